@@ -1,0 +1,1 @@
+"""edgebench: profile, search and ship neural networks for edge devices."""

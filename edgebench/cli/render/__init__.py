@@ -1,0 +1,1 @@
+"""Turns a report into rich, Markdown, CSV, JSON and Parquet."""

@@ -1,0 +1,1 @@
+"""Vocabulary and arithmetic of edgebench: no input or output, no ML runtime."""

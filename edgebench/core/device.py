@@ -1,0 +1,87 @@
+"""What edgebench knows about a device: data only, read from a TOML file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from edgebench.core.record import Record
+
+OptionValue = bool | int | float | str | tuple[str, ...] | tuple[int, ...] | Mapping[str, str]
+"""What an option of a target may hold."""
+
+
+class DeviceKind(StrEnum):
+    """The three kinds of processor a network ships on."""
+
+    CPU = "cpu"
+    NPU = "npu"
+    MCU = "mcu"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Memory(Record):
+    """Memory a network may use on the device.
+
+    Attributes:
+        ram_bytes: Writable memory, in bytes.
+        flash_bytes: Memory that holds code and weights, in bytes.
+        source: Data sheet or page the figures were read in.
+    """
+
+    ram_bytes: int | None = None
+    flash_bytes: int | None = None
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PowerModel(Record):
+    """Declared power, used where there is no meter.
+
+    Attributes:
+        active_w: Power while the network runs, in watts.
+        supply: What was measured: board or core, and at which voltage.
+        relative_error: Half-width of the error band as a fraction of the power.
+        source: Where the figure was published or how it was measured.
+    """
+
+    active_w: float
+    supply: str
+    relative_error: float
+    source: str
+
+    def __post_init__(self) -> None:
+        if self.active_w <= 0 or not 0 <= self.relative_error < 1:
+            raise ValueError("power must be above 0 W and its relative error between 0 and 1")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Device(Record):
+    """One device, as its TOML file describes it.
+
+    Attributes:
+        name: What a user types after ``-d``.
+        kind: Processor kind.
+        target: Name of the target that runs models for it.
+        description: One line for lists.
+        options: Options of the target, checked by the target itself.
+        memory: Limits, if the device has any worth stating.
+        meter: Energy meter: a name, ``auto`` (the first that works) or ``none``.
+        power: Declared power for devices without a meter.
+        calibration: Figures a target's estimates rest on, checked by the target itself.
+        notes: Caveats printed with every profile of the device.
+        origin: File the description was read from.
+    """
+
+    name: str
+    kind: DeviceKind
+    target: str
+    description: str
+    options: Mapping[str, OptionValue] = field(default_factory=dict)
+    memory: Memory | None = None
+    meter: str = "auto"
+    power: PowerModel | None = None
+    calibration: Mapping[str, str | float | Mapping[str, str | float]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    origin: str = ""

@@ -1,0 +1,84 @@
+"""What edgebench knows about a model before it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from edgebench.core.record import Record
+
+
+class ModelFormat(StrEnum):
+    """File formats a target can ask for."""
+
+    ONNX = "onnx"
+    TFLITE = "tflite"
+    TORCHSCRIPT = "torchscript"
+    TORCH_EXPORT = "pt2"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TensorSpec(Record):
+    """One input or output of a model.
+
+    Attributes:
+        name: As the model file spells it.
+        dtype: A numpy type name.
+        shape: Sizes; ``None`` for a dimension that the file leaves open.
+        dimensions: The file's own names of the dimensions, ``""`` where it has none.
+        upper: For integers, the first value that is out of range (a table's length), if the graph tells.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int | None, ...]
+    dimensions: tuple[str, ...] = ()
+    upper: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelInfo(Record):
+    """A model file read without running it.
+
+    Attributes:
+        name: Short name for tables.
+        source: What the user typed: a path or ``zoo:NAME``.
+        format: File format.
+        digest: SHA-256 of the file and of its external data, in hex.
+        size_bytes: Size of the file and of its external data.
+        parameters: Learned values, or None where the format does not show them.
+        macs: Multiply-accumulates of convolutions and matrix products for one inference at the given
+            input shapes, or None where they cannot be counted.
+        inputs: Inputs in the order of the file.
+        outputs: Outputs in the order of the file.
+        operators: How often each operator occurs.
+        notes: What a reader of the numbers should know.
+    """
+
+    name: str
+    source: str
+    format: ModelFormat
+    digest: str
+    size_bytes: int
+    parameters: int | None = None
+    macs: int | None = None
+    inputs: tuple[TensorSpec, ...] = ()
+    outputs: tuple[TensorSpec, ...] = ()
+    operators: Mapping[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InputSource(Record):
+    """Where the inputs of a run come from.
+
+    Attributes:
+        seed: Seeds the random values.
+        shapes: Shapes given by the user, by input name.
+        file: An ``.npz`` with one array an input, in place of random values.
+    """
+
+    seed: int = 0
+    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    file: str | None = None

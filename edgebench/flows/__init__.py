@@ -1,0 +1,1 @@
+"""The verbs: they take and return core types, and never print."""

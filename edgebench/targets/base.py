@@ -1,0 +1,82 @@
+"""The seam between edgebench and what runs a model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import ClassVar, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgebench.core.device import Device
+from edgebench.core.metric import Metric, Provenance
+from edgebench.core.model import InputSource, ModelFormat
+from edgebench.core.profile import Footprint, LayerCost, Sample
+
+
+class LoadedModel(Protocol):
+    """A model that is ready to run. It lives in a child process and may crash it."""
+
+    @property
+    def footprint(self) -> Footprint:
+        """Memory the model takes, as far as the target can tell."""
+
+    def run(self, iterations: int) -> Sample:
+        """Run one burst.
+
+        Args:
+            iterations: Inferences to run, at least 1. A deterministic target may run fewer.
+        """
+
+    def outputs(self) -> Mapping[str, NDArray[np.generic]]:
+        """Outputs of the last inference by name; empty for a target that does not execute the model."""
+
+    def layers(self) -> list[LayerCost]:
+        """Cost of each operator; empty where the target cannot tell. May run the model again."""
+
+    def metrics(self) -> Mapping[str, Metric]:
+        """Further figures of this target by name (``cycles``, ``utilisation``, ...); valid after ``run``."""
+
+    def notes(self) -> list[str]:
+        """What a reader of the numbers must know, such as operators that fell back to the CPU."""
+
+
+class Target(Protocol):
+    """Runs models for one device. Construction is cheap and imports no runtime.
+
+    Attributes:
+        device: The device it was made for.
+        formats: File formats it takes, the preferred one first.
+        dtype: ``int8`` where only quantised models run, ``float32`` where only float ones do, else None.
+        deterministic: Whether a second run would give the same numbers, so that one is enough.
+        latency_provenance: What the latencies of ``run`` are.
+    """
+
+    formats: ClassVar[tuple[ModelFormat, ...]]
+    dtype: ClassVar[str | None]
+    deterministic: ClassVar[bool]
+    latency_provenance: ClassVar[Provenance]
+
+    def __init__(self, device: Device) -> None: ...
+
+    @property
+    def device(self) -> Device:
+        """The device the target was made for."""
+
+    def check(self) -> dict[str, str]:
+        """Versions of what the target needs, found without importing it.
+
+        Raises:
+            TargetUnavailableError: Something is missing; the remedy says how to get it.
+            InputError: The device's options are not ones of this target.
+        """
+
+    def load(self, model: Path, inputs: InputSource) -> AbstractContextManager[LoadedModel]:
+        """Load a model and place its inputs.
+
+        Raises:
+            UnsupportedModelError: The file is valid, but cannot run here.
+            InputError: The file or the inputs are wrong.
+        """

@@ -1,0 +1,1 @@
+"""Contract tests for edgebench and for authors of plug-ins."""
