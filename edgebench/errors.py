@@ -59,7 +59,12 @@ class UnsupportedModelError(EdgebenchError):
     """
 
     def __init__(
-        self, what: str, *, operators: tuple[str, ...] = (), where: str | None = None, remedy: str | None = None
+        self,
+        what: str,
+        *,
+        operators: tuple[str, ...] = (),
+        where: str | None = None,
+        remedy: str | None = None,
     ) -> None:
         super().__init__(what, where=where, remedy=remedy)
         self.operators = operators

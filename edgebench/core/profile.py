@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from edgebench.core.device import Device
-from edgebench.core.metric import Metric
+from edgebench.core.metric import Metric, Provenance
 from edgebench.core.model import ModelInfo
 from edgebench.core.record import Record
 
@@ -30,23 +30,16 @@ class Sample(Record):
     """One burst of inferences.
 
     Attributes:
-        latencies_s: One entry a timing, in seconds per inference.
-        per_timing: Inferences behind each entry (more than one where the clock would cost too much).
-        cpu_s: Processor time of the whole burst, or None where it says nothing.
+        latencies_s: One entry an inference, in seconds.
+        cpu_s: Processor time of the whole burst, or None where it says nothing (several threads).
         wall_s: Wall time of the whole burst.
         energy_j: Energy of the whole burst in joules, or None without a meter.
     """
 
     latencies_s: tuple[float, ...]
-    per_timing: int = 1
     cpu_s: float | None = None
     wall_s: float | None = None
     energy_j: float | None = None
-
-    @property
-    def inferences(self) -> int:
-        """Inferences of the burst."""
-        return len(self.latencies_s) * self.per_timing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,9 +120,10 @@ class Profile(Record):
         layers: Per-operator rows; empty unless asked for.
         versions: Versions of the runtime and of what it rests on.
         notes: What a reader of the numbers should know.
-        latency_provenance: What the samples' latencies are, or None where there are none.
+        latency_provenance: What the samples' latencies are.
         method: How the latencies were taken, in one phrase.
         deployed: The file that really ran, if the model was converted for the device.
+        energy_scope: What the energy meter covers, or None where no meter was read.
     """
 
     model: ModelInfo
@@ -141,6 +135,7 @@ class Profile(Record):
     layers: tuple[LayerCost, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
-    latency_provenance: str | None = None
+    latency_provenance: Provenance | None = None
     method: str = ""
     deployed: ModelInfo | None = None
+    energy_scope: str | None = None

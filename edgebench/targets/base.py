@@ -42,18 +42,24 @@ class LoadedModel(Protocol):
     def notes(self) -> list[str]:
         """What a reader of the numbers must know, such as operators that fell back to the CPU."""
 
+    @property
+    def method(self) -> str:
+        """How the latencies come about, in one phrase: runtime, version, settings."""
+
 
 class Target(Protocol):
     """Runs models for one device. Construction is cheap and imports no runtime.
 
     Attributes:
         device: The device it was made for.
+        options_type: The dataclass that a device's ``[options]`` are read into.
         formats: File formats it takes, the preferred one first.
         dtype: ``int8`` where only quantised models run, ``float32`` where only float ones do, else None.
         deterministic: Whether a second run would give the same numbers, so that one is enough.
         latency_provenance: What the latencies of ``run`` are.
     """
 
+    options_type: ClassVar[type]
     formats: ClassVar[tuple[ModelFormat, ...]]
     dtype: ClassVar[str | None]
     deterministic: ClassVar[bool]
@@ -72,6 +78,9 @@ class Target(Protocol):
             TargetUnavailableError: Something is missing; the remedy says how to get it.
             InputError: The device's options are not ones of this target.
         """
+
+    def import_runtime(self) -> None:
+        """Import what ``load`` needs, so that the time of loading holds only the model."""
 
     def load(self, model: Path, inputs: InputSource) -> AbstractContextManager[LoadedModel]:
         """Load a model and place its inputs.

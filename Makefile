@@ -1,0 +1,39 @@
+# make demo: set up and profile a built-in network, and MODEL=path if given, on this machine's CPU.
+# make test: set up and run the tests.
+
+VENV ?= .venv
+PYTHON ?= python3
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+MODEL ?=
+
+.PHONY: demo test test-all check install clean
+
+install: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $(STAMP)
+
+demo: $(STAMP)
+	$(BIN)/edgebench profile zoo:ds-cnn -d host -d host-litert
+ifneq ($(MODEL),)
+	$(BIN)/edgebench profile "$(MODEL)" -d $(if $(filter %.tflite,$(MODEL)),host-litert,host)
+else
+	@echo "Your own model: make demo MODEL=path/to/model.onnx"
+endif
+
+test: $(STAMP)
+	$(BIN)/pytest -m "not slow"
+
+test-all: $(STAMP)
+	$(BIN)/pytest
+
+check: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy --strict
+
+clean:
+	rm -rf $(VENV) build dist

@@ -1,0 +1,109 @@
+"""Wires what a user typed to devices, plans and inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from edgebench.core.device import Device, OptionValue
+from edgebench.core.model import InputSource
+from edgebench.core.options import parse_option
+from edgebench.core.plan import MeasurementPlan
+from edgebench.core.units import Dimension, parse_quantity
+from edgebench.errors import InputError
+from edgebench.store.devices import find_device
+from edgebench.targets.registry import target_type
+
+
+def compose_devices(
+    names: Sequence[str], options: Sequence[str], *, threads: int | None, optimization: str | None
+) -> list[Device]:
+    """Devices by name with the options of the command line in force.
+
+    Args:
+        names: What follows ``-d``.
+        options: ``KEY=VALUE`` for all devices whose target has the key, ``DEVICE:KEY=VALUE`` for one.
+        threads: For every device whose target has threads.
+        optimization: For every device whose target has optimisation levels.
+
+    Raises:
+        InputError: A device or an option is unknown, or an option fits no device.
+    """
+    devices = [find_device(name) for name in dict.fromkeys(names)]
+    for option in options:
+        devices = _with_option(devices, option)
+    for key, value in (("threads", threads), ("optimization", optimization)):
+        if value is not None:
+            devices = _with_option(devices, f"{key}={value}")
+    return devices
+
+
+def compose_plan(
+    *, repetitions: int, time_limit: str, goal: str, memory_limit: str | None, layers: bool
+) -> MeasurementPlan:
+    """Settings of a measurement from texts with units.
+
+    Raises:
+        InputError: A text is not a quantity of its kind, or out of range.
+    """
+    try:
+        return MeasurementPlan(
+            goal=parse_quantity(goal, Dimension.RATIO, where="--goal"),
+            repetitions=repetitions,
+            time_limit_s=parse_quantity(time_limit, Dimension.TIME, where="--time-limit"),
+            memory_limit_bytes=None
+            if memory_limit is None
+            else round(parse_quantity(memory_limit, Dimension.SIZE, where="--memory-limit")),
+            layers=layers,
+        )
+    except ValueError as error:
+        raise InputError(str(error)) from None
+
+
+def compose_inputs(shapes: Sequence[str], file: Path | None, seed: int) -> InputSource:
+    """Inputs from ``--shape``, ``--inputs`` and ``--seed``.
+
+    Raises:
+        InputError: A shape is not ``NAME=1,3,224,224``, or the file is not there.
+    """
+    if file is not None and not file.is_file():
+        raise InputError("no such file", where=f"--inputs {file}")
+    return InputSource(
+        seed=seed,
+        shapes=dict(_shape(text) for text in shapes),
+        file=None if file is None else str(file.resolve()),
+    )
+
+
+def _shape(text: str) -> tuple[str, tuple[int, ...]]:
+    # Names may hold "=" or ":", sizes never do.
+    name, separator, sizes = text.rpartition("=")
+    parts = [part for part in sizes.replace("x", ",").split(",") if part.strip()]
+    if not separator or not name or not all(part.strip().isdigit() and len(part) < 12 for part in parts):
+        raise InputError(f"{text!r} is not a shape", where="--shape", remedy="write it as NAME=1,3,224,224")
+    return name, tuple(int(part) for part in parts)
+
+
+def _with_option(devices: Sequence[Device], text: str) -> list[Device]:
+    scope, _, rest = text.rpartition(":") if ":" in text.partition("=")[0] else ("", "", text)
+    key, separator, _ = rest.partition("=")
+    if not separator:
+        raise InputError(f"{text!r} is not an option", where="--option", remedy="write it as KEY=VALUE")
+    chosen = [device for device in devices if not scope or device.name == scope]
+    fitting = [device for device in chosen if _knows(device, key)]
+    if not chosen:
+        raise InputError(f"--option {text} names the device {scope!r}, which is not among those profiled")
+    if not fitting:
+        # Asking the target itself gives its own words, with the options it has.
+        parse_option(rest, chosen[0], target_type(chosen[0].target).options_type)
+    return [_replaced(device, key, rest) if device in fitting else device for device in devices]
+
+
+def _knows(device: Device, key: str) -> bool:
+    return key in getattr(target_type(device.target).options_type, "__dataclass_fields__", {})
+
+
+def _replaced(device: Device, key: str, text: str) -> Device:
+    value: OptionValue = parse_option(text, device, target_type(device.target).options_type)
+    return replace(device, options={**device.options, key: value})

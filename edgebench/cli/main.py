@@ -1,0 +1,81 @@
+"""The command line: its commands, and the one place where errors are caught."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from edgebench.cli import devices, profile, report, zoo
+from edgebench.errors import EdgebenchError
+
+EXIT_INTERRUPTED = 130
+
+app = typer.Typer(
+    name="edgebench",
+    help="Profile, search and ship neural networks for edge devices.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("profile")(profile.profile)
+app.command("report")(report.report)
+app.add_typer(devices.app, name="devices")
+app.add_typer(zoo.app, name="zoo")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"edgebench {version('edgebench')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Profile, search and ship neural networks for edge devices."""
+
+
+def main() -> None:
+    """Run the command line and turn errors into messages and exit codes."""
+    debug = "--debug" in sys.argv or bool(os.environ.get("EDGEBENCH_DEBUG"))
+    # Accepted anywhere on the line, as a user adds it after a command has failed.
+    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    try:
+        app(args=arguments, prog_name="edgebench")
+    except EdgebenchError as error:
+        if debug:
+            raise
+        _print_error(error)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(EXIT_INTERRUPTED)
+    except BrokenPipeError:
+        # The reader has gone (`edgebench report | head`); nothing is left to say to it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+
+
+def _print_error(error: EdgebenchError) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+
+    console = Console(stderr=True, highlight=False)
+    where = f"{escape(error.where)}: " if error.where else ""
+    console.print(f"[bold red]error:[/] {where}{escape(error.what)}", soft_wrap=True)
+    if error.remedy:
+        console.print(f"  [cyan]{escape(error.remedy)}[/]", soft_wrap=True)
+
+
+if __name__ == "__main__":
+    main()

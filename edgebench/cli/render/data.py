@@ -1,0 +1,56 @@
+"""A report for machines: CSV, JSON and Parquet, in SI units."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+from edgebench.core.report import Report
+from edgebench.errors import TargetUnavailableError
+
+
+def render_csv(report: Report) -> str:
+    """One row a profile; the columns of all profiles together."""
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, fieldnames=_columns(report), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({key: _spelled(value) for key, value in record.items()} for record in report.records)
+    return buffer.getvalue()
+
+
+def render_json(report: Report) -> str:
+    """Profiles with their figures, and the remarks."""
+    remarks = [
+        {"kind": remark.kind, "subject": remark.subject, "text": remark.text, "remedy": remark.remedy}
+        for remark in report.remarks
+    ]
+    return json.dumps({"profiles": list(report.records), "remarks": remarks}, indent=1) + "\n"
+
+
+def render_parquet(report: Report) -> bytes:
+    """One row a profile.
+
+    Raises:
+        TargetUnavailableError: pyarrow is not installed.
+    """
+    import pandas as pd
+
+    buffer = io.BytesIO()
+    frame = pd.DataFrame.from_records(list(report.records), columns=_columns(report))
+    try:
+        frame.to_parquet(buffer, engine="pyarrow", index=False)
+    except ImportError as error:
+        raise TargetUnavailableError("Parquet needs pyarrow", remedy="pip install 'edgebench[parquet]'") from error
+    return buffer.getvalue()
+
+
+def _columns(report: Report) -> list[str]:
+    return list(dict.fromkeys(key for record in report.records for key in record))
+
+
+def _spelled(value: object) -> object:
+    """A spreadsheet runs texts that begin like a formula."""
+    if isinstance(value, str) and value[:1] in {"=", "+", "-", "@"}:
+        return "'" + value
+    return value

@@ -1,0 +1,55 @@
+"""SI values to text that people read."""
+
+from __future__ import annotations
+
+from edgebench.core.metric import Metric, Provenance
+
+_SCALES = {
+    "s": ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"), (1e-9, "ns")),
+    "J": ((1.0, "J"), (1e-3, "mJ"), (1e-6, "uJ"), (1e-9, "nJ")),
+    "W": ((1.0, "W"), (1e-3, "mW"), (1e-6, "uW")),
+    "bytes": ((1024.0**3, "GiB"), (1024.0**2, "MiB"), (1024.0, "KiB"), (1.0, "B")),
+}
+LETTERS = {
+    Provenance.MEASURED: "m",
+    Provenance.EXACT: "x",
+    Provenance.SIMULATED: "s",
+    Provenance.ESTIMATED: "e",
+}
+
+
+def format_value(value: float, unit: str) -> str:
+    """Three significant digits with a fitting prefix; whole counts in full."""
+    if unit in _SCALES:
+        scales = _SCALES[unit]
+        factor, name = next(((f, n) for f, n in scales if abs(value) >= f * 0.9995), scales[-1])
+        return f"{_three_digits(value / factor)} {name}"
+    if unit == "1":
+        return f"{value:.1%}"
+    text = f"{value:,.0f}" if value >= 1000 or float(value).is_integer() else _three_digits(value)
+    return text if unit in {"1/s", ""} else f"{text} {unit}"
+
+
+def format_metric(metric: Metric, *, interval: bool = False) -> str:
+    """A figure, on request with its interval, and the letter of its provenance."""
+    text = format_value(metric.value, metric.unit)
+    if interval and metric.low is not None and metric.high is not None and metric.value:
+        below = 1 - metric.low / metric.value
+        above = metric.high / metric.value - 1
+        if max(below, above) < 0.5 and abs(above - below) < 0.02:
+            text += f" ±{max(below, above):.1%}"
+        else:
+            text += f" [{format_value(metric.low, metric.unit)}, {format_value(metric.high, metric.unit)}]"
+    return f"{text} {LETTERS[metric.provenance]}"
+
+
+def legend(provenances: set[Provenance]) -> str:
+    """What the letters mean, for those that occur."""
+    return ", ".join(f"{LETTERS[known]} {known}" for known in Provenance if known in provenances)
+
+
+def _three_digits(value: float) -> str:
+    magnitude = abs(value)
+    if magnitude >= 99.95:
+        return f"{value:.0f}"
+    return f"{value:.1f}" if magnitude >= 9.995 else f"{value:.2f}"

@@ -1,0 +1,79 @@
+"""A report on a terminal."""
+
+from __future__ import annotations
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table as RichTable
+
+from edgebench.cli.render.numbers import legend
+from edgebench.cli.render.texts import is_numeric, provenances, row_texts
+from edgebench.core.report import Remark, Report, Table
+
+_STYLES = {"failure": ("red", "x"), "warning": ("yellow", "!"), "note": ("dim", "-")}
+_MIN_WIDTH = 140
+"""Where the output is not a terminal, tables are not folded to a width that nobody has."""
+
+
+def render_terminal(report: Report, console: Console) -> None:
+    """Print tables and remarks."""
+    for table in report.tables:
+        console.print(_rich_table(table))
+        letters = legend(provenances(table))
+        lines = [line for line in (letters, table.caption) if line]
+        if lines:
+            console.print("  " + "; ".join(lines), style="dim", highlight=False)
+    if report.remarks and report.tables:
+        console.print()
+    for remark, subjects in _merged(report.remarks):
+        _print_remark(remark, subjects, console)
+
+
+def output_console() -> Console:
+    """Standard output, wide enough for a table when it is not a terminal."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=max(console.width, _MIN_WIDTH))
+
+
+def _rich_table(table: Table) -> RichTable:
+    rich = RichTable(
+        title=escape(table.title),
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+    )
+    for column in table.columns:
+        numeric = is_numeric(table, column.key)
+        rich.add_column(
+            escape(column.title),
+            justify="right" if numeric else "left",
+            no_wrap=numeric,
+            overflow="fold",
+        )
+    previous: list[str] = []
+    for row in table.rows:
+        texts = row_texts(table, row)
+        # The first column groups rows: it is written once for a run of equal values.
+        shown = ["" if previous and texts[0] == previous[0] and len(texts) > 1 else texts[0], *texts[1:]]
+        rich.add_row(*(escape(text) for text in shown))
+        previous = texts
+    return rich
+
+
+def _merged(remarks: tuple[Remark, ...]) -> list[tuple[Remark, list[str]]]:
+    """Remarks that say the same of several subjects, said once, failures first."""
+    merged: dict[tuple[str, str], tuple[Remark, list[str]]] = {}
+    for remark in sorted(remarks, key=lambda remark: list(_STYLES).index(remark.kind)):
+        subjects = merged.setdefault((remark.kind, remark.text), (remark, []))[1]
+        if remark.subject not in subjects:
+            subjects.append(remark.subject)
+    return list(merged.values())
+
+
+def _print_remark(remark: Remark, subjects: list[str], console: Console) -> None:
+    style, sign = _STYLES[remark.kind]
+    console.print(f"[{style}]{sign} {escape(', '.join(subjects))}:[/] {escape(remark.text)}", soft_wrap=True)
+    if remark.remedy:
+        console.print(f"    [cyan]{escape(remark.remedy)}[/]", soft_wrap=True)

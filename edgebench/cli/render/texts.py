@@ -1,0 +1,35 @@
+"""A report's cells as text, shared by the renderers for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from edgebench.cli.render.numbers import format_metric
+from edgebench.core.metric import Metric, Provenance
+from edgebench.core.report import Cell, Table
+
+_WITH_INTERVAL = {"latency_s", "energy_j", "value"}
+
+
+def cell_text(key: str, cell: Cell) -> str:
+    """One cell; an absent figure is a dash."""
+    if cell is None:
+        return "-"
+    if isinstance(cell, Metric):
+        return format_metric(cell, interval=key in _WITH_INTERVAL)
+    return f"{cell:,}" if isinstance(cell, int) else cell
+
+
+def row_texts(table: Table, row: Mapping[str, Cell]) -> list[str]:
+    """All cells of a row in the order of the columns."""
+    return [cell_text(column.key, row.get(column.key)) for column in table.columns]
+
+
+def provenances(table: Table) -> set[Provenance]:
+    """Which kinds of figures a table holds."""
+    return {cell.provenance for row in table.rows for cell in row.values() if isinstance(cell, Metric)}
+
+
+def is_numeric(table: Table, key: str) -> bool:
+    """Whether a column holds figures, which are set flush right."""
+    return all(not isinstance(row.get(key), str) for row in table.rows)

@@ -1,0 +1,36 @@
+"""``edgebench zoo``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edgebench.cli.output import Format, FormatOption, JsonOption, print_report
+
+app = typer.Typer(help="Built-in reference networks.", no_args_is_help=True)
+
+
+@app.command("list")
+def list_networks(format_: FormatOption = Format.TERMINAL, json_: JsonOption = False) -> None:
+    """List the built-in networks."""
+    from edgebench.flows.zoo import zoo_report
+
+    print_report(zoo_report(), Format.JSON if json_ else format_)
+
+
+@app.command()
+def export(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A network, with or without zoo: before it.")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="Ends in .onnx, .tflite or .pt2.")],
+    int8: Annotated[
+        bool, typer.Option("--int8", help="Quantise a .tflite to int8 (weights are random: latency only).")
+    ] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the weights.")] = 0,
+) -> None:
+    """Write a built-in network as a model file."""
+    from edgebench.flows.zoo import export_network
+
+    export_network(name.removeprefix("zoo:"), output, int8=int8, seed=seed)
+    typer.echo(f"written: {output} ({output.stat().st_size:,} bytes)")

@@ -1,0 +1,121 @@
+"""Options of a target: from a device file's table to a typed record."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+from collections.abc import Mapping
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from edgebench.core.device import Device
+from edgebench.core.suggestions import did_you_mean
+from edgebench.errors import InputError
+
+T = TypeVar("T")
+
+
+def read_options(device: Device, kind: type[T]) -> T:
+    """Check a device's options against the dataclass that a target declares for them.
+
+    Args:
+        device: Its ``options`` are read.
+        kind: A dataclass whose fields are of type bool, int, float, str, a Literal of strings, a tuple
+            of strings or integers, a mapping of strings, or one of these or None.
+
+    Raises:
+        InputError: An option that ``kind`` lacks, of another type, or missing without a default.
+    """
+    where = f"{device.origin or device.name}, [options]"
+    hints = get_type_hints(kind)
+    fields = {field.name: field for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    for key in device.options:
+        if key not in fields:
+            raise InputError(
+                f"target {device.target!r} has no option {key!r}",
+                where=where,
+                remedy=did_you_mean(key, fields) or f"its options are {', '.join(fields)}",
+            )
+    values = {key: _checked(value, hints[key], where=f"{where}, {key}") for key, value in device.options.items()}
+    for name, field in fields.items():
+        required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+        if required and name not in values:
+            raise InputError(f"option {name!r} is missing", where=where, remedy=f"add `{name} = ...`")
+    try:
+        return kind(**values)
+    except ValueError as error:
+        raise InputError(str(error), where=where) from error
+
+
+def parse_option(text: str, device: Device, kind: type[Any]) -> bool | int | float | str | tuple[str, ...]:
+    """Read ``value`` of ``--option key=value`` as the type that a target declares for the key.
+
+    Args:
+        text: ``key=value``.
+        device: For the message.
+        kind: The target's options dataclass.
+
+    Raises:
+        InputError: The key is unknown or the value is not of its type.
+    """
+    key, _, value = text.partition("=")
+    hint = get_type_hints(kind).get(key)
+    if hint is None:
+        known = [field.name for field in dataclasses.fields(kind)]
+        raise InputError(
+            f"target {device.target!r} of {device.name} has no option {key!r}",
+            remedy=did_you_mean(key, known) or f"its options are {', '.join(known)}",
+        )
+    allowed = _alternatives(hint)
+    if bool in allowed and value.lower() in {"true", "false"}:
+        return value.lower() == "true"
+    for number in (int, float):
+        if number in allowed:
+            try:
+                return number(value)
+            except ValueError:
+                continue
+    if any(get_origin(option) is tuple for option in allowed):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    checked: str = _checked(value, hint, where=f"--option {text}")
+    return checked
+
+
+def _alternatives(hint: Any) -> tuple[Any, ...]:
+    if get_origin(hint) in {Union, types.UnionType}:
+        return tuple(option for option in get_args(hint) if option is not type(None))
+    return (hint,)
+
+
+def _checked(value: Any, hint: Any, *, where: str) -> Any:
+    for option in _alternatives(hint):
+        origin = get_origin(option)
+        if origin is Literal:
+            if value in get_args(option):
+                return value
+        elif origin is tuple:
+            if isinstance(value, (list, tuple)) and all(isinstance(item, get_args(option)[0]) for item in value):
+                return tuple(value)
+        elif origin is not None and issubclass(origin, Mapping):
+            if isinstance(value, Mapping) and all(isinstance(item, str) for item in value.values()):
+                return dict(value)
+        elif option is float and isinstance(value, int) and not isinstance(value, bool):
+            return float(value)
+        elif isinstance(value, option) and (option is bool or not isinstance(value, bool)):
+            return value
+    raise InputError(f"{value!r} is not {_described(hint)}", where=where)
+
+
+def _described(hint: Any) -> str:
+    names = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
+    described = []
+    for option in _alternatives(hint):
+        origin = get_origin(option)
+        if origin is Literal:
+            described.append("one of " + ", ".join(map(str, get_args(option))))
+        elif origin is tuple:
+            described.append("a list")
+        elif origin is not None:
+            described.append("a table of texts")
+        else:
+            described.append(names.get(option, str(option)))
+    return " or ".join(described)

@@ -1,0 +1,102 @@
+"""The child process: reads requests from standard input, one JSON object a line, and answers each.
+
+Whatever a runtime prints goes to standard error; the answers have a channel of their own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TextIO
+
+from edgebench.core.device import Device
+from edgebench.core.model import InputSource
+from edgebench.errors import EdgebenchError
+from edgebench.flows.measurement.limits import limit_this_process
+from edgebench.store.codec import from_plain, to_plain
+
+Handler = Callable[[dict[str, Any]], Any]
+
+
+class Worker:
+    """Answers requests until its input ends."""
+
+    def __init__(self, answers: TextIO) -> None:
+        self._answers = answers
+        self._handlers: dict[str, Handler] = {
+            "prepare": self._prepare,
+            "load": self._load,
+            "run": self._run,
+            "finish": self._finish,
+        }
+        self._session: Any = None
+
+    def serve(self, requests: TextIO) -> None:
+        """Answer each line of ``requests``."""
+        for line in requests:
+            request = json.loads(line)
+            self._answer(self._outcome(request))
+
+    def _outcome(self, request: dict[str, Any]) -> dict[str, Any]:
+        try:
+            return {"result": to_plain(self._handlers[request["do"]](request))}
+        except EdgebenchError as error:
+            return {"error": _described(error)}
+        except MemoryError:
+            return {"error": {"kind": "MemoryError", "what": "the process may not allocate more memory"}}
+        except Exception as error:
+            traceback.print_exc()
+            kind = "MemoryError" if _is_out_of_memory(error) else type(error).__name__
+            return {"error": {"kind": kind, "what": " ".join(str(error).split())[:500] or type(error).__name__}}
+
+    def _answer(self, answer: dict[str, Any]) -> None:
+        self._answers.write(json.dumps(answer) + "\n")
+        self._answers.flush()
+
+    def _prepare(self, request: dict[str, Any]) -> Any:
+        from edgebench.models.prepare import PrepareRequest, prepare
+
+        return prepare(from_plain(PrepareRequest, request["request"], where="request"))
+
+    def _load(self, request: dict[str, Any]) -> Any:
+        from edgebench.flows.measurement.session import MeasurementSession
+
+        self._session = MeasurementSession(
+            from_plain(Device, request["device"], where="request"),
+            Path(request["model"]),
+            from_plain(InputSource, request["inputs"], where="request"),
+        )
+        return self._session.load()
+
+    def _run(self, request: dict[str, Any]) -> Any:
+        return self._session.run(request["iterations"])
+
+    def _finish(self, request: dict[str, Any]) -> Any:
+        finished = self._session.finish(layers=request["layers"])
+        self._session.close()
+        return finished
+
+
+def _described(error: EdgebenchError) -> dict[str, Any]:
+    return {"kind": type(error).__name__, "what": error.what, "where": error.where, "remedy": error.remedy}
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    text = str(error).lower()
+    return any(sign in text for sign in ("bad_alloc", "out of memory", "failed to allocate", "can't allocate"))
+
+
+def main() -> None:
+    """Entry point of the child: ``python -m edgebench.flows.measurement.worker MEMORY_LIMIT``."""
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    limit_this_process(memory_bytes=int(sys.argv[1]) or None)
+    Worker(answers).serve(sys.stdin)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,245 @@
+"""The verb ``report``: runs to comparable tables."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+
+from edgebench.core.metric import Metric
+from edgebench.core.profile import Outcome, Profile
+from edgebench.core.report import Cell, Column, Remark, Report, Table
+from edgebench.core.run import Run
+from edgebench.core.summary import disturbances, sample_count, summarise
+
+_FIGURES = (
+    Column(key="latency_s", title="latency (median, 95 %)"),
+    Column(key="latency_p5_s", title="p5"),
+    Column(key="latency_p90_s", title="p90"),
+    Column(key="latency_p99_s", title="p99"),
+    Column(key="latency_min_s", title="min"),
+    Column(key="n", title="n"),
+    Column(key="throughput_per_s", title="per second"),
+    Column(key="load_s", title="load"),
+    Column(key="peak_ram_bytes", title="peak RAM"),
+    Column(key="ram_bytes", title="RAM"),
+    Column(key="flash_bytes", title="flash"),
+    Column(key="energy_j", title="energy"),
+)
+_MODEL_COLUMNS = (
+    Column(key="model", title="model"),
+    Column(key="format", title="format"),
+    Column(key="model_bytes", title="file"),
+    Column(key="parameters", title="parameters"),
+    Column(key="macs", title="MACs"),
+    Column(key="source", title="source"),
+)
+
+
+def report(runs: Sequence[Run]) -> Report:
+    """Tables of everything the runs hold: models, figures by model and device, operators.
+
+    Figures of one device that were taken under different conditions stand in one table only with a
+    warning that names the difference.
+    """
+    profiles = [(run, profile) for run in runs for profile in run.profiles]
+    tables = [_models(profiles), _figures(profiles)]
+    tables.extend(_layers(profile) for _, profile in profiles if profile.layers)
+    return Report(
+        tables=tuple(table for table in tables if table.rows),
+        remarks=(*_remarks(profiles), *_run_warnings(runs), *_differences(profiles)),
+        records=tuple(_record(run, profile) for run, profile in profiles),
+    )
+
+
+def overview(runs: Sequence[Run]) -> Report:
+    """One row a run: when it was, what it profiled, how it ended."""
+    keys = ("run", "started", "models", "devices", "profiles", "complete")
+    rows: list[dict[str, Cell]] = [
+        {
+            "run": run.name,
+            "started": run.started,
+            "models": ", ".join(dict.fromkeys(profile.model.name for profile in run.profiles)),
+            "devices": ", ".join(dict.fromkeys(profile.device.name for profile in run.profiles)),
+            "profiles": len(run.profiles),
+            "complete": "yes" if run.complete else "no",
+        }
+        for run in runs
+    ]
+    columns = tuple(Column(key=key, title=key) for key in keys)
+    return Report(tables=(Table(title="Runs", columns=columns, rows=tuple(rows)),), records=tuple(rows))
+
+
+def explain(runs: Sequence[Run]) -> Report:
+    """One row a figure: which run, method, file and formula made it."""
+    rows = []
+    for run in runs:
+        for profile in run.profiles:
+            for name, metric in summarise(profile).items():
+                rows.append(_explained(run, profile, name, metric))
+    columns = ("model", "device", "figure", "value", "from", "method", "source", "run")
+    return Report(
+        tables=(
+            Table(
+                title="Where each figure comes from",
+                columns=tuple(Column(key=key, title=key) for key in columns),
+                rows=tuple(rows),
+            ),
+        ),
+        records=tuple(_record(run, profile) for run in runs for profile in run.profiles),
+    )
+
+
+def _explained(run: Run, profile: Profile, name: str, metric: Metric) -> Mapping[str, Cell]:
+    return {
+        "model": profile.model.name,
+        "device": profile.device.name,
+        "figure": name,
+        "value": metric,
+        "from": metric.provenance.value,
+        "method": metric.method,
+        "source": metric.source,
+        "run": run.name,
+    }
+
+
+def _models(profiles: Sequence[tuple[Run, Profile]]) -> Table:
+    rows: dict[str, Mapping[str, Cell]] = {}
+    for _, profile in profiles:
+        model = profile.model
+        if not model.digest or model.digest in rows:
+            continue
+        rows[model.digest] = {
+            "model": model.name,
+            "format": model.format.value,
+            "model_bytes": summarise(profile)["model_bytes"],
+            "parameters": model.parameters,
+            "macs": model.macs,
+            "source": model.source,
+        }
+    return Table(title="Models", columns=_MODEL_COLUMNS, rows=tuple(rows.values()))
+
+
+def _figures(profiles: Sequence[tuple[Run, Profile]]) -> Table:
+    rows = []
+    for _, profile in profiles:
+        figures: dict[str, Cell] = dict(summarise(profile))
+        count = sample_count(profile)
+        rows.append(
+            {
+                **figures,
+                "model": profile.model.name,
+                "device": profile.device.name,
+                "outcome": None if profile.outcome is Outcome.OK else profile.outcome.value,
+                "n": count or None,
+            }
+        )
+    used = [column for column in _FIGURES if any(row.get(column.key) is not None for row in rows)]
+    columns = [Column(key="model", title="model"), Column(key="device", title="device"), *used]
+    if any(row["outcome"] for row in rows):
+        columns.append(Column(key="outcome", title="outcome"))
+    energy = any(row.get("energy_j") is not None for row in rows)
+    caption = "" if energy else "no energy: these devices have neither a readable meter nor a declared power"
+    return Table(title="Profiles", columns=tuple(columns), rows=tuple(rows), caption=caption)
+
+
+def _layers(profile: Profile) -> Table:
+    """Operators in the order the target gave them, with every figure any of them has."""
+    keys = list(dict.fromkeys(key for layer in profile.layers for key in layer.metrics))
+    rows: list[Mapping[str, Cell]] = [
+        {
+            "layer": layer.name,
+            "operator": layer.operator,
+            "share": None if layer.share is None else f"{layer.share:.1%}",
+            "placement": layer.placement,
+            "reason": layer.reason,
+            **layer.metrics,
+        }
+        for layer in profile.layers
+    ]
+    columns = [Column(key="layer", title="layer"), Column(key="operator", title="operator")]
+    columns += [
+        Column(key=key, title=title)
+        for key, title in (("share", "share"), ("placement", "on"), ("reason", "why"))
+        if any(row[key] is not None for row in rows)
+    ]
+    columns += [Column(key=key, title=key.removesuffix("_s").removesuffix("_bytes").replace("_", " ")) for key in keys]
+    return Table(
+        title=f"Operators of {profile.model.name} on {profile.device.name}",
+        columns=tuple(columns),
+        rows=tuple(rows),
+    )
+
+
+def _remarks(profiles: Sequence[tuple[Run, Profile]]) -> Iterator[Remark]:
+    for _, profile in profiles:
+        subject = f"{profile.model.name} on {profile.device.name}"
+        if profile.failure is not None:
+            yield Remark(
+                kind="failure",
+                subject=subject,
+                text=f"{profile.outcome}: {profile.failure.message}",
+                remedy=profile.failure.remedy,
+            )
+        for sentence in disturbances(profile):
+            yield Remark(
+                kind="warning",
+                subject=subject,
+                text=sentence,
+                remedy="compare on p5, or measure again when the machine is quiet",
+            )
+        for note in (*profile.notes, *profile.model.notes):
+            yield Remark(kind="note", subject=subject, text=note)
+
+
+def _run_warnings(runs: Sequence[Run]) -> Iterator[Remark]:
+    for run in runs:
+        for warning in run.warnings:
+            yield Remark(kind="warning", subject=run.name if len(runs) > 1 else "this machine", text=warning)
+
+
+def _differences(profiles: Sequence[tuple[Run, Profile]]) -> Iterator[Remark]:
+    """Conditions that differ between figures of one device."""
+    seen: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    for run, profile in profiles:
+        for key, value in conditions(run, profile).items():
+            seen[profile.device.name][key].add(value)
+    for device, items in seen.items():
+        differing = [f"{key} ({' | '.join(sorted(values))})" for key, values in items.items() if len(values) > 1]
+        if differing:
+            yield Remark(
+                kind="warning",
+                subject=device,
+                text=f"these figures were taken under different conditions: {', '.join(differing)}",
+                remedy="do not compare them; measure again in one run",
+            )
+
+
+def conditions(run: Run, profile: Profile) -> dict[str, str]:
+    """What must be equal before two figures of a device may be compared."""
+    options = {f"option {key}": str(value) for key, value in profile.device.options.items()}
+    machine = {key: run.machine[key] for key in ("cpu", "governor") if key in run.machine}
+    return {**machine, **dict(profile.versions), **options, "target": profile.device.target}
+
+
+def _record(run: Run, profile: Profile) -> Mapping[str, object]:
+    """One flat row of plain values for CSV, JSON and Parquet."""
+    record: dict[str, object] = {
+        "run": run.name,
+        "started": run.started,
+        "model": profile.model.name,
+        "source": profile.model.source,
+        "digest": profile.model.digest,
+        "parameters": profile.model.parameters,
+        "macs": profile.model.macs,
+        "device": profile.device.name,
+        "target": profile.device.target,
+        "outcome": profile.outcome.value,
+        "failure": profile.failure.message if profile.failure else None,
+        "n": sample_count(profile) or None,
+    }
+    for name, metric in summarise(profile).items():
+        record[name] = metric.value
+        record[f"{name}.low"] = metric.low
+        record[f"{name}.high"] = metric.high
+        record[f"{name}.provenance"] = metric.provenance.value
+    return record

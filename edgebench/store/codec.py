@@ -1,0 +1,50 @@
+"""Records of ``edgebench.core`` to JSON and back, checked on the way in."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Hashable
+from functools import cache
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from edgebench.errors import StorageError
+
+T = TypeVar("T")
+
+
+@cache
+def _adapter(kind: Hashable) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
+
+
+def to_plain(record: object) -> Any:
+    """A record as dictionaries, lists, texts and numbers."""
+    return _adapter(type(record)).dump_python(record, mode="json")
+
+
+def from_plain(kind: type[T], plain: Any, *, where: str) -> T:
+    """A record from dictionaries and lists.
+
+    Raises:
+        StorageError: A key is unknown or missing, or a value is not of its type; ``where`` and the key are
+            named.
+    """
+    try:
+        # JSON has no tuples or enumerations: validate as JSON so that lists and texts are accepted for them.
+        record: T = _adapter(kind).validate_json(json.dumps(plain))
+    except ValidationError as error:
+        raise StorageError(first_problem(error), where=where, remedy="restore the file or write it again") from None
+    return record
+
+
+def first_problem(error: ValidationError) -> str:
+    """The first problem of a failed validation, with the path of its key."""
+    problem = error.errors()[0]
+    path = ".".join(str(part) for part in problem["loc"]) or "the document"
+    if problem["type"] in {"unexpected_keyword_argument", "extra_forbidden"}:
+        return f"unknown key {path!r}"
+    if problem["type"] in {"missing", "missing_keyword_only_argument", "missing_argument"}:
+        return f"key {path!r} is missing"
+    return f"{path}: {problem['msg']}"

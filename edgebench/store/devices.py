@@ -1,0 +1,240 @@
+"""Device files: TOML to ``Device``."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from edgebench.core.device import Device, DeviceKind, Memory, OptionValue, PowerModel
+from edgebench.core.suggestions import did_you_mean
+from edgebench.core.units import Dimension, parse_quantity
+from edgebench.errors import EdgebenchError, InputError
+from edgebench.store.codec import first_problem
+from edgebench.store.files import write_atomically
+from edgebench.store.locations import search_path
+
+SCHEMA = "edgebench.device/1"
+MAX_FILE_BYTES = 1 << 20
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+_Calibration = dict[str, str | float | dict[str, str | float]]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class _MemoryTable(_Table):
+    ram: str | None = None
+    flash: str | None = None
+    source: str
+
+
+class _EnergyTable(_Table):
+    meter: str = "auto"
+    active_power: str | None = None
+    supply: str | None = None
+    relative_error: str | None = None
+    source: str | None = None
+
+
+class _DeviceFile(_Table):
+    format: str = Field(alias="schema")
+    kind: str
+    target: str
+    description: str
+    notes: list[str] = []
+    options: dict[str, Any] = {}
+    memory: _MemoryTable | None = None
+    energy: _EnergyTable = _EnergyTable()
+    calibration: _Calibration = {}
+
+
+def device_names() -> list[str]:
+    """Names of all devices that can be found, sorted."""
+    return sorted(_files())
+
+
+def find_device(reference: str) -> Device:
+    """A device by name, or by the path of its file.
+
+    Raises:
+        InputError: No device goes by that name, or its file is not valid (file, key and line are named).
+    """
+    if reference.endswith(".toml") or "/" in reference:
+        return read_device(Path(reference))
+    files = _files()
+    if reference not in files:
+        raise InputError(
+            f"there is no device {reference!r}",
+            remedy=did_you_mean(reference, files) or "edgebench devices lists them all",
+        )
+    return read_device(files[reference])
+
+
+def read_device(path: Path) -> Device:
+    """Read one device file.
+
+    Raises:
+        InputError: It is missing or not valid; file, key and line are named.
+    """
+    text = _read_text(path)
+    name = path.stem
+    if not _NAME.fullmatch(name):
+        raise InputError(f"{name!r} is not a device name", where=str(path), remedy="use small letters, digits, - and .")
+    try:
+        table = _DeviceFile.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"not valid TOML: {error}", where=str(path)) from None
+    except (ValidationError, RecursionError) as error:
+        if isinstance(error, RecursionError):
+            raise InputError("tables are nested too deeply", where=str(path)) from None
+        keys = [str(part) for part in error.errors()[0]["loc"]]
+        raise InputError(
+            first_problem(error),
+            where=_place(path, text, keys),
+            remedy="devices/README.md describes the format",
+        ) from None
+    try:
+        return _device(name, table, path)
+    except EdgebenchError as error:
+        keys = (error.where or "").split(".")
+        raise InputError(error.what, where=_place(path, text, keys), remedy=error.remedy) from None
+
+
+def _files() -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for folder in reversed(search_path("devices")):
+        found.update({path.stem: path for path in folder.glob("*.toml")})
+    return found
+
+
+def _read_text(path: Path) -> str:
+    try:
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise InputError("too large for a device file", where=str(path))
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}", where=str(path)) from None
+    except UnicodeDecodeError:
+        raise InputError("not a text file", where=str(path)) from None
+
+
+def _device(name: str, table: _DeviceFile, path: Path) -> Device:
+    if table.format != SCHEMA:
+        raise InputError(
+            f"schema {table.format!r} is not {SCHEMA!r}",
+            where="schema",
+            remedy="update edgebench, or the file",
+        )
+    if table.kind not in set(DeviceKind):
+        kinds = ", ".join(DeviceKind)
+        raise InputError(f"{table.kind!r} is not a kind of device", where="kind", remedy=f"one of {kinds}")
+    return Device(
+        name=name,
+        kind=DeviceKind(table.kind),
+        target=table.target,
+        description=table.description,
+        options={key: _option(value, f"options.{key}") for key, value in table.options.items()},
+        memory=_memory(table.memory),
+        meter=table.energy.meter,
+        power=_power(table.energy),
+        calibration=table.calibration,
+        notes=tuple(table.notes),
+        origin=str(path),
+    )
+
+
+def _option(value: Any, where: str) -> OptionValue:
+    if isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, list) and (
+        all(isinstance(item, str) for item in value) or all(type(item) is int for item in value)
+    ):
+        return tuple(value)
+    if isinstance(value, dict) and all(isinstance(item, str) for item in value.values()):
+        return dict(value)
+    raise InputError("an option is a text, a number, true or false, a list or a table of texts", where=where)
+
+
+def _memory(table: _MemoryTable | None) -> Memory | None:
+    if table is None:
+        return None
+    return Memory(
+        ram_bytes=None if table.ram is None else _bytes(table.ram, "memory.ram"),
+        flash_bytes=None if table.flash is None else _bytes(table.flash, "memory.flash"),
+        source=table.source,
+    )
+
+
+def _bytes(text: str, where: str) -> int:
+    return round(parse_quantity(text, Dimension.SIZE, where=where))
+
+
+def _power(table: _EnergyTable) -> PowerModel | None:
+    given = (table.active_power, table.supply, table.relative_error, table.source)
+    if table.active_power is None or table.supply is None or table.relative_error is None or table.source is None:
+        if any(value is not None for value in given):
+            raise InputError(
+                "declared power needs active_power, supply, relative_error and source together",
+                where="energy",
+            )
+        return None
+    try:
+        return PowerModel(
+            active_w=parse_quantity(table.active_power, Dimension.POWER, where="energy.active_power"),
+            supply=table.supply,
+            relative_error=parse_quantity(table.relative_error, Dimension.RATIO, where="energy.relative_error"),
+            source=table.source,
+        )
+    except ValueError as error:
+        raise InputError(str(error), where="energy") from None
+
+
+def _place(path: Path, text: str, keys: list[str]) -> str:
+    """File, line and key of a dotted key in a TOML text, as far as it can be found."""
+    line = _line_of(text, keys)
+    key = ".".join(keys)
+    return f"{path}, line {line}, {key}" if line else f"{path}{', ' + key if key else ''}"
+
+
+def _line_of(text: str, keys: list[str]) -> int | None:
+    section: list[str] = []
+    best = None
+    for number, line in enumerate(text.splitlines(), start=1):
+        header = re.fullmatch(r"\s*\[\s*([^\[\]]+?)\s*\]\s*(?:#.*)?", line)
+        if header:
+            section = [part.strip().strip("\"'") for part in header[1].split(".")]
+            if section == keys[: len(section)]:
+                best = number
+            continue
+        assignment = re.match(r"\s*([\w.\"'-]+)\s*=", line)
+        if assignment:
+            path = section + [part.strip("\"'") for part in assignment[1].split(".")]
+            if path == keys[: len(path)]:
+                return number
+    return best
+
+
+def write_device_copy(name: str, source: str, folder: Path) -> Path:
+    """Write a new device file with the text, comments included, of another.
+
+    Raises:
+        InputError: The name is not one, is taken, or the source does not exist.
+        StorageError: The file cannot be written.
+    """
+    if not _NAME.fullmatch(name):
+        raise InputError(f"{name!r} is not a device name", remedy="use small letters, digits, - and .")
+    original = Path(find_device(source).origin)
+    path = folder / f"{name}.toml"
+    if path.exists():
+        raise InputError("this device file exists already", where=str(path), remedy="choose another name")
+    header = (
+        f"# Device {name!r}, begun as a copy of {source!r}. devices/README.md describes every key.\n"
+        "# Files in ./devices win over those that come with edgebench.\n\n"
+    )
+    write_atomically(path, (header + _read_text(original)).encode())
+    return path

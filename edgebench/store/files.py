@@ -1,0 +1,116 @@
+"""Versioned JSON files: written whole or not at all, read with their schema checked."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import re
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from edgebench.errors import StorageError
+
+Migration = Callable[[dict[str, Any]], dict[str, Any]]
+_FLAT_NUMBERS = re.compile(r"\[\s+(-?[\d.eE+-]+(?:,\s+-?[\d.eE+-]+)*)\s+\]")
+
+
+def write_json(path: Path, document: dict[str, Any]) -> None:
+    """Write a document beside its place and rename it, so that a reader sees the old or the new, whole.
+
+    Lists of numbers take one line each, so that a diff shows what changed.
+
+    Raises:
+        StorageError: The folder is read-only, the disk is full, or the path is not a file.
+    """
+    text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False)
+    text = _FLAT_NUMBERS.sub(lambda match: "[" + " ".join(match[1].split()) + "]", text)
+    write_atomically(path, (text + "\n").encode())
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write bytes to a temporary file in the same folder, flush them to disk and rename.
+
+    Raises:
+        StorageError: The folder is read-only, the disk is full, or the path is not a file.
+    """
+    temporary = ""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except OSError as error:
+        if temporary:
+            Path(temporary).unlink(missing_ok=True)
+        raise _explained(error, path) from error
+
+
+def read_json(
+    path: Path, *, kind: str, version: int, migrations: Mapping[int, Migration] | None = None
+) -> dict[str, Any]:
+    """Read a document and bring it to the present version of its schema.
+
+    Args:
+        path: File to read.
+        kind: What the file must be, such as ``run``.
+        version: Version of the schema that the caller understands.
+        migrations: For each older version, the step to the next.
+
+    Returns:
+        The document without its ``schema`` key.
+
+    Raises:
+        StorageError: Not there, not JSON, of another kind, or newer than this edgebench.
+    """
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise _explained(error, path) from error
+    except (ValueError, RecursionError) as error:
+        raise StorageError(
+            f"not a JSON document: {error}", where=str(path), remedy="restore the file, or run again"
+        ) from error
+    schema = document.pop("schema", None) if isinstance(document, dict) else None
+    match = re.fullmatch(r"edgebench\.([a-z-]+)/(\d{1,6})", schema) if isinstance(schema, str) else None
+    if match is None:
+        raise StorageError("not a file of edgebench: it has no schema", where=str(path))
+    if match[1] != kind:
+        raise StorageError(f"this is a {match[1]} file, not a {kind} file", where=str(path))
+    found = int(match[2])
+    if found > version:
+        raise StorageError(
+            f"written by a newer edgebench ({schema}; this one reads up to {version})",
+            where=str(path),
+            remedy="update edgebench: pip install --upgrade edgebench",
+        )
+    while found < version:
+        step = (migrations or {}).get(found)
+        if step is None:
+            raise StorageError(f"no way from {kind} schema {found} to {version}", where=str(path))
+        document = step(document)
+        found += 1
+    return dict(document)
+
+
+def _explained(error: OSError, path: Path) -> StorageError:
+    what, remedy = {
+        errno.ENOSPC: ("the disk is full", "free some space and run again"),
+        errno.EDQUOT: ("the disk quota is used up", "free some space and run again"),
+        errno.EROFS: ("the file system is read-only", "choose another folder with --results"),
+        errno.EACCES: (
+            "permission denied",
+            "choose another folder with --results, or change its permissions",
+        ),
+        errno.EPERM: ("permission denied", "choose another folder with --results, or change its permissions"),
+        errno.ENOENT: ("no such file", "check the path"),
+        errno.EISDIR: ("this is a folder, not a file", "name a file in it"),
+        errno.ENOTDIR: ("a file stands where a folder is needed", "choose another folder with --results"),
+    }.get(error.errno or 0, (error.strerror or str(error), "check the path and the disk"))
+    return StorageError(what, where=str(path), remedy=remedy)

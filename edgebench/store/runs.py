@@ -1,0 +1,98 @@
+"""Runs: one JSON file each under ``results/runs``."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from datetime import UTC, datetime
+from pathlib import Path
+
+from edgebench.core.run import Run
+from edgebench.errors import InputError
+from edgebench.store.codec import from_plain, to_plain
+from edgebench.store.files import read_json, write_json
+
+KIND = "run"
+VERSION = 1
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+class RunStore:
+    """The runs in one results folder.
+
+    Args:
+        results: The results folder; runs lie in its ``runs``.
+    """
+
+    def __init__(self, results: Path) -> None:
+        self._folder = results / "runs"
+
+    def new_name(self) -> str:
+        """A name no other run has: its time and four random letters, so that names sort by time."""
+        return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+
+    def path(self, name: str) -> Path:
+        """Where the run of that name lies."""
+        return self._folder / f"{name}.json"
+
+    def save(self, run: Run) -> Path:
+        """Write a run, replacing what was saved of it before.
+
+        Raises:
+            StorageError: It cannot be written.
+        """
+        path = self.path(run.name)
+        write_json(path, {"schema": f"edgebench.{KIND}/{VERSION}", **to_plain(run)})
+        return path
+
+    def load(self, reference: str) -> Run:
+        """Read a run by its path, its name or the beginning of its name.
+
+        Raises:
+            InputError: No run, or more than one, goes by that reference.
+            StorageError: The file is damaged or newer than this edgebench.
+        """
+        return load_run(self._find(reference))
+
+    def latest(self) -> Run:
+        """The newest run.
+
+        Raises:
+            InputError: There is none.
+        """
+        names = self.names()
+        if not names:
+            raise InputError(
+                "there are no runs yet",
+                where=str(self._folder),
+                remedy="edgebench profile zoo:ds-cnn -d host",
+            )
+        return load_run(self.path(names[-1]))
+
+    def names(self) -> list[str]:
+        """Names of all runs, oldest first."""
+        return sorted(path.stem for path in self._folder.glob("*.json")) if self._folder.is_dir() else []
+
+    def _find(self, reference: str) -> Path:
+        path = Path(reference)
+        if path.suffix == ".json" or path.is_file():
+            return path
+        matches = [name for name in self.names() if name.startswith(reference)]
+        if len(matches) == 1 and _NAME.fullmatch(reference):
+            return self.path(matches[0])
+        what = f"{len(matches)} runs begin with {reference!r}" if matches else f"there is no run {reference!r}"
+        newest = ", ".join(self.names()[-3:])
+        raise InputError(
+            what,
+            where=str(self._folder),
+            remedy=f"the newest are {newest}" if newest else "profile a model first",
+        )
+
+
+def load_run(path: Path) -> Run:
+    """Read a run from a file.
+
+    Raises:
+        StorageError: The file is missing, damaged or newer than this edgebench.
+    """
+    return from_plain(Run, read_json(path, kind=KIND, version=VERSION), where=str(path))

@@ -1,0 +1,202 @@
+"""LiteRT (the successor of TensorFlow Lite) on this machine's CPU."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgebench.core.device import Device
+from edgebench.core.metric import Metric, Provenance
+from edgebench.core.model import InputSource, ModelFormat, TensorSpec
+from edgebench.core.options import read_options
+from edgebench.core.profile import Footprint, LayerCost, Sample
+from edgebench.errors import InputError, TargetUnavailableError, UnsupportedModelError
+from edgebench.models.inputs import make_inputs
+from edgebench.targets.packages import package_version
+from edgebench.targets.timing import time_calls
+
+_PACKAGES = ("ai-edge-litert", "tflite-runtime")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiteRtOptions:
+    """Options of the ``litert`` target.
+
+    Attributes:
+        threads: Threads of the interpreter; 1 repeats best.
+        kernels: ``default`` uses XNNPACK where it can, ``builtin`` the optimised kernels without it,
+            ``reference`` the slow reference kernels.
+    """
+
+    threads: int = 1
+    kernels: Literal["default", "builtin", "reference"] = "default"
+
+    def __post_init__(self) -> None:
+        if self.threads < 1:
+            raise ValueError(f"threads must be at least 1, not {self.threads}")
+
+
+class LiteRtTarget:
+    """Measures ``.tflite`` models with ai-edge-litert, or tflite-runtime where only that is installed."""
+
+    options_type: ClassVar[type] = LiteRtOptions
+    formats: ClassVar[tuple[ModelFormat, ...]] = (ModelFormat.TFLITE,)
+    dtype: ClassVar[str | None] = None
+    deterministic: ClassVar[bool] = False
+    latency_provenance: ClassVar[Provenance] = Provenance.MEASURED
+
+    def __init__(self, device: Device) -> None:
+        self.device = device
+
+    def check(self) -> dict[str, str]:
+        """Which of the two runtimes is installed, and its version.
+
+        Raises:
+            TargetUnavailableError: Neither is.
+        """
+        read_options(self.device, LiteRtOptions)
+        for package in _PACKAGES:
+            version = package_version(package)
+            if version is not None:
+                return {package: version}
+        raise TargetUnavailableError("no LiteRT runtime is installed", remedy="pip install ai-edge-litert")
+
+    def import_runtime(self) -> None:
+        """Import the interpreter."""
+        _runtime()
+
+    @contextmanager
+    def load(self, model: Path, inputs: InputSource) -> Iterator[LiteRtModel]:
+        """Create an interpreter with one fixed input.
+
+        Raises:
+            UnsupportedModelError: The runtime lacks an operator.
+            InputError: The file or the inputs are not valid.
+        """
+        runtime = next(f"{name} {version}" for name, version in self.check().items())
+        yield LiteRtModel(model, inputs, read_options(self.device, LiteRtOptions), runtime)
+
+
+class LiteRtModel:
+    """An interpreter and the inputs that every inference gets."""
+
+    footprint = Footprint()
+
+    def __init__(self, model: Path, inputs: InputSource, options: LiteRtOptions, runtime: str) -> None:
+        self._options = options
+        self._runtime = runtime
+        self._interpreter = create_interpreter(model, threads=options.threads, kernels=options.kernels)
+        set_inputs(self._interpreter, inputs)
+
+    @property
+    def method(self) -> str:
+        """Runtime and settings."""
+        threads = f"{self._options.threads} thread{'s' if self._options.threads > 1 else ''}"
+        return f"wall clock around interpreter.invoke, {self._runtime} CPU, {threads}, {self._options.kernels} kernels"
+
+    def run(self, iterations: int) -> Sample:
+        """Time ``iterations`` calls of ``invoke``; inputs are set and outputs read outside."""
+        try:
+            return time_calls(self._interpreter.invoke, iterations, single_thread=self._options.threads == 1)
+        except RuntimeError as error:
+            raise UnsupportedModelError(f"LiteRT cannot run the model: {error}") from error
+
+    def outputs(self) -> Mapping[str, NDArray[np.generic]]:
+        """Outputs of the last inference."""
+        return {
+            detail["name"]: self._interpreter.get_tensor(detail["index"])
+            for detail in self._interpreter.get_output_details()
+        }
+
+    def layers(self) -> list[LayerCost]:
+        """Empty: the Python packages have no profiler."""
+        return []
+
+    def metrics(self) -> Mapping[str, Metric]:
+        """None beyond what is sampled."""
+        return {}
+
+    def notes(self) -> list[str]:
+        """None."""
+        return []
+
+
+def create_interpreter(model: Path, *, threads: int = 1, kernels: str = "default", delegates: Any = None) -> Any:
+    """An interpreter over a memory-mapped file, from whichever runtime is installed.
+
+    Raises:
+        UnsupportedModelError: The runtime lacks an operator.
+        InputError: The file is not valid.
+    """
+    runtime = _runtime()
+    resolver = {
+        "default": runtime.OpResolverType.AUTO,
+        "builtin": runtime.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+        "reference": runtime.OpResolverType.BUILTIN_REF,
+    }[kernels]
+    try:
+        return runtime.Interpreter(
+            model_path=str(model),
+            num_threads=threads,
+            experimental_op_resolver_type=resolver,
+            experimental_delegates=delegates,
+        )
+    except (ValueError, RuntimeError) as error:
+        raise _explained(error) from error
+
+
+def _runtime() -> Any:
+    try:
+        from ai_edge_litert import interpreter
+    except ModuleNotFoundError:
+        from tflite_runtime import interpreter
+    return interpreter
+
+
+def set_inputs(interpreter: Any, inputs: InputSource) -> None:
+    """Give an interpreter its shapes and inputs, and let it plan its memory.
+
+    Raises:
+        UnsupportedModelError: It cannot prepare an operator.
+        InputError: The inputs do not fit the model.
+    """
+    details = interpreter.get_input_details()
+    arrays = make_inputs([_spec(detail) for detail in details], inputs)
+    try:
+        for detail in details:
+            array = arrays[detail["name"]]
+            if tuple(detail["shape"]) != array.shape:
+                interpreter.resize_tensor_input(detail["index"], list(array.shape))
+        interpreter.allocate_tensors()
+        for detail in details:
+            interpreter.set_tensor(detail["index"], arrays[detail["name"]])
+    except (ValueError, RuntimeError) as error:
+        raise _explained(error) from error
+
+
+def _spec(detail: Mapping[str, Any]) -> TensorSpec:
+    signature = detail.get("shape_signature")
+    shape = signature if signature is not None and len(signature) else detail["shape"]
+    return TensorSpec(
+        name=detail["name"],
+        dtype=np.dtype(detail["dtype"]).name if detail["dtype"] is not np.bytes_ else "string",
+        shape=tuple(int(size) if size >= 0 else None for size in shape),
+    )
+
+
+def _explained(error: Exception) -> InputError | UnsupportedModelError:
+    text = " ".join(str(error).split())[:400]
+    if "custom op" in text or "Didn't find op" in text or "unresolved" in text.lower():
+        return UnsupportedModelError(
+            f"LiteRT has no kernel for an operator of the model: {text}",
+            remedy="export the model without custom operators, or use a runtime that registers them",
+        )
+    if "failed to prepare" in text or "Failed to apply" in text:
+        return UnsupportedModelError(f"LiteRT cannot prepare the model: {text}")
+    return InputError(f"LiteRT cannot load the model: {text}", remedy="check that the file is complete")

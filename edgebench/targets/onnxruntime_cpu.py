@@ -1,0 +1,210 @@
+"""ONNX Runtime on this machine's CPU."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgebench.core.device import Device
+from edgebench.core.metric import Metric, Provenance
+from edgebench.core.model import InputSource, ModelFormat, TensorSpec
+from edgebench.core.options import read_options
+from edgebench.core.profile import Footprint, LayerCost, Sample
+from edgebench.errors import InputError, UnsupportedModelError
+from edgebench.models.inputs import make_inputs
+from edgebench.targets.onnxruntime_profile import profile_layers
+from edgebench.targets.packages import require_package
+from edgebench.targets.timing import time_calls
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnnxRuntimeOptions:
+    """Options of the ``onnxruntime`` target.
+
+    Attributes:
+        threads: Threads within an operator; 1 repeats best.
+        optimization: Graph optimisation level of ONNX Runtime.
+    """
+
+    threads: int = 1
+    optimization: Literal["none", "basic", "extended", "all"] = "all"
+
+    def __post_init__(self) -> None:
+        if self.threads < 1:
+            raise ValueError(f"threads must be at least 1, not {self.threads}")
+
+
+_DTYPES = {
+    "tensor(float)": "float32",
+    "tensor(double)": "float64",
+    "tensor(float16)": "float16",
+    "tensor(bfloat16)": "bfloat16",
+    "tensor(bool)": "bool",
+    "tensor(string)": "string",
+    **{f"tensor({sign}int{bits})": f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)},
+}
+
+
+class OnnxRuntimeTarget:
+    """Measures ``.onnx`` models with ONNX Runtime's CPU execution provider."""
+
+    options_type: ClassVar[type] = OnnxRuntimeOptions
+    formats: ClassVar[tuple[ModelFormat, ...]] = (ModelFormat.ONNX,)
+    dtype: ClassVar[str | None] = None
+    deterministic: ClassVar[bool] = False
+    latency_provenance: ClassVar[Provenance] = Provenance.MEASURED
+
+    def __init__(self, device: Device) -> None:
+        self.device = device
+
+    def check(self) -> dict[str, str]:
+        """Version of ONNX Runtime.
+
+        Raises:
+            TargetUnavailableError: It is not installed.
+        """
+        read_options(self.device, OnnxRuntimeOptions)
+        return {"onnxruntime": require_package("onnxruntime")}
+
+    def import_runtime(self) -> None:
+        """Import onnxruntime."""
+        importlib.import_module("onnxruntime")
+
+    @contextmanager
+    def load(self, model: Path, inputs: InputSource) -> Iterator[OnnxRuntimeModel]:
+        """Create a session with one fixed input.
+
+        Raises:
+            UnsupportedModelError: ONNX Runtime does not know an operator or a version of it.
+            InputError: The file or the inputs are not valid.
+        """
+        yield OnnxRuntimeModel(model, inputs, read_options(self.device, OnnxRuntimeOptions))
+
+
+class OnnxRuntimeModel:
+    """A session and the inputs that every inference gets."""
+
+    footprint = Footprint()
+
+    def __init__(self, model: Path, inputs: InputSource, options: OnnxRuntimeOptions) -> None:
+        import onnxruntime
+
+        onnxruntime.set_default_logger_severity(4)
+        self._model = model
+        self._options = options
+        self._session = _create_session(model, session_options(options))
+        specs = [_spec(node) for node in self._session.get_inputs()]
+        self._feeds = make_inputs(specs, inputs)
+        self._outputs: list[Any] = []
+
+    @property
+    def method(self) -> str:
+        """Runtime and settings."""
+        import onnxruntime
+
+        threads = f"{self._options.threads} thread{'s' if self._options.threads > 1 else ''}"
+        return (
+            f"wall clock around session.run, onnxruntime {onnxruntime.__version__} CPU, "
+            f"{threads}, optimization {self._options.optimization}"
+        )
+
+    def run(self, iterations: int) -> Sample:
+        """Time ``iterations`` calls of ``session.run``."""
+        run, feeds = self._session.run, self._feeds
+
+        def call() -> None:
+            self._outputs = run(None, feeds)
+
+        return time_calls(call, iterations, single_thread=self._options.threads == 1)
+
+    def outputs(self) -> Mapping[str, NDArray[np.generic]]:
+        """Tensor outputs of the last inference."""
+        names = [node.name for node in self._session.get_outputs()]
+        return {name: value for name, value in zip(names, self._outputs, strict=False) if isinstance(value, np.ndarray)}
+
+    def layers(self) -> list[LayerCost]:
+        """Share of each kernel in the time that ONNX Runtime's profiler saw inside kernels."""
+        return profile_layers(
+            lambda options: _create_session(self._model, options), session_options(self._options), self._feeds
+        )
+
+    def metrics(self) -> Mapping[str, Metric]:
+        """None beyond what is sampled."""
+        return {}
+
+    def notes(self) -> list[str]:
+        """None."""
+        return []
+
+
+def session_options(options: OnnxRuntimeOptions) -> Any:
+    """ONNX Runtime's session options for ours."""
+    import onnxruntime
+
+    level = onnxruntime.GraphOptimizationLevel
+    result = onnxruntime.SessionOptions()
+    result.intra_op_num_threads = options.threads
+    result.inter_op_num_threads = 1
+    result.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    result.graph_optimization_level = {
+        "none": level.ORT_DISABLE_ALL,
+        "basic": level.ORT_ENABLE_BASIC,
+        "extended": level.ORT_ENABLE_EXTENDED,
+        "all": level.ORT_ENABLE_ALL,
+    }[options.optimization]
+    result.log_severity_level = 4
+    return result
+
+
+def _spec(node: Any) -> TensorSpec:
+    if node.type not in _DTYPES:
+        raise UnsupportedModelError(
+            f"input {node.name!r} is a {node.type}",
+            remedy="edgebench feeds tensors only; export the model so",
+        )
+    return TensorSpec(
+        name=node.name,
+        dtype=_DTYPES[node.type],
+        shape=tuple(size if isinstance(size, int) else None for size in node.shape),
+        dimensions=tuple(size if isinstance(size, str) else "" for size in node.shape),
+    )
+
+
+def _create_session(model: Path, options: Any) -> Any:
+    import onnxruntime
+    from onnxruntime.capi import onnxruntime_pybind11_state as states
+
+    try:
+        return onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+    except (states.NotImplemented, states.NoSuchFile, states.InvalidGraph, states.Fail) as error:
+        raise _explained(error) from error
+    except (states.InvalidProtobuf, states.InvalidArgument, states.RuntimeException) as error:
+        raise InputError(f"ONNX Runtime cannot read the model: {_short(error)}") from error
+
+
+def _explained(error: Exception) -> InputError | UnsupportedModelError:
+    text = _short(error)
+    if "is not a registered function/op" in text or "Could not find an implementation" in text:
+        operator = text.split("Error:")[-1].strip()
+        return UnsupportedModelError(
+            f"ONNX Runtime's CPU provider does not have an operator of the model: {operator}",
+            remedy="export the model without it, or run it where its custom library is registered",
+        )
+    if "opset" in text and "support" in text:
+        return UnsupportedModelError(
+            f"the model is newer than the installed ONNX Runtime: {text}",
+            remedy="pip install --upgrade onnxruntime, or export with a lower opset",
+        )
+    return InputError(f"ONNX Runtime cannot load the model: {text}")
+
+
+def _short(error: Exception) -> str:
+    text = str(error).partition(" : ")[2] or str(error)
+    return " ".join(text.split())[:400]

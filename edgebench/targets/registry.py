@@ -1,0 +1,43 @@
+"""Targets by name: ours, and those of installed plug-ins."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import cast
+
+from edgebench.core.device import Device
+from edgebench.core.plugins import load_plugin, plugin_names
+from edgebench.targets.base import Target
+
+GROUP = "edgebench.targets"
+BUILTIN: Mapping[str, str] = {
+    "fake": "edgebench.targets.fake:FakeTarget",
+    "litert": "edgebench.targets.litert:LiteRtTarget",
+    "onnxruntime": "edgebench.targets.onnxruntime_cpu:OnnxRuntimeTarget",
+    "torch": "edgebench.targets.torch_cpu:TorchTarget",
+}
+
+
+def target_type(name: str) -> type[Target]:
+    """The class of a target.
+
+    Raises:
+        InputError: There is no target of that name; the nearest names are suggested.
+        TargetUnavailableError: The plug-in that holds it does not import.
+    """
+    return cast("type[Target]", load_plugin(GROUP, name, BUILTIN))
+
+
+def target_names() -> tuple[str, ...]:
+    """All names that ``target_type`` knows."""
+    return tuple(plugin_names(GROUP, BUILTIN))
+
+
+def create_target(device: Device) -> Target:
+    """The target that runs models for a device.
+
+    Raises:
+        InputError: The device names a target that does not exist.
+        TargetUnavailableError: The plug-in that holds it does not import.
+    """
+    return target_type(device.target)(device)

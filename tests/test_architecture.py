@@ -1,0 +1,145 @@
+"""Holds the code to its own rules: directions of imports, sizes, where output may happen."""
+
+import ast
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "edgebench"
+FILES = sorted(PACKAGE.rglob("*.py"))
+HEAVY = {
+    "ai_edge_litert", "ai_edge_quantizer", "capstone", "elftools", "ethosu", "onnx", "onnxruntime", "optuna",
+    "pandas", "pyarrow", "tflite_runtime", "torch", "unicorn",
+}  # fmt: skip
+# What each layer may import, besides itself and ``errors``.
+MAY_IMPORT = {
+    "errors": set(),
+    "core": set(),
+    "models": {"core"},
+    "targets": {"core", "models"},
+    "meters": {"core", "models"},
+    "spaces": {"core", "models"},
+    "tasks": {"core", "models"},
+    "compress": {"core", "models"},
+    "store": {"core", "models"},
+    "flows": {"core", "models", "targets", "meters", "spaces", "tasks", "compress", "store"},
+    "cli": {"core", "models", "targets", "meters", "spaces", "tasks", "compress", "store", "flows"},
+    "testing": {"core", "models", "targets", "meters", "spaces", "tasks", "compress", "store", "flows"},
+}
+
+
+@cache
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def layer(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports(path: Path) -> list[str]:
+    found = []
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.Import):
+            found.extend(name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.append(node.module)
+    return found
+
+
+def top_level_imports(path: Path) -> list[str]:
+    found = []
+    for node in tree(path).body:
+        if isinstance(node, ast.Import):
+            found.extend(name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.append(node.module)
+    return found
+
+
+def ids(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("path", FILES, ids=ids)
+def test_imports_go_one_way(path: Path) -> None:
+    own = layer(path)
+    if own == "__init__":
+        return
+    for module in imports(path):
+        parts = module.split(".")
+        if parts[0] == "edgebench" and len(parts) > 1 and parts[1] not in {own, "errors"}:
+            assert parts[1] in MAY_IMPORT[own], f"{ids(path)} imports {module}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=ids)
+def test_heavy_packages_are_imported_where_they_are_used(path: Path) -> None:
+    assert not HEAVY & {module.split(".")[0] for module in top_level_imports(path)}
+
+
+@pytest.mark.parametrize("path", FILES, ids=ids)
+def test_files_and_functions_stay_small(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 400
+    for node in ast.walk(tree(path)):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            # A command's signature is its help text; only the body counts.
+            first = node.body[1] if len(node.body) > 1 and ast.get_docstring(node) else node.body[0]
+            length = (node.end_lineno or 0) - first.lineno + 1
+            assert length <= 50, f"{node.name} has {length} lines"
+
+
+@pytest.mark.parametrize("path", FILES, ids=ids)
+def test_only_the_command_line_prints(path: Path) -> None:
+    if layer(path) == "cli":
+        return
+    calls = [node.func for node in ast.walk(tree(path)) if isinstance(node, ast.Call)]
+    assert not [call for call in calls if isinstance(call, ast.Name) and call.id == "print"]
+
+
+@pytest.mark.parametrize("path", FILES, ids=ids)
+def test_nothing_unpickles_evaluates_or_starts_a_shell(path: Path) -> None:
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.Call):
+            assert ast.unparse(node.func) not in {
+                "eval",
+                "exec",
+                "os.system",
+                "os.popen",
+                "pickle.loads",
+                "pickle.load",
+            }
+            for keyword in node.keywords:
+                value = ast.unparse(keyword.value)
+                assert (keyword.arg, value) not in {
+                    ("shell", "True"),
+                    ("allow_pickle", "True"),
+                    ("weights_only", "False"),
+                }
+        assert not isinstance(node, ast.Assert) or layer(path) == "testing", "assert is not validation"
+
+
+def test_pydantic_is_the_business_of_the_store() -> None:
+    users = {layer(path) for path in FILES if any(module.split(".")[0] == "pydantic" for module in imports(path))}
+    assert users <= {"store"}
+
+
+def test_every_public_thing_is_documented() -> None:
+    missing = [
+        f"{ids(path)}: {node.name}"
+        for path in FILES
+        for node in tree(path).body
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef))
+        and not node.name.startswith("_")
+        and not ast.get_docstring(node)
+    ]
+    assert not missing
+
+
+def test_nothing_names_a_place_of_its_making() -> None:
+    tracked = [*FILES, *ROOT.glob("*.md"), *ROOT.glob("devices/*"), ROOT / "pyproject.toml", ROOT / "Makefile"]
+    for path in tracked:
+        text = path.read_text(encoding="utf-8")
+        for forbidden in ("/" + "work/", "/" + "root/", "pypi" + "-more"):
+            assert forbidden not in text, f"{path} names {forbidden}"
