@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self
 
 
 class EnergyMeter(Protocol):
-    """Reads the energy a device has used.
+    """Reads the energy a device has used. Derive from it to get ``close`` and the ``with`` statement.
 
     Attributes:
         name: Name a device file uses for it.
@@ -19,4 +22,47 @@ class EnergyMeter(Protocol):
     scope: str
 
     def read_j(self) -> float:
-        """Energy since some fixed moment, in joules; it never decreases."""
+        """Energy since some fixed moment, in joules; it never decreases.
+
+        Raises:
+            TargetUnavailableError: The meter cannot be read any more.
+        """
+
+    def close(self) -> None:
+        """Stop what the meter runs in the background. May be called twice; nothing is read afterwards."""
+        return
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class MeterPlugin(Protocol):
+    """What an entry point of the group ``edgebench.meters`` names: one kind of meter.
+
+    A meter is written ``KIND`` or ``KIND:SELECTOR``, such as ``hwmon:ina3221/VDD_IN``. A meter class with
+    these two as class methods will do.
+    """
+
+    def selectors(self, sysfs: Path) -> Sequence[str]:
+        """What may follow the colon here, cheaply and without raising; empty where there is nothing.
+
+        Args:
+            sysfs: Where ``/sys`` is mounted.
+        """
+
+    def open(self, selector: str, sysfs: Path) -> EnergyMeter:
+        """Open a meter and read it once, so that one that does not work is found now.
+
+        Args:
+            selector: One of ``selectors``, or ``""`` for the one a user most likely means.
+            sysfs: Where ``/sys`` is mounted.
+
+        Raises:
+            InputError: There is no such selector.
+            TargetUnavailableError: It cannot be read; the remedy says what to do about it.
+        """
