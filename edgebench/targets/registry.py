@@ -11,6 +11,7 @@ from edgebench.targets.base import Target
 
 GROUP = "edgebench.targets"
 BUILTIN: Mapping[str, str] = {
+    "ethos-u": "edgebench.targets.ethos_u.target:EthosUTarget",
     "fake": "edgebench.targets.fake:FakeTarget",
     "litert": "edgebench.targets.litert:LiteRtTarget",
     "onnxruntime": "edgebench.targets.onnxruntime_cpu:OnnxRuntimeTarget",

@@ -1,0 +1,1 @@
+"""Arm Ethos-U NPUs through Arm's own compiler, Vela."""

@@ -1,0 +1,190 @@
+"""The ``ethos-u`` target: latency and memory as Arm's compiler estimates them."""
+
+from __future__ import annotations
+
+import importlib
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgebench.core.device import Device
+from edgebench.core.metric import Metric, Provenance
+from edgebench.core.model import InputSource, ModelFormat
+from edgebench.core.profile import Footprint, LayerCost, Sample
+from edgebench.errors import UnsupportedModelError
+from edgebench.targets.ethos_u.compile import Compilation, Operation, compile_model
+from edgebench.targets.ethos_u.options import EthosUOptions, read_ethos_u_options
+from edgebench.targets.packages import require_package
+
+CAVEAT = (
+    "cycles are Vela's estimate for this one configuration, not a measurement; Arm advises against comparing "
+    "them across configurations"
+)
+
+
+class EthosUTarget:
+    """Compiles int8 ``.tflite`` models with Vela and reads its estimate; nothing is executed."""
+
+    options_type: ClassVar[type] = EthosUOptions
+    formats: ClassVar[tuple[ModelFormat, ...]] = (ModelFormat.TFLITE,)
+    dtype: ClassVar[str | None] = "int8"
+    deterministic: ClassVar[bool] = True
+    latency_provenance: ClassVar[Provenance] = Provenance.ESTIMATED
+
+    def __init__(self, device: Device) -> None:
+        self.device = device
+
+    def check(self) -> dict[str, str]:
+        """Version of Vela.
+
+        Raises:
+            TargetUnavailableError: It is not installed.
+            InputError: The device names a configuration that does not exist.
+        """
+        version = require_package("ethos-u-vela")
+        read_ethos_u_options(self.device)
+        return {"ethos-u-vela": version}
+
+    def import_runtime(self) -> None:
+        """Import the compiler."""
+        importlib.import_module("ethosu.regor")
+        importlib.import_module("ethosu.vela.vela")
+
+    @contextmanager
+    def load(self, model: Path, inputs: InputSource) -> Iterator[EthosUModel]:
+        """Compile the model.
+
+        Raises:
+            UnsupportedModelError: The compiler refuses it, or no operator runs on the NPU.
+        """
+        options = read_ethos_u_options(self.device)
+        compilation = compile_model(model, options)
+        if not any(operation.on_npu for operation in compilation.operations):
+            raise UnsupportedModelError(
+                f"no operator of the model runs on the NPU: {fallback_summary(compilation.on_cpu)}",
+                operators=tuple(sorted({operation.operator for operation in compilation.on_cpu})),
+                remedy="give it an int8 model",
+            )
+        yield EthosUModel(compilation, options, self.check()["ethos-u-vela"])
+
+
+class EthosUModel:
+    """A compiled model."""
+
+    def __init__(self, compilation: Compilation, options: EthosUOptions, version: str) -> None:
+        self._compilation = compilation
+        self._options = options
+        self._version = version
+
+    @property
+    def method(self) -> str:
+        """Compiler and configuration."""
+        options = self._options
+        return (
+            f"Vela {self._version}, {options.accelerator}, {options.system_config}, {options.memory_mode}, "
+            f"optimise {options.optimise}"
+        )
+
+    @property
+    def footprint(self) -> Footprint:
+        """What the compiler allocated: writable memory, and constants with the command stream."""
+        compilation = self._compilation
+        total = sum(memory.peak_bytes for memory in compilation.memories.values())
+        return Footprint(
+            ram_bytes=self._exact(total - compilation.constant_bytes, "peak of the tensors Vela has placed"),
+            flash_bytes=self._exact(compilation.constant_bytes, "constants and command stream as Vela stores them"),
+        )
+
+    def run(self, iterations: int) -> Sample:
+        """Nothing runs: the estimate is among the metrics."""
+        return Sample(latencies_s=())
+
+    def outputs(self) -> Mapping[str, NDArray[np.generic]]:
+        """Empty: nothing is executed."""
+        return {}
+
+    def layers(self) -> list[LayerCost]:
+        """Every operation; those on the CPU have no cycles, because Vela does not count them."""
+        return [self._layer(operation) for operation in self._compilation.operations]
+
+    def metrics(self) -> Mapping[str, Metric]:
+        """Cycles, latency unless operators fell back, utilisation, and the use of each memory."""
+        compilation = self._compilation
+        figures = {"npu_cycles": self._estimated(compilation.cycles, "cycles", "cycles of the NPU's part")}
+        if not compilation.on_cpu:
+            seconds = compilation.cycles / compilation.clock_hz
+            clock = f"cycles / {compilation.clock_hz / 1e6:g} MHz"
+            figures["latency_s"] = self._estimated(seconds, "s", clock)
+            figures["throughput_per_s"] = self._estimated(1 / seconds, "1/s", "1 / latency")
+            peak = compilation.cycles * self._options.macs_per_cycle
+            figures["utilisation"] = self._estimated(
+                compilation.macs / peak, "1", f"MACs / (cycles x {self._options.macs_per_cycle} MACs a cycle)"
+            )
+        for name, memory in compilation.memories.items():
+            key = _snake_case(name)
+            figures[f"{key}_bytes"] = self._exact(memory.peak_bytes, f"peak use of {name}")
+            figures[f"{key}_traffic_bytes"] = self._estimated(
+                memory.read_bytes + memory.written_bytes, "bytes", f"bytes to and from {name} in one inference"
+            )
+        return figures
+
+    def notes(self) -> list[str]:
+        """Arm's caveat, and what fell back."""
+        on_cpu = self._compilation.on_cpu
+        if not on_cpu:
+            return [CAVEAT]
+        total = len(self._compilation.operations)
+        return [
+            CAVEAT,
+            f"{len(on_cpu)} of {total} operators fall back to the CPU and their time is unknown, so there is no "
+            f"latency: {fallback_summary(on_cpu)}",
+        ]
+
+    def _layer(self, operation: Operation) -> LayerCost:
+        total = self._compilation.cycles
+        metrics = {}
+        if operation.on_npu:
+            metrics = {
+                "cycles": self._estimated(operation.cycles, "cycles", "cycles of the operation"),
+                "macs": self._exact(operation.macs, "MACs as Vela counts them", unit=""),
+            }
+        return LayerCost(
+            name=operation.name.rpartition(";")[2],
+            operator=operation.operator,
+            share=operation.cycles / total if operation.on_npu and total else None,
+            metrics=metrics,
+            placement="NPU" if operation.on_npu else "CPU",
+            reason=operation.reason,
+        )
+
+    def _estimated(self, value: float, unit: str, what: str) -> Metric:
+        return Metric(
+            value=value,
+            unit=unit,
+            provenance=Provenance.ESTIMATED,
+            method=f"{what}; {self.method}",
+            source=f"Vela {self._version}'s performance model; Arm publishes no error band",
+        )
+
+    def _exact(self, value: float, what: str, unit: str = "bytes") -> Metric:
+        return Metric(value=value, unit=unit, provenance=Provenance.EXACT, method=f"{what}; {self.method}")
+
+
+def fallback_summary(operations: tuple[Operation, ...]) -> str:
+    """Operators on the CPU with their number and first reason."""
+    counts = Counter(operation.operator for operation in operations)
+    reasons = {operation.operator: operation.reason for operation in reversed(operations)}
+    return ", ".join(
+        f"{count} x {operator}" + (f" ({reasons[operator]})" if reasons[operator] else "")
+        for operator, count in counts.most_common()
+    )
+
+
+def _snake_case(name: str) -> str:
+    """``OffChipFlash`` to ``off_chip_flash``."""
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("_")
