@@ -79,9 +79,9 @@ def _measure(request: ProfileRequest, store: RunStore) -> tuple[Run, bool]:
     from dataclasses import replace
 
     from edgebench.cli.progress import progress_bar
-    from edgebench.cli.recording import changes_since, new_run
+    from edgebench.cli.recording import new_run
     from edgebench.flows.profile import profile as measure
-    from edgebench.targets.machine import read_state
+    from edgebench.targets.machine import read_state, state_changes
 
     before = read_state()
     current = new_run(store, request)
@@ -99,7 +99,7 @@ def _measure(request: ProfileRequest, store: RunStore) -> tuple[Run, bool]:
             measure(request, on_update=save, on_progress=progress)
     except KeyboardInterrupt:
         interrupted = True
-    warnings = (*current.warnings, *changes_since(before))
+    warnings = (*current.warnings, *state_changes(before, read_state()))
     current = replace(current, complete=not interrupted, warnings=warnings)
     store.save(current)
     return current, interrupted

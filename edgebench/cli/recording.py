@@ -11,9 +11,6 @@ from edgebench.flows.profile import ProfileRequest
 from edgebench.store.runs import RunStore
 from edgebench.targets.machine import describe_machine, machine_warnings
 
-STEAL_SHARE = 0.01
-"""Share of processor time taken by other virtual machines that is worth a warning."""
-
 
 def new_run(store: RunStore, request: ProfileRequest) -> Run:
     """A run without profiles yet."""

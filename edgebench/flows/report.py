@@ -5,25 +5,30 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
-from edgebench.core.metric import Metric
+from edgebench.core.metric import Metric, Provenance
 from edgebench.core.profile import Outcome, Profile
 from edgebench.core.report import Cell, Column, Remark, Report, Table
 from edgebench.core.run import Run
 from edgebench.core.summary import disturbances, sample_count, summarise
 
-_FIGURES = (
-    Column(key="latency_s", title="latency (median, 95 %)"),
+_SPEED = (
+    Column(key="latency_s", title="median latency"),
     Column(key="latency_p5_s", title="p5"),
     Column(key="latency_p90_s", title="p90"),
     Column(key="latency_p99_s", title="p99"),
     Column(key="latency_min_s", title="min"),
     Column(key="n", title="n"),
     Column(key="throughput_per_s", title="per second"),
+    Column(key="outcome", title="outcome"),
+)
+_COST = (
     Column(key="load_s", title="load"),
-    Column(key="peak_ram_bytes", title="peak RAM"),
+    Column(key="first_inference_s", title="first run"),
+    Column(key="peak_ram_bytes", title="process RAM"),
     Column(key="ram_bytes", title="RAM"),
     Column(key="flash_bytes", title="flash"),
     Column(key="energy_j", title="energy"),
+    Column(key="energy_source", title="energy from"),
 )
 _MODEL_COLUMNS = (
     Column(key="model", title="model"),
@@ -42,7 +47,7 @@ def report(runs: Sequence[Run]) -> Report:
     warning that names the difference.
     """
     profiles = [(run, profile) for run in runs for profile in run.profiles]
-    tables = [_models(profiles), _figures(profiles)]
+    tables = [_models(profiles), _speed(profiles), _cost(profiles)]
     tables.extend(_layers(profile) for _, profile in profiles if profile.layers)
     return Report(
         tables=tuple(table for table in tables if table.rows),
@@ -119,27 +124,43 @@ def _models(profiles: Sequence[tuple[Run, Profile]]) -> Table:
     return Table(title="Models", columns=_MODEL_COLUMNS, rows=tuple(rows.values()))
 
 
-def _figures(profiles: Sequence[tuple[Run, Profile]]) -> Table:
-    rows = []
-    for _, profile in profiles:
-        figures: dict[str, Cell] = dict(summarise(profile))
-        count = sample_count(profile)
-        rows.append(
-            {
-                **figures,
-                "model": profile.model.name,
-                "device": profile.device.name,
-                "outcome": None if profile.outcome is Outcome.OK else profile.outcome.value,
-                "n": count or None,
-            }
-        )
-    used = [column for column in _FIGURES if any(row.get(column.key) is not None for row in rows)]
-    columns = [Column(key="model", title="model"), Column(key="device", title="device"), *used]
-    if any(row["outcome"] for row in rows):
-        columns.append(Column(key="outcome", title="outcome"))
-    energy = any(row.get("energy_j") is not None for row in rows)
-    caption = "" if energy else "no energy: these devices have neither a readable meter nor a declared power"
-    return Table(title="Profiles", columns=tuple(columns), rows=tuple(rows), caption=caption)
+def _speed(profiles: Sequence[tuple[Run, Profile]]) -> Table:
+    """How fast each model is on each device, and what became of those that gave no numbers."""
+    rows = [
+        {
+            **_figures(profile),
+            "n": sample_count(profile) or None,
+            "outcome": None if profile.outcome is Outcome.OK else profile.outcome.value,
+        }
+        for _, profile in profiles
+    ]
+    return _table("Latency", _SPEED, rows, caption="the median with its 95 % interval over fresh processes")
+
+
+def _cost(profiles: Sequence[tuple[Run, Profile]]) -> Table:
+    """What each model takes besides time."""
+    rows = [{**_figures(profile), "energy_source": energy_source(profile)} for _, profile in profiles]
+    shown = [row for row in rows if any(row.get(column.key) is not None for column in _COST[:-1])]
+    return _table("Start, memory and energy", _COST, shown)
+
+
+def energy_source(profile: Profile) -> str | None:
+    """Where the energy of a profile comes from, or that there is none."""
+    energy = summarise(profile).get("energy_j")
+    if energy is None:
+        return "no meter, no declared power" if profile.outcome is Outcome.OK else None
+    return profile.energy_scope if energy.provenance is Provenance.MEASURED else energy.source
+
+
+def _figures(profile: Profile) -> dict[str, Cell]:
+    return {**summarise(profile), "model": profile.model.name, "device": profile.device.name}
+
+
+def _table(title: str, columns: Sequence[Column], rows: Sequence[Mapping[str, Cell]], caption: str = "") -> Table:
+    """A table with a row a profile; columns that nobody fills are left out."""
+    used = [column for column in columns if any(row.get(column.key) is not None for row in rows)]
+    subject = (Column(key="model", title="model"), Column(key="device", title="device"))
+    return Table(title=title, columns=(*subject, *used), rows=tuple(rows), caption=caption)
 
 
 def _layers(profile: Profile) -> Table:

@@ -54,8 +54,13 @@ class _DeviceFile(_Table):
 
 
 def device_names() -> list[str]:
-    """Names of all devices that can be found, sorted."""
-    return sorted(_files())
+    """Names of all devices that can be found, sorted as people count: ``u55-32`` before ``u55-128``."""
+    return sorted(
+        _files(),
+        key=lambda name: [
+            (part.isdigit(), int(part or 0) if part.isdigit() else 0, part) for part in re.split(r"(\d+)", name)
+        ],
+    )
 
 
 def find_device(reference: str) -> Device:

@@ -27,7 +27,9 @@ class LoadedModel(Protocol):
         """Run one burst.
 
         Args:
-            iterations: Inferences to run, at least 1. A deterministic target may run fewer.
+            iterations: Inferences to run, at least 1.
+
+        A deterministic target is asked for one inference only; its latency is a metric, not a sample.
         """
 
     def outputs(self) -> Mapping[str, NDArray[np.generic]]:

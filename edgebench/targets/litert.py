@@ -18,6 +18,7 @@ from edgebench.core.options import read_options
 from edgebench.core.profile import Footprint, LayerCost, Sample
 from edgebench.errors import InputError, TargetUnavailableError, UnsupportedModelError
 from edgebench.models.inputs import make_inputs
+from edgebench.targets.litert_layers import profile_layers
 from edgebench.targets.packages import package_version
 from edgebench.targets.timing import time_calls
 
@@ -89,6 +90,8 @@ class LiteRtModel:
     footprint = Footprint()
 
     def __init__(self, model: Path, inputs: InputSource, options: LiteRtOptions, runtime: str) -> None:
+        self._model = model
+        self._inputs = inputs
         self._options = options
         self._runtime = runtime
         self._interpreter = create_interpreter(model, threads=options.threads, kernels=options.kernels)
@@ -115,8 +118,14 @@ class LiteRtModel:
         }
 
     def layers(self) -> list[LayerCost]:
-        """Empty: the Python packages have no profiler."""
-        return []
+        """Time of each operator, by the differences of cut models."""
+
+        def make_interpreter(path: Path) -> Any:
+            interpreter = create_interpreter(path, threads=self._options.threads, kernels=self._options.kernels)
+            set_inputs(interpreter, self._inputs)
+            return interpreter
+
+        return profile_layers(self._model, make_interpreter)
 
     def metrics(self) -> Mapping[str, Metric]:
         """None beyond what is sampled."""
@@ -167,7 +176,7 @@ def set_inputs(interpreter: Any, inputs: InputSource) -> None:
         InputError: The inputs do not fit the model.
     """
     details = interpreter.get_input_details()
-    arrays = make_inputs([_spec(detail) for detail in details], inputs)
+    arrays = make_inputs([_spec(detail, inputs) for detail in details], inputs)
     try:
         for detail in details:
             array = arrays[detail["name"]]
@@ -180,9 +189,11 @@ def set_inputs(interpreter: Any, inputs: InputSource) -> None:
         raise _explained(error) from error
 
 
-def _spec(detail: Mapping[str, Any]) -> TensorSpec:
+def _spec(detail: Mapping[str, Any], inputs: InputSource) -> TensorSpec:
+    """An input's shape: open dimensions have a size in the file, which holds unless the user gives another."""
     signature = detail.get("shape_signature")
-    shape = signature if signature is not None and len(signature) else detail["shape"]
+    open_shape = signature if signature is not None and len(signature) else detail["shape"]
+    shape = open_shape if detail["name"] in inputs.shapes or inputs.file else detail["shape"]
     return TensorSpec(
         name=detail["name"],
         dtype=np.dtype(detail["dtype"]).name if detail["dtype"] is not np.bytes_ else "string",

@@ -8,10 +8,12 @@ from rich.markup import escape
 from rich.table import Table as RichTable
 
 from edgebench.cli.render.numbers import legend
-from edgebench.cli.render.texts import is_numeric, provenances, row_texts
+from edgebench.cli.render.texts import cell_text, is_numeric, provenances, row_texts
 from edgebench.core.report import Remark, Report, Table
 
 _STYLES = {"failure": ("red", "x"), "warning": ("yellow", "!"), "note": ("dim", "-")}
+_SHORT = 24
+"""Texts up to this length stay on one line, so that a narrow terminal folds the long ones first."""
 _MIN_WIDTH = 140
 """Where the output is not a terminal, tables are not folded to a width that nobody has."""
 
@@ -19,6 +21,7 @@ _MIN_WIDTH = 140
 def render_terminal(report: Report, console: Console) -> None:
     """Print tables and remarks."""
     for table in report.tables:
+        console.print(f"\n[bold]{escape(table.title)}[/]", soft_wrap=True)
         console.print(_rich_table(table))
         letters = legend(provenances(table))
         lines = [line for line in (letters, table.caption) if line]
@@ -37,19 +40,14 @@ def output_console() -> Console:
 
 
 def _rich_table(table: Table) -> RichTable:
-    rich = RichTable(
-        title=escape(table.title),
-        title_justify="left",
-        title_style="bold",
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-    )
+    rich = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for column in table.columns:
         numeric = is_numeric(table, column.key)
+        longest = max((len(cell_text(column.key, row.get(column.key))) for row in table.rows), default=0)
         rich.add_column(
             escape(column.title),
             justify="right" if numeric else "left",
-            no_wrap=numeric,
+            no_wrap=numeric or longest <= _SHORT,
             overflow="fold",
         )
     previous: list[str] = []

@@ -19,7 +19,7 @@ from edgebench.store.codec import from_plain, to_plain
 BURSTS_S = 0.6
 MIN_BURSTS = 3
 MAX_BURSTS = 15
-MAX_PROCESSES = 30
+MAX_PROCESSES = 15
 
 
 class Cell:
@@ -93,8 +93,6 @@ class Cell:
         self._loaded = from_plain(Loaded, answer, where="answer of the child process")
         self._method = self._loaded.method
         self._energy_scope = self._loaded.energy_scope
-        if not self.sampled:
-            self._bursts.append(self._loaded.first)
         return self.sampled
 
     def burst(self) -> None:
@@ -111,7 +109,7 @@ class Cell:
         if self._loaded is not None:
             self._processes.append(
                 ProcessRun(
-                    load_s=self._loaded.load_s,
+                    load_s=self._loaded.load_s if self.sampled else None,
                     first_inference_s=self._loaded.first.latencies_s[0] if self.sampled else None,
                     peak_ram_bytes=finished.peak_ram_bytes if finished and self.sampled else None,
                     bursts=tuple(self._bursts),

@@ -23,7 +23,7 @@ from edgebench.targets.resident_memory import ResidentMemory
 WARM_UP_RUNS = 30
 WARM_UP_S = 0.3
 BURST_S = 0.04
-BURST_RUNS = 200
+BURST_RUNS = 100
 METER_UPDATES = 20
 """A burst lasts at least this many updates of the energy meter, so that one update is 5 % of it."""
 
@@ -70,6 +70,8 @@ class MeasurementSession:
         self._meter: EnergyMeter | None = None
         if not self._target.deterministic:
             self._meter = open_meter(device.meter)
+        if self._meter is not None:
+            self._stack.enter_context(self._meter)
         self._device = device
         self._path = model
         self._inputs = inputs
