@@ -74,6 +74,8 @@ class Preparation:
             formats=formats,
             dtype=dtype,
             shapes=self._inputs.shapes,
+            shapes_from_file=self._inputs.file is not None,
+            seed=self._inputs.seed,
             folder=mkdtemp(dir=self._folder),
         )
         try:

@@ -76,34 +76,40 @@ def overview(runs: Sequence[Run]) -> Report:
 
 def explain(runs: Sequence[Run]) -> Report:
     """One row a figure: which run, method, file and formula made it."""
-    rows = []
+    tables, records = [], []
     for run in runs:
         for profile in run.profiles:
-            for name, metric in summarise(profile).items():
-                rows.append(_explained(run, profile, name, metric))
-    columns = ("model", "device", "figure", "value", "from", "method", "source", "run")
-    return Report(
-        tables=(
-            Table(
-                title="Where each figure comes from",
-                columns=tuple(Column(key=key, title=key) for key in columns),
-                rows=tuple(rows),
-            ),
-        ),
-        records=tuple(_record(run, profile) for run in runs for profile in run.profiles),
-    )
+            figures = summarise(profile)
+            subject = f"{profile.model.name} on {profile.device.name} (run {run.name})"
+            tables.append(_explanations(subject, figures))
+            records.extend(_explanation(run, profile, name, metric) for name, metric in figures.items())
+    return Report(tables=tuple(tables), records=tuple(records))
 
 
-def _explained(run: Run, profile: Profile, name: str, metric: Metric) -> Mapping[str, Cell]:
+def _explanations(title: str, figures: Mapping[str, Metric]) -> Table:
+    rows = [
+        {"figure": name, "value": metric, "method": metric.method, "source": metric.source}
+        for name, metric in figures.items()
+    ]
+    keys = ("figure", "value", "method", "source")
+    used = [key for key in keys if any(row[key] is not None for row in rows)]
+    return Table(title=title, columns=tuple(Column(key=key, title=key) for key in used), rows=tuple(rows))
+
+
+def _explanation(run: Run, profile: Profile, name: str, metric: Metric) -> Mapping[str, object]:
     return {
+        "run": run.name,
         "model": profile.model.name,
+        "digest": profile.model.digest,
         "device": profile.device.name,
         "figure": name,
-        "value": metric,
-        "from": metric.provenance.value,
+        "value": metric.value,
+        "unit": metric.unit,
+        "low": metric.low,
+        "high": metric.high,
+        "provenance": metric.provenance.value,
         "method": metric.method,
         "source": metric.source,
-        "run": run.name,
     }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from edgebench.core.model import ModelFormat, ModelInfo
@@ -29,6 +29,7 @@ class PrepareRequest(Record):
         formats: Formats the target takes, the preferred one first.
         dtype: ``int8`` or ``float32`` where the target takes only that, else None.
         shapes: Input shapes given by the user.
+        shapes_from_file: Whether arrays from a file will settle open dimensions.
         seed: Seeds the weights of networks from the zoo.
         folder: Where files may be written.
     """
@@ -37,6 +38,7 @@ class PrepareRequest(Record):
     formats: tuple[ModelFormat, ...]
     dtype: str | None = None
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    shapes_from_file: bool = False
     seed: int = 0
     folder: str
 
@@ -82,8 +84,8 @@ def prepare(request: PrepareRequest) -> Prepared:
                 where=request.source,
                 remedy=f"profile it with -d {_RUNS_ON[format_]}, or convert it to {wanted} first",
             )
-    info = inspect(path, source, request.shapes)
-    return Prepared(info=replace(info, name=source.name, source=request.source), path=str(path))
+    info = inspect(path, source, request.shapes, shapes_from_file=request.shapes_from_file)
+    return Prepared(info=info, path=str(path))
 
 
 _SUFFIX: Mapping[ModelFormat, str] = {

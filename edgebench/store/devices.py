@@ -93,7 +93,8 @@ def read_device(path: Path) -> Device:
     try:
         table = _DeviceFile.model_validate(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
-        raise InputError(f"not valid TOML: {error}", where=str(path)) from None
+        problem = str(error).replace("end of document", f"end of document, line {len(text.splitlines())}")
+        raise InputError(f"not valid TOML: {problem}", where=str(path)) from None
     except (ValidationError, RecursionError) as error:
         if isinstance(error, RecursionError):
             raise InputError("tables are nested too deeply", where=str(path)) from None

@@ -1,0 +1,199 @@
+"""The command line as a user meets it: real processes, real files, real exit codes."""
+
+import csv
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from onnx import helper
+
+from tests.models_on_disk import write_onnx, write_onnx_node
+
+QUICK = ["--repetitions", "2", "--goal", "1000%"]
+
+
+def edgebench(*arguments: str, cwd: Path, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "edgebench.cli.main", *arguments],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        timeout=120,
+        env={**os.environ, **(env or {})},
+    )
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    return write_onnx(tmp_path / "model.onnx")
+
+
+def test_a_profile_prints_a_table_and_saves_a_run(tmp_path: Path, model: Path) -> None:
+    done = edgebench("profile", "model.onnx", "-d", "host", "-d", "fake", *QUICK, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    for words in ("model", "host", "fake", "median latency", "m measured", "s simulated", "saved: results/runs/"):
+        assert words in done.stdout
+    assert "\x1b" not in done.stdout
+    assert done.stderr == ""
+    assert len(list((tmp_path / "results/runs").iterdir())) == 1
+
+
+def test_json_is_for_machines(tmp_path: Path, model: Path) -> None:
+    done = edgebench("profile", "model.onnx", "-d", "fake", *QUICK, "--json", cwd=tmp_path)
+    (found,) = json.loads(done.stdout)["profiles"]
+    assert found["latency_s.provenance"] == "simulated"
+    assert found["latency_s.low"] <= found["latency_s"] <= found["latency_s.high"]
+
+
+def test_reports_in_every_format(tmp_path: Path, model: Path) -> None:
+    assert edgebench("profile", "model.onnx", "-d", "fake", *QUICK, cwd=tmp_path).returncode == 0
+    table = edgebench("report", "-f", "csv", cwd=tmp_path).stdout
+    (row,) = csv.DictReader(io.StringIO(table))
+    assert float(row["latency_s"]) > 0
+    assert "| model | device |" in edgebench("report", "-f", "markdown", cwd=tmp_path).stdout
+    assert "method" in edgebench("report", "--explain", cwd=tmp_path).stdout
+    explained = json.loads(edgebench("report", "--explain", "--json", cwd=tmp_path).stdout)["profiles"]
+    (latency,) = [entry for entry in explained if entry["figure"] == "latency_s"]
+    assert "file size / bytes_per_second" in latency["method"]
+    assert latency["run"] in os.listdir(tmp_path / "results/runs")[0]
+    listed = edgebench("report", "--list", cwd=tmp_path).stdout
+    assert "model" in listed
+    pytest.importorskip("pyarrow")
+    done = edgebench("report", "-f", "parquet", "--output", "out.parquet", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    import pandas as pd
+
+    assert pd.read_parquet(tmp_path / "out.parquet")["latency_s"][0] == pytest.approx(float(row["latency_s"]))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["profile", "absent.onnx"], 2, ["absent.onnx", "no such file"]),
+        (["profile", "."], 2, ["folder"]),
+        (["profile", "model.onnx", "-d", "hots"], 2, ["hots", "host"]),
+        (["profile", "model.onnx", "-d", "broken.toml"], 2, ["broken.toml", "line 1"]),
+        (["profile", "model.onnx", "--goal", "2ms"], 2, ["--goal", "2ms"]),
+        (["profile", "model.onnx", "--time-limit", "10"], 2, ["--time-limit", "unit"]),
+        (["profile", "model.onnx", "--shape", "image"], 2, ["--shape", "NAME=1,3,224,224"]),
+        (["profile", "model.onnx", "-o", "colour=red"], 2, ["colour", "threads"]),
+        (["profile", "model.onnx", "--inputs", "absent.npz"], 2, ["absent.npz"]),
+        (["profile", "model.onnx", "-d", "fake", "-o", "misbehave=unavailable"], 3, ["not attached"]),
+        (["profile", "model.onnx", "-d", "fake", "-o", "misbehave=crash"], 2, ["SIGSEGV"]),
+        (["profile", "zoo:ds-cmm", "-d", "fake"], 2, ["ds-cnn"]),
+        (["report", "nothing"], 2, ["nothing"]),
+        (["report"], 2, ["no runs yet"]),
+        (["devices", "show", "hots"], 2, ["host"]),
+        (["devices", "new", "Not A Name"], 2, ["name"]),
+    ],
+)
+def test_mistakes_get_a_message_a_remedy_and_a_code(
+    tmp_path: Path, model: Path, arguments: list[str], code: int, words: list[str]
+) -> None:
+    (tmp_path / "broken.toml").write_text("colour =")
+    done = edgebench(*arguments, cwd=tmp_path)
+    output = done.stdout + done.stderr
+    assert done.returncode == code, output
+    assert "Traceback" not in output
+    for word in words:
+        assert word in output
+
+
+def test_a_dynamic_shape_is_asked_for_with_a_command(tmp_path: Path) -> None:
+    write_onnx(tmp_path / "dynamic.onnx", batch="batch")
+    done = edgebench("profile", "dynamic.onnx", "-d", "host", *QUICK, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "--shape image=1,3,16,16" in done.stdout + done.stderr
+    done = edgebench("profile", "dynamic.onnx", "-d", "host", "--shape", "image=4,3,16,16", *QUICK, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_bad_model_spares_a_good_one(tmp_path: Path, model: Path) -> None:
+    (tmp_path / "rubbish.onnx").write_bytes(os.urandom(1000))
+    write_onnx_node(tmp_path / "new.onnx", helper.make_node("Relu", ["x"], ["y"]), opset=999)
+    done = edgebench("profile", "rubbish.onnx", "new.onnx", "model.onnx", "-d", "host", *QUICK, "--json", cwd=tmp_path)
+    assert done.returncode == 2
+    outcomes = [found["outcome"] for found in json.loads(done.stdout)["profiles"]]
+    assert outcomes[2] == "ok"
+    assert "ok" not in outcomes[:2]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_read_only_results_folder_is_found_out_first(tmp_path: Path, model: Path) -> None:
+    (tmp_path / "results").mkdir(mode=0o500)
+    done = edgebench("profile", "model.onnx", "-d", "fake", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "--results" in done.stderr
+
+
+def test_a_results_folder_that_is_a_file(tmp_path: Path, model: Path) -> None:
+    (tmp_path / "results").write_text("")
+    done = edgebench("profile", "model.onnx", "-d", "fake", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "--results" in done.stderr
+
+
+def test_ctrl_c_keeps_what_is_done(tmp_path: Path, model: Path) -> None:
+    child = subprocess.Popen(
+        [sys.executable, "-m", "edgebench.cli.main", "profile", "model.onnx", "-d", "fake", "--repetitions", "1000",
+         "--time-limit", "100s"],
+        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    runs = tmp_path / "results" / "runs"
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        saved = [path for path in runs.glob("*.json") if path.stat().st_size > 5000] if runs.exists() else []
+        if saved:
+            break
+        time.sleep(0.05)
+    os.killpg(child.pid, signal.SIGINT)
+    output, errors = child.communicate(timeout=30)
+    assert child.returncode == 130, errors
+    assert "interrupted" in output
+    assert "Traceback" not in output + errors
+    (path,) = runs.glob("*.json")
+    document = json.loads(path.read_text())
+    assert document["complete"] is False
+    assert document["profiles"][0]["processes"]
+
+
+def test_help_and_devices_import_no_runtime(tmp_path: Path) -> None:
+    code = "import sys; sys.argv = ['edgebench', {!r}]; from edgebench.cli.main import main\n"
+    code += "try:\n    main()\nexcept SystemExit:\n    pass\n"
+    code += "print('HEAVY', [name for name in ('torch', 'onnx', 'onnxruntime', 'pandas', 'optuna', 'ai_edge_litert')"
+    code += " if name in sys.modules])"
+    for command in ("--help", "devices"):
+        done = subprocess.run([sys.executable, "-c", code.format(command)], capture_output=True, text=True, cwd=tmp_path)
+        assert "HEAVY []" in done.stdout, done.stdout[-500:] + done.stderr
+
+
+def test_devices_are_listed_shown_checked_and_begun(tmp_path: Path) -> None:
+    listed = edgebench("devices", cwd=tmp_path)
+    assert listed.returncode == 0
+    assert "host-litert" in listed.stdout
+    assert "[options]" in edgebench("devices", "show", "host", cwd=tmp_path).stdout
+    checked = edgebench("devices", "check", "fake", cwd=tmp_path)
+    assert checked.returncode == 0
+    assert "cpu" in checked.stdout
+    begun = edgebench("devices", "new", "mine", "--from", "host", cwd=tmp_path)
+    assert begun.returncode == 0, begun.stderr
+    assert "mine" in edgebench("devices", cwd=tmp_path).stdout
+
+
+def test_two_runs_at_once_do_not_disturb_each_other(tmp_path: Path, model: Path) -> None:
+    children = [
+        subprocess.Popen(
+            [sys.executable, "-m", "edgebench.cli.main", "profile", "model.onnx", "-d", "fake", *QUICK],
+            cwd=tmp_path,
+            stdout=subprocess.DEVNULL,
+        )
+        for _ in range(2)
+    ]
+    assert [child.wait(timeout=60) for child in children] == [0, 0]
+    assert len(list((tmp_path / "results" / "runs").iterdir())) == 2
