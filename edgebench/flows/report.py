@@ -76,7 +76,8 @@ def overview(runs: Sequence[Run]) -> Report:
 
 def explain(runs: Sequence[Run]) -> Report:
     """One row a figure: which run, method, file and formula made it."""
-    tables, records = [], []
+    tables: list[Table] = []
+    records: list[Mapping[str, object]] = []
     for run in runs:
         for profile in run.profiles:
             figures = summarise(profile)

@@ -15,6 +15,8 @@ from edgebench.models.source import ModelSource
 
 _STANDARD_DOMAINS = {"", "ai.onnx", "ai.onnx.ml", "ai.onnx.training", "ai.onnx.preview.training"}
 _MICROSOFT = "com.microsoft"
+_NOT_LEARNED = {7, 8, 9}
+"""``TensorProto``'s INT64, STRING and BOOL."""
 _MAX_IN_FILE = 2**31 - 1
 _SMALL_ELEMENTS = 1024
 """Constants up to this many elements keep their data: shapes may be computed from them."""
@@ -23,8 +25,8 @@ _SMALL_ELEMENTS = 1024
 def inspect_onnx(path: Path, source: ModelSource, shapes: Mapping[str, tuple[int, ...]]) -> ModelInfo:
     """Describe a file.
 
-    Parameters are the elements of all initializers and of all constants of more than one element, in
-    subgraphs too; quantisation scales and zero points are not parameters.
+    Parameters are the elements of all initializers and constants, in subgraphs too, except scalars, 64-bit
+    integers and truth values (shapes, axes, masks), and quantisation scales and zero points.
 
     Raises:
         InputError: Not an ONNX model, newer than the installed onnx package, or its external data is missing
@@ -147,16 +149,20 @@ def _count_parameters(graph: Any) -> int:
         for name in node.input[1:]
         if node.op_type in {"QuantizeLinear", "DequantizeLinear"}
     }
-    total = 0
+    return sum(
+        _elements(tensor.dims)
+        for name, tensor in _named_tensors(graph)
+        if name not in quantisation and tensor.dims and tensor.data_type not in _NOT_LEARNED
+    )
+
+
+def _named_tensors(graph: Any) -> Iterator[tuple[str, Any]]:
+    """Initializers, and the values of constants by the name of their output."""
     for inner in _graphs(graph):
-        for tensor in inner.initializer:
-            if tensor.name not in quantisation:
-                total += _elements(tensor.dims)
+        yield from ((tensor.name, tensor) for tensor in inner.initializer)
         for node in inner.node:
-            if node.op_type == "Constant" and node.output[0] not in quantisation:
-                sizes = [_elements(a.t.dims) for a in node.attribute if a.HasField("t")]
-                total += sum(size for size in sizes if size > 1)
-    return total
+            if node.op_type == "Constant":
+                yield from ((node.output[0], a.t) for a in node.attribute if a.HasField("t"))
 
 
 def _elements(dims: Any) -> int:

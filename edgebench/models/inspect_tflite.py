@@ -6,7 +6,7 @@ import math
 import struct
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -74,22 +74,16 @@ def inspect_tflite(path: Path, source: ModelSource, shapes: Mapping[str, tuple[i
         InputError: Damaged.
     """
     digest, size = digest_files([path])
-    base = {
-        "name": source.name,
-        "source": source.text,
-        "format": ModelFormat.TFLITE,
-        "digest": digest,
-        "size_bytes": size,
-    }
+    info = ModelInfo(name=source.name, source=source.text, format=ModelFormat.TFLITE, digest=digest, size_bytes=size)
     try:
         graph = read_graph(path)
     except ModuleNotFoundError:
-        return ModelInfo(**base, notes=("parameters and MACs need ai-edge-litert: pip install ai-edge-litert",))
+        return replace(info, notes=("parameters and MACs need ai-edge-litert: pip install ai-edge-litert",))
     macs, notes = _count_macs(graph, shapes)
     if graph.subgraphs > 1:
         notes.append(f"only the main graph of {graph.subgraphs} is counted")
-    return ModelInfo(
-        **base,
+    return replace(
+        info,
         parameters=_count_parameters(graph),
         macs=macs,
         inputs=tuple(_spec(graph.tensors[index], shapes) for index in graph.inputs),

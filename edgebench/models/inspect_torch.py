@@ -7,6 +7,7 @@ import math
 import re
 import zipfile
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,18 +31,18 @@ def inspect_torch(path: Path, source: ModelSource, format_: ModelFormat) -> Mode
         InputError: Damaged, or an archive that could run code of its own.
     """
     digest, size = digest_files([path])
-    base = {"name": source.name, "source": source.text, "format": format_, "digest": digest, "size_bytes": size}
+    info = ModelInfo(name=source.name, source=source.text, format=format_, digest=digest, size_bytes=size)
     notes = ("MACs are not counted for PyTorch files: export to ONNX to see them",)
     if format_ is ModelFormat.TORCHSCRIPT:
-        return ModelInfo(**base, notes=("parameters are not counted for TorchScript", *notes))
+        return replace(info, notes=("parameters are not counted for TorchScript", *notes))
     try:
         with zipfile.ZipFile(sanitised_archive(path)) as archive:
             tables = {name: json.loads(archive.read(name)) for name in archive.namelist() if name.endswith(".json")}
         graph = next(table for name, table in tables.items() if "/models/" in name)["graph_module"]
         weights = next(table for name, table in tables.items() if "weights_config" in name)["config"]
         inputs = tuple(_inputs(graph))
-        return ModelInfo(
-            **base,
+        return replace(
+            info,
             parameters=sum(_elements(entry["tensor_meta"]) for entry in weights.values() if entry["is_param"]),
             inputs=inputs,
             operators=dict(sorted(Counter(_short(node["target"]) for node in graph["graph"]["nodes"]).items())),

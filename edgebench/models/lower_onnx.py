@@ -88,7 +88,7 @@ class _Graph:
     def constant(self, name: str, value: NDArray[Any]) -> str:
         from onnx import numpy_helper
 
-        self.initializers.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
+        self.initializers.append(numpy_helper.from_array(np.asarray(value, order="C"), name))
         return name
 
     def activated(self, layer: Layer, kind: str, write: Callable[[str], object]) -> None:
@@ -106,7 +106,13 @@ class _Graph:
             high = self.constant(f"{output}.high", np.array(6, np.float32))
             self.node("Clip", [source, low, high], output)
         else:
-            names = {"relu": "Relu", "sigmoid": "Sigmoid", "tanh": "Tanh", "hard_swish": "HardSwish", "none": "Identity"}
+            names = {
+                "relu": "Relu",
+                "sigmoid": "Sigmoid",
+                "tanh": "Tanh",
+                "hard_swish": "HardSwish",
+                "none": "Identity",
+            }
             self.node(names[kind], [source], output)
 
 

@@ -251,9 +251,7 @@ class NetworkBuilder:
     def _next(self, kind: str) -> str:
         return f"{kind}_{len(self._layers) + 1}"
 
-    def _padding(
-        self, source: str, kernel: tuple[int, int], stride: tuple[int, int], given: Padding | None
-    ) -> Padding:
+    def _padding(self, source: str, kernel: tuple[int, int], stride: tuple[int, int], given: Padding | None) -> Padding:
         if given is not None or len(self._shapes[source]) != 3:
             return given or Padding()
         height, width, _ = self._shapes[source]

@@ -75,21 +75,21 @@ def _infer_shapes(model: Any, shapes: Mapping[str, tuple[int, ...]]) -> dict[str
 
 
 def _convolution(weight: int) -> _Rule:
-    def rule(node: Any, inputs: list[_Shape | None], output: _Shape) -> int | None:
+    def rule(_: Any, inputs: list[_Shape | None], output: _Shape) -> int | None:
         kernel = inputs[weight] if len(inputs) > weight else None
         return None if kernel is None else math.prod(output) * math.prod(kernel[1:])
 
     return rule
 
 
-def _transposed_convolution(node: Any, inputs: list[_Shape | None], output: _Shape) -> int | None:
+def _transposed_convolution(_: Any, inputs: list[_Shape | None], __: _Shape) -> int | None:
     if len(inputs) < 2 or inputs[0] is None or inputs[1] is None:
         return None
     return math.prod(inputs[0]) * math.prod(inputs[1][1:])
 
 
 def _matrix_product(left: int) -> _Rule:
-    def rule(node: Any, inputs: list[_Shape | None], output: _Shape) -> int | None:
+    def rule(_: Any, inputs: list[_Shape | None], output: _Shape) -> int | None:
         shape = inputs[left] if len(inputs) > left else None
         return None if not shape else math.prod(output) * shape[-1]
 
@@ -104,7 +104,7 @@ def _gemm(node: Any, inputs: list[_Shape | None], output: _Shape) -> int | None:
 
 
 def _recurrent(gates: int) -> _Rule:
-    def rule(node: Any, inputs: list[_Shape | None], output: _Shape) -> int | None:
+    def rule(_: Any, inputs: list[_Shape | None], __: _Shape) -> int | None:
         if len(inputs) < 3 or any(shape is None or len(shape) != 3 for shape in inputs[:3]):
             return None
         (length, batch, width), (directions, rows, _) = inputs[0], inputs[1]  # type: ignore[misc]

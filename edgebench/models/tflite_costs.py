@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 _Shape = tuple[int, ...]
 _UNCOUNTED = {
@@ -26,18 +26,18 @@ def operator_macs(kind: str, inputs: Sequence[_Shape], outputs: Sequence[_Shape]
     """
     if kind in _UNCOUNTED:
         return None
+    rule = _RULES.get(kind)
     try:
-        if kind == "CONV_2D":
-            return math.prod(outputs[0]) * math.prod(inputs[1][1:])
-        if kind == "DEPTHWISE_CONV_2D":
-            return math.prod(outputs[0]) * math.prod(inputs[1][1:3])
-        if kind == "TRANSPOSE_CONV":
-            # Inputs are the output's shape, the weights and the data.
-            return math.prod(inputs[2]) * inputs[1][0] * math.prod(inputs[1][1:3])
-        if kind == "FULLY_CONNECTED":
-            return math.prod(outputs[0]) * inputs[1][-1]
-        if kind == "BATCH_MATMUL":
-            return math.prod(outputs[0]) * inputs[0][-1]
+        return rule(inputs, outputs[0]) if rule else 0
     except IndexError:
         return None
-    return 0
+
+
+_RULES: Mapping[str, Callable[[Sequence[_Shape], _Shape], int]] = {
+    "CONV_2D": lambda inputs, output: math.prod(output) * math.prod(inputs[1][1:]),
+    "DEPTHWISE_CONV_2D": lambda inputs, output: math.prod(output) * math.prod(inputs[1][1:3]),
+    # Inputs are the output's shape, the weights and the data.
+    "TRANSPOSE_CONV": lambda inputs, _: math.prod(inputs[2]) * inputs[1][0] * math.prod(inputs[1][1:3]),
+    "FULLY_CONNECTED": lambda inputs, output: math.prod(output) * inputs[1][-1],
+    "BATCH_MATMUL": lambda inputs, output: math.prod(output) * inputs[0][-1],
+}

@@ -9,7 +9,6 @@ A test class derives from ``MeterContract`` and overrides the fixture ``meter``:
                 yield meter
 """
 
-# ruff: noqa: S101 - these are tests, asserting is what they do.
 from __future__ import annotations
 
 import math

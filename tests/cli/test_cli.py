@@ -169,7 +169,9 @@ def test_help_and_devices_import_no_runtime(tmp_path: Path) -> None:
     code += "print('HEAVY', [name for name in ('torch', 'onnx', 'onnxruntime', 'pandas', 'optuna', 'ai_edge_litert')"
     code += " if name in sys.modules])"
     for command in ("--help", "devices"):
-        done = subprocess.run([sys.executable, "-c", code.format(command)], capture_output=True, text=True, cwd=tmp_path)
+        done = subprocess.run(
+            [sys.executable, "-c", code.format(command)], capture_output=True, text=True, cwd=tmp_path
+        )
         assert "HEAVY []" in done.stdout, done.stdout[-500:] + done.stderr
 
 

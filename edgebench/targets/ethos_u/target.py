@@ -56,7 +56,7 @@ class EthosUTarget:
         importlib.import_module("ethosu.vela.vela")
 
     @contextmanager
-    def load(self, model: Path, inputs: InputSource) -> Iterator[EthosUModel]:
+    def load(self, model: Path, inputs: InputSource) -> Iterator[EthosUModel]:  # noqa: ARG002 - nothing is fed
         """Compile the model.
 
         Raises:
@@ -100,7 +100,7 @@ class EthosUModel:
             flash_bytes=self._exact(compilation.constant_bytes, "constants and command stream as Vela stores them"),
         )
 
-    def run(self, iterations: int) -> Sample:
+    def run(self, iterations: int) -> Sample:  # noqa: ARG002 - nothing runs
         """Nothing runs: the estimate is among the metrics."""
         return Sample(latencies_s=())
 
@@ -138,12 +138,9 @@ class EthosUModel:
         on_cpu = self._compilation.on_cpu
         if not on_cpu:
             return [CAVEAT]
-        total = len(self._compilation.operations)
-        return [
-            CAVEAT,
-            f"{len(on_cpu)} of {total} operators fall back to the CPU and their time is unknown, so there is no "
-            f"latency: {fallback_summary(on_cpu)}",
-        ]
+        count = f"{len(on_cpu)} of {len(self._compilation.operations)}"
+        unknown = "fall back to the CPU and their time is unknown, so there is no latency"
+        return [CAVEAT, f"{count} operators {unknown}: {fallback_summary(on_cpu)}"]
 
     def _layer(self, operation: Operation) -> LayerCost:
         total = self._compilation.cycles
