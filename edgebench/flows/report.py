@@ -28,7 +28,6 @@ _COST = (
     Column(key="ram_bytes", title="RAM"),
     Column(key="flash_bytes", title="flash"),
     Column(key="energy_j", title="energy"),
-    Column(key="energy_source", title="energy from"),
 )
 _MODEL_COLUMNS = (
     Column(key="model", title="model"),
@@ -146,17 +145,28 @@ def _speed(profiles: Sequence[tuple[Run, Profile]]) -> Table:
 
 def _cost(profiles: Sequence[tuple[Run, Profile]]) -> Table:
     """What each model takes besides time."""
-    rows = [{**_figures(profile), "energy_source": energy_source(profile)} for _, profile in profiles]
-    shown = [row for row in rows if any(row.get(column.key) is not None for column in _COST[:-1])]
-    return _table("Start, memory and energy", _COST, shown)
+    rows = [_figures(profile) for _, profile in profiles]
+    shown = [row for row in rows if any(row.get(column.key) is not None for column in _COST)]
+    sources = {profile.device.name: energy_source(profile) for _, profile in profiles if profile.outcome is Outcome.OK}
+    caption = "energy: " + "; ".join(f"{', '.join(names)}: {source}" for source, names in _grouped(sources).items())
+    return _table("Start, memory and energy", _COST, shown, caption if sources else "")
 
 
-def energy_source(profile: Profile) -> str | None:
+def energy_source(profile: Profile) -> str:
     """Where the energy of a profile comes from, or that there is none."""
     energy = summarise(profile).get("energy_j")
     if energy is None:
-        return "no meter, no declared power" if profile.outcome is Outcome.OK else None
-    return profile.energy_scope if energy.provenance is Provenance.MEASURED else energy.source
+        return "none, for want of a meter or a declared power"
+    found = profile.energy_scope if energy.provenance is Provenance.MEASURED else energy.source
+    return f"{energy.provenance}, {found}"
+
+
+def _grouped(sources: Mapping[str, str]) -> dict[str, list[str]]:
+    """Devices by what they have in common."""
+    grouped: dict[str, list[str]] = defaultdict(list)
+    for device, source in sources.items():
+        grouped[source].append(device)
+    return grouped
 
 
 def _figures(profile: Profile) -> dict[str, Cell]:

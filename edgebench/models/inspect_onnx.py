@@ -82,6 +82,8 @@ def load_graph(path: Path) -> Any:
         raise InputError(f"not a valid ONNX file: {error}", where=str(path)) from None
     if not model.graph.node or not model.graph.output:
         raise InputError("not a valid ONNX file: its graph is empty", where=str(path))
+    if not all(isinstance(name, str) for name in _all_names(model.graph)):
+        raise InputError("not a valid ONNX file: a name is not UTF-8", where=str(path))
     newest = onnx.defs.onnx_opset_version()
     for opset in model.opset_import:
         if opset.domain in {"", "ai.onnx"} and opset.version > newest:
@@ -140,6 +142,20 @@ def _tensors(graph: Any) -> Iterator[Any]:
     for inner in _graphs(graph):
         yield from inner.initializer
         yield from (attribute.t for node in inner.node for attribute in node.attribute if attribute.HasField("t"))
+
+
+def _all_names(graph: Any) -> Iterator[object]:
+    """Every name that is used; protobuf hands one that is not UTF-8 over as bytes."""
+    for inner in _graphs(graph):
+        for node in inner.node:
+            yield from (node.op_type, node.domain, *node.input, *node.output)
+            yield from (attribute.name for attribute in node.attribute)
+        for value in (*inner.input, *inner.output, *inner.value_info):
+            yield value.name
+            yield from (dimension.dim_param for dimension in value.type.tensor_type.shape.dim)
+    for tensor in _tensors(graph):
+        yield tensor.name
+        yield from (part for entry in tensor.external_data for part in (entry.key, entry.value))
 
 
 def _count_parameters(graph: Any) -> int:

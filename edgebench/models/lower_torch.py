@@ -45,7 +45,7 @@ def to_torch(network: Network, weights: Weights | None = None) -> Any:
     """
     from torch import nn
 
-    class LayerList(nn.Module):
+    class LayerList(nn.Module):  # type: ignore[misc]
         """Runs the layers of a network in order."""
 
         def __init__(self) -> None:
@@ -135,7 +135,7 @@ def _weighted(network: Network, layer: Conv2D | DepthwiseConv2D | Dense, weights
             linear.weight.copy_(torch.from_numpy(np.ascontiguousarray(kernel)))
             linear.bias.copy_(torch.from_numpy(weights[layer.name].bias))
 
-    class Weighted(nn.Sequential):
+    class Weighted(nn.Sequential):  # type: ignore[misc]
         """Indexed as linear part, normalisation; run with padding first and activation last."""
 
         def forward(self, value: Any) -> Any:

@@ -39,8 +39,15 @@ def format_metric(metric: Metric, *, interval: bool = False) -> str:
         if max(below, above) < 0.5 and abs(above - below) < 0.02:
             text += f" ±{max(below, above):.1%}"
         else:
-            text += f" [{format_value(metric.low, metric.unit)}, {format_value(metric.high, metric.unit)}]"
+            text += f" [{_range(metric.low, metric.high, metric.unit)}]"
     return f"{text} {LETTERS[metric.provenance]}"
+
+
+def _range(low: float, high: float, unit: str) -> str:
+    """Both ends, with the unit once where it is the same."""
+    first, second = format_value(low, unit), format_value(high, unit)
+    number, _, prefix = first.rpartition(" ")
+    return f"{number or first}, {second}" if prefix == second.rpartition(" ")[2] else f"{first}, {second}"
 
 
 def legend(provenances: set[Provenance]) -> str:

@@ -12,9 +12,9 @@ from edgebench.cli.render.texts import cell_text, is_numeric, provenances, row_t
 from edgebench.core.report import Remark, Report, Table
 
 _STYLES = {"failure": ("red", "x"), "warning": ("yellow", "!"), "note": ("dim", "-")}
-_SHORT = 24
+_SHORT = 36
 """Texts up to this length stay on one line, so that a narrow terminal folds the long ones first."""
-_MIN_WIDTH = 140
+_MIN_WIDTH = 160
 """Where the output is not a terminal, tables are not folded to a width that nobody has."""
 
 
