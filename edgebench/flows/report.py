@@ -140,7 +140,9 @@ def _speed(profiles: Sequence[tuple[Run, Profile]]) -> Table:
         }
         for _, profile in profiles
     ]
-    return _table("Latency", _SPEED, rows, caption="the median with its 95 % interval over fresh processes")
+    sampled = any(row["n"] for row in rows)
+    caption = "the median with its 95 % interval over fresh processes" if sampled else ""
+    return _table("Latency", _SPEED, rows, caption)
 
 
 def _cost(profiles: Sequence[tuple[Run, Profile]]) -> Table:

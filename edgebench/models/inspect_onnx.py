@@ -202,8 +202,8 @@ def _table_lengths(graph: Any) -> dict[str, int]:
 
 
 def _strip(graph: Any) -> None:
-    """Drop the data of large constants: counting needs their shapes alone."""
-    for tensor in _tensors(graph):
+    """Drop the data of large initializers: counting needs their shapes alone. Constant nodes need theirs."""
+    for tensor in graph.initializer:
         if _elements(tensor.dims) > _SMALL_ELEMENTS:
             for field in ("raw_data", "float_data", "int32_data", "int64_data", "double_data", "uint64_data"):
                 tensor.ClearField(field)

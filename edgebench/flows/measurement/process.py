@@ -145,7 +145,7 @@ class ChildProcess:
 
     def _out_of_memory(self, message: str) -> tuple[str, str]:
         return (
-            f"out of memory: {message} (limit {self._limit / 2**30:.1f} GiB)",
+            f"{message} (limit {self._limit / 2**30:.1f} GiB)",
             "use smaller input shapes, or raise --memory-limit",
         )
 
