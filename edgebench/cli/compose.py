@@ -61,18 +61,20 @@ def compose_plan(
         raise InputError(str(error)) from None
 
 
-def compose_inputs(shapes: Sequence[str], file: Path | None, seed: int) -> InputSource:
-    """Inputs from ``--shape``, ``--inputs`` and ``--seed``.
+def compose_inputs(shapes: Sequence[str], file: Path | None, seed: int, calibration: Path | None = None) -> InputSource:
+    """Inputs from ``--shape``, ``--inputs``, ``--seed`` and ``--calibration``.
 
     Raises:
         InputError: A shape is not ``NAME=1,3,224,224``, or the file is not there.
     """
-    if file is not None and not file.is_file():
-        raise InputError("no such file", where=f"--inputs {file}")
+    for option, path in (("--inputs", file), ("--calibration", calibration)):
+        if path is not None and not path.is_file():
+            raise InputError("no such file", where=f"{option} {path}")
     return InputSource(
         seed=seed,
         shapes=dict(_shape(text) for text in shapes),
         file=None if file is None else str(file.resolve()),
+        calibration=None if calibration is None else str(calibration.resolve()),
     )
 
 

@@ -30,6 +30,9 @@ def profile(
     inputs: Annotated[
         Path | None, typer.Option(metavar="FILE.npz", help="Inputs to use in place of random ones.")
     ] = None,
+    calibration: Annotated[
+        Path | None, typer.Option(metavar="FILE.npz", help="Samples for quantising, where a device takes int8.")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of random inputs and of built-in networks.")] = 0,
     threads: Annotated[int | None, typer.Option(min=1, help="Threads, for runtimes that have them.")] = None,
     optimization: Annotated[str | None, typer.Option(help="Optimisation level, for targets that have levels.")] = None,
@@ -67,7 +70,7 @@ def profile(
             memory_limit=memory_limit,
             layers=layers,
         ),
-        inputs=compose_inputs(shape, inputs, seed),
+        inputs=compose_inputs(shape, inputs, seed, calibration),
     )
     run, interrupted = _measure(request, RunStore(results))
     _show(run, RunStore(results).path(run.name), Format.JSON if json_ else format_)

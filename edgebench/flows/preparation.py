@@ -75,6 +75,7 @@ class Preparation:
             dtype=dtype,
             shapes=self._inputs.shapes,
             shapes_from_file=self._inputs.file is not None,
+            calibration=self._inputs.calibration,
             seed=self._inputs.seed,
             folder=mkdtemp(dir=self._folder),
         )

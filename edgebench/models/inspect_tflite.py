@@ -86,11 +86,16 @@ def inspect_tflite(path: Path, source: ModelSource, shapes: Mapping[str, tuple[i
         info,
         parameters=_count_parameters(graph),
         macs=macs,
-        inputs=tuple(_spec(graph.tensors[index], shapes) for index in graph.inputs),
+        inputs=graph_inputs(graph, shapes),
         outputs=tuple(_spec(graph.tensors[index], shapes) for index in graph.outputs),
         operators=dict(sorted(Counter(operator.kind for operator in graph.operators).items())),
         notes=tuple(notes),
     )
+
+
+def graph_inputs(graph: Graph, shapes: Mapping[str, tuple[int, ...]]) -> tuple[TensorSpec, ...]:
+    """Inputs of a graph, with the shapes that hold when the user gives some of them."""
+    return tuple(_spec(graph.tensors[index], shapes) for index in graph.inputs)
 
 
 def read_graph(path: Path) -> Graph:

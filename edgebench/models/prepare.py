@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edgebench.core.model import ModelFormat, ModelInfo
 from edgebench.core.record import Record
 from edgebench.errors import UnsupportedModelError
 from edgebench.models.inspect import inspect
 from edgebench.models.source import identify, parse_source
+
+if TYPE_CHECKING:
+    from edgebench.models.convert import Conversion
 
 _RUNS_ON: Mapping[ModelFormat, str] = {
     ModelFormat.ONNX: "host",
@@ -30,7 +34,8 @@ class PrepareRequest(Record):
         dtype: ``int8`` or ``float32`` where the target takes only that, else None.
         shapes: Input shapes given by the user.
         shapes_from_file: Whether arrays from a file will settle open dimensions.
-        seed: Seeds the weights of networks from the zoo.
+        calibration: An ``.npz`` whose values set the ranges of quantised activations.
+        seed: Seeds the weights of networks from the zoo, and random calibration data.
         folder: Where files may be written.
     """
 
@@ -39,6 +44,7 @@ class PrepareRequest(Record):
     dtype: str | None = None
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     shapes_from_file: bool = False
+    calibration: str | None = None
     seed: int = 0
     folder: str
 
@@ -61,31 +67,49 @@ class Prepared(Record):
 
 
 def prepare(request: PrepareRequest) -> Prepared:
-    """Inspect a model, after writing it out if it comes from the zoo.
+    """Inspect a model, and convert or quantise it where the target takes another form.
 
     Raises:
         InputError: The model is not valid, or a shape is missing or wrong.
-        UnsupportedModelError: The target does not take this format.
+        UnsupportedModelError: The model cannot be brought into a form that the target takes.
     """
     source = parse_source(request.source)
+    folder = Path(request.folder)
     if source.zoo is not None:
         from edgebench.models.zoo import export
 
         format_ = request.formats[0]
-        path = Path(request.folder) / f"{source.name}.{_SUFFIX[format_]}"
+        path = folder / f"{source.name}.{_SUFFIX[format_]}"
         export(source.zoo, format_, path, seed=request.seed)
-    elif source.path is not None:
-        path = source.path
+    else:
+        path = source.path or Path(source.text)
         format_ = identify(path)
-        if format_ not in request.formats:
+    info = inspect(path, source, request.shapes, shapes_from_file=request.shapes_from_file)
+    conversion = _convert(request, path, format_, folder)
+    if conversion.path == path:
+        return Prepared(info=info, path=str(path))
+    deployed = inspect(conversion.path, source, {})
+    return Prepared(info=info, path=str(conversion.path), deployed=deployed, notes=conversion.notes)
+
+
+def _convert(request: PrepareRequest, path: Path, format_: ModelFormat, folder: Path) -> Conversion:
+    from edgebench.models.convert import Conversion, onnx_to_tflite, quantise
+
+    result = Conversion(path=path, notes=())
+    if format_ not in request.formats:
+        if format_ is not ModelFormat.ONNX or ModelFormat.TFLITE not in request.formats:
             wanted = " or ".join(request.formats)
             raise UnsupportedModelError(
                 f"the device takes {wanted} files, this is {format_}",
                 where=request.source,
                 remedy=f"profile it with -d {_RUNS_ON[format_]}, or convert it to {wanted} first",
             )
-    info = inspect(path, source, request.shapes, shapes_from_file=request.shapes_from_file)
-    return Prepared(info=info, path=str(path))
+        result = onnx_to_tflite(path, folder / "converted.tflite", request.shapes)
+    if request.dtype == "int8":
+        calibration = Path(request.calibration) if request.calibration else None
+        quantised = quantise(result.path, folder / "quantised.tflite", calibration, request.seed)
+        result = Conversion(path=quantised.path, notes=(*result.notes, *quantised.notes))
+    return result
 
 
 _SUFFIX: Mapping[ModelFormat, str] = {

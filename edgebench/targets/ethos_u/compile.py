@@ -202,9 +202,12 @@ def _operations(database: Any, reasons: Mapping[str, tuple[str, str]]) -> tuple[
 
 
 def _reasons(log: str) -> dict[str, tuple[str, str]]:
-    """Operator and reason of each fallback, by the name of its output."""
+    """Operator and reason of each fallback, by the name of its output.
+
+    Before it splits off a fused activation, the compiler calls the operator's own output by this suffix.
+    """
     return {
-        match[2]: (match[1], "; ".join(part.strip() for part in (match[3], match[4]) if part))
+        match[2].removesuffix("_act"): (match[1], "; ".join(part.strip() for part in (match[3], match[4]) if part))
         for match in _FALLBACK.finditer(log + "\n")
     }
 

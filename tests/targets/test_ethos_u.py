@@ -1,0 +1,154 @@
+"""Estimates for Ethos-U are those of Vela's own command line, and fallbacks never look fast."""
+
+import csv
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from edgebench.core.model import InputSource, ModelFormat
+from edgebench.core.plan import MeasurementPlan
+from edgebench.core.profile import Outcome, Profile
+from edgebench.core.summary import summarise
+from edgebench.errors import InputError
+from edgebench.flows.profile import ProfileRequest, profile
+from edgebench.models.convert import quantise
+from edgebench.models.network import NetworkBuilder
+from edgebench.models.weights import random_weights
+from edgebench.models.zoo import export
+from edgebench.store.devices import device_names, find_device
+from edgebench.targets.ethos_u.compile import compile_model
+from edgebench.targets.ethos_u.options import EthosUOptions, accelerators, read_ethos_u_options
+
+DEVICES = [name for name in device_names() if name.startswith("ethos-")]
+EVERYWHERE = MeasurementPlan(repetitions=2, goal=10.0, layers=True)
+
+
+@pytest.fixture(scope="module")
+def int8_models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("int8")
+    models = {}
+    for name in ("tiny", "ds-cnn", "resnet8"):
+        export(name, ModelFormat.TFLITE, folder / f"{name}.float.tflite")
+        models[name] = quantise(folder / f"{name}.float.tflite", folder / f"{name}.tflite", None, seed=0).path
+    return models
+
+
+def vela_command_line(model: Path, options: EthosUOptions, folder: Path) -> dict[str, str]:
+    command = [
+        sys.executable, "-m", "ethosu.vela", str(model), "--output-dir", str(folder),
+        "--accelerator-config", options.accelerator, "--config", "Arm/vela.ini",
+        "--system-config", options.system_config, "--memory-mode", options.memory_mode,
+    ]  # fmt: skip
+    subprocess.run(command, check=True, capture_output=True, timeout=120)
+    (summary,) = folder.glob("*_summary_*.csv")
+    with summary.open() as file:
+        return next(csv.DictReader(file))
+
+
+def check_against_command_line(device: str, model: Path, folder: Path) -> None:
+    options = read_ethos_u_options(find_device(device))
+    ours = compile_model(model, options)
+    theirs = vela_command_line(model, options, folder)
+    assert ours.cycles == int(float(theirs["cycles_total"]))
+    assert ours.cycles / ours.clock_hz == pytest.approx(float(theirs["inference_time"]))
+    assert ours.macs == int(float(theirs["nn_macs"]))
+    assert sum(operation.cycles for operation in ours.operations) == ours.cycles
+    for name, memory in ours.memories.items():
+        key = {"Sram": "sram_memory_used", "Dram": "dram_memory_used", "OffChipFlash": "off_chip_flash_memory_used"}[
+            name
+        ]
+        assert memory.peak_bytes / 1024 == pytest.approx(float(theirs[key]))
+
+
+@pytest.mark.parametrize("device", ["ethos-u55-128", "ethos-u65-256", "ethos-u85-512"])
+def test_figures_equal_those_of_the_command(device: str, int8_models: dict[str, Path], tmp_path: Path) -> None:
+    check_against_command_line(device, int8_models["ds-cnn"], tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["tiny", "resnet8", "ds-cnn"])
+@pytest.mark.parametrize("device", DEVICES)
+def test_figures_equal_those_of_the_command_everywhere(
+    device: str, name: str, int8_models: dict[str, Path], tmp_path: Path
+) -> None:
+    check_against_command_line(device, int8_models[name], tmp_path)
+
+
+def test_there_is_a_device_for_every_accelerator() -> None:
+    found = {read_ethos_u_options(find_device(device)).accelerator for device in DEVICES}
+    assert found == set(accelerators())
+
+
+@pytest.mark.parametrize("key", ["system_config", "memory_mode"])
+def test_an_unknown_configuration_lists_the_known_ones(key: str) -> None:
+    device = find_device("ethos-u55-128")
+    with pytest.raises(InputError) as caught:
+        read_ethos_u_options(replace(device, options={**device.options, key: "Ethos_U55_High_End_Embeded"}))
+    assert "Ethos_U55_High_End_Embedded" in str(caught.value.remedy) or "Shared_Sram" in str(caught.value.remedy)
+
+
+def run(model: Path | str, *devices: str) -> list[Profile]:
+    request = ProfileRequest(
+        models=[str(model)], devices=[find_device(d) for d in devices], plan=EVERYWHERE, inputs=InputSource()
+    )
+    return list(profile(request, on_update=lambda _: None))
+
+
+def test_one_table_for_a_cpu_and_an_npu_from_one_onnx_file(tmp_path: Path) -> None:
+    export("tiny", ModelFormat.ONNX, tmp_path / "tiny.onnx")
+    profiles = run(tmp_path / "tiny.onnx", "host", "host-litert", "ethos-u55-128")
+    assert {found.outcome for found in profiles} == {Outcome.OK}
+    provenances = [summarise(found)["latency_s"].provenance for found in profiles]
+    assert provenances == ["measured", "measured", "estimated"]
+    npu = profiles[2]
+    assert npu.deployed is not None
+    assert any("latency only" in note for note in npu.notes)
+    assert any("differ" in note for note in npu.notes)
+    assert {layer.placement for layer in npu.layers} == {"NPU"}
+    assert sum(layer.share or 0 for layer in npu.layers) == pytest.approx(1.0)
+
+
+def test_calibration_data_sets_the_ranges(tmp_path: Path) -> None:
+    import numpy as np
+
+    export("tiny", ModelFormat.TFLITE, tmp_path / "tiny.tflite")
+    np.savez(tmp_path / "data.npz", input=np.random.default_rng(0).standard_normal((20, 8, 8, 3)))
+    done = quantise(tmp_path / "tiny.tflite", tmp_path / "int8.tflite", tmp_path / "data.npz", seed=0)
+    assert not any("latency only" in note for note in done.notes)
+    np.savez(tmp_path / "wrong.npz", input=np.zeros((20, 9, 8, 3)))
+    with pytest.raises(InputError, match="shape"):
+        quantise(tmp_path / "tiny.tflite", tmp_path / "int8.tflite", tmp_path / "wrong.npz", seed=0)
+
+
+def test_a_network_with_fallbacks_has_no_latency(tmp_path: Path) -> None:
+    """Vela leaves this depthwise convolution, whose stride the NPU lacks, to the CPU and counts it as nothing."""
+    from edgebench.models.lower_tflite import to_tflite
+
+    builder = NetworkBuilder("strided", (32, 32, 4))
+    builder.conv(8, 3)
+    builder.depthwise(3, 5)
+    builder.conv(8)
+    network = builder.build()
+    to_tflite(network, random_weights(network, 0), tmp_path / "strided.tflite")
+    (found,) = run(tmp_path / "strided.tflite", "ethos-u55-128")
+    on_cpu = [layer for layer in found.layers if layer.placement == "CPU"]
+    assert on_cpu
+    assert all(layer.reason for layer in on_cpu)
+    assert "cycles" not in on_cpu[0].metrics
+    assert "latency_s" not in summarise(found)
+    assert any("fall back to the CPU" in note for note in found.notes)
+
+
+@pytest.mark.parametrize("kept", [0.3, 0.6, 0.9])
+def test_a_truncated_file_does_not_bring_the_others_down(
+    kept: float, int8_models: dict[str, Path], tmp_path: Path
+) -> None:
+    content = int8_models["ds-cnn"].read_bytes()
+    (tmp_path / "cut.tflite").write_bytes(content[: int(len(content) * kept)])
+    cut, fake = run(tmp_path / "cut.tflite", "ethos-u55-128", "fake")
+    assert cut.outcome is not Outcome.OK
+    assert cut.failure is not None
+    assert fake.outcome in {Outcome.OK, Outcome.BAD_INPUT}
