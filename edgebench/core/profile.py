@@ -22,6 +22,7 @@ class Outcome(StrEnum):
     CRASHED = "crashed"
     TIMED_OUT = "timed out"
     OUT_OF_MEMORY = "out of memory"
+    WRONG_RESULTS = "wrong results"
     INTERRUPTED = "interrupted"
 
 

@@ -44,9 +44,41 @@ class LoadedModel(Protocol):
     def notes(self) -> list[str]:
         """What a reader of the numbers must know, such as operators that fell back to the CPU."""
 
+    def faults(self) -> list[str]:
+        """Reasons not to trust the results, such as outputs that differ from the CPU's; valid after ``run``."""
+
     @property
     def method(self) -> str:
         """How the latencies come about, in one phrase: runtime, version, settings."""
+
+
+class PlainModel:
+    """What most loaded models answer to the questions that only some targets have an answer for."""
+
+    @property
+    def footprint(self) -> Footprint:
+        """Unknown."""
+        return Footprint()
+
+    def outputs(self) -> Mapping[str, NDArray[np.generic]]:
+        """None."""
+        return {}
+
+    def layers(self) -> list[LayerCost]:
+        """None."""
+        return []
+
+    def metrics(self) -> Mapping[str, Metric]:
+        """None beyond what is sampled."""
+        return {}
+
+    def notes(self) -> list[str]:
+        """None."""
+        return []
+
+    def faults(self) -> list[str]:
+        """None."""
+        return []
 
 
 class Target(Protocol):

@@ -24,6 +24,7 @@ from edgebench.core.model import InputSource, ModelFormat
 from edgebench.core.options import read_options
 from edgebench.core.profile import Footprint, LayerCost, Sample
 from edgebench.errors import TargetUnavailableError, UnsupportedModelError
+from edgebench.targets.base import PlainModel
 
 Misbehaviour = Literal[
     "none", "unavailable", "unsupported", "crash", "crash-later", "hang", "exhaust-memory", "nan", "error"
@@ -87,7 +88,7 @@ class FakeTarget:
         yield FakeModel(model.stat().st_size, inputs.seed, options)
 
 
-class FakeModel:
+class FakeModel(PlainModel):
     """A model that is not there."""
 
     method = "file size / bytes_per_second, with seeded noise"

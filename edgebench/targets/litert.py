@@ -12,12 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgebench.core.device import Device
-from edgebench.core.metric import Metric, Provenance
+from edgebench.core.metric import Provenance
 from edgebench.core.model import InputSource, ModelFormat, TensorSpec
 from edgebench.core.options import read_options
-from edgebench.core.profile import Footprint, LayerCost, Sample
+from edgebench.core.profile import LayerCost, Sample
 from edgebench.errors import InputError, TargetUnavailableError, UnsupportedModelError
 from edgebench.models.inputs import make_inputs
+from edgebench.targets.base import PlainModel
 from edgebench.targets.litert_layers import profile_layers
 from edgebench.targets.packages import package_version
 from edgebench.targets.timing import time_calls
@@ -84,10 +85,8 @@ class LiteRtTarget:
         yield LiteRtModel(model, inputs, read_options(self.device, LiteRtOptions), runtime)
 
 
-class LiteRtModel:
+class LiteRtModel(PlainModel):
     """An interpreter and the inputs that every inference gets."""
-
-    footprint = Footprint()
 
     def __init__(self, model: Path, inputs: InputSource, options: LiteRtOptions, runtime: str) -> None:
         self._model = model
@@ -126,14 +125,6 @@ class LiteRtModel:
             return interpreter
 
         return profile_layers(self._model, make_interpreter)
-
-    def metrics(self) -> Mapping[str, Metric]:
-        """None beyond what is sampled."""
-        return {}
-
-    def notes(self) -> list[str]:
-        """None."""
-        return []
 
 
 def create_interpreter(model: Path, *, threads: int = 1, kernels: str = "default", delegates: Any = None) -> Any:

@@ -13,12 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgebench.core.device import Device
-from edgebench.core.metric import Metric, Provenance
+from edgebench.core.metric import Provenance
 from edgebench.core.model import InputSource, ModelFormat, TensorSpec
 from edgebench.core.options import read_options
-from edgebench.core.profile import Footprint, LayerCost, Sample
+from edgebench.core.profile import LayerCost, Sample
 from edgebench.errors import InputError, UnsupportedModelError
 from edgebench.models.inputs import make_inputs
+from edgebench.targets.base import PlainModel
 from edgebench.targets.onnxruntime_profile import profile_layers
 from edgebench.targets.packages import require_package
 from edgebench.targets.timing import time_calls
@@ -88,10 +89,8 @@ class OnnxRuntimeTarget:
         yield OnnxRuntimeModel(model, inputs, read_options(self.device, OnnxRuntimeOptions))
 
 
-class OnnxRuntimeModel:
+class OnnxRuntimeModel(PlainModel):
     """A session and the inputs that every inference gets."""
-
-    footprint = Footprint()
 
     def __init__(self, model: Path, inputs: InputSource, options: OnnxRuntimeOptions) -> None:
         import onnxruntime
@@ -134,14 +133,6 @@ class OnnxRuntimeModel:
         return profile_layers(
             lambda options: _create_session(self._model, options), session_options(self._options), self._feeds
         )
-
-    def metrics(self) -> Mapping[str, Metric]:
-        """None beyond what is sampled."""
-        return {}
-
-    def notes(self) -> list[str]:
-        """None."""
-        return []
 
 
 def session_options(options: OnnxRuntimeOptions) -> Any:

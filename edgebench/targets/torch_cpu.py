@@ -14,14 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgebench.core.device import Device
-from edgebench.core.metric import Metric, Provenance
+from edgebench.core.metric import Provenance
 from edgebench.core.model import InputSource, ModelFormat, TensorSpec
 from edgebench.core.options import read_options
-from edgebench.core.profile import Footprint, LayerCost, Sample
+from edgebench.core.profile import LayerCost, Sample
 from edgebench.errors import InputError, UnsupportedModelError
 from edgebench.models.inputs import make_inputs
 from edgebench.models.source import identify
 from edgebench.models.torch_safety import sanitised_archive
+from edgebench.targets.base import PlainModel
 from edgebench.targets.packages import require_package
 from edgebench.targets.timing import time_calls
 
@@ -77,10 +78,8 @@ class TorchTarget:
         yield TorchModel(model, inputs, read_options(self.device, TorchOptions))
 
 
-class TorchModel:
+class TorchModel(PlainModel):
     """A loaded program and the inputs that every inference gets."""
-
-    footprint = Footprint()
 
     def __init__(self, model: Path, inputs: InputSource, options: TorchOptions) -> None:
         import torch
@@ -145,14 +144,6 @@ class TorchModel:
             for name, time in sorted(totals.items(), key=lambda item: -item[1])
             if whole and time > 0
         ]
-
-    def metrics(self) -> Mapping[str, Metric]:
-        """None beyond what is sampled."""
-        return {}
-
-    def notes(self) -> list[str]:
-        """None."""
-        return []
 
 
 def _load(model: Path, inputs: InputSource) -> tuple[Any, list[TensorSpec]]:

@@ -167,6 +167,11 @@ class Cell:
             if figure is not None:
                 self._metrics[name] = figure
         self.notes.extend(finished.notes)
+        if finished.faults:
+            self.fail(
+                Outcome.WRONG_RESULTS,
+                Failure(message="; ".join(finished.faults), remedy="do not ship on these numbers"),
+            )
         if wants_layers:
             self._layers = finished.layers
             if not finished.layers:

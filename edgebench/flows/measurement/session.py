@@ -57,6 +57,7 @@ class Finished(Record):
     footprint: Footprint
     metrics: Mapping[str, Metric] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    faults: tuple[str, ...] = ()
     layers: tuple[LayerCost, ...] = ()
 
 
@@ -119,6 +120,7 @@ class MeasurementSession:
             footprint=self._model.footprint,
             metrics=self._model.metrics(),
             notes=(*self._model.notes(), *self._output_notes()),
+            faults=tuple(self._model.faults()),
             layers=tuple(self._model.layers()) if layers else (),
         )
 

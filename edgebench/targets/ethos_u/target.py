@@ -9,14 +9,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
-
 from edgebench.core.device import Device
 from edgebench.core.metric import Metric, Provenance
 from edgebench.core.model import InputSource, ModelFormat
 from edgebench.core.profile import Footprint, LayerCost, Sample
 from edgebench.errors import UnsupportedModelError
+from edgebench.targets.base import PlainModel
 from edgebench.targets.ethos_u.compile import Compilation, Operation, compile_model
 from edgebench.targets.ethos_u.options import EthosUOptions, read_ethos_u_options
 from edgebench.targets.packages import require_package
@@ -73,7 +71,7 @@ class EthosUTarget:
         yield EthosUModel(compilation, options, self.check()["ethos-u-vela"])
 
 
-class EthosUModel:
+class EthosUModel(PlainModel):
     """A compiled model."""
 
     def __init__(self, compilation: Compilation, options: EthosUOptions, version: str) -> None:
@@ -103,10 +101,6 @@ class EthosUModel:
     def run(self, iterations: int) -> Sample:  # noqa: ARG002 - nothing runs
         """Nothing runs: the estimate is among the metrics."""
         return Sample(latencies_s=())
-
-    def outputs(self) -> Mapping[str, NDArray[np.generic]]:
-        """Empty: nothing is executed."""
-        return {}
 
     def layers(self) -> list[LayerCost]:
         """Every operation; those on the CPU have no cycles, because Vela does not count them."""
