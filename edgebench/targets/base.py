@@ -95,9 +95,9 @@ class Target(Protocol):
 
     options_type: ClassVar[type]
     formats: ClassVar[tuple[ModelFormat, ...]]
-    dtype: ClassVar[str | None]
-    deterministic: ClassVar[bool]
-    latency_provenance: ClassVar[Provenance]
+    dtype: str | None
+    deterministic: bool
+    latency_provenance: Provenance
 
     def __init__(self, device: Device) -> None: ...
 

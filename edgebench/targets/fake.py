@@ -53,9 +53,9 @@ class FakeTarget:
 
     options_type: ClassVar[type] = FakeOptions
     formats: ClassVar[tuple[ModelFormat, ...]] = tuple(ModelFormat)
-    dtype: ClassVar[str | None] = None
-    deterministic: ClassVar[bool] = False
-    latency_provenance: ClassVar[Provenance] = Provenance.SIMULATED
+    dtype: str | None = None
+    deterministic: bool = False
+    latency_provenance: Provenance = Provenance.SIMULATED
 
     def __init__(self, device: Device) -> None:
         self.device = device

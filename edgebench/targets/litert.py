@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,14 +45,26 @@ class LiteRtOptions:
             raise ValueError(f"threads must be at least 1, not {self.threads}")
 
 
+class CpuOptions(Protocol):
+    """Options that a model needs for the operators it runs on the CPU."""
+
+    @property
+    def threads(self) -> int:
+        """Threads of the interpreter."""
+
+    @property
+    def kernels(self) -> str:
+        """Which kernels."""
+
+
 class LiteRtTarget:
     """Measures ``.tflite`` models with ai-edge-litert, or tflite-runtime where only that is installed."""
 
     options_type: ClassVar[type] = LiteRtOptions
     formats: ClassVar[tuple[ModelFormat, ...]] = (ModelFormat.TFLITE,)
-    dtype: ClassVar[str | None] = None
-    deterministic: ClassVar[bool] = False
-    latency_provenance: ClassVar[Provenance] = Provenance.MEASURED
+    dtype: str | None = None
+    deterministic: bool = False
+    latency_provenance: Provenance = Provenance.MEASURED
 
     def __init__(self, device: Device) -> None:
         self.device = device
@@ -63,11 +76,7 @@ class LiteRtTarget:
             TargetUnavailableError: Neither is.
         """
         read_options(self.device, LiteRtOptions)
-        for package in _PACKAGES:
-            version = package_version(package)
-            if version is not None:
-                return {package: version}
-        raise TargetUnavailableError("no LiteRT runtime is installed", remedy="pip install ai-edge-litert")
+        return dict([litert_runtime()])
 
     def import_runtime(self) -> None:
         """Import the interpreter."""
@@ -81,20 +90,23 @@ class LiteRtTarget:
             UnsupportedModelError: The runtime lacks an operator.
             InputError: The file or the inputs are not valid.
         """
-        runtime = next(f"{name} {version}" for name, version in self.check().items())
-        yield LiteRtModel(model, inputs, read_options(self.device, LiteRtOptions), runtime)
+        options = read_options(self.device, LiteRtOptions)
+        interpreter = create_interpreter(model, threads=options.threads, kernels=options.kernels)
+        set_inputs(interpreter, inputs)
+        yield LiteRtModel(model, inputs, options, litert_runtime(), interpreter)
 
 
 class LiteRtModel(PlainModel):
     """An interpreter and the inputs that every inference gets."""
 
-    def __init__(self, model: Path, inputs: InputSource, options: LiteRtOptions, runtime: str) -> None:
+    def __init__(
+        self, model: Path, inputs: InputSource, options: CpuOptions, runtime: tuple[str, str], interpreter: Any
+    ) -> None:
         self._model = model
         self._inputs = inputs
         self._options = options
-        self._runtime = runtime
-        self._interpreter = create_interpreter(model, threads=options.threads, kernels=options.kernels)
-        set_inputs(self._interpreter, inputs)
+        self._runtime = " ".join(runtime)
+        self._interpreter = interpreter
 
     @property
     def method(self) -> str:
@@ -105,9 +117,17 @@ class LiteRtModel(PlainModel):
     def run(self, iterations: int) -> Sample:
         """Time ``iterations`` calls of ``invoke``; inputs are set and outputs read outside."""
         try:
-            return time_calls(self._interpreter.invoke, iterations, single_thread=self._options.threads == 1)
+            return time_calls(self._interpreter.invoke, iterations, single_thread=self.one_cpu_thread)
         except RuntimeError as error:
-            raise UnsupportedModelError(f"LiteRT cannot run the model: {error}") from error
+            raise UnsupportedModelError(
+                f"LiteRT cannot run the model: {_readable(error)}",
+                remedy="see what the runtime says about the operator; another version of it may run the model",
+            ) from error
+
+    @property
+    def one_cpu_thread(self) -> bool:
+        """Whether all work stays on the calling thread, so that its processor time can be held against the clock."""
+        return self._options.threads == 1
 
     def outputs(self) -> Mapping[str, NDArray[np.generic]]:
         """Outputs of the last inference."""
@@ -125,6 +145,19 @@ class LiteRtModel(PlainModel):
             return interpreter
 
         return profile_layers(self._model, make_interpreter)
+
+
+def litert_runtime() -> tuple[str, str]:
+    """Name and version of the runtime that is installed.
+
+    Raises:
+        TargetUnavailableError: None is.
+    """
+    for package in _PACKAGES:
+        version = package_version(package)
+        if version is not None:
+            return package, version
+    raise TargetUnavailableError("no LiteRT runtime is installed", remedy="pip install ai-edge-litert")
 
 
 def create_interpreter(model: Path, *, threads: int = 1, kernels: str = "default", delegates: Any = None) -> Any:
@@ -193,12 +226,21 @@ def _spec(detail: Mapping[str, Any], inputs: InputSource) -> TensorSpec:
 
 
 def _explained(error: Exception) -> InputError | UnsupportedModelError:
-    text = " ".join(str(error).split())[:400]
+    text = _readable(error)
     if "custom op" in text or "Didn't find op" in text or "unresolved" in text.lower():
         return UnsupportedModelError(
             f"LiteRT has no kernel for an operator of the model: {text}",
             remedy="export the model without custom operators, or use a runtime that registers them",
         )
     if "failed to prepare" in text or "Failed to apply" in text:
-        return UnsupportedModelError(f"LiteRT cannot prepare the model: {text}")
+        return UnsupportedModelError(
+            f"LiteRT cannot prepare the model: {text}",
+            remedy="see what the runtime says about the operator; other input shapes may fit",
+        )
     return InputError(f"LiteRT cannot load the model: {text}", remedy="check that the file is complete")
+
+
+def _readable(error: Exception) -> str:
+    """LiteRT runs its sentences together: a word that ends and a capital that begins are two."""
+    text = re.sub(r"(?<=[a-z.])(Node number|Restored original|See instructions)", r" \1", str(error))
+    return " ".join(text.split())[:400]

@@ -58,9 +58,9 @@ class OnnxRuntimeTarget:
 
     options_type: ClassVar[type] = OnnxRuntimeOptions
     formats: ClassVar[tuple[ModelFormat, ...]] = (ModelFormat.ONNX,)
-    dtype: ClassVar[str | None] = None
-    deterministic: ClassVar[bool] = False
-    latency_provenance: ClassVar[Provenance] = Provenance.MEASURED
+    dtype: str | None = None
+    deterministic: bool = False
+    latency_provenance: Provenance = Provenance.MEASURED
 
     def __init__(self, device: Device) -> None:
         self.device = device
@@ -98,10 +98,18 @@ class OnnxRuntimeModel(PlainModel):
         onnxruntime.set_default_logger_severity(4)
         self._model = model
         self._options = options
-        self._session = _create_session(model, session_options(options))
+        self._session = self.create_session()
         specs = [_spec(node) for node in self._session.get_inputs()]
         self._feeds = make_inputs(specs, inputs)
         self._outputs: list[Any] = []
+
+    def create_session(self, *, profiling: str | None = None) -> Any:
+        """A session for the model.
+
+        Args:
+            profiling: Where ONNX Runtime's profiler writes, if it is to run.
+        """
+        return create_session(self._model, session_options(self._options, profiling), ["CPUExecutionProvider"])
 
     @property
     def method(self) -> str:
@@ -121,7 +129,7 @@ class OnnxRuntimeModel(PlainModel):
         def call() -> None:
             self._outputs = run(None, feeds)
 
-        return time_calls(call, iterations, single_thread=self._options.threads == 1)
+        return time_calls(call, iterations, single_thread=self.one_cpu_thread)
 
     def outputs(self) -> Mapping[str, NDArray[np.generic]]:
         """Tensor outputs of the last inference."""
@@ -130,13 +138,16 @@ class OnnxRuntimeModel(PlainModel):
 
     def layers(self) -> list[LayerCost]:
         """Share of each kernel in the time that ONNX Runtime's profiler saw inside kernels."""
-        return profile_layers(
-            lambda options: _create_session(self._model, options), session_options(self._options), self._feeds
-        )
+        return profile_layers(lambda place: self.create_session(profiling=place), self._feeds)
+
+    @property
+    def one_cpu_thread(self) -> bool:
+        """Whether all work stays on the calling thread, so that its processor time can be held against the clock."""
+        return self._options.threads == 1
 
 
-def session_options(options: OnnxRuntimeOptions) -> Any:
-    """ONNX Runtime's session options for ours."""
+def session_options(options: OnnxRuntimeOptions, profiling: str | None = None) -> Any:
+    """ONNX Runtime's session options for ours; ``profiling`` is where its profiler writes."""
     import onnxruntime
 
     level = onnxruntime.GraphOptimizationLevel
@@ -151,6 +162,9 @@ def session_options(options: OnnxRuntimeOptions) -> Any:
         "all": level.ORT_ENABLE_ALL,
     }[options.optimization]
     result.log_severity_level = 4
+    if profiling is not None:
+        result.enable_profiling = True
+        result.profile_file_prefix = profiling
     return result
 
 
@@ -168,12 +182,23 @@ def _spec(node: Any) -> TensorSpec:
     )
 
 
-def _create_session(model: Path, options: Any) -> Any:
+def create_session(model: Path, options: Any, providers: list[str] | None) -> Any:
+    """A session, with ONNX Runtime's errors explained.
+
+    Args:
+        model: An ``.onnx`` file.
+        options: ONNX Runtime's session options.
+        providers: Providers to use, or None for those that the options name.
+
+    Raises:
+        UnsupportedModelError: ONNX Runtime does not know an operator or a version of it.
+        InputError: The file is not valid.
+    """
     import onnxruntime
     from onnxruntime.capi import onnxruntime_pybind11_state as states
 
     try:
-        return onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(str(model), options, providers=providers)
     except (states.NotImplemented, states.NoSuchFile, states.InvalidGraph, states.Fail) as error:
         raise _explained(error) from error
     except (states.InvalidProtobuf, states.InvalidArgument, states.RuntimeException) as error:

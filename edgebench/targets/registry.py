@@ -14,7 +14,9 @@ BUILTIN: Mapping[str, str] = {
     "ethos-u": "edgebench.targets.ethos_u.target:EthosUTarget",
     "fake": "edgebench.targets.fake:FakeTarget",
     "litert": "edgebench.targets.litert:LiteRtTarget",
+    "litert-delegate": "edgebench.targets.litert_delegate:DelegateTarget",
     "onnxruntime": "edgebench.targets.onnxruntime_cpu:OnnxRuntimeTarget",
+    "onnxruntime-ep": "edgebench.targets.onnxruntime_providers:ProviderTarget",
     "torch": "edgebench.targets.torch_cpu:TorchTarget",
 }
 

@@ -47,9 +47,9 @@ class TorchTarget:
 
     options_type: ClassVar[type] = TorchOptions
     formats: ClassVar[tuple[ModelFormat, ...]] = (ModelFormat.TORCH_EXPORT, ModelFormat.TORCHSCRIPT)
-    dtype: ClassVar[str | None] = None
-    deterministic: ClassVar[bool] = False
-    latency_provenance: ClassVar[Provenance] = Provenance.MEASURED
+    dtype: str | None = None
+    deterministic: bool = False
+    latency_provenance: Provenance = Provenance.MEASURED
 
     def __init__(self, device: Device) -> None:
         self.device = device

@@ -30,9 +30,9 @@ class EthosUTarget:
 
     options_type: ClassVar[type] = EthosUOptions
     formats: ClassVar[tuple[ModelFormat, ...]] = (ModelFormat.TFLITE,)
-    dtype: ClassVar[str | None] = "int8"
-    deterministic: ClassVar[bool] = True
-    latency_provenance: ClassVar[Provenance] = Provenance.ESTIMATED
+    dtype: str | None = "int8"
+    deterministic: bool = True
+    latency_provenance: Provenance = Provenance.ESTIMATED
 
     def __init__(self, device: Device) -> None:
         self.device = device
