@@ -17,6 +17,7 @@ from edgebench.core.model import InputSource, ModelFormat
 from edgebench.core.options import read_options
 from edgebench.core.profile import LayerCost
 from edgebench.errors import TargetUnavailableError, UnsupportedModelError
+from edgebench.targets.libraries import find_library
 from edgebench.targets.litert import (
     LiteRtModel,
     LiteRtTarget,
@@ -90,9 +91,9 @@ class DelegateTarget(LiteRtTarget):
         """
         options = read_options(self.device, DelegateOptions)
         versions = dict([litert_runtime()])
-        if "/" in options.library and not Path(options.library).is_file():
+        if find_library(options.library) is None:
             raise TargetUnavailableError(
-                f"the delegate library {options.library} is not there",
+                f"the delegate library {options.library} is not here",
                 remedy="install the accelerator's runtime, or correct `library` in the device file",
             )
         return {**versions, "delegate": options.library}

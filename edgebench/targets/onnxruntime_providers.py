@@ -17,6 +17,7 @@ from edgebench.core.model import InputSource
 from edgebench.core.options import read_options
 from edgebench.core.profile import LayerCost, Sample
 from edgebench.errors import InputError, TargetUnavailableError, UnsupportedModelError
+from edgebench.targets.libraries import onnxruntime_has_provider
 from edgebench.targets.onnxruntime_cpu import (
     OnnxRuntimeModel,
     OnnxRuntimeOptions,
@@ -97,6 +98,11 @@ class ProviderTarget(OnnxRuntimeTarget):
                     remedy="install the accelerator's package, or correct `library` in the device file",
                 )
             versions[options.provider] = library.name
+        elif not onnxruntime_has_provider(options.provider):
+            raise TargetUnavailableError(
+                f"the installed ONNX Runtime has no {options.provider}",
+                remedy="install the build of ONNX Runtime for this accelerator, or name a plug-in with `library`",
+            )
         return versions
 
     @contextmanager

@@ -40,7 +40,7 @@ def run(model: Path, *devices: Device) -> list[Profile]:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"provider": "TensorrtExecutionProvider"}, "has no TensorrtExecutionProvider"),
+        ({"provider": "TensorrtExecutionProvider"}, "no TensorrtExecutionProvider"),
         ({"provider": "MadeUpProvider", "library": "/nowhere/lib.so"}, "not there"),
         ({"provider": "MadeUpProvider", "library": "package:no_such_package/lib.so"}, "no_such_package"),
         ({"provider": "MadeUpProvider", "library": "package:onnxruntime/__init__.py"}, "does not load"),
