@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterable, Mapping
+import contextlib
+import io
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +16,12 @@ from numpy.typing import NDArray
 
 from edgebench.core.record import Record
 from edgebench.errors import TargetUnavailableError, UnsupportedModelError
+from edgebench.models.fold_float16 import fold_float16, pack_model
 
 Samples = list[dict[str, NDArray[np.generic]]]
 RANDOM_SAMPLES = 16
+_QUANTISER_ERRORS = (ValueError, RuntimeError, KeyError, NotImplementedError, IndexError, AttributeError, TypeError)
+"""What the quantiser raises for operators and types that it does not expect."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,29 +51,66 @@ def quantise_tflite(source: Path, target: Path, samples: Iterable[Mapping[str, N
         UnsupportedModelError: The quantiser cannot handle the model.
         TargetUnavailableError: The quantiser is not installed.
     """
+    if find_spec("ai_edge_quantizer") is None:
+        raise TargetUnavailableError("quantising needs ai-edge-quantizer", remedy="pip install ai-edge-quantizer")
     try:
-        from ai_edge_quantizer import quantizer, recipe
-    except ModuleNotFoundError as error:
-        raise TargetUnavailableError(
-            "quantising needs ai-edge-quantizer", remedy="pip install ai-edge-quantizer"
-        ) from error
-    logging.getLogger("absl").setLevel(logging.ERROR)
-    try:
-        quantiser = quantizer.Quantizer(str(source), recipe.static_wi8_ai8())
-        key = _signature_key(source)
-        ranges = quantiser.calibrate({key: [dict(sample) for sample in samples]}, num_threads=1)
-        quantiser.quantize(ranges, enable_progress_report=False).export_model(str(target), overwrite=True)
-    except (ValueError, RuntimeError, KeyError, NotImplementedError, IndexError) as error:
+        with _quiet():
+            target.write_bytes(_quantised_bytes(source, [dict(sample) for sample in samples]))
+    except _QUANTISER_ERRORS as error:
         raise UnsupportedModelError(
             f"the model cannot be quantised: {' '.join(str(error).split())[:300]}",
             remedy="quantise it with the tool of its framework and give the int8 file",
         ) from error
 
 
+def _quantised_bytes(source: Path, samples: Samples) -> bytes:
+    """The int8 file, with ranges from the smallest to the largest value that any sample gives a tensor.
+
+    The quantiser's own default is a moving average of the samples' extremes, in which the first sample
+    outweighs the rest and half of the extremes are cut off.
+    """
+    from ai_edge_quantizer import calibrator, quantizer, recipe, recipe_manager
+    from ai_edge_quantizer.utils import qsv_utils
+
+    content, key, names = _with_signature(source)
+    named = [{names[tensor]: value for tensor, value in sample.items()} for sample in samples]
+    rules = recipe.static_wi8_ai8()
+    manager = recipe_manager.RecipeManager()
+    manager.load_quantization_recipe(rules)
+    calibration = calibrator.Calibrator(content, num_threads=1, qsv_update_func=qsv_utils.min_max_update)
+    calibration.calibrate({key: named}, manager)
+    result = quantizer.Quantizer(content, rules).quantize(
+        calibration.get_model_qsvs(), enable_progress_bar=False, enable_progress_report=False
+    )
+    return bytes(result.quantized_model)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep progress bars, log lines and warnings of the quantiser to itself."""
+    with (
+        contextlib.redirect_stderr(io.StringIO()),
+        contextlib.redirect_stdout(io.StringIO()),
+        warnings.catch_warnings(),
+    ):
+        warnings.simplefilter("ignore")
+        yield
+
+
 def quantisation_error(float_model: Path, int8_model: Path, samples: Samples, *, calibrated: bool) -> QuantisationError:
-    """Compare outputs on the same inputs; int8 outputs are taken at their real values."""
+    """Compare outputs on the same inputs; int8 outputs are taken at their real values.
+
+    Raises:
+        UnsupportedModelError: The quantised model does not run.
+    """
     expected = run_tflite(float_model, samples)
-    found = run_tflite(int8_model, samples)
+    try:
+        found = run_tflite(int8_model, samples)
+    except RuntimeError as error:
+        raise UnsupportedModelError(
+            f"the quantised model does not run: {' '.join(str(error).split())[:300]}",
+            remedy="quantise it with the tool of its framework and give the int8 file",
+        ) from error
     difference = np.concatenate([(a - b).ravel() for a, b in zip(expected, found, strict=True)])
     reference = np.concatenate([a.ravel() for a in expected])
     size = float(np.sqrt(np.mean(reference**2)))
@@ -101,12 +144,33 @@ def run_tflite(model: Path, samples: Samples, *, reference: bool = False) -> lis
     return results
 
 
-def _signature_key(model: Path) -> str:
+def _with_signature(source: Path) -> tuple[bytes, str, dict[str, str]]:
+    """A file's content with a signature, which the quantiser needs and many files lack.
+
+    Returns:
+        The content, the signature's key, and its name for each input tensor.
+    """
+    from ai_edge_litert import schema_py_generated as schema
     from ai_edge_litert.interpreter import Interpreter
 
-    signatures = Interpreter(model_path=str(model)).get_signature_list()
-    # The quantiser calls a file without signatures by this name.
-    return next(iter(signatures), "serving_default")
+    content = fold_float16(source)
+    interpreter = Interpreter(model_content=content)
+    for key, signature in interpreter._get_full_signature_list().items():  # noqa: SLF001 - the public one lacks tensors
+        tensors = {detail["index"]: detail["name"] for detail in interpreter.get_tensor_details()}
+        return content, key, {tensors[index]: name for name, index in signature["inputs"].items()}
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
+    signature = schema.SignatureDefT()
+    signature.signatureKey, signature.subgraphIndex = b"serving_default", 0
+    details = (interpreter.get_input_details(), interpreter.get_output_details())
+    signature.inputs, signature.outputs = ([_tensor_map(schema, detail) for detail in part] for part in details)
+    model.signatureDefs = [signature]
+    return pack_model(model, len(content)), "serving_default", {detail["name"]: detail["name"] for detail in details[0]}
+
+
+def _tensor_map(schema: Any, detail: Mapping[str, Any]) -> Any:
+    entry = schema.TensorMapT()
+    entry.name, entry.tensorIndex = detail["name"].encode(), int(detail["index"])
+    return entry
 
 
 def _quantised(value: NDArray[np.generic], detail: Mapping[str, Any]) -> NDArray[np.generic]:
