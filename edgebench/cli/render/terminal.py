@@ -72,6 +72,8 @@ def _merged(remarks: tuple[Remark, ...]) -> list[tuple[Remark, list[str]]]:
 
 def _print_remark(remark: Remark, subjects: list[str], console: Console) -> None:
     style, sign = _STYLES[remark.kind]
-    console.print(f"[{style}]{sign} {escape(', '.join(subjects))}:[/] {escape(remark.text)}", soft_wrap=True)
+    # Between words on a terminal; not at all in a file, where a line is what tools search for.
+    unwrapped = not console.is_terminal
+    console.print(f"[{style}]{sign} {escape(', '.join(subjects))}:[/] {escape(remark.text)}", soft_wrap=unwrapped)
     if remark.remedy:
-        console.print(f"    [cyan]{escape(remark.remedy)}[/]", soft_wrap=True)
+        console.print(f"    [cyan]{escape(remark.remedy)}[/]", soft_wrap=unwrapped)

@@ -26,8 +26,9 @@ def row_texts(table: Table, row: Mapping[str, Cell]) -> list[str]:
 
 
 def provenances(table: Table) -> set[Provenance]:
-    """Which kinds of figures a table holds."""
-    return {cell.provenance for row in table.rows for cell in row.values() if isinstance(cell, Metric)}
+    """Which kinds of figures a table shows."""
+    cells = (row.get(column.key) for row in table.rows for column in table.columns)
+    return {cell.provenance for cell in cells if isinstance(cell, Metric)}
 
 
 def is_numeric(table: Table, key: str) -> bool:
