@@ -77,10 +77,12 @@ class InputSource(Record):
         seed: Seeds the random values.
         shapes: Shapes given by the user, by input name.
         file: An ``.npz`` with one array an input, in place of random values.
+        upper: First value out of range of integer inputs, by name, where the graph tells.
         calibration: An ``.npz`` with samples that set the ranges of quantised activations.
     """
 
     seed: int = 0
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     file: str | None = None
+    upper: Mapping[str, int] = field(default_factory=dict)
     calibration: str | None = None

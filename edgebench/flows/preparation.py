@@ -74,7 +74,7 @@ class Preparation:
             formats=formats,
             dtype=dtype,
             shapes=self._inputs.shapes,
-            shapes_from_file=self._inputs.file is not None,
+            inputs=self._inputs.file,
             calibration=self._inputs.calibration,
             seed=self._inputs.seed,
             folder=mkdtemp(dir=self._folder),

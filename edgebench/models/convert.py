@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgebench.core.model import InputSource
+from edgebench.core.model import InputSource, TensorSpec
 from edgebench.errors import InputError, UnsupportedModelError
 from edgebench.models.inputs import make_inputs
-from edgebench.models.inspect_tflite import Graph, graph_inputs, read_graph
+from edgebench.models.inspect_tflite import inspect_tflite
 from edgebench.models.quantize import (
     RANDOM_SAMPLES,
     Samples,
@@ -21,6 +21,8 @@ from edgebench.models.quantize import (
     quantise_tflite,
     run_tflite,
 )
+from edgebench.models.source import parse_source
+from edgebench.models.tflite_file import Graph, read_graphs
 
 COMPARED_SAMPLES = 8
 """Inputs on which a conversion is compared with the original."""
@@ -82,10 +84,10 @@ def quantise(path: Path, target: Path, calibration: Path | None, seed: int) -> C
         UnsupportedModelError: The quantiser cannot handle the model.
         InputError: The file or the calibration data is not valid.
     """
-    graph = read_graph(path)
-    if is_quantised(graph):
+    if is_quantised(read_graphs(path)[0]):
         return Conversion(path=path, notes=())
-    samples = _calibration_samples(graph, calibration) if calibration else _random_samples(graph, seed)
+    specs = inspect_tflite(path, parse_source(str(path)), {}).inputs
+    samples = _calibration_samples(specs, calibration) if calibration else _random_samples(specs, seed)
     quantise_tflite(path, target, samples)
     compared = samples[:COMPARED_SAMPLES]
     error = quantisation_error(path, target, compared, calibrated=calibration is not None)
@@ -103,15 +105,13 @@ def is_quantised(graph: Graph) -> bool:
     return sum(dtype in {"int8", "uint8", "int16"} for dtype in outputs) > len(outputs) / 2
 
 
-def _random_samples(graph: Graph, seed: int) -> Samples:
-    specs = graph_inputs(graph, {})
+def _random_samples(specs: Sequence[TensorSpec], seed: int) -> Samples:
     return [dict(make_inputs(specs, InputSource(seed=seed + index))) for index in range(RANDOM_SAMPLES)]
 
 
-def _calibration_samples(graph: Graph, path: Path) -> Samples:
+def _calibration_samples(specs: Sequence[TensorSpec], path: Path) -> Samples:
     """Slices of the arrays, in the order of the model's inputs."""
     where = f"--calibration {path}"
-    specs = graph_inputs(graph, {})
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {spec.name: file[spec.name if spec.name in file else file.files[0]] for spec in specs}

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from edgebench.errors import InputError, UnsupportedModelError
 from edgebench.models.import_onnx_operators import HANDLERS, Importer
-from edgebench.models.inspect_onnx import external_files, load_graph
 from edgebench.models.layers import Shape
 from edgebench.models.network import INPUT, Network
+from edgebench.models.onnx_file import external_files, parse_graph
 from edgebench.models.weights import LayerWeights
 
 _SKIPPED = {"Identity", "Dropout"}
@@ -36,9 +36,8 @@ def import_onnx(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> tuple[Netw
     """
     import onnx
 
-    model = load_graph(path)
-    external_files(model, path)
-    onnx.load_external_data_for_model(model, str(path.parent))
+    external_files(parse_graph(path), path)
+    model = onnx.load(str(path))
     graph = model.graph
     constants = {tensor.name: _array(tensor) for tensor in graph.initializer}
     _collect_constant_nodes(graph, constants)

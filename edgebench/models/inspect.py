@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
-from edgebench.core.model import ModelFormat, ModelInfo, TensorSpec
+from edgebench.core.model import ModelFormat, ModelInfo
 from edgebench.core.suggestions import did_you_mean
 from edgebench.errors import InputError
-from edgebench.models.inputs import check_shape, unset_dimensions_error
+from edgebench.models.input_shapes import check_shape, unset_dimensions, unset_dimensions_error
 from edgebench.models.source import ModelSource, identify
 
 Shapes = Mapping[str, tuple[int, ...]]
 
 
-def inspect(path: Path, source: ModelSource, shapes: Shapes, *, shapes_from_file: bool = False) -> ModelInfo:
+def inspect(path: Path, source: ModelSource, shapes: Shapes) -> ModelInfo:
     """Describe a model file.
 
     Args:
         path: The file.
         source: What the user typed, for names and messages.
         shapes: Shapes given by the user, by input name.
-        shapes_from_file: Whether arrays from a file will settle open dimensions later.
 
     Raises:
         InputError: The file is not a valid model, or an input's shape is open or does not fit.
@@ -38,24 +38,23 @@ def inspect(path: Path, source: ModelSource, shapes: Shapes, *, shapes_from_file
     else:
         from edgebench.models.inspect_torch import inspect_torch
 
-        info = inspect_torch(path, source, format_)
-    if info.inputs:
-        _check_shapes(info.inputs, shapes, shapes_from_file=shapes_from_file)
-    return info
+        info = inspect_torch(path, source, format_, shapes)
+    return _checked(info, shapes) if info.inputs else info
 
 
-def _check_shapes(inputs: tuple[TensorSpec, ...], shapes: Shapes, *, shapes_from_file: bool) -> None:
-    names = [spec.name for spec in inputs]
-    unknown = [name for name in shapes if name not in names]
-    # Shapes are given for several models at once: one that fits none of this model's inputs is a mistake
-    # only if this model has an input without a shape.
-    open_inputs = [spec for spec in inputs if None in spec.shape and spec.name not in shapes]
-    for spec in inputs:
+def _checked(info: ModelInfo, shapes: Shapes) -> ModelInfo:
+    for spec in info.inputs:
         if spec.name in shapes:
             check_shape(spec, shapes[spec.name])
-    if open_inputs and not shapes_from_file:
-        error = unset_dimensions_error(open_inputs)
-        if unknown:
-            nearest = did_you_mean(unknown[0], names) or f"its inputs are {', '.join(names)}"
-            raise InputError(f"{error.what}; there is no input {unknown[0]!r}", remedy=f"{nearest} {error.remedy}")
-        raise error
+    names = [spec.name for spec in info.inputs]
+    unknown = [name for name in shapes if name not in names]
+    unset = unset_dimensions(info, shapes)
+    if unset:
+        error = unset_dimensions_error(unset)
+        if not unknown:
+            raise error
+        nearest = did_you_mean(unknown[0], names) or f"the inputs are {', '.join(names)};"
+        raise InputError(f"{error.what}; there is no input {unknown[0]!r}", remedy=f"{nearest} {error.remedy}")
+    # One command profiles several models, and a shape may be meant for another of them.
+    notes = [f"--shape {name}: there is no such input; the inputs are {', '.join(names)}" for name in unknown]
+    return replace(info, notes=(*info.notes, *notes)) if notes else info

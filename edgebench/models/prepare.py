@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from edgebench.core.model import ModelFormat, ModelInfo
 from edgebench.core.record import Record
 from edgebench.errors import UnsupportedModelError
+from edgebench.models.input_file import array_shapes
 from edgebench.models.inspect import inspect
 from edgebench.models.source import identify, parse_source
 
@@ -33,7 +34,7 @@ class PrepareRequest(Record):
         formats: Formats the target takes, the preferred one first.
         dtype: ``int8`` or ``float32`` where the target takes only that, else None.
         shapes: Input shapes given by the user.
-        shapes_from_file: Whether arrays from a file will settle open dimensions.
+        inputs: An ``.npz`` with the inputs, whose shapes hold where the user gives no others.
         calibration: An ``.npz`` whose values set the ranges of quantised activations.
         seed: Seeds the weights of networks from the zoo, and random calibration data.
         folder: Where files may be written.
@@ -43,7 +44,7 @@ class PrepareRequest(Record):
     formats: tuple[ModelFormat, ...]
     dtype: str | None = None
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
-    shapes_from_file: bool = False
+    inputs: str | None = None
     calibration: str | None = None
     seed: int = 0
     folder: str
@@ -84,7 +85,8 @@ def prepare(request: PrepareRequest) -> Prepared:
     else:
         path = source.path or Path(source.text)
         format_ = identify(path)
-    info = inspect(path, source, request.shapes, shapes_from_file=request.shapes_from_file)
+    shapes = {**(array_shapes(Path(request.inputs)) if request.inputs else {}), **request.shapes}
+    info = inspect(path, source, shapes)
     conversion = _convert(request, path, format_, folder)
     if conversion.path == path:
         return Prepared(info=info, path=str(path))

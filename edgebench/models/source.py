@@ -2,17 +2,44 @@
 
 from __future__ import annotations
 
+import mmap
+import stat
+import struct
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
 from edgebench.core.model import ModelFormat
 from edgebench.core.suggestions import did_you_mean
 from edgebench.errors import InputError
+from edgebench.models.protobuf_wire import LENGTH_DELIMITED, WireError, walk_fields
 
 ZOO_PREFIX = "zoo:"
-_SUFFIXES = {".onnx", ".tflite", ".pt", ".pt2", ".pth", ".ts"}
-_EXPORT_AGAIN = "export the model with torch.onnx.export or torch.export.save and profile that file"
+DAMAGED_ARCHIVE = (
+    zipfile.BadZipFile, OSError, NotImplementedError, RuntimeError, ValueError, EOFError, IndexError, OverflowError,
+    struct.error, zlib.error,
+)  # fmt: skip
+"""What ``zipfile`` raises for damaged, encrypted and unusual archives."""
+_MODEL_SUFFIXES = {".onnx", ".tflite", ".pt", ".pt2", ".pth", ".ts"}
+_EXPORT_AGAIN = "export the model with torch.onnx.export or torch.export.save and give that file"
+_ANY_MODEL = "give an .onnx, .tflite, TorchScript or torch.export file, or zoo:NAME (edgebench zoo list)"
+_ONNX_FIELDS = {1: 0, 2: 2, 3: 2, 4: 2, 5: 0, 6: 2, 7: 2, 8: 2, 14: 2, 20: 2, 25: 2, 26: 2}
+"""Wire types of the fields of a ``ModelProto``, by number."""
+_ONNX_GRAPH = 7
+_MAX_ONNX_FIELDS = 100_000
+_OTHER_FILES = (
+    (0, b"version https://git-lfs", "a Git LFS pointer in place of the model", "fetch the model: git lfs pull"),
+    (0, b"<!DOCTYPE", "a web page", "download the model itself, not the page that shows it"),
+    (0, b"<html", "a web page", "download the model itself, not the page that shows it"),
+    (0, b"\x1f\x8b", "compressed with gzip", "unpack it first"),
+    (0, b"\x89HDF", "a Keras or HDF5 file", "convert it with tf.lite.TFLiteConverter or tf2onnx"),
+    (4, b"ORTM", "ONNX Runtime's own format", "give the .onnx file it was made from"),
+    (4, b"ET12", "an ExecuTorch program", "give the torch.export file it was made from"),
+    (0, b"GGUF", "a GGUF file, which holds weights without a graph", _EXPORT_AGAIN),
+    (8, b'{"', "a safetensors file, which holds weights without a graph", _EXPORT_AGAIN),
+)
+"""Files that are often taken for a model: offset and bytes that tell, what it is, what to do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,69 +74,120 @@ def identify(path: Path) -> ModelFormat:
     Raises:
         InputError: Not there, a folder, empty, unreadable, a pickle, or not a model at all.
     """
-    head = _head(path)
-    if head[4:8] == b"TFL3":
-        return ModelFormat.TFLITE
-    if head.startswith(b"PK\x03\x04"):
-        return _identify_archive(path)
+    _require_file(path)
+    try:
+        with path.open("rb") as file:
+            head = file.read(4096)
+            if not head:
+                raise InputError("the file is empty", where=str(path), remedy="export or download the model again")
+            if head[4:8] == b"TFL3":
+                return ModelFormat.TFLITE
+            if head[:4] in {b"PK\x03\x04", b"PK\x05\x06"}:
+                return _identify_archive(path)
+            _refuse_other_files(path, head)
+            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+                onnx = _is_onnx(content, named_so=path.suffix.lower() == ".onnx")
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror or error}", where=str(path)) from None
+    if onnx:
+        return ModelFormat.ONNX
+    raise InputError(_unknown(path), where=str(path), remedy=_ANY_MODEL)
+
+
+def _require_file(path: Path) -> None:
+    where = str(path)
+    try:
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            raise InputError("this is a folder, not a model file", where=where, remedy=_pick_from(path))
+        # Opening a pipe would wait for its other end.
+        if not stat.S_ISREG(mode):
+            raise InputError("this is not a regular file", where=where, remedy=_ANY_MODEL)
+    except (FileNotFoundError, NotADirectoryError):
+        raise InputError("no such file", where=where, remedy=_nearest(path)) from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"cannot be read: {reason}", where=where) from None
+
+
+def _pick_from(folder: Path) -> str:
+    entries = sorted(entry.name for entry in folder.iterdir())
+    if "saved_model.pb" in entries:
+        return "a TensorFlow SavedModel: convert it with tf.lite.TFLiteConverter.from_saved_model"
+    models = [name for name in entries if Path(name).suffix.lower() in _MODEL_SUFFIXES]
+    if len(models) == 1:
+        return f"did you mean {str(folder / models[0])!r}?"
+    return f"name a file in it: {', '.join(models[:5])}" if models else _ANY_MODEL
+
+
+def _nearest(path: Path) -> str:
+    try:
+        siblings = [entry.name for entry in path.parent.iterdir()]
+    except OSError:
+        return f"there is no folder {str(path.parent)!r}"
+    return did_you_mean(path.name, siblings) or f"check the path, or {_ANY_MODEL}"
+
+
+def _refuse_other_files(path: Path, head: bytes) -> None:
     if head[:1] == b"\x80" and head[1:2] in {b"\x02", b"\x03", b"\x04", b"\x05"}:
         raise InputError(
             "this is a Python pickle, which runs code when it is opened; edgebench never opens one",
             where=str(path),
             remedy=_EXPORT_AGAIN,
         )
-    if _looks_like_onnx(head):
-        return ModelFormat.ONNX
-    raise InputError(
-        "not a model that edgebench knows",
-        where=str(path),
-        remedy="give an .onnx, .tflite, TorchScript or torch.export file, or zoo:NAME (edgebench zoo list)",
-    )
-
-
-def _head(path: Path) -> bytes:
-    where = str(path)
-    if path.is_dir():
-        models = sorted(entry.name for entry in path.iterdir() if entry.suffix in _SUFFIXES)[:5]
-        remedy = f"name a file in it: {', '.join(models)}" if models else "name a model file"
-        raise InputError("this is a folder, not a model file", where=where, remedy=remedy)
-    try:
-        with path.open("rb") as file:
-            head = file.read(4096)
-    except FileNotFoundError:
-        siblings = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
-        remedy = did_you_mean(path.name, siblings) or "check the path, or pick a built-in one: edgebench zoo list"
-        raise InputError("no such file", where=where, remedy=remedy) from None
-    except (OSError, ValueError) as error:
-        raise InputError(f"cannot be read: {getattr(error, 'strerror', None) or error}", where=where) from None
-    if not head:
-        raise InputError("the file is empty", where=where, remedy="export or download the model again")
-    return head
+    for offset, signature, what, remedy in _OTHER_FILES:
+        if head[offset : offset + len(signature)] == signature:
+            raise InputError(f"this is {what}", where=str(path), remedy=remedy)
 
 
 def _identify_archive(path: Path) -> ModelFormat:
+    where = str(path)
     try:
         with zipfile.ZipFile(path) as archive:
-            names = [name.partition("/")[2] for name in archive.namelist()]
-    except (zipfile.BadZipFile, OSError, NotImplementedError, ValueError) as error:
-        raise InputError(
-            f"the archive is damaged: {error}", where=str(path), remedy="export or copy the model again"
-        ) from None
+            full_names = archive.namelist()
+    except DAMAGED_ARCHIVE as error:
+        raise InputError(f"the archive is damaged: {error}", where=where, remedy="export or copy it again") from None
+    names = {name.partition("/")[2] for name in full_names}
     if "constants.pkl" in names and any(name.startswith("code/") for name in names):
         return ModelFormat.TORCHSCRIPT
     if "archive_format" in names and any(name.startswith("models/") for name in names):
         return ModelFormat.TORCH_EXPORT
+    if "serialized_exported_program.json" in full_names:
+        raise InputError(
+            "an older PyTorch wrote this torch.export file",
+            where=where,
+            remedy="load it there, and save it again with torch 2.8 or newer",
+        )
     if "data.pkl" in names:
         raise InputError(
             "this is a pickled PyTorch object, which runs code when it is opened; edgebench never opens one",
-            where=str(path),
+            where=where,
             remedy=_EXPORT_AGAIN,
         )
-    raise InputError("this archive holds no model", where=str(path), remedy=_EXPORT_AGAIN)
+    models = [name for name in full_names if Path(name).suffix.lower() in _MODEL_SUFFIXES]
+    remedy = f"unpack it first; it holds {', '.join(models[:5])}" if models else _ANY_MODEL
+    raise InputError("this archive is not a model", where=where, remedy=remedy)
 
 
-def _looks_like_onnx(head: bytes) -> bool:
-    """A ModelProto begins with a known field (1 to 8, 14, 20 or 25) of its own wire type."""
-    field, wire = head[0] >> 3, head[0] & 7
-    wires = {1: 0, 2: 2, 3: 2, 4: 2, 5: 0, 6: 2, 7: 2, 8: 2, 14: 2, 20: 2, 25: 2}
-    return head[0] < 0x80 and wires.get(field) == wire and len(head) > 1
+def _is_onnx(content: mmap.mmap, *, named_so: bool) -> bool:
+    """Whether the content is a ``ModelProto`` with a graph; the name decides where it begins like one."""
+    fields = 0
+    graph = False
+    try:
+        for field in walk_fields(content, 0, len(content)):
+            fields += 1
+            if _ONNX_FIELDS.get(field.number) != field.wire or fields > _MAX_ONNX_FIELDS:
+                return False
+            graph |= field.number == _ONNX_GRAPH and field.wire == LENGTH_DELIMITED
+    except WireError:
+        # Cut off, damaged, or something else.
+        first = content[0]
+        return named_so and _ONNX_FIELDS.get(first >> 3) == first & 7
+    return graph
+
+
+def _unknown(path: Path) -> str:
+    suffix = path.suffix.lower()
+    if suffix in _MODEL_SUFFIXES:
+        return f"the name ends in {suffix}, but the content is not a model, or is cut off or damaged"
+    return "not a model that edgebench knows"

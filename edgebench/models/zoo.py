@@ -56,6 +56,15 @@ def zoo_entry(name: str) -> ZooEntry:
     )
 
 
+def build(name: str) -> Network:
+    """A built-in network.
+
+    Raises:
+        InputError: There is none of that name.
+    """
+    return zoo_entry(name).build()
+
+
 def zoo_entries() -> tuple[ZooEntry, ...]:
     """All networks of fixed name, and two sizes of MobileNetV2."""
     return tuple(_ENTRIES.values())

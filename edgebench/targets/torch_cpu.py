@@ -19,6 +19,7 @@ from edgebench.core.model import InputSource, ModelFormat, TensorSpec
 from edgebench.core.options import read_options
 from edgebench.core.profile import LayerCost, Sample
 from edgebench.errors import InputError, UnsupportedModelError
+from edgebench.models.input_file import array_shapes
 from edgebench.models.inputs import make_inputs
 from edgebench.models.source import identify
 from edgebench.models.torch_safety import sanitised_archive
@@ -178,10 +179,11 @@ def _script_specs(program: Any, inputs: InputSource) -> list[TensorSpec]:
     """Inputs of a TorchScript program, which does not store their shapes."""
     names = [value.debugName() for value in program.graph.inputs()][1:]
     names = [name.split(".")[0] for name in names]
-    missing = [name for name in names if name not in inputs.shapes]
-    if missing and not inputs.file:
+    shapes = {**(array_shapes(Path(inputs.file)) if inputs.file else {}), **inputs.shapes}
+    missing = [name for name in names if name not in shapes]
+    if missing:
         raise InputError(
             f"TorchScript does not store the shapes of its inputs {', '.join(missing)}",
             remedy="give " + " ".join(f"--shape {name}=1,3,224,224" for name in missing),
         )
-    return [TensorSpec(name=name, dtype="float32", shape=inputs.shapes.get(name, ())) for name in names]
+    return [TensorSpec(name=name, dtype="float32", shape=shapes[name]) for name in names]

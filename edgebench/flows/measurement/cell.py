@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 
 from edgebench.core.device import Device
@@ -85,7 +86,7 @@ class Cell:
                 "do": "load",
                 "device": to_plain(self.device),
                 "model": self.path,
-                "inputs": to_plain(self._inputs),
+                "inputs": to_plain(self._input_source()),
             }
         )
         if answer is None:
@@ -152,6 +153,11 @@ class Cell:
             deployed=self.deployed,
             energy_scope=self._energy_scope,
         )
+
+    def _input_source(self) -> InputSource:
+        """Inputs, with what the file knows of them and the runtime does not."""
+        specs = (self.deployed or self.model).inputs
+        return replace(self._inputs, upper={spec.name: spec.upper for spec in specs if spec.upper is not None})
 
     def _last_figures(self) -> Finished | None:
         if self._loaded is None:

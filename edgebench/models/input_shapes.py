@@ -1,0 +1,123 @@
+"""Shapes of inputs: which are open, and whether those a user gives fit the model."""
+
+from __future__ import annotations
+
+import math
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+
+from edgebench.core.model import InputSource, ModelInfo, TensorSpec
+from edgebench.errors import InputError
+
+MAX_INPUT_BYTES = 1 << 33
+"""Inputs larger than this are a mistake in a shape."""
+
+_NUMBER = re.compile(r"bool|bfloat16|u?int(8|16|32|64)|float(16|32|64)")
+_BATCH = re.compile(r"batch|(^|_)(n|bs)(_|$)", re.IGNORECASE)
+_IMAGE_SIDE = re.compile(r"height|width|(^|_)[hw](_|$)", re.IGNORECASE)
+_SEQUENCE = re.compile(r"seq|token|time|length|frames", re.IGNORECASE)
+_IMAGE_SIDE_SIZE = 224
+_SEQUENCE_SIZE = 128
+
+
+def unset_dimensions(info: ModelInfo, shapes: Mapping[str, tuple[int, ...]]) -> list[TensorSpec]:
+    """Inputs with an open dimension that the user's shapes do not set."""
+    return [spec for spec in info.inputs if None in spec.shape and spec.name not in shapes]
+
+
+def unset_dimensions_error(specs: Sequence[TensorSpec]) -> InputError:
+    """The message for inputs with open dimensions: all of them, and a command that sets them."""
+    listed = ", ".join(f"{spec.name}[{','.join(_shown(spec))}]" for spec in specs)
+    options = " ".join(
+        f"--shape {shlex.quote(f'{spec.name}=' + ','.join(map(str, _likely_shape(spec))))}" for spec in specs
+    )
+    return InputError(f"inputs have open dimensions: {listed}", remedy=f"set them, for example {options}")
+
+
+def resolve_shape(spec: TensorSpec, source: InputSource) -> tuple[int, ...]:
+    """The shape an input will have.
+
+    Raises:
+        InputError: A dimension is open and not given, or what was given contradicts the model.
+    """
+    shape = source.shapes.get(spec.name)
+    if shape is None:
+        if None in spec.shape:
+            raise unset_dimensions_error([spec])
+        shape = tuple(size for size in spec.shape if size is not None)
+    check_shape(spec, shape)
+    return shape
+
+
+def check_shape(spec: TensorSpec, shape: Sequence[int]) -> None:
+    """Hold a shape against an input.
+
+    Raises:
+        InputError: Another rank, another size where the model fixes one, an empty or an enormous tensor.
+    """
+    where = f"--shape {spec.name}"
+    wanted, given = ",".join(_shown(spec)), ",".join(map(str, shape))
+    if len(shape) != len(spec.shape):
+        raise InputError(
+            f"input {spec.name!r} has {len(spec.shape)} dimensions, [{wanted}], not {len(shape)}, [{given}]",
+            where=where,
+        )
+    if any(fixed is not None and fixed != size for fixed, size in zip(spec.shape, shape, strict=True)):
+        raise InputError(
+            f"input {spec.name!r} has the shape [{wanted}], not [{given}]",
+            where=where,
+            remedy="keep the sizes that the model fixes, or export it with dynamic ones",
+        )
+    if any(size < 1 for size in shape):
+        raise InputError(
+            f"input {spec.name!r} would be empty with the shape [{given}]",
+            where=where,
+            remedy="give sizes of at least 1",
+        )
+    if math.prod(shape) * item_bytes(spec.dtype) > MAX_INPUT_BYTES:
+        raise InputError(
+            f"input {spec.name!r} would be larger than 8 GiB with the shape [{given}]",
+            where=where,
+            remedy="give a smaller shape",
+        )
+
+
+def is_number(dtype: str) -> bool:
+    """Whether edgebench can feed values of a type."""
+    return _NUMBER.fullmatch(dtype) is not None
+
+
+def item_bytes(dtype: str) -> int:
+    """Size of one value; 1 for types that are not numbers."""
+    if dtype == "bool" or not is_number(dtype):
+        return 1
+    return int(re.sub(r"\D", "", dtype)) // 8
+
+
+def _shown(spec: TensorSpec) -> list[str]:
+    return [name or "?" if size is None else str(size) for size, name in zip(spec.shape, _names(spec), strict=True)]
+
+
+def _names(spec: TensorSpec) -> Sequence[str]:
+    return spec.dimensions if len(spec.dimensions) == len(spec.shape) else ("",) * len(spec.shape)
+
+
+def _likely_shape(spec: TensorSpec) -> list[int]:
+    return [
+        _likely_size(spec, index, name) if size is None else size
+        for index, (size, name) in enumerate(zip(spec.shape, _names(spec), strict=True))
+    ]
+
+
+def _likely_size(spec: TensorSpec, index: int, name: str) -> int:
+    if _BATCH.search(name):
+        return 1
+    if _IMAGE_SIDE.search(name):
+        return _IMAGE_SIDE_SIZE
+    if _SEQUENCE.search(name):
+        return _SEQUENCE_SIZE
+    if len(spec.shape) != 4 or index == 0:
+        return 1
+    channels = 3 if spec.shape[3] in {1, 3, 4} and spec.shape[1] is None else 1
+    return 3 if index == channels else _IMAGE_SIDE_SIZE

@@ -1,0 +1,225 @@
+"""Reads the graphs of a TFLite file. The file is not trusted: every index and length in it is checked."""
+
+from __future__ import annotations
+
+import math
+import re
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from mmap import ACCESS_READ, mmap
+from pathlib import Path
+from typing import Any
+
+from edgebench.errors import InputError
+
+Shape = tuple[int, ...]
+
+_DAMAGE = (struct.error, IndexError, TypeError, ValueError, AttributeError, OverflowError, MemoryError)
+"""What reading a damaged flatbuffer raises."""
+_MAX_READ = 4_000_000
+"""Table entries, sizes and characters of names over a whole file; a damaged or hostile one can claim any number,
+since its tables may overlap."""
+_MAX_DIMENSIONS = 64
+_CUSTOM = "CUSTOM"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tensor:
+    """One tensor of a graph.
+
+    Attributes:
+        name: Its name.
+        dtype: Type name.
+        shape: Sizes as stored.
+        signature: Sizes with -1 for open dimensions.
+        buffer: Number of the buffer that holds its values, or None where they are computed.
+        quantized: Whether it has a scale.
+        sparse: Whether its zeros are not stored.
+    """
+
+    name: str
+    dtype: str
+    shape: Shape
+    signature: Shape
+    buffer: int | None
+    quantized: bool
+    sparse: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operator:
+    """One operator.
+
+    Attributes:
+        kind: Name in TFLite's schema, or its own name if it is a custom one.
+        custom: Whether the runtime has to be told about it.
+        inputs: Tensors it reads, -1 for an optional one that is missing.
+        outputs: Tensors it writes.
+        axis: Axis of a ``GATHER``, else 0.
+    """
+
+    kind: str
+    custom: bool
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    axis: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Graph:
+    """One graph; all indices in it are valid."""
+
+    tensors: tuple[Tensor, ...]
+    operators: tuple[Operator, ...]
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+
+
+def read_graphs(path: Path) -> list[Graph]:
+    """The graphs of a file, the main one first. The data of its tensors is not read.
+
+    Raises:
+        InputError: Damaged.
+        ModuleNotFoundError: The schema of the format, a part of ai-edge-litert, is not installed.
+    """
+    from ai_edge_litert import schema_py_generated as schema
+
+    try:
+        with path.open("rb") as file:
+            # Not closed by hand: views into it live as long as what they were read from.
+            content = memoryview(mmap(file.fileno(), 0, access=ACCESS_READ))
+        return _Reader(schema, content).graphs()
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror or error}", where=str(path)) from None
+    except _DAMAGE as error:
+        raise InputError(
+            f"damaged TFLite file: {str(error)[:200] or type(error).__name__}",
+            where=str(path),
+            remedy="convert or copy the model again",
+        ) from None
+
+
+class _Reader:
+    def __init__(self, schema: Any, content: memoryview) -> None:
+        self._schema = schema
+        self._model = schema.Model.GetRootAs(content, 0)
+        self._size = len(content)
+        self._read = 0
+        self._dtypes = {value: name.lower() for name, value in _constants(schema.TensorType)}
+        self._kinds = {value: name for name, value in _constants(schema.BuiltinOperator)}
+
+    def graphs(self) -> list[Graph]:
+        model = self._model
+        stored = self._list(model.BuffersLength(), model.Buffers, self._stored_bytes)
+        codes = self._list(model.OperatorCodesLength(), model.OperatorCodes, self._code)
+        graphs = self._list(model.SubgraphsLength(), model.Subgraphs, lambda graph: self._graph(graph, stored, codes))
+        if not graphs or not graphs[0].operators or not graphs[0].outputs:
+            raise ValueError("the graph is empty")
+        return graphs
+
+    def _graph(self, graph: Any, stored: list[int], codes: list[tuple[str, bool]]) -> Graph:
+        tensors = self._list(graph.TensorsLength(), graph.Tensors, lambda tensor: self._tensor(tensor, stored))
+        count = len(tensors)
+        operators = self._list(graph.OperatorsLength(), graph.Operators, lambda op: self._operator(op, codes, count))
+        return Graph(
+            tensors=tuple(tensors),
+            operators=tuple(operators),
+            inputs=self._indices(graph.InputsAsNumpy(), count),
+            outputs=self._indices(graph.OutputsAsNumpy(), count),
+        )
+
+    def _tensor(self, tensor: Any, stored: list[int]) -> Tensor:
+        shape = self._sizes(tensor.ShapeAsNumpy())
+        signature = self._sizes(tensor.ShapeSignatureAsNumpy()) or shape
+        if len(signature) != len(shape) or len(shape) > _MAX_DIMENSIONS or any(size < 0 for size in shape):
+            raise ValueError(f"a tensor has the shape {shape[:10]} with the signature {signature[:10]}")
+        dtype = self._dtypes.get(tensor.Type(), f"type {tensor.Type()}")
+        number = tensor.Buffer()
+        if number >= len(stored):
+            raise ValueError(f"a tensor has its data in buffer {number} of {len(stored)}")
+        sparse = tensor.Sparsity() is not None
+        if 0 < stored[number] < _needed_bytes(dtype, shape) and not sparse:
+            raise ValueError(f"buffer {number} holds {stored[number]} bytes, too few for the shape {shape[:10]}")
+        quantization = tensor.Quantization()
+        return Tensor(
+            name=self._text(tensor.Name()),
+            dtype=dtype,
+            shape=shape,
+            signature=signature,
+            buffer=number if stored[number] else None,
+            quantized=quantization is not None and quantization.ScaleLength() > 0,
+            sparse=sparse,
+        )
+
+    def _operator(self, operator: Any, codes: list[tuple[str, bool]], tensors: int) -> Operator:
+        if operator.OpcodeIndex() >= len(codes):
+            raise ValueError("an operator has no code")
+        kind, custom = codes[operator.OpcodeIndex()]
+        return Operator(
+            kind=kind,
+            custom=custom,
+            inputs=self._indices(operator.InputsAsNumpy(), tensors, lowest=-1),
+            outputs=self._indices(operator.OutputsAsNumpy(), tensors),
+            axis=self._axis(operator) if kind == "GATHER" else 0,
+        )
+
+    def _axis(self, operator: Any) -> int:
+        table = operator.BuiltinOptions()
+        if table is None:
+            return 0
+        options = self._schema.GatherOptions()
+        options.Init(table.Bytes, table.Pos)
+        return int(options.Axis())
+
+    def _code(self, code: Any) -> tuple[str, bool]:
+        number = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
+        kind = self._kinds.get(number, f"BUILTIN_{number}")
+        if kind != _CUSTOM:
+            return kind, False
+        return self._text(code.CustomCode()) or _CUSTOM, True
+
+    def _stored_bytes(self, buffer: Any) -> int:
+        """Size of a buffer, which lies in the file's tables or, in files of more than 2 GiB, behind them."""
+        offset, size = buffer.Offset(), buffer.Size()
+        if offset > 1 and offset + size > self._size:
+            raise ValueError("a buffer lies outside the file")
+        length = int(buffer.DataLength())
+        if length > self._size:
+            raise ValueError("a buffer is larger than the file")
+        return int(size) if offset > 1 else length
+
+    def _list(self, count: int, item: Callable[[int], Any], convert: Callable[[Any], Any]) -> list[Any]:
+        self._spend(count)
+        return [convert(item(index)) for index in range(count)]
+
+    def _indices(self, values: Any, count: int, lowest: int = 0) -> tuple[int, ...]:
+        indices = self._sizes(values)
+        if any(not lowest <= index < count for index in indices):
+            raise ValueError("a graph names a tensor that does not exist")
+        return indices
+
+    def _sizes(self, values: Any) -> tuple[int, ...]:
+        """A vector of integers; the accessor gives 0 where there is none."""
+        if isinstance(values, int):
+            return ()
+        self._spend(len(values))
+        return tuple(values.tolist())
+
+    def _text(self, text: bytes | None) -> str:
+        self._spend(len(text or b""))
+        return (text or b"").decode("utf-8", "replace")
+
+    def _spend(self, count: int) -> None:
+        self._read += count
+        if self._read > _MAX_READ:
+            raise ValueError(f"its tables hold more than {_MAX_READ} entries")
+
+
+def _constants(enumeration: type) -> list[tuple[str, int]]:
+    return [(name, value) for name, value in vars(enumeration).items() if isinstance(value, int)]
+
+
+def _needed_bytes(dtype: str, shape: Shape) -> int:
+    bits = re.match(r"[a-z]+(\d+)", dtype)
+    return math.prod(shape) * int(bits[1]) // 8 if bits else 0

@@ -1,0 +1,137 @@
+"""Multiply-accumulates of an exported PyTorch graph for one inference."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Any
+
+_Shape = tuple[int | None, ...]
+_Known = tuple[int, ...]
+_Rule = Callable[["_Call"], int | None]
+
+
+class _Call:
+    """One node of the graph, with the shapes of what it reads and writes."""
+
+    def __init__(self, node: Mapping[str, Any], shapes: Mapping[str, _Shape]) -> None:
+        self._arguments = {entry["name"]: entry["arg"] for entry in node["inputs"]}
+        self._shapes = shapes
+        self._output = node["outputs"][0] if node["outputs"] else {}
+
+    def shape(self, argument: str) -> _Known | None:
+        return self._known(self._arguments.get(argument, {}))
+
+    @property
+    def output(self) -> _Known | None:
+        return self._known(self._output)
+
+    def is_set(self, argument: str) -> bool:
+        return bool(self._arguments.get(argument, {}).get("as_bool"))
+
+    def _known(self, value: Mapping[str, Any]) -> _Known | None:
+        shape = self._shapes.get(value.get("as_tensor", {}).get("name", ""), (None,))
+        sizes = tuple(size for size in shape if size is not None)
+        return sizes if len(sizes) == len(shape) else None
+
+
+def count_macs(nodes: list[dict[str, Any]], shapes: Mapping[str, _Shape]) -> tuple[int | None, list[str]]:
+    """Count convolutions, matrix products and attention.
+
+    A convolution has output elements x kernel elements of one group (taps on padding count, as is the custom),
+    a matrix product output elements x inner length, attention its two products.
+
+    Args:
+        nodes: Nodes of a ``torch.export`` graph.
+        shapes: Shapes of its tensors, by name; None for a size that is not known.
+
+    Returns:
+        The count, or None where a shape is not known, and what a reader should know about it.
+    """
+    total = 0
+    unknown: Counter[str] = Counter()
+    uncounted: Counter[str] = Counter()
+    for node in nodes:
+        name = operator_name(node["target"])
+        rule = _RULES.get(name)
+        if rule is None:
+            uncounted[name] += name in _UNCOUNTED
+            continue
+        macs = rule(_Call(node, shapes))
+        if macs is None:
+            unknown[name] += 1
+        else:
+            total += macs
+    notes = []
+    if unknown:
+        notes.append(f"MACs are not known: the shapes of {_listed(unknown)} cannot be told from the file")
+    if +uncounted:
+        notes.append(f"MACs do not include {_listed(+uncounted)}")
+    return (None if unknown else total), notes
+
+
+def operator_name(target: str) -> str:
+    """``torch.ops.aten.conv2d.default`` to ``conv2d``; other namespaces keep theirs."""
+    parts = target.removeprefix("torch.ops.").split(".")
+    if len(parts) < 2 or not target.startswith("torch.ops."):
+        return target
+    return parts[1] if parts[0] == "aten" else f"{parts[0]}::{parts[1]}"
+
+
+def _listed(counts: Counter[str]) -> str:
+    return ", ".join(f"{count} x {name[:80]}" for name, count in counts.most_common(5))
+
+
+def _convolution(call: _Call) -> int | None:
+    weight, output = call.shape("weight"), call.output
+    if call.is_set("transposed"):
+        return _transposed_convolution(call)
+    return None if weight is None or output is None else math.prod(output) * math.prod(weight[1:])
+
+
+def _transposed_convolution(call: _Call) -> int | None:
+    data, weight = call.shape("input"), call.shape("weight")
+    return None if data is None or weight is None else math.prod(data) * math.prod(weight[1:])
+
+
+def _linear(call: _Call) -> int | None:
+    weight, output = call.shape("weight"), call.output
+    return None if not weight or output is None else math.prod(output) * weight[-1]
+
+
+def _matrix_product(left: str) -> _Rule:
+    def rule(call: _Call) -> int | None:
+        shape, output = call.shape(left), call.output
+        return None if not shape or output is None else math.prod(output) * shape[-1]
+
+    return rule
+
+
+def _attention(call: _Call) -> int | None:
+    query, key, value = call.shape("query"), call.shape("key"), call.shape("value")
+    if query is None or key is None or value is None or min(len(query), len(key), len(value)) < 2:
+        return None
+    return math.prod(query[:-1]) * key[-2] * (query[-1] + value[-1])
+
+
+_RULES: Mapping[str, _Rule] = {
+    "addmm": _matrix_product("mat1"),
+    "baddbmm": _matrix_product("batch1"),
+    "bmm": _matrix_product("self"),
+    "conv1d": _convolution,
+    "conv2d": _convolution,
+    "conv3d": _convolution,
+    "conv_transpose1d": _transposed_convolution,
+    "conv_transpose2d": _transposed_convolution,
+    "conv_transpose3d": _transposed_convolution,
+    "convolution": _convolution,
+    "linear": _linear,
+    "matmul": _matrix_product("self"),
+    "mm": _matrix_product("self"),
+    "scaled_dot_product_attention": _attention,
+}
+_UNCOUNTED = frozenset(
+    {"einsum", "gru", "higher_order::cond", "higher_order::while_loop", "lstm", "rnn_relu", "rnn_tanh", "stft"}
+)
+"""Operators that multiply or hold graphs, but whose count is not derived here."""
