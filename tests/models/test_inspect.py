@@ -11,6 +11,7 @@ from edgebench.errors import InputError
 from edgebench.models.inspect import inspect
 from edgebench.models.inspect_onnx import inspect_onnx
 from edgebench.models.inspect_tflite import inspect_tflite
+from edgebench.models.inspect_torch import inspect_torch
 from edgebench.models.source import identify, parse_source
 from edgebench.models.zoo import build, export
 from tests.models.small_model_files import FLOAT, INT64, exported, keyword_tflite, onnx_model, value, write
@@ -21,8 +22,12 @@ def described(path: Path, **shapes: tuple[int, ...]) -> ModelInfo:
 
 
 def described_without_shapes(path: Path) -> ModelInfo:
-    reader = inspect_tflite if identify(path) is ModelFormat.TFLITE else inspect_onnx
-    return reader(path, parse_source(str(path)), {})
+    source, format_ = parse_source(str(path)), identify(path)
+    if format_ is ModelFormat.ONNX:
+        return inspect_onnx(path, source, {})
+    return (
+        inspect_tflite(path, source, {}) if format_ is ModelFormat.TFLITE else inspect_torch(path, source, format_, {})
+    )
 
 
 @pytest.mark.parametrize("name", ["tiny", "ds-cnn", "resnet8", "fc-autoencoder"])
