@@ -15,6 +15,7 @@ BUILTIN: Mapping[str, str] = {
     "fake": "edgebench.targets.fake:FakeTarget",
     "litert": "edgebench.targets.litert:LiteRtTarget",
     "litert-delegate": "edgebench.targets.litert_delegate:DelegateTarget",
+    "mcu": "edgebench.targets.mcu.target:McuTarget",
     "onnxruntime": "edgebench.targets.onnxruntime_cpu:OnnxRuntimeTarget",
     "onnxruntime-ep": "edgebench.targets.onnxruntime_providers:ProviderTarget",
     "torch": "edgebench.targets.torch_cpu:TorchTarget",

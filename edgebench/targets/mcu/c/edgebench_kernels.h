@@ -1,0 +1,37 @@
+/* Operators that CMSIS-NN's int8 bundle lacks. Results are bit-identical to TFLite's reference kernels. */
+#ifndef EDGEBENCH_KERNELS_H
+#define EDGEBENCH_KERNELS_H
+#include "arm_nnfunctions.h"
+
+/* CMSIS-NN's 1 x 1 convolution, compiled a second time so that it rounds once when it rescales. */
+arm_cmsis_nn_status eb_convolve_1x1_s8_single(const cmsis_nn_context *context, const cmsis_nn_conv_params *params,
+                                              const cmsis_nn_per_channel_quant_params *quant, const cmsis_nn_dims *in,
+                                              const int8_t *input, const cmsis_nn_dims *filter, const int8_t *kernel,
+                                              const cmsis_nn_dims *bias_dims, const int32_t *bias,
+                                              const cmsis_nn_dims *out, int8_t *output);
+
+typedef struct {
+  int32_t offset1, multiplier1, shift1;
+  int32_t offset2, multiplier2, shift2;
+  int32_t offset, multiplier, shift;
+  int32_t low, high;
+} eb_binary_params;
+
+/* Sum of two tensors of equal size. */
+void eb_add_s8(const int8_t *first, const int8_t *second, int8_t *output, int32_t size, const eb_binary_params *p);
+/* Product of two tensors of equal size; multiplier1 and multiplier2 are not used. */
+void eb_mul_s8(const int8_t *first, const int8_t *second, int8_t *output, int32_t size, const eb_binary_params *p);
+/* Any function of one value, as a table of its 256 results, the one for -128 first. */
+void eb_table_s8(const int8_t *input, int8_t *output, int32_t size, const int8_t *table);
+/* Softmax over rows of `width` values; table[d] is exp(-d * scale * beta) for the distance d to the largest. */
+void eb_softmax_s8(const int8_t *input, int8_t *output, int32_t rows, int32_t width, const float *table, float scale,
+                   int32_t zero_point);
+/* Zeros, that is the zero point, around an image. */
+void eb_pad_s8(const int8_t *input, int8_t *output, int32_t height, int32_t width, int32_t channels, int32_t top,
+               int32_t bottom, int32_t left, int32_t right, int8_t zero);
+/* Mean over `count` pixels of each channel; the multiplier holds the division. */
+void eb_mean_s8(const int8_t *input, int8_t *output, int32_t count, int32_t channels, int32_t in_offset,
+                int32_t out_offset, int32_t multiplier, int32_t shift);
+/* Pieces of `size` bytes from one tensor into another with a longer row. */
+void eb_copy_rows(const int8_t *input, int8_t *output, int32_t rows, int32_t size, int32_t stride);
+#endif

@@ -1,0 +1,1 @@
+/* The kernels are integer code: nothing of math.h is used. */

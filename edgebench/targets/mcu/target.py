@@ -1,0 +1,303 @@
+"""The ``mcu`` target: instructions, memory and outputs of a network on an emulated microcontroller."""
+
+from __future__ import annotations
+
+import importlib
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgebench.core.device import Device
+from edgebench.core.metric import Metric, Provenance
+from edgebench.core.model import InputSource, ModelFormat
+from edgebench.core.options import read_options
+from edgebench.core.profile import Footprint, LayerCost, Sample
+from edgebench.core.units import Dimension, parse_quantity
+from edgebench.errors import InputError
+from edgebench.models.quantised_graph import read_quantised_graph
+from edgebench.targets.base import PlainModel
+from edgebench.targets.mcu.calibration import Calibration, read_calibration
+from edgebench.targets.mcu.cores import CORES, Core
+from edgebench.targets.mcu.emulator import Emulator, Execution, Program, read_program
+from edgebench.targets.mcu.generator import GeneratedModel, generate
+from edgebench.targets.mcu.toolchain import Toolchain
+from edgebench.targets.packages import require_package
+
+EMULATION_S = 120.0
+_EXTRA = "pip install 'edgebench[mcu]'"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class McuOptions:
+    """Options of the ``mcu`` target.
+
+    Attributes:
+        core: The processor core.
+        clock: Its clock, such as ``120MHz``.
+        compiler: ``zig``, or the name of a GNU compiler such as ``arm-none-eabi-gcc``.
+        optimization: Optimisation level of the compiler.
+        cmsis_nn: A checkout of CMSIS-NN to use in place of the sources that come with the package bakenn.
+    """
+
+    core: str
+    clock: str
+    compiler: str = "zig"
+    optimization: Literal["O1", "O2", "O3", "Os"] = "O2"
+    cmsis_nn: str = ""
+
+    def __post_init__(self) -> None:
+        if self.core not in CORES:
+            raise ValueError(f"there is no core {self.core!r}; there are {', '.join(CORES)}")
+
+    @property
+    def clock_hz(self) -> float:
+        """The clock in hertz."""
+        return parse_quantity(self.clock, Dimension.FREQUENCY, where="clock")
+
+
+class McuTarget:
+    """Compiles int8 models to C and ELF, and executes them instruction by instruction."""
+
+    options_type: ClassVar[type] = McuOptions
+    formats: ClassVar[tuple[ModelFormat, ...]] = (ModelFormat.TFLITE,)
+    dtype: str | None = "int8"
+    deterministic: bool = True
+    latency_provenance: Provenance = Provenance.ESTIMATED
+
+    def __init__(self, device: Device) -> None:
+        self.device = device
+
+    def check(self) -> dict[str, str]:
+        """Versions of emulator, compiler and kernels.
+
+        Raises:
+            TargetUnavailableError: One of them is missing.
+            InputError: The device's options or calibration are not valid.
+        """
+        options = self._options()
+        read_calibration(self.device)
+        versions = {name: require_package(name, remedy=_EXTRA) for name in ("unicorn", "pyelftools", "ziglang")}
+        if not options.cmsis_nn:
+            versions["bakenn"] = require_package("bakenn", remedy=_EXTRA)
+        versions["compiler"] = self._toolchain(options).version
+        return versions
+
+    def import_runtime(self) -> None:
+        """Import the emulator."""
+        importlib.import_module("unicorn")
+
+    @contextmanager
+    def load(self, model: Path, inputs: InputSource) -> Iterator[McuModel]:
+        """Write the C, compile it, and put it into the emulator.
+
+        Raises:
+            UnsupportedModelError: The model is not int8, or has an operator without a kernel.
+            TargetUnavailableError: The compiler fails.
+            InputError: The file is damaged.
+        """
+        options = self._options()
+        toolchain = self._toolchain(options)
+        generated = generate(read_quantised_graph(model))
+        with tempfile.TemporaryDirectory() as folder:
+            for name, text in generated.files.items():
+                (Path(folder) / name).write_text(text, encoding="utf-8")
+            program = read_program(toolchain.build(Path(folder) / "model.c", Path(folder)))
+        yield McuModel(self.device, options, toolchain, generated, program, model, inputs.seed)
+
+    def _options(self) -> McuOptions:
+        options = read_options(self.device, McuOptions)
+        if options.clock_hz <= 0:
+            raise InputError("the clock must be above 0", where=f"{self.device.origin}, options.clock")
+        return options
+
+    @staticmethod
+    def _toolchain(options: McuOptions) -> Toolchain:
+        return Toolchain(
+            CORES[options.core],
+            compiler=options.compiler,
+            optimization=options.optimization,
+            cmsis_nn=Path(options.cmsis_nn) if options.cmsis_nn else None,
+        )
+
+
+class McuModel(PlainModel):
+    """A program in the emulator."""
+
+    def __init__(
+        self,
+        device: Device,
+        options: McuOptions,
+        toolchain: Toolchain,
+        generated: GeneratedModel,
+        program: Program,
+        model: Path,
+        seed: int,
+    ) -> None:
+        self._device = device
+        self._options = options
+        self._toolchain = toolchain
+        self._generated = generated
+        self._program = program
+        self._path = model
+        self._core: Core = CORES[options.core]
+        self._calibration: Calibration | None = read_calibration(device)
+        self._emulator = Emulator(self._core, program, len(generated.layers))
+        self._input = np.random.default_rng(seed).integers(-128, 128, generated.input_bytes).astype(np.int8)
+        self._execution: Execution | None = None
+
+    @property
+    def method(self) -> str:
+        """Core, compiler and kernels."""
+        return f"{self._core.name} in Unicorn, {self._toolchain.version} -{self._options.optimization}, CMSIS-NN s8"
+
+    def run(self, iterations: int) -> Sample:  # noqa: ARG002 - one inference tells all
+        """Execute one inference; its latency is estimated among the metrics."""
+        generated = self._generated
+        self._execution = self._emulator.run(
+            (generated.input_offset, self._input.tobytes()),
+            (generated.output_offset, generated.output_bytes),
+            EMULATION_S,
+        )
+        return Sample(latencies_s=())
+
+    def outputs(self) -> Mapping[str, NDArray[np.generic]]:
+        """What the emulated program wrote."""
+        return {"output": self._ran.output}
+
+    def faults(self) -> list[str]:
+        """Outputs that are not those of LiteRT's reference kernels, to the bit."""
+        expected = _reference_output(self._path, self._input)
+        different = int(np.count_nonzero(expected != self._ran.output))
+        if not different:
+            return []
+        return [f"{different} of {len(expected)} outputs differ from LiteRT's reference kernels"]
+
+    @property
+    def footprint(self) -> Footprint:
+        """RAM with the stack at its deepest; flash with all that the program stores."""
+        program = self._program
+        ram = program.data_bytes + program.zeroed_bytes + self._ran.stack_bytes
+        return Footprint(
+            ram_bytes=self._metric(ram, "bytes", Provenance.EXACT, "static RAM of the ELF + peak stack (simulated)"),
+            flash_bytes=self._metric(self._flash_bytes, "bytes", Provenance.EXACT, "code, constants and weights"),
+        )
+
+    def metrics(self) -> Mapping[str, Metric]:
+        """Instructions, memory by kind, and latency where the core is calibrated."""
+        program, plan = self._program, self._generated.plan
+        figures = {
+            "instructions": self._metric(
+                self._instructions, "instructions", Provenance.SIMULATED, "instructions of one inference"
+            ),
+            "code_bytes": self._metric(program.code_bytes, "bytes", Provenance.EXACT, "code"),
+            "constant_bytes": self._metric(program.constant_bytes, "bytes", Provenance.EXACT, "constants but weights"),
+            "weight_bytes": self._metric(program.weight_bytes, "bytes", Provenance.EXACT, "weights and biases"),
+            "arena_bytes": self._metric(
+                plan.size, "bytes", Provenance.EXACT, f"planned arena; no plan is smaller than {plan.lower_bound}"
+            ),
+            "stack_bytes": self._metric(self._ran.stack_bytes, "bytes", Provenance.SIMULATED, "deepest stack"),
+        }
+        if self._calibration is not None:
+            figures["latency_s"] = self._latency(self._calibration)
+        return figures
+
+    def layers(self) -> list[LayerCost]:
+        """Instructions of each operator."""
+        return [
+            LayerCost(
+                name=layer.name.rpartition(";")[2],
+                operator=layer.kind,
+                share=count / self._instructions,
+                metrics={"instructions": self._metric(count, "instructions", Provenance.SIMULATED, "of the operator")},
+            )
+            for layer, count in zip(self._generated.layers, self._ran.instructions, strict=True)
+        ]
+
+    def notes(self) -> list[str]:
+        """Whether it fits, which layer is the peak, and what is not known."""
+        plan = self._generated.plan
+        peak = self._generated.layers[plan.peak]
+        notes = [*self._fit(), f"the arena is largest at {peak.kind} {peak.name.rpartition(';')[2]!r}"]
+        if self._calibration is None:
+            seconds = self._instructions / self._options.clock_hz
+            notes.append(
+                f"this core is not calibrated: no latency; at 1 to 2 cycles an instruction it would be "
+                f"{seconds * 1e3:.3g} to {2 * seconds * 1e3:.3g} ms"
+            )
+        elif self._calibration.compiler != self._toolchain.version.split()[0]:
+            notes.append(
+                f"the calibration was made with {self._calibration.compiler}: its error with "
+                f"{self._toolchain.version} is not known"
+            )
+        return notes
+
+    @property
+    def _ran(self) -> Execution:
+        if self._execution is None:
+            self.run(1)
+        if self._execution is None:
+            raise InputError("the model has not run")
+        return self._execution
+
+    @property
+    def _instructions(self) -> int:
+        return sum(self._ran.instructions) + self._ran.other_instructions
+
+    @property
+    def _flash_bytes(self) -> int:
+        program = self._program
+        return program.code_bytes + program.constant_bytes + program.weight_bytes + program.data_bytes
+
+    def _fit(self) -> list[str]:
+        memory = self._device.memory
+        if memory is None:
+            return []
+        footprint = self.footprint
+        notes = []
+        for name, metric, limit in (
+            ("RAM", footprint.ram_bytes, memory.ram_bytes),
+            ("flash", footprint.flash_bytes, memory.flash_bytes),
+        ):
+            if metric is None or limit is None:
+                continue
+            left = limit - metric.value
+            state = f"fits, {left:,.0f} bytes left" if left >= 0 else f"does NOT fit, {-left:,.0f} bytes too much"
+            notes.append(f"{name} {metric.value:,.0f} of {limit:,} bytes: {state}")
+        return notes
+
+    def _latency(self, calibration: Calibration) -> Metric:
+        kinds = [*(layer.kind for layer in self._generated.layers), ""]
+        counts = [*self._ran.instructions, self._ran.other_instructions]
+        cycles = [count * calibration.cycles_per_instruction(kind) for kind, count in zip(kinds, counts, strict=True)]
+        errors = [part * calibration.error(kind) for kind, part in zip(kinds, cycles, strict=True)]
+        seconds, error = sum(cycles) / self._options.clock_hz, sum(errors) / self._options.clock_hz
+        return Metric(
+            value=seconds,
+            unit="s",
+            provenance=Provenance.ESTIMATED,
+            method=f"instructions x {calibration.description} / {self._options.clock}; {self.method}",
+            low=seconds - error,
+            high=seconds + error,
+            source=calibration.source,
+        )
+
+    def _metric(self, value: float, unit: str, provenance: Provenance, what: str) -> Metric:
+        return Metric(value=value, unit=unit, provenance=provenance, method=f"{what}; {self.method}")
+
+
+def _reference_output(model: Path, values: NDArray[np.int8]) -> NDArray[Any]:
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    interpreter = Interpreter(model_path=str(model), experimental_op_resolver_type=OpResolverType.BUILTIN_REF)
+    interpreter.allocate_tensors()
+    detail = interpreter.get_input_details()[0]
+    interpreter.set_tensor(detail["index"], values.reshape(detail["shape"]))
+    interpreter.invoke()
+    output: NDArray[Any] = interpreter.get_tensor(interpreter.get_output_details()[0]["index"]).ravel()
+    return output

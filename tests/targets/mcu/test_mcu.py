@@ -1,0 +1,161 @@
+"""Networks on emulated cores: the real compiler, the real kernels, the real instruction set."""
+
+import shutil
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from edgebench.core.device import Device, Memory
+from edgebench.core.model import InputSource, ModelFormat
+from edgebench.core.plan import MeasurementPlan
+from edgebench.core.profile import Outcome, Profile
+from edgebench.core.summary import summarise
+from edgebench.errors import InputError, UnsupportedModelError
+from edgebench.flows.profile import ProfileRequest, profile
+from edgebench.models.convert import quantise
+from edgebench.models.lower_tflite import to_tflite
+from edgebench.models.network import Network
+from edgebench.models.quantised_graph import read_quantised_graph
+from edgebench.models.weights import random_weights
+from edgebench.models.zoo import export
+from edgebench.store.devices import find_device
+from edgebench.targets.mcu.calibration import read_calibration
+from edgebench.targets.mcu.cores import CORES
+from edgebench.targets.mcu.fixed_point import quantise_multiplier
+from edgebench.targets.registry import create_target
+from tests.models.network_strategies import networks
+
+needs_emulator = pytest.mark.skipif(
+    any(find_spec(name) is None for name in ("ziglang", "unicorn", "elftools", "bakenn")), reason="needs edgebench[mcu]"
+)
+PLAN = MeasurementPlan(time_limit_s=300, layers=True)
+
+
+@pytest.fixture(scope="module")
+def int8_models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("int8")
+    models = {}
+    for name in ("tiny", "ds-cnn", "resnet8", "fc-autoencoder"):
+        export(name, ModelFormat.TFLITE, folder / f"{name}.float.tflite")
+        models[name] = quantise(folder / f"{name}.float.tflite", folder / f"{name}.tflite", None, seed=0).path
+    return models
+
+
+def run(model: Path, *devices: Device) -> list[Profile]:
+    request = ProfileRequest(models=[str(model)], devices=devices, plan=PLAN, inputs=InputSource())
+    return list(profile(request, on_update=lambda _: None))
+
+
+@needs_emulator
+@pytest.mark.parametrize("name", ["ds-cnn", "resnet8", "fc-autoencoder"])
+def test_a_calibrated_board_has_every_figure_and_exact_outputs(name: str, int8_models: dict[str, Path]) -> None:
+    (found,) = run(int8_models[name], find_device("nucleo-l4r5zi"))
+    assert found.outcome is Outcome.OK, found.failure
+    figures = summarise(found)
+    assert figures["instructions"].provenance == "simulated"
+    assert figures["flash_bytes"].provenance == "exact"
+    latency = figures["latency_s"]
+    assert latency.provenance == "estimated"
+    assert latency.low < latency.value < latency.high
+    assert "MLPerf Tiny" in str(latency.source)
+    stored = figures["code_bytes"].value + figures["constant_bytes"].value + figures["weight_bytes"].value
+    assert figures["flash_bytes"].value == stored
+    assert figures["weight_bytes"].value >= (found.deployed or found.model).parameters
+    assert sum(layer.share or 0 for layer in found.layers) == pytest.approx(1.0, abs=0.001)
+    assert any("fits" in note for note in found.notes)
+
+
+@needs_emulator
+@pytest.mark.parametrize("core", [pytest.param(core, marks=pytest.mark.slow) for core in CORES])
+@pytest.mark.parametrize("name", ["tiny", "ds-cnn"])
+def test_every_core_computes_the_same(core: str, name: str, int8_models: dict[str, Path]) -> None:
+    device = find_device("generic-rv32")
+    (found,) = run(int8_models[name], replace(device, options={**device.options, "core": core}))
+    assert found.outcome is Outcome.OK, found.failure
+    assert "latency_s" not in summarise(found)
+    assert any("not calibrated" in note for note in found.notes)
+
+
+@needs_emulator
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@given(networks())
+def test_random_networks_are_exact_or_their_operator_is_named(tmp_path: Path, network: Network) -> None:
+    to_tflite(network, random_weights(network, 0), tmp_path / "float.tflite")
+    try:
+        model = quantise(tmp_path / "float.tflite", tmp_path / "int8.tflite", None, seed=0).path
+        target = create_target(find_device("nucleo-l4r5zi"))
+        with target.load(model, InputSource(seed=1)) as loaded:
+            loaded.run(1)
+            assert loaded.faults() == []
+    except UnsupportedModelError as error:
+        assert error.what
+
+
+@needs_emulator
+def test_what_does_not_fit_is_emulated_and_says_by_how_much(int8_models: dict[str, Path]) -> None:
+    small = Memory(ram_bytes=16 * 1024, flash_bytes=64 * 1024, source="a test")
+    (found,) = run(int8_models["resnet8"], replace(find_device("nucleo-l4r5zi"), memory=small))
+    assert found.outcome is Outcome.OK
+    assert sum("does NOT fit" in note for note in found.notes) == 2
+    assert summarise(found)["instructions"].value > 1e6
+
+
+@needs_emulator
+def test_gcc_and_zig_agree_on_outputs(int8_models: dict[str, Path]) -> None:
+    if shutil.which("arm-none-eabi-gcc") is None:
+        pytest.skip("needs arm-none-eabi-gcc")
+    device = find_device("nucleo-l4r5zi")
+    (found,) = run(int8_models["ds-cnn"], replace(device, options={**device.options, "compiler": "arm-none-eabi-gcc"}))
+    assert found.outcome is Outcome.OK, found.failure
+    assert any("calibration was made with zig" in note for note in found.notes)
+
+
+@needs_emulator
+def test_a_missing_compiler_is_a_missing_target(int8_models: dict[str, Path]) -> None:
+    device = find_device("nucleo-l4r5zi")
+    (found,) = run(int8_models["tiny"], replace(device, options={**device.options, "compiler": "no-such-gcc"}))
+    assert found.outcome is Outcome.UNAVAILABLE
+    assert found.failure is not None
+    assert "no-such-gcc" in found.failure.message
+
+
+def test_float_models_are_refused_by_the_reader(tmp_path: Path) -> None:
+    export("tiny", ModelFormat.TFLITE, tmp_path / "tiny.tflite")
+    with pytest.raises(UnsupportedModelError, match="float32") as caught:
+        read_quantised_graph(tmp_path / "tiny.tflite")
+    assert "quantise" in str(caught.value.remedy)
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@given(np_seed=st.integers(0, 2**32 - 1))
+def test_damaged_files_are_refused(int8_models: dict[str, Path], tmp_path: Path, np_seed: int) -> None:
+    random = np.random.default_rng(np_seed)
+    content = bytearray(int8_models["tiny"].read_bytes())
+    for _ in range(random.integers(1, 5)):
+        content[random.integers(0, len(content))] = random.integers(0, 256)
+    path = tmp_path / "damaged.tflite"
+    path.write_bytes(bytes(content[: random.integers(8, len(content) + 1)]))
+    try:
+        read_quantised_graph(path)
+    except (InputError, UnsupportedModelError) as error:
+        assert error.what
+
+
+def test_multipliers_keep_their_value() -> None:
+    for value in (1e-6, 0.0123, 0.5, 0.999999, 1.0, 7.3):
+        multiplier, shift = quantise_multiplier(value)
+        assert multiplier / 2**31 * 2.0**shift == pytest.approx(value, rel=1e-9)
+        assert 2**30 <= multiplier < 2**31
+
+
+def test_calibrations_name_wrong_keys() -> None:
+    device = find_device("nucleo-l4r5zi")
+    assert read_calibration(device) is not None
+    for change in ({"convolutoin": 1.0}, {"convolution": -1.0}):
+        with pytest.raises(InputError):
+            read_calibration(replace(device, calibration={**device.calibration, **change}))
