@@ -19,10 +19,10 @@ _SOURCES = Path(__file__).parent / "c"
 _OWN_SOURCES = ("edgebench_kernels.c", "edgebench_memory.c")
 _COMPILE_S = 300
 _FLAGS = ("-ffunction-sections", "-fdata-sections", "-g", "-std=c11", "-w")
-_ROUND_ONCE = "-DCMSIS_NN_USE_SINGLE_ROUNDING"
-_SINGLE_ROUNDING = {"arm_nn_vec_mat_mult_t_s8"}
+ROUND_ONCE = "-DCMSIS_NN_USE_SINGLE_ROUNDING"
+SINGLE_ROUNDING = {"arm_nn_vec_mat_mult_t_s8"}
 """Kernels whose counterparts in LiteRT round once when they rescale; the others round twice."""
-_BOTH_ROUNDINGS = {
+BOTH_ROUNDINGS = {
     "arm_convolve_1x1_s8_fast": "eb_convolve_1x1_s8_single",
     "arm_convolve_1x1_s8_fast_get_buffer_size": "eb_convolve_1x1_s8_single_get_buffer_size",
     "arm_nn_mat_mult_nt_t_s8": "eb_mat_mult_nt_t_s8_single",
@@ -59,8 +59,7 @@ class Toolchain:
                 raise TargetUnavailableError(
                     f"the compiler {compiler} is not here", remedy='install it, or use compiler = "zig"'
                 )
-            # Else the loops of our own memset become calls of memset.
-            self._command = [path, *core.gcc, "-fno-tree-loop-distribute-patterns"]
+            self._command = [path, *core.gcc]
             answer = subprocess.run([path, "-dumpversion"], capture_output=True, text=True, timeout=30, check=False)
             self.version = f"{compiler} {answer.stdout.strip()}"
         self._kernels = _kernel_folder(cmsis_nn)
@@ -70,6 +69,16 @@ class Toolchain:
         """Where headers lie."""
         folders = [_SOURCES, *([_SOURCES / "include"] if self._zig else []), *self._kernels.includes]
         return [part for folder in folders for part in ("-I", str(folder))]
+
+    @property
+    def kernel_sources(self) -> list[Path]:
+        """All kernels, ours and CMSIS-NN's."""
+        return [*(_SOURCES / name for name in _OWN_SOURCES), *self._kernels.sources]
+
+    @property
+    def kernel_includes(self) -> list[Path]:
+        """Folders of all headers."""
+        return [_SOURCES, _SOURCES / "include", *self._kernels.includes]
 
     def build(self, model: Path, folder: Path) -> Path:
         """Compile a model's C file and link it with the kernels it uses.
@@ -96,8 +105,8 @@ class Toolchain:
 
     def _kernel_objects(self) -> list[Path]:
         """Object files of all kernels, compiled once and kept."""
-        sources = [*(_SOURCES / name for name in _OWN_SOURCES), *self._kernels.sources]
-        settings = (self.version, self._command, self._optimization, _FLAGS, sorted(_SINGLE_ROUNDING), _BOTH_ROUNDINGS)
+        sources = self.kernel_sources
+        settings = (self.version, self._command, self._optimization, _FLAGS, sorted(SINGLE_ROUNDING), BOTH_ROUNDINGS)
         key = hashlib.sha256(repr(settings).encode())
         for source in (*sources, *sorted(_SOURCES.rglob("*.h"))):
             key.update(source.read_bytes())
@@ -107,12 +116,12 @@ class Toolchain:
             building = folder.with_name(f"{folder.name}.{os.getpid()}")
             building.mkdir(parents=True, exist_ok=True)
             for source in sources:
-                rounding = [_ROUND_ONCE] if source.stem in _SINGLE_ROUNDING else []
+                rounding = [ROUND_ONCE] if source.stem in SINGLE_ROUNDING else []
                 self._run(["-c", *rounding, str(source), "-o", str(building / f"{source.stem}.o")])
-                if source.stem in _BOTH_ROUNDINGS:
-                    renamed = [f"-D{name}={other}" for name, other in _BOTH_ROUNDINGS.items()]
-                    output = building / f"{_BOTH_ROUNDINGS[source.stem]}.o"
-                    self._run(["-c", _ROUND_ONCE, *renamed, str(source), "-o", str(output)])
+                if source.stem in BOTH_ROUNDINGS:
+                    renamed = [f"-D{name}={other}" for name, other in BOTH_ROUNDINGS.items()]
+                    output = building / f"{BOTH_ROUNDINGS[source.stem]}.o"
+                    self._run(["-c", ROUND_ONCE, *renamed, str(source), "-o", str(output)])
             try:
                 building.rename(folder)
             except OSError:

@@ -2,6 +2,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#if defined(__GNUC__) && !defined(__clang__)
+/* Else GCC takes the loop of memset for a memset, and calls it from itself. */
+#pragma GCC optimize("no-tree-loop-distribute-patterns")
+#endif
+
 void *memset(void *destination, int value, size_t size) {
   uint8_t *to = destination;
   while (size && ((uintptr_t)to & 3)) *to++ = (uint8_t)value, size--;

@@ -1,0 +1,36 @@
+"""``edgebench export``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def export(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A model file, or zoo:NAME.")],
+    to: Annotated[str, typer.Option("--to", metavar="FORM", help="c, int8-tflite or tflite.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="PATH", help="A folder for C, a file for the others.")
+    ],
+    calibration: Annotated[
+        Path | None, typer.Option(metavar="FILE.npz", help="Samples for quantising; random ones otherwise.")
+    ] = None,
+    shape: Annotated[
+        list[str], typer.Option(metavar="NAME=1,3,224,224", help="Shape of an input with open dimensions.")
+    ] = [],
+    seed: Annotated[int, typer.Option(min=0, help="Seed of built-in networks and random samples.")] = 0,
+) -> None:
+    """Write a model in the form that a device ships: C for microcontrollers, or TFLite."""
+    from edgebench.cli.compose import compose_inputs
+    from edgebench.errors import InputError
+    from edgebench.flows.export import ExportForm, export_model
+
+    if to not in set(ExportForm):
+        raise InputError(f"{to!r} is not a form", where="--to", remedy=f"one of {', '.join(ExportForm)}")
+    files, notes = export_model(model, ExportForm(to), output, compose_inputs(shape, None, seed, calibration))
+    for note in notes:
+        typer.echo(f"- {note}")
+    written = f"{len(files)} files in {output}" if len(files) > 1 else str(files[0])
+    typer.echo(f"written: {written}")

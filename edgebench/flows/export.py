@@ -1,0 +1,86 @@
+"""The verb ``export``: a model in the form that a device ships."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from enum import StrEnum
+from pathlib import Path
+
+from edgebench.core.model import InputSource, ModelFormat
+from edgebench.core.profile import Outcome
+from edgebench.errors import InputError, TargetUnavailableError, UnsupportedModelError
+from edgebench.flows.measurement.process import ChildError, ChildProcess
+from edgebench.models.prepare import Prepared, PrepareRequest
+from edgebench.store.codec import from_plain, to_plain
+from edgebench.store.files import write_atomically
+
+_TIME_LIMIT_S = 300.0
+
+
+class ExportForm(StrEnum):
+    """What a model can be exported to."""
+
+    C = "c"
+    INT8_TFLITE = "int8-tflite"
+    TFLITE = "tflite"
+
+
+def export_model(model: str, form: ExportForm, output: Path, inputs: InputSource) -> tuple[list[Path], tuple[str, ...]]:
+    """Convert a model and write it.
+
+    Args:
+        model: A path or ``zoo:NAME``.
+        form: C for microcontrollers, or TFLite.
+        output: A folder for C, else a file.
+        inputs: Shapes, seed and calibration data.
+
+    Returns:
+        The files written, and what the conversion did to the outputs.
+
+    Raises:
+        InputError: The model is not valid.
+        UnsupportedModelError: It cannot be converted.
+        StorageError: The output cannot be written.
+    """
+    with tempfile.TemporaryDirectory(prefix="edgebench-") as folder:
+        prepared = _prepare(model, form, folder, inputs)
+        if form is not ExportForm.C:
+            write_atomically(output, Path(prepared.path).read_bytes())
+            return [output], prepared.notes
+        files = _c_project(Path(prepared.path))
+    for name, content in files.items():
+        write_atomically(output / name, content)
+    return [output / name for name in files], prepared.notes
+
+
+def _prepare(model: str, form: ExportForm, folder: str, inputs: InputSource) -> Prepared:
+    """In a child process: model files are not trusted."""
+    request = PrepareRequest(
+        source=model,
+        formats=(ModelFormat.TFLITE,),
+        dtype=None if form is ExportForm.TFLITE else "int8",
+        shapes=inputs.shapes,
+        calibration=inputs.calibration,
+        seed=inputs.seed,
+        folder=folder,
+    )
+    try:
+        with ChildProcess() as child:
+            answer = child.ask({"do": "prepare", "request": to_plain(request)}, timeout_s=_TIME_LIMIT_S)
+    except ChildError as error:
+        kinds = {Outcome.UNAVAILABLE: TargetUnavailableError, Outcome.UNSUPPORTED: UnsupportedModelError}
+        raise kinds.get(error.outcome, InputError)(error.message, remedy=error.remedy) from None
+    return from_plain(Prepared, answer, where="answer of the child process")
+
+
+def _c_project(model: Path) -> dict[str, bytes]:
+    from edgebench.models.quantised_graph import read_quantised_graph
+    from edgebench.targets.mcu.cores import CORES
+    from edgebench.targets.mcu.generator import generate
+    from edgebench.targets.mcu.project import project_files
+    from edgebench.targets.mcu.toolchain import Toolchain
+
+    compiler = "zig" if shutil.which("arm-none-eabi-gcc") is None else "arm-none-eabi-gcc"
+    toolchain = Toolchain(CORES["cortex-m4"], compiler=compiler, optimization="O2")
+    return project_files(generate(read_quantised_graph(model)), toolchain)

@@ -1,0 +1,76 @@
+"""Writes a generated model as a C project that any Cortex-M compiler builds."""
+
+from __future__ import annotations
+
+from edgebench.targets.mcu.generator import GeneratedModel
+from edgebench.targets.mcu.toolchain import BOTH_ROUNDINGS, ROUND_ONCE, SINGLE_ROUNDING, Toolchain
+
+
+def project_files(generated: GeneratedModel, toolchain: Toolchain) -> dict[str, bytes]:
+    """All files of the project by their path in it.
+
+    Args:
+        generated: The model.
+        toolchain: Names the kernels' sources; they are copied with their licence headers.
+    """
+    files = {name: text.encode() for name, text in generated.files.items()}
+    for source in toolchain.kernel_sources:
+        files[f"kernels/{source.name}"] = source.read_bytes()
+    for folder in toolchain.kernel_includes:
+        files.update({f"include/{header.name}": header.read_bytes() for header in sorted(folder.glob("*.h"))})
+    once = " ".join(f"kernels/{name}.o" for name in sorted(SINGLE_ROUNDING))
+    twice = [name for name in BOTH_ROUNDINGS if f"kernels/{name}.c" in files]
+    renamed = " ".join(f"-D{name}={other}" for name, other in BOTH_ROUNDINGS.items())
+    rules = "".join(
+        f"kernels/{BOTH_ROUNDINGS[name]}.o: kernels/{name}.c\n\t$(CC) $(CFLAGS) {ROUND_ONCE} {renamed} -c $< -o $@\n\n"
+        for name in twice
+    )
+    extra = " ".join(f"kernels/{BOTH_ROUNDINGS[name]}.o" for name in twice)
+    files["Makefile"] = _MAKEFILE.format(once=once, flag=ROUND_ONCE, extra=extra, rules=rules).encode()
+    files["README.md"] = _readme(generated, toolchain).encode()
+    return files
+
+
+def _readme(generated: GeneratedModel, toolchain: Toolchain) -> str:
+    plan = generated.plan
+    return f"""# A model as C
+
+Written by edgebench. `model.h` says how to run the model; `make` builds `libmodel.a`:
+
+    make CC=arm-none-eabi-gcc CPU="-mthumb -mcpu=cortex-m4 -mfpu=fpv4-sp-d16 -mfloat-abi=hard"
+
+or, with the compiler of the Python package ziglang,
+
+    make CC="python -m ziglang cc" CPU="{" ".join(toolchain.core.zig)}"
+
+| what | bytes |
+|---|---|
+| arena (no plan is smaller than {plan.lower_bound:,}) | {plan.size:,} |
+| input | {generated.input_bytes:,} |
+| output | {generated.output_bytes:,} |
+
+`kernels/` and `include/` hold Arm's CMSIS-NN and CMSIS headers (Apache-2.0, see the head of each file),
+edgebench's own kernels, and the little of a C library that they need. Leave out `kernels/edgebench_memory.c` where your
+C library has `memcpy`, `memmove` and `memset`. Results are those of LiteRT's reference kernels, to the bit.
+"""
+
+
+_MAKEFILE = """\
+# Builds libmodel.a. Set CC and CPU for your core.
+CC ?= arm-none-eabi-gcc
+CPU ?= -mthumb -mcpu=cortex-m4 -mfpu=fpv4-sp-d16 -mfloat-abi=hard
+AR ?= ar
+CFLAGS += $(CPU) -O2 -std=c11 -ffunction-sections -fdata-sections -w -I. -Iinclude
+OBJECTS := model.o $(patsubst %.c,%.o,$(wildcard kernels/*.c)) {extra}
+
+libmodel.a: $(sort $(OBJECTS))
+\t$(AR) rcs $@ $^
+
+# These kernels round once when they rescale, as LiteRT's fully connected layers do.
+{once}: CFLAGS += {flag}
+
+{rules}clean:
+\trm -f libmodel.a *.o kernels/*.o
+
+.PHONY: clean
+"""

@@ -1,0 +1,47 @@
+"""Exported files are whole: TFLite runs, and the C project builds."""
+
+import shutil
+import subprocess
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from edgebench.models.inspect import inspect
+from edgebench.models.source import parse_source
+from tests.cli.test_cli import edgebench
+
+
+def test_int8_tflite(tmp_path: Path) -> None:
+    done = edgebench("export", "zoo:tiny", "--to", "int8-tflite", "-o", "out/tiny.tflite", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "quantised to int8" in done.stdout
+    info = inspect(tmp_path / "out/tiny.tflite", parse_source("tiny.tflite"), {})
+    assert {spec.dtype for spec in info.inputs} == {"int8"}
+
+
+@pytest.mark.skipif(find_spec("bakenn") is None or find_spec("ziglang") is None, reason="needs edgebench[mcu]")
+def test_the_c_project_builds(tmp_path: Path) -> None:
+    done = edgebench("export", "zoo:tiny", "--to", "c", "-o", "project", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    project = tmp_path / "project"
+    assert "int edgebench_invoke(void);" in (project / "model.h").read_text()
+    if shutil.which("make") is None or shutil.which("arm-none-eabi-gcc") is None:
+        pytest.skip("needs make and arm-none-eabi-gcc")
+    subprocess.run(["make", "-s", "CC=arm-none-eabi-gcc"], cwd=project, check=True, timeout=120)
+    assert (project / "libmodel.a").stat().st_size > 1000
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["absent.onnx", "--to", "c", "-o", "x"], "no such file"),
+        (["zoo:tiny", "--to", "fortran", "-o", "x"], "int8-tflite"),
+        (["zoo:tinny", "--to", "c", "-o", "x"], "tiny"),
+    ],
+)
+def test_mistakes_are_explained(tmp_path: Path, arguments: list[str], words: str) -> None:
+    done = edgebench("export", *arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
