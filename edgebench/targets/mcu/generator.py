@@ -5,36 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from edgebench.errors import UnsupportedModelError
-from edgebench.models.quantised_graph import QuantisedGraph, QuantisedTensor
+from edgebench.models.quantised_graph import QuantisedGraph
+from edgebench.targets.mcu.layer_code import ARENA, CodeContext, LayerCode
+from edgebench.targets.mcu.operators import WRITERS
 from edgebench.targets.mcu.planner import Buffer, Plan, plan_arena
-
-ARENA = "edgebench_arena"
-WEIGHTS_SECTION = ".rodata.edgebench_weights"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LayerCode:
-    """One operator as C.
-
-    Attributes:
-        name: Name of its output in the model.
-        kind: Operator in TFLite's schema.
-        body: Statements of its function.
-        constants: Definitions its function needs.
-        scratch_bytes: Working memory while it runs.
-        in_place: Whether its output may lie where its first input lies.
-    """
-
-    name: str
-    kind: str
-    body: str
-    constants: str = ""
-    scratch_bytes: int = 0
-    in_place: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,33 +35,12 @@ class GeneratedModel:
     output_bytes: int
 
 
-class CodeContext:
-    """What an operator's writer may ask for: where tensors lie, and constants.
-
-    Args:
-        graph: The model.
-    """
-
-    def __init__(self, graph: QuantisedGraph) -> None:
-        self.graph = graph
-
-    def tensor(self, index: int) -> QuantisedTensor:
-        """A tensor by its index."""
-        return self.graph.tensors[index]
-
-    def pointer(self, index: int) -> str:
-        """C expression for a tensor in the arena; its offset is filled in once the arena is planned."""
-        return f"(edgebench_arena + OFFSET_{index})"
-
-
 def generate(graph: QuantisedGraph) -> GeneratedModel:
     """Write a model as C.
 
     Raises:
         UnsupportedModelError: An operator has no kernel; it is named with its layer and what would help.
     """
-    from edgebench.targets.mcu.operators import WRITERS
-
     if len(graph.inputs) != 1 or len(graph.outputs) != 1:
         raise UnsupportedModelError(
             f"the model has {len(graph.inputs)} inputs and {len(graph.outputs)} outputs, one of each is supported"
@@ -114,14 +68,6 @@ def generate(graph: QuantisedGraph) -> GeneratedModel:
         output_offset=plan.offsets[_buffer_name(destination)],
         output_bytes=graph.tensors[destination].elements,
     )
-
-
-def array(kind: str, name: str, values: NDArray[np.generic], *, weights: bool = False) -> str:
-    """A constant array; weights go into a section of their own, so that their size can be told apart."""
-    section = f' __attribute__((section("{WEIGHTS_SECTION}"), aligned(4)))' if weights else ""
-    flat = values.ravel().tolist()
-    lines = [", ".join(map(str, flat[start : start + 24])) for start in range(0, len(flat), 24)]
-    return f"static const {kind} {name}[{len(flat)}]{section} = {{\n  " + ",\n  ".join(lines) + "\n};\n"
 
 
 def _buffer_name(index: int) -> str:

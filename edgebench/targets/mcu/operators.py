@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from edgebench.errors import UnsupportedModelError
 from edgebench.models.quantised_graph import QuantisedOperator, QuantisedTensor
 from edgebench.targets.mcu.fixed_point import activation_range, quantise_multiplier
-from edgebench.targets.mcu.generator import CodeContext, LayerCode, array
+from edgebench.targets.mcu.layer_code import CodeContext, LayerCode, array
 
 _ACTIVATIONS = {0: "NONE", 1: "RELU", 2: "RELU_N1_TO_1", 3: "RELU6"}
 _SAME = 0
@@ -293,7 +293,7 @@ def _reshape(context: CodeContext, operator: QuantisedOperator, _: int) -> Layer
         f"{output.elements});\n"
         "  return 0;\n"
     )
-    return LayerCode(name=output.name, kind=operator.kind, body=body, in_place=True)
+    return LayerCode(name=output.name, kind=operator.kind, body=body)
 
 
 def _pad(context: CodeContext, operator: QuantisedOperator, _: int) -> LayerCode:
@@ -356,7 +356,7 @@ def _table(context: CodeContext, operator: QuantisedOperator, index: int) -> Lay
         f"{output.elements}, table_{index});\n  return 0;\n"
     )
     constants = array("int8_t", f"table_{index}", table)
-    return LayerCode(name=output.name, kind=operator.kind, body=body, constants=constants, in_place=True)
+    return LayerCode(name=output.name, kind=operator.kind, body=body, constants=constants)
 
 
 WRITERS: Mapping[str, Callable[[CodeContext, QuantisedOperator, int], LayerCode]] = {

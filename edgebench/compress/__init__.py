@@ -1,1 +1,0 @@
-"""Compression passes, one a file."""

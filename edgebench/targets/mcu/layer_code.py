@@ -1,0 +1,59 @@
+"""What a writer of one operator has to work with: tensors, the arena, constants."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgebench.models.quantised_graph import QuantisedGraph, QuantisedTensor
+
+ARENA = "edgebench_arena"
+WEIGHTS_SECTION = ".rodata.edgebench_weights"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerCode:
+    """One operator as C.
+
+    Attributes:
+        name: Name of its output in the model.
+        kind: Operator in TFLite's schema.
+        body: Statements of its function.
+        constants: Definitions its function needs.
+        scratch_bytes: Working memory while it runs.
+    """
+
+    name: str
+    kind: str
+    body: str
+    constants: str = ""
+    scratch_bytes: int = 0
+
+
+class CodeContext:
+    """What an operator's writer may ask for: where tensors lie, and constants.
+
+    Args:
+        graph: The model.
+    """
+
+    def __init__(self, graph: QuantisedGraph) -> None:
+        self.graph = graph
+
+    def tensor(self, index: int) -> QuantisedTensor:
+        """A tensor by its index."""
+        return self.graph.tensors[index]
+
+    def pointer(self, index: int) -> str:
+        """C expression for a tensor in the arena; its offset is filled in once the arena is planned."""
+        return f"(edgebench_arena + OFFSET_{index})"
+
+
+def array(kind: str, name: str, values: NDArray[np.generic], *, weights: bool = False) -> str:
+    """A constant array; weights go into a section of their own, so that their size can be told apart."""
+    section = f' __attribute__((section("{WEIGHTS_SECTION}"), aligned(4)))' if weights else ""
+    flat = values.ravel().tolist()
+    lines = [", ".join(map(str, flat[start : start + 24])) for start in range(0, len(flat), 24)]
+    return f"static const {kind} {name}[{len(flat)}]{section} = {{\n  " + ",\n  ".join(lines) + "\n};\n"
