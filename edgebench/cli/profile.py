@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgebench.cli.output import Format, FormatOption, JsonOption
+from edgebench.errors import StorageError
 
 if TYPE_CHECKING:
     from edgebench.core.profile import Profile
@@ -72,13 +73,20 @@ def profile(
         ),
         inputs=compose_inputs(shape, inputs, seed, calibration),
     )
-    run, interrupted = _measure(request, RunStore(results))
-    _show(run, RunStore(results).path(run.name), Format.JSON if json_ else format_)
+    run, interrupted, unsaved = _measure(request, RunStore(results))
+    path = None if unsaved else RunStore(results).path(run.name)
+    _show(run, path, Format.JSON if json_ else format_)
+    if unsaved:
+        raise unsaved
     raise typer.Exit(130 if interrupted else _exit_code(run))
 
 
-def _measure(request: ProfileRequest, store: RunStore) -> tuple[Run, bool]:
-    """Profile, saving after each step; an interrupt ends it but keeps what was measured."""
+def _measure(request: ProfileRequest, store: RunStore) -> tuple[Run, bool, StorageError | None]:
+    """Profile, saving after each step.
+
+    An interrupt ends it but keeps what was measured. So does a disk that is full: what cannot be saved any
+    more is still shown.
+    """
     from dataclasses import replace
 
     from edgebench.cli.progress import progress_bar
@@ -96,24 +104,29 @@ def _measure(request: ProfileRequest, store: RunStore) -> tuple[Run, bool]:
         current = replace(current, profiles=profiles)
         store.save(current)
 
-    interrupted = False
+    interrupted, unsaved = False, None
     try:
         with progress_bar() as progress:
             measure(request, on_update=save, on_progress=progress)
     except KeyboardInterrupt:
         interrupted = True
+    except StorageError as error:
+        unsaved = error
     warnings = (*current.warnings, *state_changes(before, read_state()))
-    current = replace(current, complete=not interrupted, warnings=warnings)
-    store.save(current)
-    return current, interrupted
+    current = replace(current, complete=not interrupted and unsaved is None, warnings=warnings)
+    try:
+        store.save(current)
+    except StorageError as error:
+        unsaved = error
+    return current, interrupted, unsaved
 
 
-def _show(run: Run, path: Path, format_: Format) -> None:
+def _show(run: Run, path: Path | None, format_: Format) -> None:
     from edgebench.cli.output import print_report
     from edgebench.flows.report import report
 
     print_report(report([run]), format_)
-    if format_ is Format.TERMINAL:
+    if format_ is Format.TERMINAL and path is not None:
         typer.echo(f"\nsaved: {path}")
 
 

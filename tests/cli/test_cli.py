@@ -199,3 +199,29 @@ def test_two_runs_at_once_do_not_disturb_each_other(tmp_path: Path, model: Path)
     ]
     assert [child.wait(timeout=60) for child in children] == [0, 0]
     assert len(list((tmp_path / "results" / "runs").iterdir())) == 2
+
+
+def test_a_disk_that_fills_up_still_shows_what_was_measured(tmp_path: Path, model: Path) -> None:
+    """The third save fails as it does on a full disk; the figures taken until then are printed."""
+    script = """
+import sys
+from edgebench.errors import StorageError
+from edgebench.store.runs import RunStore
+saves, save = [], RunStore.save
+def full(self, run):
+    saves.append(run)
+    if len(saves) > 3:
+        raise StorageError("the disk is full", remedy="free some space")
+    return save(self, run)
+RunStore.save = full
+sys.argv = ["edgebench", "profile", "model.onnx", "-d", "fake", "--repetitions", "3", "--goal", "1000%"]
+from edgebench.cli.main import main
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=tmp_path, timeout=60)
+    assert done.returncode == 2
+    assert "disk is full" in done.stderr
+    assert "median latency" in done.stdout
+    assert "saved:" not in done.stdout
+    (path,) = (tmp_path / "results" / "runs").iterdir()
+    assert json.loads(path.read_text())["profiles"]
