@@ -51,6 +51,26 @@ def check(name: NameArgument, json_: JsonOption = False) -> None:
 
 
 @app.command()
+def calibrate(
+    name: NameArgument,
+    measurements: Annotated[
+        Path, typer.Option(metavar="FILE.csv", help="Columns model (a path or zoo:NAME) and latency (99.8ms).")
+    ],
+    json_: JsonOption = False,
+) -> None:
+    """Fit a microcontroller's cycles per instruction to latencies measured on the board."""
+    from edgebench.cli.progress import progress_bar
+    from edgebench.flows.calibrate import calibrate as fit
+    from edgebench.store.devices import find_device
+
+    with progress_bar() as progress:
+        report, section = fit(find_device(name), measurements, progress)
+    print_report(report, Format.JSON if json_ else Format.TERMINAL)
+    if not json_:
+        typer.echo(f"\nfor the device file:\n\n{section}")
+
+
+@app.command()
 def new(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the new device.")],
     from_: Annotated[str, typer.Option("--from", metavar="DEVICE", help="Device to start from.")] = "host",

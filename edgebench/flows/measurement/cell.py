@@ -47,7 +47,7 @@ class Cell:
         self._plan = plan
         self._inputs = inputs
         self._outcome = Outcome.INTERRUPTED
-        self._failure: Failure | None = Failure(message="not measured yet")
+        self._failure: Failure | None = Failure(message="the measurement was not finished")
         self._processes: list[ProcessRun] = []
         self._metrics: dict[str, Metric] = {}
         self._layers: tuple[LayerCost, ...] = ()
