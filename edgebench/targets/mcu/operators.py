@@ -182,14 +182,7 @@ def _fully_connected(context: CodeContext, operator: QuantisedOperator, index: i
     low, high = _activation(operator, output)
     pointers = (context.pointer(operator.inputs[0]), context.pointer(operator.outputs[0]))
     if len(weights.scales) > 1:
-        # One scale an output: a convolution with a 1 x 1 kernel is the same product, rounded once as LiteRT does here.
-        constants, bias = _weighted(context, operator, index, units)
-        settings = f"{-source.zero_point}, {output.zero_point}, {{1, 1}}, {{0, 0}}, {{1, 1}}, {{{low}, {high}}}"
-        shapes = ((1, 1, rows, features), (units, 1, 1, features), (1, 1, rows, units))
-        body = _convolution_body(
-            index, "eb_convolve_1x1_s8_single", "cmsis_nn_conv_params", shapes, settings, pointers, bias, 0
-        )
-        return LayerCode(name=output.name, kind=operator.kind, body=body, constants=constants)
+        return _dense_per_channel(context, operator, index, (low, high))
     constants, bias = _weighted(context, operator, index, units, per_tensor=True)
     # Unlike a convolution's, TFLite multiplies these two scales in single precision.
     product = float(np.float32(source.scale) * np.float32(weights.scale))
@@ -204,6 +197,26 @@ def _fully_connected(context: CodeContext, operator: QuantisedOperator, index: i
         f"&bias_dims, {bias}, &out, {pointers[1]});\n"
     )
     return LayerCode(name=output.name, kind=operator.kind, body=body, constants=constants)
+
+
+def _dense_per_channel(
+    context: CodeContext, operator: QuantisedOperator, index: int, limits: tuple[int, int]
+) -> LayerCode:
+    """One scale an output, which CMSIS-NN's fully connected kernel does not take."""
+    source, output = context.tensor(operator.inputs[0]), context.tensor(operator.outputs[0])
+    units, features = context.tensor(operator.inputs[1]).shape
+    rows = source.elements // features
+    constants, bias = _weighted(context, operator, index, units)
+    scratch = 2 * features
+    body = (
+        f"  static const eb_dense_params params = {{{features}, {units}, {-source.zero_point}, {output.zero_point}, "
+        f"multiplier_{index}, shift_{index}, {limits[0]}, {limits[1]}}};\n"
+        f"  for (int row = 0; row < {rows}; row++)\n"
+        f"    eb_dense_s8({context.pointer(operator.inputs[0])} + row * {features}, kernel_{index}, {bias}, "
+        f"{context.pointer(operator.outputs[0])} + row * {units}, (int16_t *)(edgebench_arena + SCRATCH_{index}), "
+        "&params);\n  return 0;\n"
+    )
+    return LayerCode(name=output.name, kind=operator.kind, body=body, constants=constants, scratch_bytes=scratch)
 
 
 def _pool(context: CodeContext, operator: QuantisedOperator, index: int) -> LayerCode:

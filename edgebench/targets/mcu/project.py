@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edgebench.targets.mcu.generator import GeneratedModel
-from edgebench.targets.mcu.toolchain import BOTH_ROUNDINGS, ROUND_ONCE, SINGLE_ROUNDING, Toolchain
+from edgebench.targets.mcu.toolchain import ROUND_ONCE, SINGLE_ROUNDING, Toolchain
 
 
 def project_files(generated: GeneratedModel, toolchain: Toolchain) -> dict[str, bytes]:
@@ -19,14 +19,7 @@ def project_files(generated: GeneratedModel, toolchain: Toolchain) -> dict[str, 
     for folder in toolchain.kernel_includes:
         files.update({f"include/{header.name}": header.read_bytes() for header in sorted(folder.glob("*.h"))})
     once = " ".join(f"kernels/{name}.o" for name in sorted(SINGLE_ROUNDING))
-    twice = [name for name in BOTH_ROUNDINGS if f"kernels/{name}.c" in files]
-    renamed = " ".join(f"-D{name}={other}" for name, other in BOTH_ROUNDINGS.items())
-    rules = "".join(
-        f"kernels/{BOTH_ROUNDINGS[name]}.o: kernels/{name}.c\n\t$(CC) $(CFLAGS) {ROUND_ONCE} {renamed} -c $< -o $@\n\n"
-        for name in twice
-    )
-    extra = " ".join(f"kernels/{BOTH_ROUNDINGS[name]}.o" for name in twice)
-    files["Makefile"] = _MAKEFILE.format(once=once, flag=ROUND_ONCE, extra=extra, rules=rules).encode()
+    files["Makefile"] = _MAKEFILE.format(once=once, flag=ROUND_ONCE).encode()
     files["README.md"] = _readme(generated, toolchain).encode()
     return files
 
@@ -61,7 +54,7 @@ CC ?= arm-none-eabi-gcc
 CPU ?= -mthumb -mcpu=cortex-m4 -mfpu=fpv4-sp-d16 -mfloat-abi=hard
 AR ?= ar
 CFLAGS += $(CPU) -O2 -std=c11 -ffunction-sections -fdata-sections -w -I. -Iinclude
-OBJECTS := model.o $(patsubst %.c,%.o,$(wildcard kernels/*.c)) {extra}
+OBJECTS := model.o $(patsubst %.c,%.o,$(wildcard kernels/*.c))
 
 libmodel.a: $(sort $(OBJECTS))
 \t$(AR) rcs $@ $^
@@ -69,7 +62,7 @@ libmodel.a: $(sort $(OBJECTS))
 # These kernels round once when they rescale, as LiteRT's fully connected layers do.
 {once}: CFLAGS += {flag}
 
-{rules}clean:
+clean:
 \trm -f libmodel.a *.o kernels/*.o
 
 .PHONY: clean

@@ -16,18 +16,12 @@ from edgebench.errors import TargetUnavailableError
 from edgebench.targets.mcu.cores import Core
 
 _SOURCES = Path(__file__).parent / "c"
-_OWN_SOURCES = ("edgebench_kernels.c", "edgebench_memory.c")
+_OWN_SOURCES = ("edgebench_dense.c", "edgebench_kernels.c", "edgebench_memory.c")
 _COMPILE_S = 300
 _FLAGS = ("-ffunction-sections", "-fdata-sections", "-g", "-std=c11", "-w")
 ROUND_ONCE = "-DCMSIS_NN_USE_SINGLE_ROUNDING"
-SINGLE_ROUNDING = {"arm_nn_vec_mat_mult_t_s8"}
-"""Kernels whose counterparts in LiteRT round once when they rescale; the others round twice."""
-BOTH_ROUNDINGS = {
-    "arm_convolve_1x1_s8_fast": "eb_convolve_1x1_s8_single",
-    "arm_convolve_1x1_s8_fast_get_buffer_size": "eb_convolve_1x1_s8_single_get_buffer_size",
-    "arm_nn_mat_mult_nt_t_s8": "eb_mat_mult_nt_t_s8_single",
-}
-"""Kernels that convolutions use with two roundings, and fully connected layers, by another name, with one."""
+SINGLE_ROUNDING = {"arm_nn_vec_mat_mult_t_s8", "edgebench_dense"}
+"""Kernels of fully connected layers: LiteRT rounds once there when it rescales, and twice in the others."""
 _EXTRA = "pip install 'edgebench[mcu]'"
 
 
@@ -106,7 +100,7 @@ class Toolchain:
     def _kernel_objects(self) -> list[Path]:
         """Object files of all kernels, compiled once and kept."""
         sources = self.kernel_sources
-        settings = (self.version, self._command, self._optimization, _FLAGS, sorted(SINGLE_ROUNDING), BOTH_ROUNDINGS)
+        settings = (self.version, self._command, self._optimization, _FLAGS, sorted(SINGLE_ROUNDING))
         key = hashlib.sha256(repr(settings).encode())
         for source in (*sources, *sorted(_SOURCES.rglob("*.h"))):
             key.update(source.read_bytes())
@@ -118,10 +112,6 @@ class Toolchain:
             for source in sources:
                 rounding = [ROUND_ONCE] if source.stem in SINGLE_ROUNDING else []
                 self._run(["-c", *rounding, str(source), "-o", str(building / f"{source.stem}.o")])
-                if source.stem in BOTH_ROUNDINGS:
-                    renamed = [f"-D{name}={other}" for name, other in BOTH_ROUNDINGS.items()]
-                    output = building / f"{BOTH_ROUNDINGS[source.stem]}.o"
-                    self._run(["-c", ROUND_ONCE, *renamed, str(source), "-o", str(output)])
             try:
                 building.rename(folder)
             except OSError:

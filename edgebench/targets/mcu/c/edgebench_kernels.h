@@ -1,14 +1,18 @@
 /* Operators that CMSIS-NN's int8 bundle lacks. Results are bit-identical to TFLite's reference kernels. */
 #ifndef EDGEBENCH_KERNELS_H
 #define EDGEBENCH_KERNELS_H
-#include "arm_nnfunctions.h"
+#include <stdint.h>
 
-/* CMSIS-NN's 1 x 1 convolution, compiled a second time so that it rounds once when it rescales. */
-arm_cmsis_nn_status eb_convolve_1x1_s8_single(const cmsis_nn_context *context, const cmsis_nn_conv_params *params,
-                                              const cmsis_nn_per_channel_quant_params *quant, const cmsis_nn_dims *in,
-                                              const int8_t *input, const cmsis_nn_dims *filter, const int8_t *kernel,
-                                              const cmsis_nn_dims *bias_dims, const int32_t *bias,
-                                              const cmsis_nn_dims *out, int8_t *output);
+typedef struct {
+  int32_t features, units;
+  int32_t input_offset, output_offset;
+  const int32_t *multipliers, *shifts;
+  int32_t low, high;
+} eb_dense_params;
+
+/* A vector times a matrix with a scale for each output; scratch holds `features` 16-bit values. */
+void eb_dense_s8(const int8_t *input, const int8_t *kernel, const int32_t *bias, int8_t *output, int16_t *scratch,
+                 const eb_dense_params *p);
 
 typedef struct {
   int32_t offset1, multiplier1, shift1;
