@@ -46,7 +46,7 @@ def report(runs: Sequence[Run]) -> Report:
     warning that names the difference.
     """
     profiles = [(run, profile) for run in runs for profile in run.profiles]
-    tables = [_models(profiles), _speed(profiles), _cost(profiles)]
+    tables = [_models(profiles), _speed(profiles), _cost(profiles), *_further(profiles)]
     tables.extend(_layers(profile) for _, profile in profiles if profile.layers)
     return Report(
         tables=tuple(table for table in tables if table.rows),
@@ -152,6 +152,20 @@ def _cost(profiles: Sequence[tuple[Run, Profile]]) -> Table:
     sources = {profile.device.name: energy_source(profile) for _, profile in profiles if profile.outcome is Outcome.OK}
     caption = "energy: " + "; ".join(f"{', '.join(names)}: {source}" for source, names in _grouped(sources).items())
     return _table("Start, memory and energy", _COST, shown, caption if sources else "")
+
+
+def _further(profiles: Sequence[tuple[Run, Profile]]) -> Iterator[Table]:
+    """What only some targets tell, such as cycles or the use of each memory: a table for each set of figures."""
+    shown = {column.key for column in (*_SPEED, *_COST)} | {"model_bytes"}
+    groups: dict[tuple[str, ...], list[dict[str, Cell]]] = defaultdict(list)
+    for _, profile in profiles:
+        figures = _figures(profile)
+        keys = tuple(key for key in profile.metrics if key not in shown)
+        if keys:
+            groups[keys].append(figures)
+    for keys, rows in groups.items():
+        columns = [Column(key=key, title=key.removesuffix("_bytes").replace("_", " ")) for key in keys]
+        yield _table("Further figures", columns, rows)
 
 
 def energy_source(profile: Profile) -> str:

@@ -16,7 +16,9 @@ def cell_text(key: str, cell: Cell) -> str:
     if cell is None:
         return "-"
     if isinstance(cell, Metric):
-        return format_metric(cell, interval=key in _WITH_INTERVAL)
+        text = format_metric(cell, interval=key in _WITH_INTERVAL)
+        # A column of cycles need not say so in each row.
+        return text.replace(f" {cell.unit} ", " ") if cell.unit in key.split("_") else text
     return f"{cell:,}" if isinstance(cell, int) else cell
 
 
