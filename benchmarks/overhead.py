@@ -22,7 +22,7 @@ from edgebench.store.devices import find_device
 from edgebench.targets.onnxruntime_cpu import OnnxRuntimeModel, OnnxRuntimeTarget
 
 BURSTS = 60
-NETWORKS = (("tiny", 200), ("ds-cnn", 60), ("mobilenet-v2-0.35-96", 15))
+NETWORKS = (("tiny", 200), ("ds-cnn", 60), ("mobilenet-v2-0.75-96", 10))
 
 
 def bare_loop(model: OnnxRuntimeModel, iterations: int) -> list[float]:
