@@ -15,6 +15,7 @@ from typing import Any
 
 from edgebench.core.metric import Metric, Provenance
 from edgebench.core.profile import LayerCost
+from edgebench.models.fold_float16 import pack_model
 from edgebench.targets.timing import time_calls
 
 _ROUNDS = 3
@@ -62,8 +63,6 @@ def profile_layers(model: Path, make_interpreter: Callable[[Path], Any]) -> list
 
 
 def _cuts(model: Path, schema: Any) -> Iterator[bytes]:
-    import flatbuffers
-
     tree = schema.ModelT.InitFromObj(schema.Model.GetRootAs(model.read_bytes(), 0))
     tree.signatureDefs = None
     graph = tree.subgraphs[0]
@@ -73,9 +72,7 @@ def _cuts(model: Path, schema: Any) -> Iterator[bytes]:
         needed = {int(index) for operator in operators[end:] for index in operator.inputs} | outputs
         graph.operators = operators[:end]
         graph.outputs = sorted(produced & needed)
-        builder = flatbuffers.Builder(model.stat().st_size)
-        builder.Finish(tree.Pack(builder), b"TFL3")
-        yield bytes(builder.Output())
+        yield pack_model(tree, model.stat().st_size)
 
 
 def _operators(model: Path, schema: Any) -> Iterator[tuple[str, str]]:

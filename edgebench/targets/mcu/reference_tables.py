@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgebench.models.fold_float16 import pack_model
 from edgebench.models.quantised_graph import QuantisedTensor
 
 
@@ -32,7 +33,6 @@ def reference_table(kind: str, source: QuantisedTensor, output: QuantisedTensor)
 
 
 def _one_operator(kind: str, source: QuantisedTensor, output: QuantisedTensor) -> bytes:
-    import flatbuffers
     from ai_edge_litert import schema_py_generated as schema
 
     operator = schema.OperatorT()
@@ -46,9 +46,7 @@ def _one_operator(kind: str, source: QuantisedTensor, output: QuantisedTensor) -
     graph.operators, graph.inputs, graph.outputs = [operator], [0], [1]
     model = schema.ModelT()
     model.version, model.subgraphs, model.buffers, model.operatorCodes = 3, [graph], [schema.BufferT()], [code]
-    builder = flatbuffers.Builder(1024)
-    builder.Finish(model.Pack(builder), b"TFL3")
-    return bytes(builder.Output())
+    return pack_model(model, 1024)
 
 
 def _tensor(schema: Any, name: str, like: QuantisedTensor) -> Any:
