@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import cast
 
 from edgebench.core.device import Device
-from edgebench.core.plugins import load_plugin, plugin_names
+from edgebench.core.plugins import load_plugin
 from edgebench.targets.base import Target
 
 GROUP = "edgebench.targets"
@@ -30,11 +30,6 @@ def target_type(name: str) -> type[Target]:
         TargetUnavailableError: The plug-in that holds it does not import.
     """
     return cast("type[Target]", load_plugin(GROUP, name, BUILTIN))
-
-
-def target_names() -> tuple[str, ...]:
-    """All names that ``target_type`` knows."""
-    return tuple(plugin_names(GROUP, BUILTIN))
 
 
 def create_target(device: Device) -> Target:

@@ -65,7 +65,6 @@ class Compilation:
         constant_bytes: Weights, biases and command streams as stored.
         memories: Use of each memory by name (``Sram``, ``Dram``, ``OffChipFlash``, ...).
         operations: In the order of execution.
-        command_bytes: Size of the compiled model file.
     """
 
     cycles: int
@@ -74,7 +73,6 @@ class Compilation:
     constant_bytes: int
     memories: Mapping[str, MemoryUse]
     operations: tuple[Operation, ...]
-    command_bytes: int
 
     @property
     def on_cpu(self) -> tuple[Operation, ...]:
@@ -174,7 +172,6 @@ def _result(compiled: Any, clock_hz: float, log: str) -> Compilation:
         constant_bytes=report.readOnlyPeakUsage,
         memories=memories,
         operations=_operations(compiled.opt_database, _reasons(log)),
-        command_bytes=len(compiled.model),
     )
 
 
