@@ -26,22 +26,37 @@ def read_options(device: Device, kind: type[T]) -> T:
         InputError: An option that ``kind`` lacks, of another type, or missing without a default.
     """
     where = f"{device.origin or device.name}, [options]"
+    return read_settings(device.options, kind, owner=f"target {device.target!r}", where=where)
+
+
+def read_settings(values: Mapping[str, Any], kind: type[T], *, owner: str, where: str) -> T:
+    """Check a table of values against a dataclass.
+
+    Args:
+        values: As read from a file.
+        kind: A dataclass, as for ``read_options``.
+        owner: What declares the dataclass, for messages.
+        where: File and table, for messages.
+
+    Raises:
+        InputError: A key that ``kind`` lacks, of another type, or missing without a default.
+    """
     hints = get_type_hints(kind)
     fields = {field.name: field for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
-    for key in device.options:
+    for key in values:
         if key not in fields:
             raise InputError(
-                f"target {device.target!r} has no option {key!r}",
+                f"{owner} has no option {key!r}",
                 where=where,
                 remedy=did_you_mean(key, fields) or f"its options are {', '.join(fields)}",
             )
-    values = {key: _checked(value, hints[key], where=f"{where}, {key}") for key, value in device.options.items()}
+    checked = {key: _checked(value, hints[key], where=f"{where}, {key}") for key, value in values.items()}
     for name, field in fields.items():
         required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
-        if required and name not in values:
+        if required and name not in checked:
             raise InputError(f"option {name!r} is missing", where=where, remedy=f"add `{name} = ...`")
     try:
-        return kind(**values)
+        return kind(**checked)
     except ValueError as error:
         raise InputError(str(error), where=where) from error
 

@@ -132,6 +132,15 @@ class NetworkBuilder:
         self._input_shape = input_shape
         self._layers: list[Layer] = []
         self._shapes: dict[str, Shape] = {INPUT: input_shape}
+        self._scope = ""
+        self._in_scope = 0
+
+    def enter(self, scope: str) -> None:
+        """Name the layers that follow after a part of the network, counted anew.
+
+        Layers keep their names whatever lies before that part, which is what weight sharing goes by.
+        """
+        self._scope, self._in_scope = scope, len(self._layers)
 
     @property
     def last(self) -> str:
@@ -249,7 +258,8 @@ class NetworkBuilder:
         return Network(name=self._name, input_shape=self._input_shape, layers=tuple(self._layers))
 
     def _next(self, kind: str) -> str:
-        return f"{kind}_{len(self._layers) + 1}"
+        prefix = f"{self._scope}_" if self._scope else ""
+        return f"{prefix}{kind}_{len(self._layers) - self._in_scope + 1}"
 
     def _padding(self, source: str, kernel: tuple[int, int], stride: tuple[int, int], given: Padding | None) -> Padding:
         if given is not None or len(self._shapes[source]) != 3:

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import re
-import tomllib
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from edgebench.core.device import Device, DeviceKind, Memory, OptionValue, PowerModel
-from edgebench.core.suggestions import did_you_mean
 from edgebench.core.units import Dimension, parse_quantity
 from edgebench.errors import EdgebenchError, InputError
 from edgebench.store.codec import first_problem
 from edgebench.store.files import write_atomically
-from edgebench.store.locations import search_path
+from edgebench.store.toml_files import NAME, find_toml, names_as_counted, place_in, read_toml, toml_files
 
 SCHEMA = "edgebench.device/1"
-MAX_FILE_BYTES = 1 << 20
-_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _Calibration = dict[str, str | float | dict[str, str | float]]
 
 
@@ -54,13 +49,8 @@ class _DeviceFile(_Table):
 
 
 def device_names() -> list[str]:
-    """Names of all devices that can be found, sorted as people count: ``u55-32`` before ``u55-128``."""
-    return sorted(
-        _files(),
-        key=lambda name: [
-            (part.isdigit(), int(part or 0) if part.isdigit() else 0, part) for part in re.split(r"(\d+)", name)
-        ],
-    )
+    """Names of all devices that can be found."""
+    return names_as_counted(toml_files("devices"))
 
 
 def find_device(reference: str) -> Device:
@@ -69,15 +59,7 @@ def find_device(reference: str) -> Device:
     Raises:
         InputError: No device goes by that name, or its file is not valid (file, key and line are named).
     """
-    if reference.endswith(".toml") or "/" in reference:
-        return read_device(Path(reference))
-    files = _files()
-    if reference not in files:
-        raise InputError(
-            f"there is no device {reference!r}",
-            remedy=did_you_mean(reference, files) or "edgebench devices lists them all",
-        )
-    return read_device(files[reference])
+    return read_device(find_toml(reference, "devices", "device", "edgebench devices"))
 
 
 def read_device(path: Path) -> Device:
@@ -86,47 +68,19 @@ def read_device(path: Path) -> Device:
     Raises:
         InputError: It is missing or not valid; file, key and line are named.
     """
-    text = _read_text(path)
-    name = path.stem
-    if not _NAME.fullmatch(name):
-        raise InputError(f"{name!r} is not a device name", where=str(path), remedy="use small letters, digits, - and .")
+    text, content = read_toml(path, "device")
     try:
-        table = _DeviceFile.model_validate(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
-        problem = str(error).replace("end of document", f"end of document, line {len(text.splitlines())}")
-        raise InputError(f"not valid TOML: {problem}", where=str(path)) from None
-    except (ValidationError, RecursionError) as error:
-        if isinstance(error, RecursionError):
-            raise InputError("tables are nested too deeply", where=str(path)) from None
+        table = _DeviceFile.model_validate(content)
+    except ValidationError as error:
         keys = [str(part) for part in error.errors()[0]["loc"]]
         raise InputError(
-            first_problem(error),
-            where=_place(path, text, keys),
-            remedy="devices/README.md describes the format",
+            first_problem(error), where=place_in(path, text, keys), remedy="devices/README.md describes the format"
         ) from None
     try:
-        return _device(name, table, path)
+        return _device(path.stem, table, path)
     except EdgebenchError as error:
         keys = (error.where or "").split(".")
-        raise InputError(error.what, where=_place(path, text, keys), remedy=error.remedy) from None
-
-
-def _files() -> dict[str, Path]:
-    found: dict[str, Path] = {}
-    for folder in reversed(search_path("devices")):
-        found.update({path.stem: path for path in folder.glob("*.toml")})
-    return found
-
-
-def _read_text(path: Path) -> str:
-    try:
-        if path.stat().st_size > MAX_FILE_BYTES:
-            raise InputError("too large for a device file", where=str(path))
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror}", where=str(path)) from None
-    except UnicodeDecodeError:
-        raise InputError("not a text file", where=str(path)) from None
+        raise InputError(error.what, where=place_in(path, text, keys), remedy=error.remedy) from None
 
 
 def _device(name: str, table: _DeviceFile, path: Path) -> Device:
@@ -200,31 +154,6 @@ def _power(table: _EnergyTable) -> PowerModel | None:
         raise InputError(str(error), where="energy") from None
 
 
-def _place(path: Path, text: str, keys: list[str]) -> str:
-    """File, line and key of a dotted key in a TOML text, as far as it can be found."""
-    line = _line_of(text, keys)
-    key = ".".join(keys)
-    return f"{path}, line {line}, {key}" if line else f"{path}{', ' + key if key else ''}"
-
-
-def _line_of(text: str, keys: list[str]) -> int | None:
-    section: list[str] = []
-    best = None
-    for number, line in enumerate(text.splitlines(), start=1):
-        header = re.fullmatch(r"\s*\[\s*([^\[\]]+?)\s*\]\s*(?:#.*)?", line)
-        if header:
-            section = [part.strip().strip("\"'") for part in header[1].split(".")]
-            if section == keys[: len(section)]:
-                best = number
-            continue
-        assignment = re.match(r"\s*([\w.\"'-]+)\s*=", line)
-        if assignment:
-            path = section + [part.strip("\"'") for part in assignment[1].split(".")]
-            if path == keys[: len(path)]:
-                return number
-    return best
-
-
 def write_device_copy(name: str, source: str, folder: Path) -> Path:
     """Write a new device file with the text, comments included, of another.
 
@@ -232,7 +161,7 @@ def write_device_copy(name: str, source: str, folder: Path) -> Path:
         InputError: The name is not one, is taken, or the source does not exist.
         StorageError: The file cannot be written.
     """
-    if not _NAME.fullmatch(name):
+    if not NAME.fullmatch(name):
         raise InputError(f"{name!r} is not a device name", remedy="use small letters, digits, - and .")
     original = Path(find_device(source).origin)
     path = folder / f"{name}.toml"
@@ -242,5 +171,5 @@ def write_device_copy(name: str, source: str, folder: Path) -> Path:
         f"# Device {name!r}, begun as a copy of {source!r}. devices/README.md describes every key.\n"
         "# Files in ./devices win over those that come with edgebench.\n\n"
     )
-    write_atomically(path, (header + _read_text(original)).encode())
+    write_atomically(path, (header + read_toml(original, "device")[0]).encode())
     return path
