@@ -49,6 +49,8 @@ class Network:
     def __post_init__(self) -> None:
         if not self.layers:
             raise InputError(f"network {self.name!r} has no layers")
+        if any(size < 1 for size in self.input_shape):
+            raise InputError(f"network {self.name!r} has an input of the shape {self.input_shape}")
         self.shapes  # noqa: B018 - computing them is the check
 
     @cached_property

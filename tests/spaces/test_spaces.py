@@ -89,6 +89,9 @@ def test_a_user_adds_a_space_with_a_file(tmp_path: Path) -> None:
     assert open_space(str(path)).size == 2 * 2
 
 
+HEAD = 'schema = "edgebench.space/1"\nfamily = "dscnn"\ndescription = ""\n[options]\nclasses = 4\n'
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -98,29 +101,17 @@ def test_a_user_adds_a_space_with_a_file(tmp_path: Path) -> None:
         ('schema = "edgebench.space/1"\nfamily = "dscm"\ndescription = ""', "dscm"),
         ('schema = "edgebench.space/1"\nfamily = "dscnn"\ndescription = ""\n[options]\nclases = 3', "clases"),
         ('schema = "edgebench.space/1"\nfamily = "dscnn"\ndescription = ""\n[options]\nclasses = 3', "missing"),
-        (
-            'schema = "edgebench.space/1"\nfamily = "dscnn"\ndescription = ""\n'
-            "[options]\nclasses = 4\nfilters = []\ndepths = [1]\nkernels = [3]",
-            "filters",
-        ),
-        (
-            'schema = "edgebench.space/1"\nfamily = "dscnn"\ndescription = ""\n'
-            "[options]\nclasses = 4\nfilters = [8, 8]\ndepths = [1]\nkernels = [3]",
-            "different values",
-        ),
-        (
-            'schema = "edgebench.space/1"\nfamily = "dscnn"\ndescription = ""\n'
-            "[options]\nclasses = 4\nfilters = [8]\ndepths = [1]\nkernels = [99]\ninput = [49, 10, 0]",
-            "",
-        ),
+        (HEAD + "filters = []\ndepths = [1]\nkernels = [3]", "filters"),
+        (HEAD + "filters = [8, 8]\ndepths = [1]\nkernels = [3]", "different values"),
+        (HEAD + "filters = [8]\ndepths = [1]\nkernels = [3]\ninput = [49, 10, 0]", "49, 10, 0"),
     ],
 )
 def test_wrong_files_are_named(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "wrong.toml"
     path.write_text(text)
     with pytest.raises(InputError, match=message) as caught:
-        create_space(read_space(path)).network((0,) * 3)
-    assert "wrong" in str(caught.value) or "dscm" in str(caught.value) or caught.value.what
+        create_space(read_space(path))
+    assert "wrong" in str(caught.value) or "dscm" in str(caught.value)
 
 
 def test_a_choice_of_another_space_is_refused() -> None:
