@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from edgebench.cli import devices, export, profile, report, spaces, zoo
+from edgebench.cli import devices, export, lut, profile, report, spaces, zoo
 from edgebench.errors import EdgebenchError
 
 EXIT_INTERRUPTED = 130
@@ -26,6 +26,7 @@ app.command("profile")(profile.profile)
 app.command("export")(export.export)
 app.command("report")(report.report)
 app.add_typer(devices.app, name="devices")
+app.add_typer(lut.app, name="lut")
 app.add_typer(spaces.app, name="spaces")
 app.add_typer(zoo.app, name="zoo")
 

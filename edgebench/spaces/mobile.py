@@ -14,8 +14,9 @@ from edgebench.core.space import SpaceDescription
 from edgebench.core.units import Dimension as Quantity
 from edgebench.core.units import parse_quantity
 from edgebench.models.layers import Shape
+from edgebench.models.zoo import round_channels
 from edgebench.spaces.blocks import Block, Head, InvertedResidual, Stem
-from edgebench.spaces.scaling import rounded_channels, strided
+from edgebench.spaces.scaling import strided
 from edgebench.spaces.space import Dimension, SearchSpace, Slot
 
 
@@ -115,7 +116,7 @@ class _Mobile:
         )
 
     def _head(self, values: Mapping[str, Any]) -> Block:
-        features = rounded_channels(self._options.features * self._factor[values["width"]])
+        features = round_channels(self._options.features * self._factor[values["width"]])
         return Head(
             input_shape=self._shape(values, len(self._options.channels)),
             classes=self._options.classes,
@@ -125,7 +126,7 @@ class _Mobile:
 
     def _channels(self, values: Mapping[str, Any], stage: int) -> int:
         plain = (self._options.stem_channels, *self._options.channels)[stage]
-        return rounded_channels(plain * self._factor[values["width"]])
+        return round_channels(plain * self._factor[values["width"]])
 
     def _shape(self, values: Mapping[str, Any], stage: int) -> Shape:
         """Shape after a stage; stage 0 is the stem."""

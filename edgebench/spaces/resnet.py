@@ -11,8 +11,9 @@ from edgebench.core.space import SpaceDescription
 from edgebench.core.units import Dimension as Quantity
 from edgebench.core.units import parse_quantity
 from edgebench.models.layers import Shape
+from edgebench.models.zoo import round_channels
 from edgebench.spaces.blocks import Block, Head, Residual, Stem
-from edgebench.spaces.scaling import rounded_channels, strided
+from edgebench.spaces.scaling import strided
 from edgebench.spaces.space import Dimension, SearchSpace, Slot
 
 
@@ -86,7 +87,7 @@ class _Resnet:
                 input_shape=self._shape(values, stage - 1 if first else stage),
                 filters=filters,
                 kernel=values[f"kernel{place}"],
-                middle=rounded_channels(filters * self._factor[values[f"middle{place}"]]),
+                middle=round_channels(filters * self._factor[values[f"middle{place}"]]),
                 stride=self._options.strides[stage - 1] if first else 1,
             )
 
@@ -102,7 +103,7 @@ class _Resnet:
 
     def _channels(self, values: Mapping[str, Any], stage: int) -> int:
         plain = (self._options.channels[0], *self._options.channels)[stage]
-        return rounded_channels(plain * self._factor[values["width"]])
+        return round_channels(plain * self._factor[values["width"]])
 
     def _shape(self, values: Mapping[str, Any], stage: int) -> Shape:
         rows, columns = (strided(size, *self._options.strides[:stage]) for size in self._options.input[:2])

@@ -186,4 +186,5 @@ _STEPS = {
     "load": "while the model was loaded and warmed up",
     "run": "while the model ran",
     "finish": "while the last figures were read",
+    "race": "while models ran in turn",
 }

@@ -32,6 +32,7 @@ class Worker:
             "load": self._load,
             "run": self._run,
             "finish": self._finish,
+            "race": self._race,
         }
         self._session: Any = None
 
@@ -79,6 +80,16 @@ class Worker:
         finished = self._session.finish(layers=request["layers"])
         self._session.close()
         return finished
+
+    def _race(self, request: dict[str, Any]) -> Any:
+        from edgebench.flows.measurement.race import race
+
+        return race(
+            from_plain(Device, request["device"], where="request"),
+            [Path(model) for model in request["models"]],
+            InputSource(),
+            request["seconds"],
+        )
 
 
 def _described(error: EdgebenchError) -> dict[str, Any]:

@@ -1,0 +1,67 @@
+"""How far predictions lie from what was found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PredictionError:
+    """Errors over several networks.
+
+    Attributes:
+        mean: Mean of |predicted / found - 1|.
+        within_5_percent: Share with an error of at most 5 %.
+        within_10_percent: Share with an error of at most 10 %.
+        rank_correlation: Spearman's, or None where there is nothing to rank.
+    """
+
+    mean: float
+    within_5_percent: float
+    within_10_percent: float
+    rank_correlation: float | None
+
+
+def prediction_error(found: NDArray[np.float64], predicted: NDArray[np.float64]) -> PredictionError:
+    """Compare predictions with what was found.
+
+    Args:
+        found: Positive values.
+        predicted: As many.
+    """
+    errors = np.abs(predicted / found - 1)
+    return PredictionError(
+        mean=float(errors.mean()),
+        within_5_percent=float((errors <= 0.05).mean()),
+        within_10_percent=float((errors <= 0.10).mean()),
+        rank_correlation=_spearman(found, predicted),
+    )
+
+
+def ratio_interval(found: NDArray[np.float64], predicted: NDArray[np.float64]) -> tuple[float, float]:
+    """The 2.5 % and 97.5 % quantile of found / predicted.
+
+    With fewer than 40 networks these are the extremes; both ends take in 1, the prediction itself.
+    """
+    ratios = found / predicted
+    low = float(np.quantile(ratios, 0.025, method="lower"))
+    high = float(np.quantile(ratios, 0.975, method="higher"))
+    return min(1.0, low), max(1.0, high)
+
+
+def _spearman(first: NDArray[np.float64], second: NDArray[np.float64]) -> float | None:
+    ranks = _ranks(first), _ranks(second)
+    if len(first) < 3 or min(ranks[0].std(), ranks[1].std()) == 0:
+        return None
+    return float(np.corrcoef(ranks[0], ranks[1])[0, 1])
+
+
+def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Ranks, equal values sharing the mean of theirs."""
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    ends = np.cumsum(counts)
+    ranks: NDArray[np.float64] = (ends - (counts - 1) / 2)[inverse]
+    return ranks

@@ -1,0 +1,144 @@
+"""Tables of what blocks cost on a device, and how well their sums predict whole networks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from edgebench.core.metric import Provenance
+from edgebench.core.record import Record
+
+
+class Rule(StrEnum):
+    """How blocks make up a network."""
+
+    SUM = "sum"
+    """Latency, energy, flash: a base and what every block adds."""
+    MAX = "max"
+    """RAM: the planner reuses it, so the network needs what its largest block needs."""
+
+
+RULES: Mapping[str, Rule] = {
+    "latency_s": Rule.SUM,
+    "energy_j": Rule.SUM,
+    "flash_bytes": Rule.SUM,
+    "ram_bytes": Rule.MAX,
+}
+"""The figures a table may hold, and how each of them adds up."""
+UNITS: Mapping[str, str] = {"latency_s": "s", "energy_j": "J", "flash_bytes": "bytes", "ram_bytes": "bytes"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableKey(Record):
+    """What must be equal for a table to hold.
+
+    Attributes:
+        device: Name of the device.
+        target: What ran the blocks.
+        versions: Of the runtime and of what it rests on.
+        options: Of the target, threads and optimisation level among them.
+        dtype: ``float32`` or ``int8``.
+        machine: Processor of the machine, for targets that measure on it; empty for simulators.
+    """
+
+    device: str
+    target: str
+    versions: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, str] = field(default_factory=dict)
+    dtype: str
+    machine: str = ""
+
+    def differences(self, other: TableKey) -> list[str]:
+        """What is not equal, one phrase each: ``version of onnxruntime: 1.32.0, not 1.31.0``."""
+        found = [
+            f"{name}: {getattr(self, name) or 'none'}, not {getattr(other, name) or 'none'}"
+            for name in ("device", "target", "dtype", "machine")
+            if getattr(self, name) != getattr(other, name)
+        ]
+        for title, mine, theirs in (
+            ("version of ", self.versions, other.versions),
+            ("option ", self.options, other.options),
+        ):
+            found += [
+                f"{title}{key}: {mine.get(key, 'none')}, not {theirs.get(key, 'none')}"
+                for key in sorted({*mine, *theirs})
+                if mine.get(key) != theirs.get(key)
+            ]
+        return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableFigure(Record):
+    """What one column of a table is.
+
+    Attributes:
+        provenance: How its values came about.
+        method: How exactly, in one phrase.
+        base: What a network has besides its blocks, such as the code of kernels.
+        source: Where an estimate's constants come from.
+    """
+
+    provenance: Provenance
+    method: str
+    base: float = 0.0
+    source: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Validation(Record):
+    """How well one figure of unseen whole networks was predicted.
+
+    Attributes:
+        networks: How many were profiled, in fresh processes.
+        seed: Of the draw.
+        mean_error: Mean of |predicted / found - 1|.
+        within_5_percent: Share of networks with an error of at most 5 %.
+        within_10_percent: Share of networks with an error of at most 10 %.
+        rank_correlation: Spearman's.
+        low: 2.5 % quantile of found / predicted, where found is what a profile reports: for a measured
+            latency the median, while the errors are those of the 5th percentile, which repeats best.
+        high: 97.5 % quantile of it.
+        when: Date, ISO 8601.
+        architectures: Those that were profiled.
+        found: What was found for each, in SI units.
+        predicted: What the table said.
+    """
+
+    networks: int
+    seed: int
+    mean_error: float
+    within_5_percent: float
+    within_10_percent: float
+    rank_correlation: float | None
+    low: float
+    high: float
+    when: str
+    architectures: tuple[str, ...] = ()
+    found: tuple[float, ...] = ()
+    predicted: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookupTable(Record):
+    """Cost of each block of a space on one device.
+
+    Attributes:
+        space: Name of the space.
+        key: What must be equal for the table to hold.
+        figures: What each column is.
+        entries: By the block's key, its figures.
+        validation: By figure, how well sums predict; empty until checked.
+        edgebench: Version that wrote it.
+        when: Date of the last entry, ISO 8601.
+        notes: What a reader should know, such as who measured an imported table.
+    """
+
+    space: str
+    key: TableKey
+    figures: Mapping[str, TableFigure] = field(default_factory=dict)
+    entries: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    validation: Mapping[str, Validation] = field(default_factory=dict)
+    edgebench: str = ""
+    when: str = ""
+    notes: tuple[str, ...] = ()

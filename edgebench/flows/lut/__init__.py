@@ -1,0 +1,1 @@
+"""The verbs of lookup tables: build, validate, show, export, import."""

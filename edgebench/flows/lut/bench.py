@@ -1,0 +1,165 @@
+"""Profiles small networks by the hundred: one warm child process for a simulator, short races for a runtime."""
+
+from __future__ import annotations
+
+import itertools
+import statistics
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from edgebench.core.device import Device
+from edgebench.core.metric import Metric
+from edgebench.core.model import InputSource, ModelFormat
+from edgebench.core.profile import Outcome
+from edgebench.errors import TargetUnavailableError, UnsupportedModelError
+from edgebench.flows.lut.context import write
+from edgebench.flows.measurement.process import ChildError, ChildProcess
+from edgebench.flows.measurement.race import RaceResult
+from edgebench.flows.measurement.session import Finished
+from edgebench.models.network import Network
+from edgebench.models.prepare import Prepared, PrepareRequest
+from edgebench.store.codec import from_plain, to_plain
+from edgebench.targets.registry import create_target
+
+TIMEOUT_S = 300.0
+RACE_PROCESSES = 3
+
+
+class Bench:
+    """Child processes for one device.
+
+    Args:
+        device: Where networks are profiled.
+        dtype: ``float32`` or ``int8``.
+        folder: Where model files are written.
+
+    Raises:
+        TargetUnavailableError: The device cannot be used here.
+        UnsupportedModelError: Its target takes no file that edgebench writes, or not this type.
+    """
+
+    def __init__(self, device: Device, dtype: str, folder: Path) -> None:
+        self.device = device
+        target = create_target(device)
+        self.versions = target.check()
+        self.deterministic = target.deterministic
+        self.latency_provenance = target.latency_provenance
+        self._formats = target.formats
+        if target.dtype is not None and target.dtype != dtype:
+            raise UnsupportedModelError(
+                f"{device.name} takes {target.dtype} networks alone", remedy=f"use --dtype {target.dtype}"
+            )
+        written = [form for form in target.formats if form in {ModelFormat.ONNX, ModelFormat.TFLITE}]
+        if not written or (dtype == "int8" and ModelFormat.TFLITE not in written):
+            kinds = ", ".join(target.formats)
+            raise UnsupportedModelError(
+                f"no {dtype} table can be built for {device.name}: its target takes {kinds} files",
+                remedy="use a device whose target takes .tflite files, or --dtype float32",
+            )
+        self._format = ModelFormat.TFLITE if dtype == "int8" else written[0]
+        self._dtype = dtype
+        self._folder = folder
+        self._numbers = itertools.count()
+        self._child: ChildProcess | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._end()
+
+    def profile(self, network: Network) -> Mapping[str, Metric]:
+        """All figures of one network on a target that need not be sampled.
+
+        Raises:
+            UnsupportedModelError: The network does not run there.
+            TargetUnavailableError: A compiler or simulator is missing.
+        """
+        path = self._prepared(network)
+        self._ask(
+            {"do": "load", "device": to_plain(self.device), "model": str(path), "inputs": to_plain(InputSource())}
+        )
+        finished = from_plain(Finished, self._ask({"do": "finish", "layers": False}), where="answer of the child")
+        path.unlink(missing_ok=True)
+        if finished.faults:
+            raise UnsupportedModelError("; ".join(finished.faults), where=network.name)
+        figures = dict(finished.metrics)
+        for name in ("ram_bytes", "flash_bytes"):
+            metric: Metric | None = getattr(finished.footprint, name)
+            if metric is not None:
+                figures[name] = metric
+        return figures
+
+    def race(self, networks: Sequence[Network], seconds: float) -> list[RaceResult]:
+        """Run networks in turn in several fresh processes.
+
+        Args:
+            networks: What is compared.
+            seconds: For each process.
+
+        Returns:
+            For each network the median latency over processes, and the lowest 5th percentile of any: other
+            tenants of the machine only ever make a process slower.
+
+        Raises:
+            UnsupportedModelError: A network does not run there.
+        """
+        paths = [self._prepared(network) for network in networks]
+        request = {
+            "do": "race",
+            "device": to_plain(self.device),
+            "models": [str(path) for path in paths],
+            "seconds": seconds,
+        }
+        taken = []
+        for _ in range(RACE_PROCESSES):
+            self._end()
+            answer = self._ask(request)
+            taken.append([from_plain(RaceResult, item, where="answer of the child") for item in answer])
+        self._end()
+        for path in paths:
+            path.unlink(missing_ok=True)
+        return [_over_processes(results) for results in zip(*taken, strict=True)]
+
+    def _prepared(self, network: Network) -> Path:
+        """A file that the target takes."""
+        name = f"network{next(self._numbers)}"
+        path = write(network, self._format, self._folder, name)
+        if self._dtype == "float32":
+            return path
+        folder = self._folder / name
+        folder.mkdir()
+        request = PrepareRequest(source=str(path), formats=self._formats, dtype=self._dtype, folder=str(folder))
+        answer = self._ask({"do": "prepare", "request": to_plain(request)})
+        path.unlink()
+        return Path(from_plain(Prepared, answer, where="answer of the child").path)
+
+    def _ask(self, request: dict[str, object]) -> list[object]:
+        if self._child is None:
+            self._child = ChildProcess()
+        try:
+            answer: list[object] = self._child.ask(request, timeout_s=TIMEOUT_S)
+        except ChildError as error:
+            self._end()
+            if error.outcome is Outcome.UNAVAILABLE:
+                raise TargetUnavailableError(error.message, remedy=error.remedy) from None
+            raise UnsupportedModelError(error.message, where=self.device.name, remedy=error.remedy) from None
+        return answer
+
+    def _end(self) -> None:
+        if self._child is not None:
+            self._child.close()
+            self._child = None
+
+
+def _over_processes(results: Sequence[RaceResult]) -> RaceResult:
+    energies = [result.energy_j for result in results if result.energy_j is not None]
+    return RaceResult(
+        latency_p5_s=min(result.latency_p5_s for result in results),
+        latency_s=statistics.median(result.latency_s for result in results),
+        energy_j=statistics.median(energies) if energies else None,
+    )

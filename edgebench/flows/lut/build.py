@@ -1,0 +1,241 @@
+"""The verb ``lut build``: measures every different block of a space on a device."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from edgebench.core.device import Device, DeviceKind
+from edgebench.core.metric import Metric, Provenance
+from edgebench.core.table import RULES, LookupTable, TableFigure, TableKey
+from edgebench.errors import NotComparableError
+from edgebench.flows.lut.bench import Bench
+from edgebench.flows.lut.context import after, alone, before, first
+from edgebench.flows.profile import ProfileProgress
+from edgebench.models.network import Network
+from edgebench.spaces.blocks import Block
+from edgebench.spaces.space import SearchSpace
+from edgebench.targets.machine import describe_machine
+
+GROUP = 7
+"""Blocks that share one race, and with it one measurement of what surrounds them."""
+RACE_S = 1.2
+
+Figures = Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableRequest:
+    """What table to build.
+
+    Attributes:
+        space: Whose blocks.
+        device: Where, with its options in force.
+        dtype: ``float32`` or ``int8``.
+        jobs: Child processes at once, for targets that do not measure time.
+    """
+
+    space: SearchSpace
+    device: Device
+    dtype: str
+    jobs: int = 0
+
+
+def table_key(device: Device, versions: Mapping[str, str], dtype: str, *, measured: bool) -> TableKey:
+    """What a table for this device holds for, here and now."""
+    return TableKey(
+        device=device.name,
+        target=device.target,
+        versions=dict(versions),
+        options={name: str(value) for name, value in device.options.items()},
+        dtype=dtype,
+        machine=describe_machine().get("cpu", "") if measured else "",
+    )
+
+
+def build_table(
+    request: TableRequest,
+    known: LookupTable | None,
+    *,
+    on_update: Callable[[LookupTable], object],
+    on_progress: Callable[[ProfileProgress], None] = lambda _: None,
+) -> LookupTable:
+    """Measure the blocks that a table lacks.
+
+    Args:
+        request: What to build.
+        known: What was measured before, if anything.
+        on_update: Called with the table after each unit of work; saves it.
+        on_progress: Called after each unit of work, with the time that is left.
+
+    Raises:
+        NotComparableError: The known table holds for another version, machine or option.
+        TargetUnavailableError: The device cannot be used here.
+        UnsupportedModelError: A block does not run there.
+    """
+    with tempfile.TemporaryDirectory(prefix="edgebench-") as folder, _opened(request, folder) as bench:
+        measured = not bench.deterministic
+        key = table_key(request.device, bench.versions, request.dtype, measured=measured)
+        table = _begun(request, key, known)
+        missing = [block for block in request.space.all_blocks if block.key not in table.entries]
+        start, done = time.monotonic(), 0
+        on_progress(ProfileProgress(done=0.0, text=f"{len(missing)} of {len(request.space.all_blocks)} blocks to do"))
+        if not missing:
+            return table
+        for entries, figures in _measured(request, bench, missing):
+            done += len(entries)
+            table = replace(
+                table,
+                entries={**table.entries, **entries},
+                figures={**figures, **table.figures},
+                when=datetime.now(UTC).isoformat(timespec="seconds"),
+                validation={},
+            )
+            on_update(table)
+            left = (time.monotonic() - start) / done * (len(missing) - done)
+            text = f"{done} of {len(missing)} blocks, {left:.0f} s left"
+            on_progress(ProfileProgress(done=done / len(missing), text=text))
+        table = _with_base(request, bench, table)
+        on_update(table)
+        return table
+
+
+def _opened(request: TableRequest, folder: str) -> Bench:
+    return Bench(request.device, request.dtype, Path(folder))
+
+
+def _begun(request: TableRequest, key: TableKey, known: LookupTable | None) -> LookupTable:
+    if known is None:
+        return LookupTable(space=request.space.name, key=key, edgebench=version("edgebench"))
+    differences = known.key.differences(key)
+    if differences:
+        raise NotComparableError(
+            f"the table there is holds for something else: {'; '.join(differences)}",
+            where=f"{known.space} on {known.key.device}",
+            remedy="build a new one with --fresh, or go back to what it was built with",
+        )
+    return known
+
+
+_Step = tuple[dict[str, Figures], Mapping[str, TableFigure]]
+
+
+def _measured(request: TableRequest, bench: Bench, blocks: Sequence[Block]) -> Iterator[_Step]:
+    starts = {block.key for block in _first_blocks(request.space)}
+    if not bench.deterministic:
+        yield from _raced(bench, blocks, starts)
+        return
+    jobs = request.jobs or os.cpu_count() or 1
+    one = _one_alone if request.device.kind is DeviceKind.MCU else _one_in_context
+    with tempfile.TemporaryDirectory(prefix="edgebench-") as folder, ThreadPoolExecutor(jobs) as pool:
+        benches: list[Bench] = []
+        shares = [list(blocks[number::jobs]) for number in range(jobs)]
+        try:
+            for number in range(jobs):
+                own = Path(folder) / str(number)
+                own.mkdir()
+                benches.append(Bench(request.device, request.dtype, own))
+            # Each thread has a child process of its own and takes the next block when it is done.
+            waiting = [iter(share) for share in shares]
+            futures = {
+                pool.submit(one, benches[n], block, starts): n
+                for n in range(jobs)
+                if (block := next(waiting[n], None)) is not None
+            }
+            while futures:
+                done = next(as_completed(futures))
+                n = futures.pop(done)
+                block = next(waiting[n], None)
+                if block is not None:
+                    futures[pool.submit(one, benches[n], block, starts)] = n
+                yield done.result()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+            for opened in benches:
+                opened.__exit__(None, None, None)
+
+
+def _first_blocks(space: SearchSpace) -> list[Block]:
+    term = space.terms[0]
+    return [space.all_blocks[number] for number in sorted(set(term.blocks.ravel().tolist())) if number >= 0]
+
+
+def _one_alone(bench: Bench, block: Block, starts: set[str]) -> _Step:
+    """For microcontrollers, where a layer costs the same wherever it stands."""
+    del starts
+    found = bench.profile(alone(block))
+    figures = {name: found[name].value for name in ("latency_s", "ram_bytes") if name in found}
+    methods = {name: _figure(found[name]) for name in figures}
+    if "flash_bytes" in found and "code_bytes" in found:
+        figures["flash_bytes"] = found["flash_bytes"].value - found["code_bytes"].value
+        methods["flash_bytes"] = _figure(found["flash_bytes"])
+    return {block.key: figures}, methods
+
+
+def _one_in_context(bench: Bench, block: Block, starts: set[str]) -> _Step:
+    """For compilers, which see the whole graph: the difference that the block makes to a network."""
+    without: Mapping[str, Metric] = {}
+    if block.key in starts:
+        found = bench.profile(first(block))
+    else:
+        found, without = bench.profile(after(block)), bench.profile(before(block))
+    figures = {}
+    for name, metric in found.items():
+        if name == "ram_bytes":
+            figures[name] = metric.value
+        elif name in RULES:
+            figures[name] = metric.value - (without[name].value if name in without else 0.0)
+    methods = {name: _figure(found[name]) for name in figures}
+    in_context = {
+        name: replace(figure, method=f"network with the block minus network without it; {figure.method}")
+        for name, figure in methods.items()
+        if name != "ram_bytes"
+    }
+    return {block.key: figures}, {**methods, **in_context}
+
+
+def _raced(bench: Bench, blocks: Sequence[Block], starts: set[str]) -> Iterator[_Step]:
+    """For runtimes on a real processor: networks with and without the block, in turn, in the same processes."""
+    method = "network with the block minus network without it, in turn: lowest 5th percentile of 3 processes"
+    groups: dict[object, list[Block]] = {}
+    for block in blocks:
+        groups.setdefault(("start",) if block.key in starts else block.input_shape, []).append(block)
+    for shape, members in groups.items():
+        for position in range(0, len(members), GROUP):
+            group = members[position : position + GROUP]
+            networks: list[Network] = []
+            if shape == ("start",):
+                networks = [first(block) for block in group]
+            else:
+                networks = [*(after(block) for block in group), before(group[0])]
+            results = bench.race(networks, RACE_S * len(networks) / GROUP)
+            reference = None if shape == ("start",) else results[-1]
+            entries: dict[str, Figures] = {}
+            figures = {"latency_s": TableFigure(provenance=bench.latency_provenance, method=method)}
+            for block, result in zip(group, results, strict=False):
+                entry = {"latency_s": result.latency_p5_s - (reference.latency_p5_s if reference else 0.0)}
+                if result.energy_j is not None:
+                    entry["energy_j"] = result.energy_j - ((reference.energy_j or 0.0) if reference else 0.0)
+                    figures["energy_j"] = TableFigure(provenance=Provenance.MEASURED, method="energy meter; " + method)
+                entries[block.key] = entry
+            yield entries, figures
+
+
+def _figure(metric: Metric) -> TableFigure:
+    return TableFigure(provenance=metric.provenance, method=metric.method, source=metric.source)
+
+
+def _with_base(request: TableRequest, bench: Bench, table: LookupTable) -> LookupTable:
+    """What networks hold besides their blocks: the code of a microcontroller's kernels, read off the largest."""
+    if request.device.kind is not DeviceKind.MCU or "flash_bytes" not in table.figures:
+        return table
+    found = bench.profile(request.space.network(request.space.largest))
+    figure = replace(table.figures["flash_bytes"], base=found["code_bytes"].value)
+    return replace(table, figures={**table.figures, "flash_bytes": figure})

@@ -1,0 +1,76 @@
+"""The networks that a block is measured in.
+
+A block by itself costs more than the same block inside a network: its input comes from memory, its output is
+brought into another layout. So where the cost is that of a whole graph, a block's cost is the difference of
+two networks that are equal but for the block: ``after(block)`` and ``before(block)``. Both begin with a 1x1
+convolution, which gives the block's input the layout it has inside a network, and end with a mean and a small
+matrix product, which costs nearly the same whatever its input.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edgebench.core.model import ModelFormat
+from edgebench.models.lower_onnx import to_onnx
+from edgebench.models.lower_tflite import to_tflite
+from edgebench.models.network import Network, NetworkBuilder
+from edgebench.models.weights import random_weights
+from edgebench.spaces.blocks import Block
+
+_TAIL_UNITS = 10
+
+
+def alone(block: Block) -> Network:
+    """The block and nothing else."""
+    builder = NetworkBuilder("alone", block.input_shape)
+    block.append(builder)
+    return builder.build()
+
+
+def first(block: Block) -> Network:
+    """A block that networks begin with, and the end of every network here."""
+    builder = NetworkBuilder("first", block.input_shape)
+    block.append(builder)
+    _close(builder)
+    return builder.build()
+
+
+def before(block: Block) -> Network:
+    """What surrounds the block."""
+    builder = _opened(block)
+    _close(builder)
+    return builder.build()
+
+
+def after(block: Block) -> Network:
+    """What surrounds the block, and the block."""
+    builder = _opened(block)
+    block.append(builder)
+    _close(builder)
+    return builder.build()
+
+
+def write(network: Network, format_: ModelFormat, folder: Path, name: str) -> Path:
+    """A file with random weights."""
+    path = folder / f"{name}.{'onnx' if format_ is ModelFormat.ONNX else 'tflite'}"
+    weights = random_weights(network, 0)
+    if format_ is ModelFormat.ONNX:
+        to_onnx(network, weights, path)
+    else:
+        to_tflite(network, weights, path)
+    return path
+
+
+def _opened(block: Block) -> NetworkBuilder:
+    builder = NetworkBuilder("context", block.input_shape)
+    if len(block.input_shape) == 3:
+        builder.conv(block.input_shape[-1], 1)
+    return builder
+
+
+def _close(builder: NetworkBuilder) -> None:
+    """Nothing after a block that ends in a vector: that is the head of a network."""
+    if len(builder.shape()) == 3:
+        builder.global_average_pool()
+        builder.dense(_TAIL_UNITS)

@@ -1,0 +1,122 @@
+"""The verb ``lut validate``: how well a table predicts networks that it has never seen."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgebench.core.prediction_error import prediction_error, ratio_interval
+from edgebench.core.table import LookupTable, Validation
+from edgebench.errors import NotComparableError
+from edgebench.flows.costs import cost_model
+from edgebench.flows.lut.bench import Bench
+from edgebench.flows.lut.build import TableRequest, table_key
+from edgebench.flows.profile import ProfileProgress
+from edgebench.models.network import Network
+
+RACE_S = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    """Figures of one network, by name: what repeats best, and what a profile reports."""
+
+    robust: Mapping[str, float]
+    reported: Mapping[str, float]
+
+
+def validate_table(
+    request: TableRequest,
+    table: LookupTable,
+    *,
+    networks: int,
+    seed: int,
+    on_progress: Callable[[ProfileProgress], None] = lambda _: None,
+) -> LookupTable:
+    """Profile random networks in fresh processes and compare with the table's predictions.
+
+    Returns:
+        The table with its validation.
+
+    Raises:
+        NotComparableError: The table holds for another version, machine or option.
+    """
+    space = request.space
+    drawn = np.unique(space.sample(np.random.default_rng(seed), networks * 4), axis=0)
+    chosen = np.random.default_rng(seed).permutation(drawn)[:networks]
+    found: list[_Found] = []
+    with (
+        tempfile.TemporaryDirectory(prefix="edgebench-") as folder,
+        Bench(request.device, request.dtype, Path(folder)) as bench,
+    ):
+        require_same(table, request, bench)
+        for number, row in enumerate(chosen):
+            on_progress(ProfileProgress(done=number / len(chosen), text=f"{number} of {len(chosen)} networks"))
+            found.append(_profiled(bench, space.network(tuple(map(int, row)))))
+    model = cost_model(space, {request.device.name: table})
+    predicted = model.predict(chosen)
+    texts = tuple(space.text(row) for row in chosen)
+    validation = {
+        figure: _validation(
+            figure, found, predicted[:, model.names.index(f"{figure}@{request.device.name}")], texts, seed
+        )
+        for figure in table.figures
+        if all(figure in item.robust for item in found)
+    }
+    return replace(table, validation=validation)
+
+
+def require_same(table: LookupTable, request: TableRequest, bench: Bench) -> None:
+    """Check that a table holds for a device as it is here and now.
+
+    Raises:
+        NotComparableError: It does not; what differs is named.
+    """
+    here = table_key(request.device, bench.versions, request.dtype, measured=not bench.deterministic)
+    differences = table.key.differences(here)
+    if differences:
+        raise NotComparableError(
+            f"the table holds for something else: {'; '.join(differences)}",
+            where=f"{table.space} on {table.key.device}",
+            remedy=f"edgebench lut build {table.space} -d {table.key.device} --fresh",
+        )
+
+
+def _profiled(bench: Bench, network: Network) -> _Found:
+    if bench.deterministic:
+        figures = {name: metric.value for name, metric in bench.profile(network).items()}
+        return _Found(robust=figures, reported=figures)
+    result = bench.race([network], RACE_S)[0]
+    energy = {} if result.energy_j is None else {"energy_j": result.energy_j}
+    return _Found(
+        robust={"latency_s": result.latency_p5_s, **energy}, reported={"latency_s": result.latency_s, **energy}
+    )
+
+
+def _validation(
+    figure: str, found: list[_Found], predicted: NDArray[np.float64], architectures: tuple[str, ...], seed: int
+) -> Validation:
+    robust = np.array([item.robust[figure] for item in found])
+    reported = np.array([item.reported[figure] for item in found])
+    error = prediction_error(robust, predicted)
+    low, high = ratio_interval(reported, predicted)
+    return Validation(
+        networks=len(found),
+        seed=seed,
+        mean_error=error.mean,
+        within_5_percent=error.within_5_percent,
+        within_10_percent=error.within_10_percent,
+        rank_correlation=error.rank_correlation,
+        low=low,
+        high=high,
+        when=datetime.now(UTC).isoformat(timespec="seconds"),
+        architectures=architectures,
+        found=tuple(map(float, robust)),
+        predicted=tuple(map(float, predicted)),
+    )

@@ -1,0 +1,124 @@
+"""Lookup tables: ``results/tables/DEVICE/SPACE.json``, and tables somebody else measured."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+from edgebench.core.metric import Provenance
+from edgebench.core.table import RULES, LookupTable, TableFigure, TableKey
+from edgebench.errors import InputError
+from edgebench.store.codec import from_plain, to_plain
+from edgebench.store.files import read_json, write_json
+
+KIND = "table"
+VERSION = 1
+MAX_CSV_BYTES = 64 << 20
+
+
+class TableStore:
+    """The tables in one results folder.
+
+    Args:
+        results: The results folder; tables lie in its ``tables``.
+    """
+
+    def __init__(self, results: Path) -> None:
+        self._folder = results / "tables"
+
+    def path(self, device: str, space: str, dtype: str) -> Path:
+        """Where a table lies; float32 is what a name without a type means."""
+        suffix = "" if dtype == "float32" else f".{dtype}"
+        return self._folder / device / f"{space}{suffix}.json"
+
+    def save(self, table: LookupTable) -> Path:
+        """Write a table, replacing what was saved of it before.
+
+        Raises:
+            StorageError: It cannot be written.
+        """
+        path = self.path(table.key.device, table.space, table.key.dtype)
+        write_json(path, {"schema": f"edgebench.{KIND}/{VERSION}", **to_plain(table)})
+        return path
+
+    def load(self, device: str, space: str, dtype: str) -> LookupTable | None:
+        """The table, or None if there is none.
+
+        Raises:
+            StorageError: It is damaged or newer than this edgebench.
+        """
+        path = self.path(device, space, dtype)
+        return load_table(path) if path.is_file() else None
+
+    def all(self) -> list[LookupTable]:
+        """Every table."""
+        return [load_table(path) for path in sorted(self._folder.glob("*/*.json"))]
+
+
+def load_table(path: Path) -> LookupTable:
+    """Read a table from a file.
+
+    Raises:
+        StorageError: The file is missing, damaged or newer than this edgebench.
+    """
+    table = from_plain(LookupTable, read_json(path, kind=KIND, version=VERSION), where=str(path))
+    for block, figures in table.entries.items():
+        _checked(figures, f"{path}, {block!r}")
+    return table
+
+
+def read_table_csv(path: Path, *, space: str, key: TableKey, provenance: Provenance, source: str) -> LookupTable:
+    """A table that somebody else measured: columns ``block`` and figures such as ``latency_s``.
+
+    Args:
+        path: The file.
+        space: Whose blocks they are.
+        key: What the figures hold for.
+        provenance: How the figures came about.
+        source: Who measured them, and how.
+
+    Raises:
+        InputError: A column is unknown or missing, or a value is not a positive number; the line is named.
+    """
+    try:
+        if path.stat().st_size > MAX_CSV_BYTES:
+            raise InputError("too large for a table", where=str(path))
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}", where=str(path)) from None
+    except UnicodeDecodeError:
+        raise InputError("not a text file", where=str(path)) from None
+    reader = csv.DictReader(text.splitlines())
+    columns = reader.fieldnames or []
+    unknown = [name for name in columns if name not in RULES and name != "block"]
+    if "block" not in columns or unknown or len(columns) < 2:
+        raise InputError(
+            f"the columns are {', '.join(columns) or 'none'}",
+            where=str(path),
+            remedy=f"the first line must name block and some of {', '.join(RULES)}",
+        )
+    entries: dict[str, Mapping[str, float]] = {}
+    for row in reader:
+        where = f"{path}, line {reader.line_num}"
+        block = (row.get("block") or "").strip()
+        if not block or block in entries or None in row:
+            raise InputError("a block is missing or repeated, or a line is too long", where=where)
+        try:
+            entries[block] = _checked({name: float(row[name]) for name in columns if name != "block"}, where)
+        except (ValueError, TypeError):
+            raise InputError("a figure is not a number", where=where) from None
+    if not entries:
+        raise InputError("there are no lines", where=str(path))
+    figure = TableFigure(provenance=provenance, method=f"imported from {path.name}", source=source)
+    return LookupTable(
+        space=space, key=key, figures={name: figure for name in columns if name != "block"}, entries=entries
+    )
+
+
+def _checked(figures: Mapping[str, float], where: str) -> Mapping[str, float]:
+    for name, value in figures.items():
+        if name not in RULES or not math.isfinite(value):
+            raise InputError(f"{name} = {value} is not a usable figure", where=where)
+    return figures
