@@ -24,9 +24,20 @@ RULES: Mapping[str, Rule] = {
     "energy_j": Rule.SUM,
     "flash_bytes": Rule.SUM,
     "ram_bytes": Rule.MAX,
+    "macs": Rule.SUM,
+    "parameters": Rule.SUM,
 }
 """The figures a table may hold, and how each of them adds up."""
-UNITS: Mapping[str, str] = {"latency_s": "s", "energy_j": "J", "flash_bytes": "bytes", "ram_bytes": "bytes"}
+UNITS: Mapping[str, str] = {
+    "latency_s": "s",
+    "energy_j": "J",
+    "flash_bytes": "bytes",
+    "ram_bytes": "bytes",
+    "macs": "1",
+    "parameters": "1",
+}
+NETWORK = "network"
+"""Stands for a device where a figure is the network's own, such as ``macs@network``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

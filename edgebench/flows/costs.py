@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from edgebench.core.cost_model import CostModel, SlotTable
-from edgebench.core.table import LookupTable
+from edgebench.core.metric import Provenance
+from edgebench.core.table import NETWORK, LookupTable, TableFigure, TableKey
+from edgebench.models.network import NetworkBuilder
+from edgebench.spaces.blocks import Block
 from edgebench.spaces.space import SearchSpace
 
 
 def cost_model(space: SearchSpace, tables: Mapping[str, LookupTable]) -> CostModel:
-    """Predicts the networks of a space.
+    """Predicts the networks of a space: the tables' figures, and ``macs`` and ``parameters`` of the network.
 
     Args:
         space: Where architectures come from.
@@ -23,5 +26,23 @@ def cost_model(space: SearchSpace, tables: Mapping[str, LookupTable]) -> CostMod
         [len(dimension.values) for dimension in space.dimensions],
         [SlotTable(dimensions=term.dimensions, blocks=term.blocks) for term in space.terms],
         [block.key for block in space.all_blocks],
-        tables,
+        {**tables, NETWORK: _sizes(space)},
     )
+
+
+def _sizes(space: SearchSpace) -> LookupTable:
+    """Parameters and multiply-accumulates of every block, which need no device."""
+    figure = TableFigure(provenance=Provenance.EXACT, method="counted over the block's layers")
+    return LookupTable(
+        space=space.name,
+        key=TableKey(device=NETWORK, target="", dtype=""),
+        figures={"macs": figure, "parameters": figure},
+        entries={block.key: _counts(block) for block in space.all_blocks},
+    )
+
+
+def _counts(block: Block) -> Mapping[str, float]:
+    builder = NetworkBuilder("block", block.input_shape)
+    block.append(builder)
+    network = builder.build()
+    return {"macs": float(network.macs), "parameters": float(network.parameters)}
