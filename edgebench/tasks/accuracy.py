@@ -150,10 +150,10 @@ def mcnemar_p_value(lost: int, gained: int) -> float:
         return 1.0
     if discordant > _EXACT_BELOW:
         z = max(0.0, abs(lost - gained) - 1) / math.sqrt(discordant)
-        return 2 * (1 - NormalDist().cdf(z))
+        return 2 * NormalDist().cdf(-z)
     # Integers in Python have no limit, so the quotient is exact to the last digit.
     tail = sum(math.comb(discordant, count) for count in range(fewer + 1))
-    return min(1.0, 2 * tail / 2**discordant)
+    return min(1.0, 2 * tail / float(2**discordant))
 
 
 def _correlation(both: int, lost: int, gained: int, neither: int) -> float:

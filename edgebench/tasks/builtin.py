@@ -27,7 +27,7 @@ def digits() -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     except ModuleNotFoundError as error:
         raise TargetUnavailableError(f"the task 'digits' needs {error.name}", remedy=INSTALL) from error
     data = load_digits()
-    return np.asarray(data.images, dtype=np.float32)[..., None] / 16, np.asarray(data.target, dtype=np.int64)
+    return np.asarray(data.images / 16, dtype=np.float32)[..., None], np.asarray(data.target, dtype=np.int64)
 
 
 def mnist5k() -> tuple[NDArray[np.float32], NDArray[np.int64]]:
@@ -44,4 +44,4 @@ def mnist5k() -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     except ModuleNotFoundError as error:
         raise TargetUnavailableError(f"the task 'mnist5k' needs {error.name}", remedy=INSTALL) from error
     images, labels = mnist_data()
-    return np.asarray(images, dtype=np.float32).reshape(-1, 28, 28, 1) / 255, np.asarray(labels, dtype=np.int64)
+    return np.asarray(images / 255, dtype=np.float32).reshape(-1, 28, 28, 1), np.asarray(labels, dtype=np.int64)

@@ -65,14 +65,17 @@ def load_folder(folder: Path, *, seed: int) -> Task:
 def _class_names(folder: Path) -> list[str]:
     names = sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))
     if len(names) < 2:
-        raise InputError(f"there are {len(names)} subfolders, a task has at least 2 classes", where=str(folder), remedy=_LAYOUT)  # fmt: skip # noqa: E501
+        raise InputError(
+            f"there are {len(names)} subfolders, a task has at least 2 classes", where=str(folder), remedy=_LAYOUT
+        )
     return names
 
 
 def _labelled(folder: Path, classes: list[str]) -> Labelled:
     found: Labelled = []
     for label, name in enumerate(classes):
-        files = sorted(path for path in (folder / name).rglob("*") if path.suffix.lower() in _SUFFIXES and path.is_file())  # fmt: skip # noqa: E501
+        inside = sorted((folder / name).rglob("*"))
+        files = [path for path in inside if path.suffix.lower() in _SUFFIXES and path.is_file()]
         if not files:
             raise InputError(
                 "there is no image in this folder",
@@ -126,10 +129,7 @@ class _Images:
         for path, _ in self.files:
             try:
                 with self._opened(path) as image:
-                    if image.width * image.height > _MAX_PIXELS:
-                        raise ValueError(f"{image.width} x {image.height} pixels are too many")
-                    if image.mode.startswith(("I", "F")):
-                        raise ValueError(f"pixels of mode {image.mode} have no common scale, store 8 bits a channel")
+                    _check_header(image)
                     found.append((image.size, image.mode in {"1", "L", "LA"}))
             except (OSError, ValueError, SyntaxError, EOFError) as error:
                 broken.append(f"{path} ({error})")
@@ -154,6 +154,13 @@ class _Images:
                 raise ValueError(str(error)) from None
             except self._pillow.UnidentifiedImageError:
                 raise ValueError("not an image") from None
+
+
+def _check_header(image: Any) -> None:
+    if image.width * image.height > _MAX_PIXELS:
+        raise ValueError(f"{image.width} x {image.height} pixels are too many")
+    if image.mode.startswith(("I", "F")):
+        raise ValueError(f"pixels of mode {image.mode} have no common scale, store 8 bits a channel")
 
 
 def _refuse(broken: list[str]) -> None:

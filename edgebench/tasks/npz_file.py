@@ -17,7 +17,9 @@ from edgebench.tasks.task import Task
 MAX_BYTES = 4 * 2**30
 _PARTS = ("train", "validation", "test")
 _NAMES = ("x", "y", *(f"{axis}_{part}" for part in _PARTS for axis in "xy"))
-_WRITE = "write it with numpy.savez(FILE, x_train=..., y_train=..., x_test=..., y_test=...), or with x and y to be split"
+_WRITE = (
+    "write it with numpy.savez(FILE, x_train=..., y_train=..., x_test=..., y_test=...), or with x and y to be split"
+)
 
 
 def load_npz(path: Path, *, seed: int) -> Task:
@@ -46,9 +48,7 @@ def load_npz(path: Path, *, seed: int) -> Task:
                 remedy="add them, or name the arrays x and y to have them split: accuracy is stated on samples that "
                 "nothing was trained or chosen on",
             )
-    parts = {
-        part: checked_split(f"{where}, {part}", *_pair(arrays, f"x_{part}", f"y_{part}", where)) for part in given
-    }
+    parts = {part: checked_split(f"{where}, {part}", *_pair(arrays, f"x_{part}", f"y_{part}", where)) for part in given}
     return task_from_splits(path.stem, parts, seed=seed)
 
 

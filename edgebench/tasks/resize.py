@@ -44,4 +44,5 @@ def _weights(old: int, new: int) -> NDArray[np.float32]:
         above = np.minimum(below + 1, old - 1)
         weights[np.arange(new), below] += 1 - (centres - below)
         weights[np.arange(new), above] += centres - below
-    return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
+    shares: NDArray[np.float32] = (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
+    return shares
