@@ -53,7 +53,7 @@ def logits_network(network: Network) -> Network:
     return network
 
 
-def channels_first(images: NDArray[np.float32]) -> Any:
+def image_tensor(images: NDArray[np.float32]) -> Any:
     """Images [n, height, width, channels] as a tensor [n, channels, height, width] with channels innermost in memory.
 
     Convolutions of few channels run faster on a CPU in that order, and nothing is copied.

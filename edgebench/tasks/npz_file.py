@@ -70,16 +70,23 @@ def _read(path: Path) -> dict[str, NDArray[np.generic]]:
             size = sum(entry.file_size for entry in archive.infolist())
             names = [name.removesuffix(".npy") for name in archive.namelist()]
         _check_names(names, path)
-        if size > MAX_BYTES:
-            raise InputError(
-                f"the arrays take {size / 2**30:.1f} GiB, edgebench holds at most {MAX_BYTES / 2**30:.0f} in memory",
-                where=str(path),
-                remedy="store images as uint8, smaller or fewer",
-            )
+        _check_size(size, path)
         with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in names}
+            arrays = {name: file[name] for name in names}
     except (*DAMAGED_ARCHIVE, KeyError, TypeError, SyntaxError, MemoryError) as error:
         raise InputError(f"not an .npz file of plain arrays: {error}", where=str(path), remedy=_WRITE) from None
+    # Once scaled, each value takes four bytes, whatever it took in the file.
+    _check_size(4 * sum(array.size for array in arrays.values()), path)
+    return arrays
+
+
+def _check_size(size: int, path: Path) -> None:
+    if size > MAX_BYTES:
+        raise InputError(
+            f"the arrays take {size / 2**30:.1f} GiB, edgebench holds at most {MAX_BYTES / 2**30:.0f} in memory",
+            where=str(path),
+            remedy="store smaller images, or fewer",
+        )
 
 
 def _check_names(names: list[str], path: Path) -> None:

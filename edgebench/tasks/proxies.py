@@ -54,7 +54,7 @@ def synflow(network: Network, seed: int) -> float:
     with torch.inference_mode(mode=False), torch.enable_grad():
         module = to_torch(linear, weights).double()
         module(torch.ones(channels_first(linear.input_shape), dtype=torch.float64)).sum().backward()
-        flow = sum(float((part[0].weight * part[0].weight.grad).abs().sum()) for part in module.parts.values())
+        flow = sum(float((part[0].weight.detach() * part[0].weight.grad).abs().sum()) for part in module.parts.values())
     if not 0 < flow < math.inf:
         raise InputError(f"the synaptic flow is {flow}", where=network.name, remedy="rank by parameters or macs")
     return math.log(flow)

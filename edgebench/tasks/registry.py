@@ -50,6 +50,8 @@ def load_task(text: str, *, seed: int = 0) -> Task:
         raise InputError(f"the seed must be at least 0, not {seed}", where="--seed")
     if text in BUILTIN:
         return _made(text, load_plugin(GROUP, text, BUILTIN), seed)
+    if not text.strip():
+        raise InputError("no task is named", where="--task", remedy=f"known: {', '.join(task_names())}")
     path = Path(text)
     if path.suffix.lower() == ".npz":
         return load_npz(path, seed=seed)

@@ -19,9 +19,9 @@ from edgebench.models.lower_torch import to_torch, weights_from_torch
 from edgebench.models.network import Network
 from edgebench.models.weights import LayerWeights
 from edgebench.tasks.fitting import (
-    channels_first,
     check_input,
     fitted_task,
+    image_tensor,
     logits_network,
     reproducible,
     require_torch,
@@ -160,7 +160,9 @@ class Supernet:
         import torch
 
         check_input(network, recalibration.images.shape[3])
-        images = channels_first(recalibration.resized(*network.input_shape[:2]).images)
+        if len(recalibration) < 2:
+            raise InputError("statistics of normalisation need at least 2 images", where=network.name)
+        images = image_tensor(recalibration.resized(*network.input_shape[:2]).images)
         with reproducible(0, None), torch.no_grad():
             module = to_torch(logits_network(network)).train()
             module.load_state_dict(self._values(network))
@@ -208,7 +210,7 @@ class Supernet:
         for network in networks:
             size, fitted = network.input_shape, fitted_task(network, task)
             if size not in images:
-                chosen = channels_first(fitted.train.images)[indices]
+                chosen = image_tensor(fitted.train.images)[indices]
                 images[size] = augmented(chosen) if recipe.augment else chosen
             logits = self._call(network, images[size])
             loss = loss_of(logits, labels, recipe, soft_targets)

@@ -17,9 +17,9 @@ from edgebench.models.network import Network
 from edgebench.models.weights import LayerWeights, Weights
 from edgebench.tasks.accuracy import top1
 from edgebench.tasks.fitting import (
-    channels_first,
     check_input,
     fitted_task,
+    image_tensor,
     logits_network,
     reproducible,
     require_torch,
@@ -126,7 +126,7 @@ def predict(network: Network, weights: Weights, split: Split) -> NDArray[np.int6
     """
     require_torch()
     check_input(network, split.images.shape[3])
-    images = channels_first(split.resized(*network.input_shape[:2]).images)
+    images = image_tensor(split.resized(*network.input_shape[:2]).images)
     classes: NDArray[np.int64] = _logits(to_torch(logits_network(network), weights), images).argmax(1).numpy()
     return classes
 
@@ -140,9 +140,9 @@ class _Run:
         import torch
 
         self._network, self._recipe = network, recipe
-        self._images = channels_first(task.train.images)
+        self._images = image_tensor(task.train.images)
         self._labels = torch.from_numpy(task.train.labels)
-        self._validation = (channels_first(task.validation.images), torch.from_numpy(task.validation.labels))
+        self._validation = (image_tensor(task.validation.images), torch.from_numpy(task.validation.labels))
         self._module = to_torch(network) if initial is None else trainable_from_weights(network, initial, self._images)
         parameters = list(self._module.parameters())
         if not parameters:
