@@ -9,9 +9,6 @@ from edgebench.models.lower_torch import to_torch
 from edgebench.models.network import Network
 from edgebench.models.weights import Weights
 
-_IMAGES = 512
-"""Images whose statistics the normalisation starts from."""
-
 
 def trainable_from_weights(network: Network, weights: Weights, images: Any) -> Any:
     """A module with batch normalisation that computes what the folded weights compute.
@@ -22,7 +19,7 @@ def trainable_from_weights(network: Network, weights: Weights, images: Any) -> A
     Args:
         network: Structure.
         weights: Folded weights of all its layers.
-        images: Training images as a tensor [n, channels, height, width].
+        images: Some training images as a tensor [n, channels, height, width].
 
     Returns:
         A ``torch.nn.Module`` ready to be trained.
@@ -48,7 +45,7 @@ def trainable_from_weights(network: Network, weights: Weights, images: Any) -> A
 
         part[0].register_forward_hook(note)
     with torch.no_grad():
-        folded(images[:_IMAGES])
+        folded(images)
         for name, part in module.parts.items():
             linear, norm, source = part[0], part[1], folded.parts[name][0]
             linear.weight.copy_(source.weight)

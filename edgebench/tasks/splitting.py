@@ -34,7 +34,7 @@ def task_from_arrays(name: str, images: NDArray[np.generic], labels: NDArray[np.
     _check_class_sizes(name, whole.labels, _FEWEST_SAMPLES)
     test, rest = _held_out(whole.labels, np.arange(len(whole)), seed, salt=0)
     validation, train = _held_out(whole.labels, rest, seed, salt=1, share=HELD_OUT / (1 - HELD_OUT))
-    return _task(name, *(_chosen(whole, part) for part in (train, validation, test)))
+    return _task(name, *(_chosen(whole, part, seed) for part in (train, validation, test)))
 
 
 def task_from_splits(name: str, parts: Mapping[str, Split], *, seed: int) -> Task:
@@ -53,7 +53,7 @@ def task_from_splits(name: str, parts: Mapping[str, Split], *, seed: int) -> Tas
         return _task(name, train, parts["validation"], test)
     _check_class_sizes(name, train.labels, _FEWEST_SAMPLES - 1)
     held_out, rest = _held_out(train.labels, np.arange(len(train)), seed, salt=1)
-    return _task(name, _chosen(train, rest), _chosen(train, held_out), test)
+    return _task(name, _chosen(train, rest, seed), _chosen(train, held_out, seed), test)
 
 
 def checked_split(where: str, images: NDArray[np.generic], labels: NDArray[np.generic]) -> Split:
@@ -113,7 +113,7 @@ def _scaled(where: str, images: NDArray[np.generic]) -> NDArray[np.float32]:
 def _held_out(
     labels: NDArray[np.int64], among: NDArray[np.int64], seed: int, *, salt: int, share: float = HELD_OUT
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """A share of each class, at least 1 sample and never all, and what is left; both in ascending order."""
+    """A share of each class, at least 1 sample and never all, and what is left."""
     if seed < 0:
         raise InputError(f"the seed must be at least 0, not {seed}")
     taken = []
@@ -141,8 +141,10 @@ def _check_class_sizes(name: str, labels: NDArray[np.int64], fewest: int) -> Non
         )
 
 
-def _chosen(split: Split, indices: NDArray[np.int64]) -> Split:
-    return Split(images=split.images[indices], labels=split.labels[indices])
+def _chosen(split: Split, indices: NDArray[np.int64], seed: int) -> Split:
+    """Some samples in a mixed order: data is often sorted by class, and the first few are to look like the rest."""
+    mixed = np.random.default_rng([seed, len(indices)]).permutation(indices)
+    return Split(images=split.images[mixed], labels=split.labels[mixed])
 
 
 def _task(name: str, train: Split, validation: Split, test: Split) -> Task:

@@ -121,9 +121,7 @@ class Supernet:
         """
         draw = random.Random(seed)  # noqa: S311 - a search, not a secret
         samples = len(task.train)
-        recalibration = Split(
-            images=task.train.images[:_RECALIBRATION_IMAGES], labels=task.train.labels[:_RECALIBRATION_IMAGES]
-        )
+        recalibration = task.train.sample(_RECALIBRATION_IMAGES)
         with reproducible(seed, threads):
             optimiser = Optimiser(list(self._tensors.values()), recipe, recipe.epochs * batch_count(samples, recipe))
             for epoch in range(1, recipe.epochs + 1):
@@ -169,9 +167,11 @@ class Supernet:
             for part in module.parts.values():
                 # Without a momentum, PyTorch takes the mean over all batches.
                 part[1].momentum = None
-            # Parts of equal size, so that each image counts the same; none holds a single image.
-            for batch in images.tensor_split(max(1, len(images) // _RECALIBRATION_BATCH)):
-                module(batch)
+            # Parts of equal size, so that each image counts the same, and taken in turns: the variance within
+            # parts of images sorted by class would be too small.
+            parts = max(1, len(images) // _RECALIBRATION_BATCH)
+            for start in range(parts):
+                module(images[start::parts])
             return weights_from_torch(logits_network(network), module)
 
     def state(self) -> dict[str, NDArray[np.float32]]:

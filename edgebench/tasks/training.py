@@ -33,6 +33,8 @@ __all__ = ["Recipe", "Teacher", "Trained", "TrainingFailed", "evaluate", "predic
 Teacher = Any
 """A network with its weights as a pair, or a PyTorch module that gives logits for images channels first."""
 _BATCH = 256
+_INITIAL_IMAGES = 512
+"""Images whose statistics the normalisation starts from, given folded weights."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -143,7 +145,7 @@ class _Run:
         self._images = image_tensor(task.train.images)
         self._labels = torch.from_numpy(task.train.labels)
         self._validation = (image_tensor(task.validation.images), torch.from_numpy(task.validation.labels))
-        self._module = to_torch(network) if initial is None else trainable_from_weights(network, initial, self._images)
+        self._module = to_torch(network) if initial is None else trainable_from_weights(network, initial, _some(task))
         parameters = list(self._module.parameters())
         if not parameters:
             raise InputError("the network has no weights to train", where=network.name)
@@ -161,10 +163,7 @@ class _Run:
             soft_targets = None if self._teacher is None else self._teacher(images)
             self._optimiser.clear()
             loss = loss_of(self._module(images), self._labels[indices], self._recipe, soft_targets)
-            if not math.isfinite(loss.item()):
-                raise TrainingFailed(
-                    f"the loss became {loss.item()}", where=self._network.name, remedy="lower the learning rate"
-                )
+            self._check(loss)
             loss.backward()
             self._optimiser.step()
 
@@ -174,13 +173,24 @@ class _Run:
 
         images, labels = self._validation
         logits = _logits(self._module.eval(), images)
-        loss = float(functional.cross_entropy(logits, labels))
+        loss = functional.cross_entropy(logits, labels)
+        self._check(loss)
         accuracy = int((logits.argmax(1) == labels).sum()) / len(labels)
-        return accuracy, -loss if math.isfinite(loss) else -math.inf
+        return accuracy, -loss.item()
 
     def weights(self) -> dict[str, LayerWeights]:
         """Weights as they are now."""
         return weights_from_torch(self._network, self._module)
+
+    def _check(self, loss: Any) -> None:
+        if not math.isfinite(loss.item()):
+            raise TrainingFailed(
+                f"the loss became {loss.item()}", where=self._network.name, remedy="lower the learning rate"
+            )
+
+
+def _some(task: Task) -> Any:
+    return image_tensor(task.train.sample(_INITIAL_IMAGES).images)
 
 
 def _logits(module: Any, images: Any) -> Any:

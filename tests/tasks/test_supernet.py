@@ -8,12 +8,11 @@ import pytest
 from edgebench.errors import InputError
 from edgebench.models.network import Network
 from edgebench.tasks.recipe import TrainingFailed
+from edgebench.tasks.supernet import Supernet
 from edgebench.tasks.training import Recipe, evaluate
 from tests.tasks.synthetic import bars_task, small_network
 
 torch = pytest.importorskip("torch")
-
-from edgebench.tasks.supernet import Supernet  # noqa: E402 - needs torch
 
 TASK = bars_task(noise=0.6)
 LARGEST, SMALLEST = small_network(width=12, kernel=5), small_network(width=4, kernel=1)

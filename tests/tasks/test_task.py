@@ -46,6 +46,15 @@ def test_splits_repeat_for_a_seed_and_differ_between_seeds() -> None:
         assert set(numbers(split)) != set(numbers(other.parts()[part]))
 
 
+def test_the_first_samples_of_a_split_and_a_sample_of_it_hold_all_classes() -> None:
+    # The source is sorted by class.
+    task = task_from_arrays("sorted", np.zeros((300, 2, 2), np.float32), np.repeat([0, 1, 2], 100), seed=0)
+    assert set(task.train.labels[:12].tolist()) == {0, 1, 2}
+    by_class = Split(images=np.zeros((300, 2, 2, 1), np.float32), labels=np.repeat([0, 1, 2], 100))
+    assert np.bincount(by_class.sample(30).labels).tolist() == [10, 10, 10]
+    assert by_class.sample(300) is by_class
+
+
 def test_the_digest_sees_images_labels_and_splits() -> None:
     task = bars_task()
     images, labels = bars()
