@@ -24,6 +24,11 @@ class TrainingFailed(EdgebenchError):  # noqa: N818 - it names what happened to 
 class Recipe(Record):
     """How to train.
 
+    The defaults suit networks of about 1 million multiply-accumulates and a few thousand small images. On mnist5k,
+    6 epochs took 5 to 8 s of one core to a mean validation accuracy of 96.8 % (two networks, three seeds), and of
+    94.8 % for a network without normalisation. SGD with Nesterov momentum at 0.3 and batches of 32 did as well on the
+    former (96.9 %) and worse on the latter (93.6 %); the standard error is about 0.3 %.
+
     Attributes:
         epochs: Times that all training images are seen.
         batch_size: Images a step, at least 2.
@@ -41,7 +46,7 @@ class Recipe(Record):
 
     epochs: int = 10
     batch_size: int = 64
-    learning_rate: float = 0.01
+    learning_rate: float = 0.02
     weight_decay: float = 0.02
     patience: int | None = None
     label_smoothing: float = 0.0

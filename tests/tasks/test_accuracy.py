@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from scipy.stats import binomtest
 
 from edgebench.errors import InputError
 from edgebench.tasks.accuracy import accuracy_drop, correct_count, mcnemar_p_value, top1, wilson_interval
 
 RUNS = 2000
+binomtest = pytest.importorskip("scipy.stats").binomtest
 
 
 @pytest.mark.parametrize(("share", "total"), [(0.5, 40), (0.9, 100), (0.97, 270), (0.99, 750)])
