@@ -10,8 +10,8 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "edgebench"
 FILES = sorted(PACKAGE.rglob("*.py"))
 HEAVY = {
-    "ai_edge_litert", "ai_edge_quantizer", "capstone", "elftools", "ethosu", "onnx", "onnxruntime", "optuna",
-    "pandas", "pyarrow", "tflite_runtime", "torch", "unicorn",
+    "PIL", "ai_edge_litert", "ai_edge_quantizer", "capstone", "elftools", "ethosu", "mlxtend", "onnx", "onnxruntime",
+    "optuna", "pandas", "pyarrow", "sklearn", "tflite_runtime", "torch", "unicorn",
 }  # fmt: skip
 # What each layer may import, besides itself and ``errors``.
 MAY_IMPORT = {

@@ -1,0 +1,1 @@
+"""Data sets with a metric and a way to train on them."""

@@ -1,0 +1,104 @@
+"""Brings a network and a task together: shapes that fit, logits, and images as PyTorch has them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgebench.errors import InputError, TargetUnavailableError
+from edgebench.models.layers import Softmax
+from edgebench.models.network import Network
+from edgebench.tasks.task import Task
+
+
+def fitted_task(network: Network, task: Task) -> Task:
+    """The task with images of the size that a network takes.
+
+    Raises:
+        InputError: The network takes no such images, or does not end in one value a class.
+    """
+    check_input(network, task.input_shape[2])
+    if network.shapes[network.output] != (task.classes,):
+        raise InputError(
+            f"the network gives {list(network.shapes[network.output])}, task {task.name!r} has {task.classes} classes",
+            where=network.name,
+            remedy=f"end the network in a dense layer of {task.classes}",
+        )
+    return task.resized(*network.input_shape[:2])
+
+
+def check_input(network: Network, channels: int) -> None:
+    """See that a network takes images of a number of channels, of whatever size.
+
+    Raises:
+        InputError: It does not.
+    """
+    if len(network.input_shape) != 3 or network.input_shape[2] != channels:
+        raise InputError(
+            f"the network takes {list(network.input_shape)}, the images have {channels} channels",
+            where=network.name,
+            remedy=f"build the network for an input of [height, width, {channels}]",
+        )
+
+
+def logits_network(network: Network) -> Network:
+    """The network without a softmax at its end, which losses apply themselves."""
+    if isinstance(network.layers[-1], Softmax) and len(network.layers) > 1:
+        return replace(network, layers=network.layers[:-1])
+    return network
+
+
+def image_tensor(images: NDArray[np.float32]) -> Any:
+    """Images [n, height, width, channels] as a tensor [n, channels, height, width] with channels innermost in memory.
+
+    Convolutions of few channels run faster on a CPU in that order, and nothing is copied.
+    """
+    import torch
+
+    return torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2)
+
+
+def require_torch() -> None:
+    """See that PyTorch is installed.
+
+    Raises:
+        TargetUnavailableError: It is not.
+    """
+    try:
+        import torch  # noqa: F401 - the import is the check
+    except ModuleNotFoundError as error:
+        raise TargetUnavailableError(
+            "training needs PyTorch", remedy="pip install -c constraints.txt 'edgebench[train]'"
+        ) from error
+
+
+@contextmanager
+def reproducible(seed: int, threads: int | None) -> Iterator[None]:
+    """Seed PyTorch and set its threads for a block; what was before is put back.
+
+    Args:
+        seed: At least 0.
+        threads: Threads within an operator, or None to leave them. Sums depend on it in their last digits, so
+            results repeat for the same number only.
+
+    Raises:
+        InputError: The seed or the number of threads makes no sense.
+    """
+    import torch
+
+    if seed < 0 or (threads is not None and threads < 1):
+        raise InputError(f"seed {seed} must be at least 0 and threads {threads} at least 1")
+    before = torch.get_num_threads()
+    with torch.random.fork_rng(devices=[]), torch.inference_mode(mode=False), torch.enable_grad():
+        torch.manual_seed(seed)
+        try:
+            if threads is not None:
+                torch.set_num_threads(threads)
+            yield
+        finally:
+            torch.set_num_threads(before)

@@ -1,0 +1,60 @@
+"""Folded weights back into a network that can be trained."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from edgebench.errors import InputError
+from edgebench.models.lower_torch import to_torch
+from edgebench.models.network import Network
+from edgebench.models.weights import Weights
+
+
+def trainable_from_weights(network: Network, weights: Weights, images: Any) -> Any:
+    """A module with batch normalisation that computes what the folded weights compute.
+
+    Folding is undone with the statistics of real images: a layer's normalisation gets the mean and variance of
+    what comes out of its kernel, and a scale and shift that cancel them.
+
+    Args:
+        network: Structure.
+        weights: Folded weights of all its layers.
+        images: Some training images as a tensor [n, channels, height, width].
+
+    Returns:
+        A ``torch.nn.Module`` ready to be trained.
+
+    Raises:
+        InputError: The weights are not those of the network.
+    """
+    import torch
+
+    shapes = {name: (layer.kernel.shape, layer.bias.shape) for name, layer in weights.items()}
+    for name, expected in network.weight_shapes().items():
+        if shapes.get(name) != expected:
+            raise InputError(
+                f"layer {name!r} takes weights of {expected}, there are {shapes.get(name)}", where=network.name
+            )
+    folded, module = to_torch(network, weights), to_torch(network)
+    statistics: dict[str, tuple[Any, Any]] = {}
+    for name, part in folded.parts.items():
+
+        def note(_: Any, __: Any, output: Any, name: str = name) -> None:
+            axes = [axis for axis in range(output.ndim) if axis != 1]
+            statistics[name] = (output.mean(axes), output.var(axes, unbiased=False))
+
+        part[0].register_forward_hook(note)
+    with torch.no_grad():
+        folded(images)
+        for name, part in module.parts.items():
+            linear, norm, source = part[0], part[1], folded.parts[name][0]
+            linear.weight.copy_(source.weight)
+            if not hasattr(norm, "running_var"):
+                linear.bias.copy_(source.bias)
+                continue
+            mean, variance = statistics[name]
+            norm.running_mean.copy_(mean - source.bias)
+            norm.running_var.copy_(variance)
+            norm.weight.copy_((variance + norm.eps).sqrt())
+            norm.bias.copy_(mean)
+    return module
