@@ -101,9 +101,10 @@ class Surrogate:
         return alike
 
     def _one_hot(self, architectures: NDArray[np.int8]) -> Vector:
-        columns = [architectures[:, column, None] == np.arange(size) for column, size in enumerate(self._dimensions)]
-        encoded: Vector = np.concatenate(columns, axis=1).astype(np.float64)
-        return encoded
+        columns: list[NDArray[np.bool_]] = [
+            architectures[:, column, None] == np.arange(size) for column, size in enumerate(self._dimensions)
+        ]
+        return np.concatenate(columns, axis=1).astype(np.float64)
 
 
 def _distances(first: Vector, second: Vector) -> Vector:
