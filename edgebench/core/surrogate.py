@@ -109,7 +109,8 @@ class Surrogate:
 
 def _distances(first: Vector, second: Vector) -> Vector:
     squares = (first**2).sum(axis=1)[:, None] + (second**2).sum(axis=1)[None] - 2 * first @ second.T
-    return np.maximum(squares, 0.0)
+    floored: Vector = np.maximum(squares, 0.0)
+    return floored
 
 
 def _covariance(kernel: _Kernel, alike: Vector, distances: Vector) -> Vector:

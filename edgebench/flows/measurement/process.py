@@ -28,6 +28,9 @@ _KINDS = {
 }
 
 
+WORKER = "edgebench.flows.measurement.worker"
+
+
 class ChildError(Exception):
     """A child did not give the answer that was asked for.
 
@@ -50,14 +53,15 @@ class ChildProcess:
     Args:
         number: Counts the fresh processes of one measurement.
         memory_limit_bytes: Data it may allocate; by default four fifths of what is available now.
+        module: What runs in it: a module whose ``main`` answers requests.
     """
 
-    def __init__(self, *, number: int = 0, memory_limit_bytes: int | None = None) -> None:
+    def __init__(self, *, number: int = 0, memory_limit_bytes: int | None = None, module: str = WORKER) -> None:
         limit = memory_limit_bytes or int(psutil.virtual_memory().available * 0.8)
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the child
         self._limit = limit
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "edgebench.flows.measurement.worker", str(limit)],
+            [sys.executable, "-m", module, str(limit)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
@@ -187,4 +191,13 @@ _STEPS = {
     "run": "while the model ran",
     "finish": "while the last figures were read",
     "race": "while models ran in turn",
+    "train": "while a network was trained",
+    "continue": "while a network was trained",
+    "stop": "while a training was stopped",
+    "supernet": "while shared weights were trained",
+    "shared": "while shared weights were tried",
+    "export": "while a network was exported",
+    "predict": "while a network was tried on data",
+    "synflow": "while a network was rated",
+    "task": "while a task was loaded",
 }

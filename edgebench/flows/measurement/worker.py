@@ -22,25 +22,28 @@ from edgebench.store.codec import from_plain, to_plain
 Handler = Callable[[dict[str, Any]], Any]
 
 
-class Worker:
-    """Answers requests until its input ends."""
+class Server:
+    """Answers requests until its input ends.
 
-    def __init__(self, answers: TextIO) -> None:
+    Args:
+        answers: Where answers are written.
+        requests: Where requests come from.
+    """
+
+    def __init__(self, answers: TextIO, requests: TextIO) -> None:
         self._answers = answers
-        self._handlers: dict[str, Handler] = {
-            "prepare": self._prepare,
-            "load": self._load,
-            "run": self._run,
-            "finish": self._finish,
-            "race": self._race,
-        }
-        self._session: Any = None
+        self._requests = requests
+        self._handlers: dict[str, Handler] = {}
 
-    def serve(self, requests: TextIO) -> None:
-        """Answer each line of ``requests``."""
-        for line in requests:
-            request = json.loads(line)
+    def serve(self) -> None:
+        """Answer each line of the requests."""
+        while (request := self._next()) is not None:
             self._answer(self._outcome(request))
+
+    def _next(self) -> dict[str, Any] | None:
+        """The next request, or None at the end."""
+        line = self._requests.readline()
+        return json.loads(line) if line else None
 
     def _outcome(self, request: dict[str, Any]) -> dict[str, Any]:
         try:
@@ -57,6 +60,21 @@ class Worker:
     def _answer(self, answer: dict[str, Any]) -> None:
         self._answers.write(json.dumps(answer) + "\n")
         self._answers.flush()
+
+
+class Worker(Server):
+    """Prepares and runs models."""
+
+    def __init__(self, answers: TextIO, requests: TextIO) -> None:
+        super().__init__(answers, requests)
+        self._handlers = {
+            "prepare": self._prepare,
+            "load": self._load,
+            "run": self._run,
+            "finish": self._finish,
+            "race": self._race,
+        }
+        self._session: Any = None
 
     def _prepare(self, request: dict[str, Any]) -> Any:
         from edgebench.models.prepare import PrepareRequest, prepare
@@ -101,12 +119,12 @@ def _is_out_of_memory(error: Exception) -> bool:
     return any(sign in text for sign in ("bad_alloc", "out of memory", "failed to allocate", "can't allocate"))
 
 
-def main() -> None:
+def main(server: type[Server] = Worker) -> None:
     """Entry point of the child: ``python -m edgebench.flows.measurement.worker MEMORY_LIMIT``."""
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     limit_this_process(memory_bytes=int(sys.argv[1]) or None)
-    Worker(answers).serve(sys.stdin)
+    server(answers, sys.stdin).serve()
 
 
 if __name__ == "__main__":

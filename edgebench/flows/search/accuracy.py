@@ -1,0 +1,194 @@
+"""Where a trial's accuracy comes from: training, shared weights, a proxy, or a published table."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from edgebench.errors import InputError
+from edgebench.flows.search.jobs import SpaceText, SupernetJob, TaskText, TrainJob
+from edgebench.flows.search.request import SearchRequest
+from edgebench.flows.search.training import OnEpoch, TrainingPool
+from edgebench.spaces.space import Architecture, SearchSpace
+from edgebench.store.codec import to_plain
+from edgebench.tasks.recipe import Recipe
+
+PROXIES = ("parameters", "macs", "synflow")
+SUPERNET_EPOCHS = 8
+_MAX_TABLE_BYTES = 256 << 20
+
+
+class AccuracySource(Protocol):
+    """Tells how accurate a network is.
+
+    Attributes:
+        kind: What the figure is, for people: ``validation accuracy after 6 epochs``.
+        trained: Whether it is an accuracy that a limit may be held against.
+        prunable: Whether it comes in epochs that may be cut short.
+    """
+
+    kind: str
+    trained: bool
+    prunable: bool
+
+    def accuracy(self, architecture: Architecture, on_epoch: OnEpoch) -> float:
+        """Accuracy from 0 to 1, or for a proxy a score that rises with it.
+
+        Raises:
+            TrialFailedError: The training came to nothing.
+        """
+
+
+def accuracy_source(request: SearchRequest, pool: TrainingPool) -> AccuracySource:
+    """The source that a request names.
+
+    Raises:
+        InputError: There is no such source, or it needs a task.
+    """
+    name, _, detail = request.accuracy.partition(":")
+    if name == "table":
+        return TableSource(request.space, Path(detail))
+    if name == "proxy":
+        return ProxySource(request.space, detail or "parameters", pool)
+    if name not in {"train", "supernet"} or detail:
+        raise InputError(
+            f"{request.accuracy!r} is not a source of accuracy",
+            where="--accuracy",
+            remedy=f"train, supernet, proxy:{{{','.join(PROXIES)}}} or table:FILE",
+        )
+    if request.task is None:
+        raise InputError(f"--accuracy {name} needs a task", remedy="add --task mnist5k, or a file or folder of yours")
+    if name == "train":
+        return TrainSource(request.space, request.task, request.recipe, request.seed, pool)
+    return SupernetSource(request, request.task, pool)
+
+
+class TrainSource:
+    """A short training of each network by itself."""
+
+    trained = True
+    prunable = True
+
+    def __init__(self, space: SearchSpace, task: TaskText, recipe: Recipe, seed: int, pool: TrainingPool) -> None:
+        self.kind = f"validation accuracy after {recipe.epochs} epochs"
+        self._space, self._task, self._recipe, self._seed, self._pool = SpaceText.of(space), task, recipe, seed, pool
+
+    def accuracy(self, architecture: Architecture, on_epoch: OnEpoch) -> float:
+        """Accuracy on the validation samples."""
+        job = TrainJob(
+            space=self._space, architecture=architecture, task=self._task, recipe=self._recipe, seed=self._seed
+        )
+        with self._pool.process() as process:
+            return process.train(job, on_epoch).accuracy
+
+
+class SupernetSource:
+    """Weights shared by all networks of a space: they rank, and underestimate small networks."""
+
+    trained = False
+    prunable = False
+
+    def __init__(self, request: SearchRequest, task: TaskText, pool: TrainingPool) -> None:
+        self.kind = "validation accuracy on shared weights, for ranking alone"
+        self._pool = pool
+        self._job = SupernetJob(
+            space=SpaceText.of(request.space),
+            task=task,
+            recipe=Recipe(epochs=SUPERNET_EPOCHS),
+            seed=request.seed,
+            state=str((request.folder / "supernet.npz").resolve()),
+        )
+        self._ready: set[int] = set()
+
+    def accuracy(self, architecture: Architecture, on_epoch: OnEpoch) -> float:
+        """Accuracy on the validation samples, with normalisation recalibrated."""
+        with self._pool.process() as process:
+            if id(process) not in self._ready:
+                process.share(self._job, on_epoch)
+                self._ready.add(id(process))
+            return process.shared_accuracy(architecture)
+
+
+class ProxySource:
+    """A score that needs no training."""
+
+    trained = False
+    prunable = False
+
+    def __init__(self, space: SearchSpace, name: str, pool: TrainingPool) -> None:
+        if name not in PROXIES:
+            raise InputError(f"there is no proxy {name!r}", where="--accuracy", remedy=f"one of {', '.join(PROXIES)}")
+        self.kind = f"proxy: {name}, for ranking alone"
+        self._space, self._name, self._pool = space, name, pool
+        self._text: dict[str, Any] = to_plain(SpaceText.of(space))
+
+    def accuracy(self, architecture: Architecture, on_epoch: OnEpoch) -> float:
+        """The score's logarithm, so that it is of the order of ten."""
+        del on_epoch
+        if self._name == "synflow":
+            with self._pool.process() as process:
+                return process.synflow(self._text, architecture)
+        return math.log(float(getattr(self._space.network(architecture), self._name)))
+
+
+class TableSource:
+    """Accuracies that somebody published.
+
+    Args:
+        space: Whose architectures they are.
+        path: JSON with an accuracy, or an object that has ``accuracy`` or ``mean_acc``, by architecture; or CSV
+            with the columns architecture and accuracy. Accuracies above 1 are percentages.
+
+    Raises:
+        InputError: The file is not valid.
+    """
+
+    trained = True
+    prunable = False
+
+    def __init__(self, space: SearchSpace, path: Path) -> None:
+        self.kind = f"accuracy from {path.name}"
+        self._space = space
+        self._values = _read_accuracies(path)
+
+    def accuracy(self, architecture: Architecture, on_epoch: OnEpoch) -> float:
+        """The published value.
+
+        Raises:
+            InputError: The table lacks the architecture.
+        """
+        del on_epoch
+        text = self._space.text(architecture)
+        if text not in self._values:
+            raise InputError(f"the table of accuracies has no architecture {text}", where=self.kind)
+        return self._values[text]
+
+
+def _read_accuracies(path: Path) -> Mapping[str, float]:
+    where = f"--accuracy table:{path}"
+    try:
+        if path.stat().st_size > _MAX_TABLE_BYTES:
+            raise InputError("too large for a table of accuracies", where=where)
+        text = path.read_text(encoding="utf-8")
+        if path.suffix == ".csv":
+            rows = list(csv.DictReader(text.splitlines()))
+            raw: Mapping[str, Any] = {row["architecture"]: float(row["accuracy"]) for row in rows}
+        else:
+            raw = json.loads(text)
+        values = {key: _accuracy_of(value) for key, value in raw.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise InputError(f"not a table of accuracies: {error or type(error).__name__}", where=where) from None
+    if not values or any(not math.isfinite(value) or value < 0 for value in values.values()):
+        raise InputError("it is empty, or holds values that are not accuracies", where=where)
+    scale = 100.0 if max(values.values()) > 1 else 1.0
+    return {key: value / scale for key, value in values.items()}
+
+
+def _accuracy_of(value: Any) -> float:
+    if isinstance(value, Mapping):
+        value = value["accuracy"] if "accuracy" in value else value["mean_acc"]
+    return float(value)

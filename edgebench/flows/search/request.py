@@ -1,0 +1,144 @@
+"""What to search, and what of it a study must keep."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from edgebench.core.budget import Budget, Limit
+from edgebench.core.device import Device
+from edgebench.core.record import Record
+from edgebench.core.table import LookupTable
+from edgebench.errors import InputError
+from edgebench.flows.search.jobs import TaskText
+from edgebench.spaces.space import SearchSpace
+from edgebench.tasks.recipe import Recipe
+
+ACCURACY = "accuracy"
+"""The objective that is not a cost; also a trial's user attribute that holds it."""
+SAMPLERS = ("edgebench", "random", "tpe", "nsga2", "nsga3", "gp", "cmaes", "qmc", "brute-force")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchSettings(Record):
+    """What must not change while a study goes on.
+
+    Attributes:
+        space: Name of the space.
+        space_digest: Of its family and options.
+        budget: Limits.
+        objectives: ``accuracy`` and columns such as ``latency_s@host``.
+        accuracy: How a trial's accuracy comes about, as typed.
+        task: Name and digest of the task, or empty.
+        recipe: How trials are trained.
+        seed: Of everything random.
+        tables: For each device its table's runtime, versions and data type, in one text.
+    """
+
+    space: str
+    space_digest: str
+    budget: Budget
+    objectives: tuple[str, ...]
+    accuracy: str
+    task: str
+    recipe: Recipe
+    seed: int
+    tables: Mapping[str, str]
+
+    def differences(self, other: SearchSettings) -> list[str]:
+        """What is not equal, one phrase each."""
+        return [
+            f"{name} was {getattr(other, name)!s}, is now {getattr(self, name)!s}"
+            for name in self.__dataclass_fields__
+            if getattr(self, name) != getattr(other, name)
+        ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchRequest:
+    """Everything a search needs.
+
+    Attributes:
+        space: Where networks come from.
+        devices: What they must run on.
+        tables: A table for each device.
+        budget: What a solution must hold.
+        objectives: What is to be as good as possible: ``accuracy``, and columns to minimise.
+        accuracy: ``train``, ``supernet``, ``proxy:NAME`` or ``table:FILE``.
+        task: What networks are trained on, or None.
+        recipe: How trials are trained.
+        final_recipe: How finalists are trained.
+        finalists: How many are trained in full and measured.
+        sampler: One of ``SAMPLERS``.
+        trials: Trials of the study in all, those of earlier calls among them.
+        seed: Of everything random.
+        study: Name of the study.
+        storage: URL of an Optuna storage, or empty for a journal under ``results``.
+        jobs: Trainings at once.
+        results: The results folder.
+    """
+
+    space: SearchSpace
+    devices: tuple[Device, ...]
+    tables: Mapping[str, LookupTable]
+    budget: Budget
+    objectives: tuple[str, ...] = (ACCURACY,)
+    accuracy: str = "train"
+    task: TaskText | None = None
+    recipe: Recipe = field(default_factory=lambda: Recipe(epochs=6))
+    final_recipe: Recipe = field(default_factory=lambda: Recipe(epochs=20))
+    finalists: int = 3
+    sampler: str = "edgebench"
+    trials: int = 50
+    seed: int = 0
+    study: str = ""
+    storage: str = ""
+    jobs: int = 1
+    results: Path = Path("results")
+
+    def __post_init__(self) -> None:
+        if self.sampler not in SAMPLERS:
+            raise InputError(f"there is no sampler {self.sampler!r}", remedy=f"one of {', '.join(SAMPLERS)}")
+        if not self.objectives or len(set(self.objectives)) != len(self.objectives):
+            raise InputError("objectives are missing or repeated", where="--objective")
+        needs_accuracy = self.budget.min_accuracy is not None or self.budget.max_accuracy_drop is not None
+        if ACCURACY not in self.objectives and not needs_accuracy:
+            raise InputError(
+                "cost alone would choose the smallest network",
+                where="--objective",
+                remedy="add accuracy to the objectives, or give --min-accuracy",
+            )
+
+    @property
+    def folder(self) -> Path:
+        """Where the study's files lie."""
+        return self.results / "studies" / self.study
+
+    @property
+    def margins(self) -> tuple[float, ...]:
+        """For each limit, the factor that covers the error of prediction: the upper end of the table's interval."""
+        return tuple(self._margin(limit) for limit in self.budget.limits)
+
+    def _margin(self, limit: Limit) -> float:
+        validation = self.tables[limit.device].validation.get(limit.figure)
+        return 1.0 if validation is None else max(1.0, validation.high)
+
+    def settings(self, task_digest: str) -> SearchSettings:
+        """What a study of this search must keep."""
+        return SearchSettings(
+            space=self.space.name,
+            space_digest=self.space.digest,
+            budget=self.budget,
+            objectives=self.objectives,
+            accuracy=self.accuracy,
+            task="" if self.task is None else f"{self.task.text} {task_digest[:16]}",
+            recipe=self.recipe,
+            seed=self.seed,
+            tables={device: _identity(table) for device, table in self.tables.items()},
+        )
+
+
+def _identity(table: LookupTable) -> str:
+    versions = ", ".join(f"{name} {value}" for name, value in sorted(table.key.versions.items()))
+    return f"{table.key.dtype} {table.key.target} {versions}"
