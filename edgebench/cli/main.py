@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from edgebench.cli import devices, export, lut, profile, report, spaces, zoo
+from edgebench.cli import devices, export, lut, profile, report, search, spaces, zoo
 from edgebench.errors import EdgebenchError
 
 EXIT_INTERRUPTED = 130
@@ -25,6 +25,7 @@ app = typer.Typer(
 app.command("profile")(profile.profile)
 app.command("export")(export.export)
 app.command("report")(report.report)
+app.command("search")(search.search)
 app.add_typer(devices.app, name="devices")
 app.add_typer(lut.app, name="lut")
 app.add_typer(spaces.app, name="spaces")

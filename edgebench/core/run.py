@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from edgebench.core.plan import MeasurementPlan
 from edgebench.core.profile import Profile
 from edgebench.core.record import Record
+from edgebench.core.search import SearchRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +26,7 @@ class Run(Record):
         complete: Whether the command came to its end.
         profiles: One a model and device, in the order given.
         warnings: What disturbed the machine during the run.
+        search: The outcome of a search; its finalists' profiles are those of the run.
     """
 
     name: str
@@ -37,3 +39,4 @@ class Run(Record):
     complete: bool = False
     profiles: tuple[Profile, ...] = ()
     warnings: tuple[str, ...] = ()
+    search: SearchRecord | None = None

@@ -10,6 +10,7 @@ from edgebench.core.profile import Outcome, Profile
 from edgebench.core.report import Cell, Column, Remark, Report, Table
 from edgebench.core.run import Run
 from edgebench.core.summary import disturbances, sample_count, summarise
+from edgebench.flows.search.report import search_report
 
 _SPEED = (
     Column(key="latency_s", title="median latency"),
@@ -46,12 +47,21 @@ def report(runs: Sequence[Run]) -> Report:
     warning that names the difference.
     """
     profiles = [(run, profile) for run in runs for profile in run.profiles]
+    searches = [search_report(run.search) for run in runs if run.search is not None]
     tables = [_models(profiles), _speed(profiles), _cost(profiles), *_further(profiles)]
     tables.extend(_layers(profile) for _, profile in profiles if profile.layers)
     return Report(
-        tables=tuple(table for table in tables if table.rows),
-        remarks=(*_remarks(profiles), *_run_warnings(runs), *_differences(profiles)),
-        records=tuple(_record(run, profile) for run, profile in profiles),
+        tables=(*(table for found in searches for table in found.tables), *(table for table in tables if table.rows)),
+        remarks=(
+            *(remark for found in searches for remark in found.remarks),
+            *_remarks(profiles),
+            *_run_warnings(runs),
+            *_differences(profiles),
+        ),
+        records=(
+            *(record for found in searches for record in found.records),
+            *(_record(run, profile) for run, profile in profiles),
+        ),
     )
 
 

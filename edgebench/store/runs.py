@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import re
 import secrets
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
 from edgebench.core.run import Run
 from edgebench.errors import InputError
 from edgebench.store.codec import from_plain, to_plain
-from edgebench.store.files import read_json, write_json
+from edgebench.store.files import Migration, read_json, write_json
 
 KIND = "run"
-VERSION = 1
+VERSION = 2
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -95,4 +96,8 @@ def load_run(path: Path) -> Run:
     Raises:
         StorageError: The file is missing, damaged or newer than this edgebench.
     """
-    return from_plain(Run, read_json(path, kind=KIND, version=VERSION), where=str(path))
+    return from_plain(Run, read_json(path, kind=KIND, version=VERSION, migrations=_MIGRATIONS), where=str(path))
+
+
+# Version 2 added the outcome of a search, which older runs do not have.
+_MIGRATIONS: Mapping[int, Migration] = {1: lambda document: document}

@@ -120,7 +120,8 @@ class ExportJob(Record):
         architecture: Which network.
         weights: File of its weights.
         task: Whose training images set the ranges of int8.
-        folder: Where files are written: ``model.onnx``, ``model.tflite``, ``model.int8.tflite``.
+        folder: Where files are written: ``NAME.onnx``, ``NAME.tflite``, ``NAME.int8.tflite``.
+        name: Begins the names of the files.
     """
 
     space: SpaceText
@@ -128,6 +129,7 @@ class ExportJob(Record):
     weights: str
     task: TaskText
     folder: str
+    name: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,3 +162,8 @@ class Predictions(Record):
 
     classes: tuple[int, ...]
     labels: tuple[int, ...]
+
+
+def exported_names(name: str) -> tuple[str, str, str]:
+    """Names of an exported network's files: ONNX, TFLite, int8 TFLite."""
+    return f"{name}.onnx", f"{name}.tflite", f"{name}.int8.tflite"

@@ -12,6 +12,7 @@ from edgebench.core.surrogate import Surrogate
 from edgebench.errors import EdgebenchError
 from edgebench.flows.search.acquisition import Observed, promise
 from edgebench.flows.search.candidates import Candidates, SizeFeatures, neighbours, unique_rows
+from edgebench.flows.search.request import ACCURACY
 from edgebench.spaces.space import Architectures, SearchSpace
 
 if TYPE_CHECKING:
@@ -24,8 +25,6 @@ FIRST = 10
 """Architectures that are trained before anything is learnt."""
 SCORED = 1200
 """Candidates that are compared for one trial, where there are more."""
-ACCURACY = "accuracy"
-"""User attribute of a trial that holds its accuracy, whether it is an objective or not."""
 
 
 class SpaceExhaustedError(EdgebenchError):
@@ -56,9 +55,14 @@ def make_sampler(
     import optuna
 
     class FeasibleSampler(optuna.samplers.BaseSampler):
-        """Optuna's side of it; all choices are made by ``Proposer``."""
+        """Optuna's side of it; all choices are made by ``Proposer``.
+
+        Attributes:
+            exhausted: Whether every feasible architecture was tried; what is proposed then is a repetition.
+        """
 
         def __init__(self) -> None:
+            self.exhausted = False
             self.proposer = Proposer(
                 space,
                 candidates,
@@ -80,8 +84,15 @@ def make_sampler(
             self, study: Study, trial: FrozenTrial, search_space: Mapping[str, BaseDistribution]
         ) -> dict[str, Any]:
             del search_space
+            if trial.system_attrs.get("fixed_params"):
+                return {}  # Queued with all its values: a trial that is tried again.
             others = [other for other in study.get_trials(deepcopy=False) if other.number != trial.number]
-            row = self.proposer.propose(others, trial.number)
+            try:
+                row = self.proposer.propose(others, trial.number)
+            except SpaceExhaustedError:
+                # Raised here, the trial would stay in the storage as running for ever.
+                self.exhausted = True
+                row = candidates.rows[0]
             return space.values(tuple(map(int, row)))
 
         def sample_independent(
@@ -120,7 +131,7 @@ class Proposer:
         self._sizes = sizes
         self._costs = list(costs)
         self._maximise = maximise_accuracy
-        self._min_accuracy = min_accuracy
+        self.min_accuracy = min_accuracy
         self._seed = seed
         self._surrogate = Surrogate(tuple(len(dimension.values) for dimension in space.dimensions))
         self._index = {name: number for number, name in enumerate(space.choices())}
@@ -194,7 +205,7 @@ class Proposer:
             deviation,
             self._sizes.figures(rows)[:, self._costs],
             known,
-            self._min_accuracy,
+            self.min_accuracy,
             maximise=self._maximise,
         )
         chosen: NDArray[np.int8] = rows[int(np.argmax(scores))]

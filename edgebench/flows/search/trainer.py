@@ -19,6 +19,7 @@ from edgebench.flows.search.jobs import (
     TaskFacts,
     TaskText,
     TrainJob,
+    exported_names,
 )
 from edgebench.models.network import Network
 from edgebench.spaces.registry import create_space
@@ -154,7 +155,7 @@ class Trainer(Server):
         weights = read_weights(Path(job.weights), network)
         folder = Path(job.folder)
         folder.mkdir(parents=True, exist_ok=True)
-        paths = [folder / name for name in ("model.onnx", "model.tflite", "model.int8.tflite")]
+        paths = [folder / name for name in exported_names(job.name)]
         to_onnx(network, weights, paths[0])
         to_tflite(network, weights, paths[1])
         rows, columns = network.input_shape[:2]

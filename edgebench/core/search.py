@@ -1,0 +1,223 @@
+"""The outcome of a search."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from edgebench.core.budget import Budget, Limit
+from edgebench.core.metric import Metric
+from edgebench.core.record import Record
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitFact(Record):
+    """One limit.
+
+    Attributes:
+        limit: Which.
+        least: The lowest value any network of the space has, with the margin for errors of prediction.
+        needed: The lowest value it would have to be raised to, all other limits staying; None if that is not
+            enough.
+    """
+
+    limit: Limit
+    least: float
+    needed: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Nearest(Record):
+    """A network that misses the limits by little.
+
+    Attributes:
+        architecture: Which.
+        excess: For each limit by how much it is exceeded, as a share of it; negative where it holds.
+    """
+
+    architecture: str
+    excess: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Infeasibility(Record):
+    """Why no network of a space holds all limits, as far as tables tell.
+
+    Attributes:
+        looked_at: How many networks were predicted.
+        complete: Whether that is all of them.
+        limits: Every limit.
+        nearest: Networks whose worst excess is least.
+    """
+
+    looked_at: int
+    complete: bool
+    limits: tuple[LimitFact, ...]
+    nearest: tuple[Nearest, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialResult(Record):
+    """One network that was tried.
+
+    Attributes:
+        number: Of the trial in its study.
+        architecture: Which network.
+        accuracy: As the search saw it, 0 to 1 (or a proxy's score), or None where it came to nothing.
+        figures: Predicted, by column (``latency_s@host``).
+    """
+
+    number: int
+    architecture: str
+    accuracy: float | None
+    figures: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share(Record):
+    """A share of samples with its 95 % interval.
+
+    Attributes:
+        value: From 0 to 1.
+        low: Lower end.
+        high: Upper end.
+    """
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitCheck(Record):
+    """A limit held against what was found.
+
+    Attributes:
+        limit: Which.
+        predicted: What the table said.
+        found: What the profile says, or None if it came to nothing.
+        holds: Whether the limit holds; of a measured figure the upper end of its interval must.
+    """
+
+    limit: Limit
+    predicted: float
+    found: Metric | None
+    holds: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceAccuracy(Record):
+    """How accurate the deployed file is.
+
+    Attributes:
+        device: Where it is deployed.
+        file: What is deployed.
+        runtime: What classified the test samples.
+        accuracy: On test samples.
+        drop: Accuracy lost against the reference network on the same samples, or None without a reference.
+    """
+
+    device: str
+    file: str
+    runtime: str
+    accuracy: Share
+    drop: Share | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finalist(Record):
+    """A network that was trained in full, exported and profiled on every device.
+
+    Attributes:
+        architecture: Which.
+        trial: Number of its trial.
+        validation_accuracy: After full training, or None where nothing was trained.
+        checks: Every limit of cost.
+        accuracies: By device.
+        faults: Why it is not a solution, one sentence each; empty for a solution.
+        files: What was exported.
+    """
+
+    architecture: str
+    trial: int
+    validation_accuracy: float | None
+    checks: tuple[LimitCheck, ...]
+    accuracies: tuple[DeviceAccuracy, ...] = ()
+    faults: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+
+    @property
+    def solution(self) -> bool:
+        """Whether it holds every limit as found."""
+        return not self.faults
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reference(Record):
+    """The largest network of the space, which accuracy drops are counted from.
+
+    Attributes:
+        architecture: Which.
+        search_accuracy: Trained as trials are.
+        test_accuracy: Trained in full, in float32.
+    """
+
+    architecture: str
+    search_accuracy: float | None = None
+    test_accuracy: Share | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchRecord(Record):
+    """A search as it stands.
+
+    Attributes:
+        study: Name of the study.
+        storage: Where the study is kept.
+        space: Name of the space.
+        space_size: Number of its architectures.
+        objectives: What was optimised.
+        budget: What solutions hold.
+        margins: For each limit the factor that predictions were raised by.
+        accuracy: What the accuracy of trials is.
+        task: Name, digest and sizes of the task, in one phrase.
+        sampler: What proposed architectures.
+        seed: Of everything random.
+        tables: By device, what its table was built with and how well it predicts.
+        looked_at: Architectures whose cost was predicted.
+        feasible: How many of them hold the limits.
+        complete: Whether these are all of the space.
+        trials: Trials that were finished.
+        failed: Trials that came to nothing.
+        pruned: Trials that were cut short.
+        front: The best networks found: none is beaten in every objective.
+        reference: What accuracy drops are counted from.
+        finalists: Networks that were trained in full and profiled.
+        infeasibility: Why nothing holds the limits, if so.
+        seconds: Wall time of this call.
+    """
+
+    study: str
+    storage: str
+    space: str
+    space_size: int
+    objectives: tuple[str, ...]
+    budget: Budget
+    margins: tuple[float, ...]
+    accuracy: str
+    task: str
+    sampler: str
+    seed: int
+    tables: Mapping[str, str]
+    looked_at: int = 0
+    feasible: int = 0
+    complete: bool = False
+    trials: int = 0
+    failed: int = 0
+    pruned: int = 0
+    front: tuple[TrialResult, ...] = ()
+    reference: Reference | None = None
+    finalists: tuple[Finalist, ...] = ()
+    infeasibility: Infeasibility | None = None
+    seconds: float = 0.0
+    notes: tuple[str, ...] = field(default_factory=tuple)

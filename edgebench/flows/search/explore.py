@@ -1,0 +1,224 @@
+"""The trials of a search: ask, train, tell, until there are enough of them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edgebench.core.cost_model import CostModel
+from edgebench.flows.profile import ProfileProgress
+from edgebench.flows.search.accuracy import AccuracySource
+from edgebench.flows.search.jobs import Epoch
+from edgebench.flows.search.request import ACCURACY, SearchRequest
+from edgebench.flows.search.study import OWNER, lasting, one_at_a_time, owner, requeue, requeue_abandoned
+from edgebench.flows.search.training import TrialFailedError
+from edgebench.spaces.space import Architecture, Dimension
+
+if TYPE_CHECKING:
+    import optuna
+
+ARCHITECTURE = "architecture"
+FIGURES = "predicted"
+FAILURE = "failure"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """A trial on its way.
+
+    Attributes:
+        trial: Optuna's.
+        architecture: What is tried.
+        figures: Its predicted cost, by column.
+    """
+
+    trial: optuna.Trial
+    architecture: Architecture
+    figures: Mapping[str, float]
+
+
+class Exploration:
+    """Runs trials of one study in this process.
+
+    Args:
+        request: What is searched.
+        study: Where trials are kept.
+        model: Predicts costs.
+        source: Tells accuracies.
+        min_accuracy: What a solution must have, as far as trials can tell.
+        on_progress: Told of every step.
+    """
+
+    def __init__(
+        self,
+        request: SearchRequest,
+        study: optuna.Study,
+        model: CostModel,
+        source: AccuracySource,
+        min_accuracy: float | None,
+        on_progress: Callable[[ProfileProgress], None],
+    ) -> None:
+        self._request, self._study, self._model, self._source = request, study, model, source
+        self._min_accuracy = min_accuracy
+        self._on_progress = on_progress
+        self._owner = owner()
+        self._stop = threading.Event()
+        self._prunes = source.prunable and request.objectives == (ACCURACY,)
+
+    def run(self) -> None:
+        """Run trials until the study has as many as were asked for, or the space is exhausted.
+
+        Raises:
+            StorageError: The storage went away and did not come back.
+            KeyboardInterrupt: Trials on their way have been given back.
+        """
+        requeue_abandoned(self._study)
+        running: dict[Future[float], _Asked] = {}
+        pool = ThreadPoolExecutor(self._request.jobs)
+        try:
+            more = True
+            while more or running:
+                while more and len(running) < self._request.jobs:
+                    more = self._wanted()
+                    asked = self._ask() if more else None
+                    more = asked is not None
+                    if asked is not None and not self._known(asked):
+                        running[pool.submit(self._train, asked)] = asked
+                self._report(len(running))
+                if running:
+                    done, _ = wait(running, timeout=1.0, return_when=FIRST_COMPLETED)
+                    for future in done:
+                        self._tell(running.pop(future), future)
+        except BaseException:
+            self._stop.set()
+            self._give_back(running)
+            raise
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def _wanted(self) -> bool:
+        """Whether the study lacks trials, those on their way in other processes counted."""
+        counted = [
+            trial
+            for trial in self._study.get_trials(deepcopy=False)
+            if trial.state.name in {"COMPLETE", "PRUNED", "RUNNING"} or FAILURE in trial.user_attrs
+        ]
+        waiting = any(trial.state.name == "WAITING" for trial in self._study.get_trials(deepcopy=False))
+        return len(counted) < self._request.trials or waiting
+
+    def _ask(self) -> _Asked | None:
+        """A trial with its architecture, or None when there is nothing left to try."""
+        space = self._request.space
+        with one_at_a_time(self._request.folder):
+            trial = lasting(self._study.ask)
+            chosen = [self._choose(trial, dimension) for dimension in space.dimensions]
+            if getattr(self._study.sampler, "exhausted", False):
+                lasting(lambda: self._study.tell(trial, state=_state("FAIL")))
+                return None
+            lasting(lambda: trial.set_user_attr(OWNER, self._owner))
+        architecture = space.canonical_one(chosen)
+        row = self._model.predict(np.array([architecture], dtype=np.int8))[0]
+        figures = {name: float(value) for name, value in zip(self._model.names, row, strict=True)}
+        lasting(lambda: trial.set_user_attr(ARCHITECTURE, space.text(architecture)))
+        lasting(lambda: trial.set_user_attr(FIGURES, figures))
+        for limit, margin in zip(self._request.budget.limits, self._request.margins, strict=True):
+            excess = figures[limit.column] * margin / limit.value - 1
+            lasting(partial(trial.set_constraint, limit.column, excess))
+        return _Asked(trial=trial, architecture=architecture, figures=figures)
+
+    def _choose(self, trial: optuna.Trial, dimension: Dimension) -> int:
+        value = lasting(lambda: trial.suggest_categorical(dimension.name, dimension.values))
+        return dimension.values.index(value)
+
+    def _known(self, asked: _Asked) -> bool:
+        """Finish a trial that needs no training: an architecture tried before, or one that is too dear.
+
+        edgebench's own sampler proposes neither; others may.
+        """
+        text = self._request.space.text(asked.architecture)
+        for other in self._study.get_trials(deepcopy=False):
+            if other.number == asked.trial.number or other.user_attrs.get(ARCHITECTURE) != text:
+                continue
+            if ACCURACY in other.user_attrs:
+                self._complete(asked, float(other.user_attrs[ACCURACY]))
+                return True
+            if other.state.name == "RUNNING" and other.number < asked.trial.number:
+                lasting(lambda: self._study.tell(asked.trial, state=_state("FAIL")))
+                return True
+        limits = zip(self._request.budget.limits, self._request.margins, strict=True)
+        if any(asked.figures[limit.column] * margin > limit.value for limit, margin in limits):
+            # Constrained samplers rank it by how much it exceeds; its accuracy is not worth a training.
+            lasting(lambda: asked.trial.set_user_attr("infeasible", True))
+            lasting(lambda: self._study.tell(asked.trial, self._values(asked, 0.0)))
+            return True
+        return False
+
+    def _train(self, asked: _Asked) -> float:
+        return self._source.accuracy(asked.architecture, lambda epoch: self._goes_on(asked.trial, epoch))
+
+    def _goes_on(self, trial: optuna.Trial, epoch: Epoch) -> bool:
+        if self._stop.is_set():
+            return False
+        if self._prunes:
+            lasting(lambda: trial.report(epoch.accuracy, epoch.number))
+            if lasting(trial.should_prune):
+                lasting(lambda: trial.set_user_attr("pruned_at", epoch.number))
+                return False
+        return True
+
+    def _tell(self, asked: _Asked, future: Future[float]) -> None:
+        """Store what became of a trial."""
+        try:
+            accuracy = future.result()
+        except TrialFailedError as error:
+            message = str(error)
+            lasting(lambda: asked.trial.set_user_attr(FAILURE, message))
+            lasting(lambda: self._study.tell(asked.trial, state=_state("FAIL")))
+            return
+        if "pruned_at" in asked.trial.user_attrs:
+            lasting(lambda: self._study.tell(asked.trial, state=_state("PRUNED")))
+            return
+        self._complete(asked, accuracy)
+
+    def _complete(self, asked: _Asked, accuracy: float) -> None:
+        lasting(lambda: asked.trial.set_user_attr(ACCURACY, accuracy))
+        if self._min_accuracy is not None:
+            least = self._min_accuracy
+            lasting(lambda: asked.trial.set_constraint(ACCURACY, least - accuracy))
+        lasting(lambda: self._study.tell(asked.trial, self._values(asked, accuracy)))
+
+    def _values(self, asked: _Asked, accuracy: float) -> list[float]:
+        return [accuracy if name == ACCURACY else asked.figures[name] for name in self._request.objectives]
+
+    def _give_back(self, running: Mapping[Future[float], _Asked]) -> None:
+        """Trials that were cut off are tried again by whoever goes on."""
+        for asked in running.values():
+            try:
+                self._study.tell(asked.trial, state=_state("FAIL"), skip_if_finished=True)
+                requeue(self._study, asked.trial.number, asked.trial.params, asked.trial.user_attrs)
+            except Exception:
+                # Without its storage, a trial is found abandoned when the study goes on.
+                return
+
+    def _report(self, running: int) -> None:
+        done = [trial for trial in self._study.get_trials(deepcopy=False) if trial.state.is_finished()]
+        holding = [
+            (trial.user_attrs[ACCURACY], trial.user_attrs[ARCHITECTURE])
+            for trial in done
+            if ACCURACY in trial.user_attrs and all(value <= 0 for value in trial.constraints.values())
+        ]
+        best = f", best {max(holding)[0]:.2%} ({max(holding)[1]})" if holding and self._source.trained else ""
+        text = f"trial {len(done)} of {self._request.trials}{best}, {running} running"
+        self._on_progress(ProfileProgress(done=min(1.0, len(done) / self._request.trials), text=text))
+
+
+def _state(name: str) -> Any:
+    from optuna.trial import TrialState
+
+    return TrialState[name]

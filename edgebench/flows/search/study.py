@@ -1,0 +1,241 @@
+"""The Optuna study behind a search: opened, checked, resumed."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import psutil
+
+from edgebench.errors import InputError, NotComparableError, StorageError, TargetUnavailableError
+from edgebench.flows.search.request import ACCURACY, SearchRequest, SearchSettings
+from edgebench.store.codec import from_plain, to_plain
+
+if TYPE_CHECKING:
+    import optuna
+
+T = TypeVar("T")
+SETTINGS = "edgebench"
+OWNER = "owner"
+RETRY_OF = "retry_of"
+MAX_RETRIES = 2
+_WAITS_S = (1.0, 3.0, 9.0)
+
+
+def open_storage(url: str, folder: Path) -> Any:
+    """An Optuna storage.
+
+    Args:
+        url: ``sqlite:///...``, ``postgresql://...``, ``grpc://HOST:PORT``, the path of a journal, or empty.
+        folder: Where the journal lies if ``url`` is empty.
+
+    Raises:
+        StorageError: It cannot be opened.
+        TargetUnavailableError: A package that it needs is missing.
+    """
+    import optuna
+    from optuna.storages.journal import JournalFileBackend
+
+    try:
+        if url.startswith("grpc://"):
+            host, _, port = url.removeprefix("grpc://").partition(":")
+            return optuna.storages.GrpcStorageProxy(host=host or "localhost", port=int(port or 13000))
+        if "://" in url:
+            return optuna.storages.RDBStorage(url)
+        path = Path(url) if url else folder / "journal.log"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = optuna.storages.JournalFileOpenLock(str(path))
+        return optuna.storages.JournalStorage(JournalFileBackend(str(path), lock_obj=lock))
+    except ImportError as error:
+        raise TargetUnavailableError(
+            f"this storage needs a package: {error}", where=_without_password(url), remedy="install its driver"
+        ) from None
+    except Exception as error:
+        raise StorageError(
+            f"the storage cannot be opened: {_first_line(error)}",
+            where=_without_password(url) or str(folder),
+            remedy="check that it is there and that the user may write to it",
+        ) from None
+
+
+def open_study(request: SearchRequest, settings: SearchSettings, sampler: Any, pruner: Any) -> optuna.Study:
+    """The study of a request: a new one, or the one of that name if it was begun with the same settings.
+
+    Raises:
+        NotComparableError: There is one with other settings; the difference is named.
+        StorageError: The storage cannot be opened.
+    """
+    import optuna
+    from optuna.study import StudyDirection
+
+    directions = [
+        StudyDirection.MAXIMIZE if objective == ACCURACY else StudyDirection.MINIMIZE
+        for objective in request.objectives
+    ]
+    storage = open_storage(request.storage, request.folder)
+    study = lasting(
+        lambda: optuna.create_study(
+            study_name=request.study,
+            storage=storage,
+            directions=directions,
+            sampler=sampler,
+            pruner=pruner,
+            load_if_exists=True,
+        )
+    )
+    stored = study.user_attrs.get(SETTINGS)
+    if stored is None:
+        if study.get_trials(deepcopy=False):
+            raise NotComparableError(
+                f"study {request.study!r} was not begun by edgebench", remedy="choose another name with --study"
+            )
+        lasting(lambda: study.set_user_attr(SETTINGS, to_plain(settings)))
+        if len(request.objectives) > 1:
+            lasting(lambda: study.set_metric_names(list(request.objectives)))
+        return study
+    before = from_plain(SearchSettings, stored, where=f"study {request.study}")
+    differences = settings.differences(before)
+    if differences:
+        raise NotComparableError(
+            f"study {request.study!r} was begun with other settings: {'; '.join(differences)}",
+            remedy="choose another name with --study, or go back to those settings",
+        )
+    return study
+
+
+def load_study(name: str, storage: str, folder: Path) -> optuna.Study:
+    """A study that is there.
+
+    Raises:
+        InputError: It is not.
+    """
+    import optuna
+
+    opened = open_storage(storage, folder / name)
+    try:
+        return optuna.load_study(study_name=name, storage=opened)
+    except KeyError:
+        raise InputError(
+            f"there is no study {name!r}",
+            where=_without_password(storage) or str(folder),
+            remedy="give its storage with --storage, or its folder with --results",
+        ) from None
+
+
+def lasting(step: Callable[[], T]) -> T:
+    """Do something with a storage; when it is away, wait and try again.
+
+    Raises:
+        StorageError: It does not come back.
+    """
+    for wait in (*_WAITS_S, None):
+        try:
+            return step()
+        except Exception as error:
+            if not _is_storage_trouble(error):
+                raise
+            if wait is None:
+                raise StorageError(
+                    f"the study's storage does not answer: {_first_line(error)}",
+                    remedy="what was finished is in it: run the same command again when it is back",
+                ) from None
+            time.sleep(wait)
+    raise StorageError("the study's storage does not answer")
+
+
+@contextmanager
+def one_at_a_time(folder: Path) -> Iterator[None]:
+    """Keeps the processes of one machine from choosing at the same time, and so from choosing the same.
+
+    Raises:
+        StorageError: The lock cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / ".lock").open("w")
+    except OSError as error:
+        raise StorageError(str(error.strerror), where=str(folder), remedy="choose another --results") from None
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def owner() -> str:
+    """This process, such that another process of the same number is another owner."""
+    return json.dumps([socket.gethostname(), os.getpid(), psutil.Process().create_time()])
+
+
+def requeue_abandoned(study: optuna.Study) -> int:
+    """Give trials whose process is gone to whoever asks next.
+
+    Returns:
+        How many there were.
+    """
+    from optuna.trial import TrialState
+
+    count = 0
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        if _alive(trial.user_attrs.get(OWNER)):
+            continue
+        lasting(partial(study.tell, trial.number, state=TrialState.FAIL, skip_if_finished=True))
+        requeue(study, trial.number, trial.params, trial.user_attrs)
+        count += 1
+    return count
+
+
+def requeue(study: optuna.Study, number: int, params: Mapping[str, Any], attributes: Mapping[str, Any]) -> bool:
+    """Have a trial's architecture tried again, unless that was done too often.
+
+    Returns:
+        Whether it will be.
+    """
+    attempt = int(attributes.get("attempt", 0)) + 1
+    if attempt > MAX_RETRIES or not params:
+        return False
+    lasting(lambda: study.enqueue_trial(dict(params), user_attrs={RETRY_OF: number, "attempt": attempt}))
+    return True
+
+
+def _alive(text: object) -> bool:
+    """Whether a trial's process is at work; one on another machine is taken to be."""
+    if not isinstance(text, str):
+        return False
+    host, number, created = json.loads(text)
+    if host != socket.gethostname():
+        return True
+    try:
+        return bool(abs(psutil.Process(number).create_time() - created) < 1)
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _is_storage_trouble(error: Exception) -> bool:
+    """Whether an exception is a storage's: a lost connection, a full disk, a closed channel."""
+    import optuna
+
+    module = type(error).__module__.partition(".")[0]
+    return isinstance(error, (OSError, optuna.exceptions.StorageInternalError)) or module in {
+        "grpc",
+        "sqlalchemy",
+        "psycopg2",
+        "redis",
+    }
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:300]
+
+
+def _without_password(url: str) -> str:
+    scheme, separator, rest = url.partition("://")
+    if not separator or "@" not in rest:
+        return url
+    return f"{scheme}://...@{rest.rpartition('@')[2]}"
