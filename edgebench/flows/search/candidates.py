@@ -27,14 +27,16 @@ class Candidates:
     Attributes:
         rows: One row an architecture.
         figures: Their predicted figures, in the cost model's columns.
-        complete: Whether these are all there are.
+        complete: Whether the whole space was looked at.
         looked_at: How many architectures were predicted.
+        feasible: How many of them hold the limits; more than there are rows where not all are kept.
     """
 
     rows: Architectures
     figures: NDArray[np.float64]
     complete: bool
     looked_at: int
+    feasible: int
 
 
 def find_candidates(
@@ -59,11 +61,11 @@ def find_candidates(
     if not whole:
         found, costs, more = _grown(space, model, limits, margins, found, random)
         looked_at += more
-    complete = whole
-    if len(found) > KEPT:
-        chosen = np.sort(random.choice(len(found), KEPT, replace=False))
-        found, costs, complete = found[chosen], costs[chosen], False
-    return Candidates(rows=found, figures=costs, complete=complete, looked_at=looked_at)
+    count = len(found)
+    if count > KEPT:
+        chosen = np.sort(random.choice(count, KEPT, replace=False))
+        found, costs = found[chosen], costs[chosen]
+    return Candidates(rows=found, figures=costs, complete=whole, looked_at=looked_at, feasible=count)
 
 
 def neighbours(

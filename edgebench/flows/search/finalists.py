@@ -125,7 +125,7 @@ class Finals:
             seed=request.seed,
             weights=weights,
             teacher=(teacher.architecture, teacher.weights) if teacher else None,
-            threads=request.jobs,
+            threads=1,
         )
         total = recipe.epochs
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from edgebench.core.budget import Limit
 from edgebench.core.metric import Metric, Provenance
 from edgebench.core.report import Cell, Column, Remark, Report, Table
-from edgebench.core.search import Finalist, Infeasibility, SearchRecord, Share, TrialResult
+from edgebench.core.search import Finalist, Infeasibility, LimitFact, SearchRecord, Share, TrialResult
 from edgebench.core.table import NETWORK, UNITS
 
 
@@ -34,7 +34,9 @@ def _front(record: SearchRecord) -> Table:
         Column(key="architecture", title="architecture"),
         Column(key="accuracy", title="accuracy"),
     ]
-    names = [name for name in record.front[0].figures if not name.startswith("macs")]
+    # What nothing depends on is in the records, not on the screen.
+    wanted = [limit.column for limit in record.budget.limits] + list(record.objectives)
+    names = [name for name in dict.fromkeys(wanted) if name in record.front[0].figures]
     columns += [Column(key=name, title=_title(name)) for name in names]
     rows = tuple(_trial_row(trial, names) for trial in record.front)
     return Table(
@@ -130,11 +132,11 @@ def _infeasible(found: Infeasibility) -> Iterator[Table]:
             "allowed": _exactly(fact.limit),
             "least": _predicted(fact.limit.column, fact.least),
             "needed": None if fact.needed is None else _predicted(fact.limit.column, fact.needed),
-            "alone": "binds alone" if fact.least > fact.limit.value else "binds with others",
+            "alone": _cause(fact),
         }
         for fact in found.limits
     ]
-    titles = {"least": "least of any network", "needed": "would do, others staying", "alone": "why"}
+    titles = {"alone": "cause", "least": "least of any network", "needed": "would do, others staying"}
     yield Table(
         title="Nothing holds these limits",
         columns=_columns(rows, titles),
@@ -158,14 +160,18 @@ def _infeasible(found: Infeasibility) -> Iterator[Table]:
     )
 
 
+def _cause(fact: LimitFact) -> str:
+    if fact.least > fact.limit.value:
+        return "no network holds it"
+    return "binds with the others" if fact.needed is not None else "not by itself"
+
+
 def _remarks(record: SearchRecord) -> Iterator[Remark]:
-    share = "all" if record.complete else f"{record.looked_at:,} of {record.space_size:,}"
+    share = "all" if record.complete else f"{record.looked_at:,} of"
     yield Remark(
         kind="note",
         subject=record.space,
-        text=f"looked at {share} architectures; {record.feasible:,} of those kept hold the limits as predicted"
-        if not record.complete
-        else f"looked at all {record.looked_at:,} architectures; {record.feasible:,} hold the limits as predicted",
+        text=f"looked at {share} {record.space_size:,} architectures; {record.feasible:,} hold the limits as predicted",
     )
     for device, text in record.tables.items():
         yield Remark(kind="note", subject=device, text=f"table: {text}")
@@ -184,6 +190,10 @@ def _remarks(record: SearchRecord) -> Iterator[Remark]:
             subject=record.study,
             text=f"{record.trials} trials, {record.pruned} cut short, {record.failed} failed; sampler "
             f"{record.sampler}, seed {record.seed}, {record.seconds:.0f} s; study in {record.storage}",
+        )
+    elif all(fact.needed is None for fact in record.infeasibility.limits):
+        yield Remark(
+            kind="note", subject=record.space, text="no limit is enough by itself: two or more must be relaxed"
         )
     if record.reference is not None:
         yield Remark(kind="note", subject="reference", text=_reference(record))

@@ -48,11 +48,21 @@ class SearchSettings(Record):
 
     def differences(self, other: SearchSettings) -> list[str]:
         """What is not equal, one phrase each."""
+        now, before = self._flat(), other._flat()
         return [
-            f"{name} was {getattr(other, name)!s}, is now {getattr(self, name)!s}"
-            for name in self.__dataclass_fields__
-            if getattr(self, name) != getattr(other, name)
+            f"{name} was {before.get(name, 'none')}, is now {now.get(name, 'none')}"
+            for name in dict.fromkeys((*before, *now))
+            if before.get(name) != now.get(name)
         ]
+
+    def _flat(self) -> dict[str, str]:
+        """Every setting by a name that a user knows."""
+        flat = {name: str(getattr(self, name)) for name in ("space", "space_digest", "accuracy", "task", "seed")}
+        flat["objectives"] = ", ".join(self.objectives)
+        flat |= {f"limit of {limit.column}": f"{limit.value:g}" for limit in self.budget.limits}
+        flat |= {name: str(getattr(self.budget, name)) for name in ("min_accuracy", "max_accuracy_drop")}
+        flat |= {f"recipe {name}": str(getattr(self.recipe, name)) for name in self.recipe.__dataclass_fields__}
+        return flat | {f"table of {device}": text for device, text in self.tables.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -120,7 +120,7 @@ def _begun(request: SearchRequest, candidates: Candidates) -> SearchRecord:
         seed=request.seed,
         tables={device: _summary(table) for device, table in request.tables.items()},
         looked_at=candidates.looked_at,
-        feasible=len(candidates.rows),
+        feasible=candidates.feasible,
         complete=candidates.complete,
     )
 
@@ -166,7 +166,8 @@ def _strategy(
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     pruner: Any = optuna.pruners.NopPruner()
     if source.prunable and len(request.objectives) == 1:
-        pruner = optuna.pruners.MedianPruner(n_startup_trials=10, n_warmup_steps=2)
+        # Gentle: what is cut short teaches the sampler nothing.
+        pruner = optuna.pruners.PercentilePruner(75.0, n_startup_trials=10, n_warmup_steps=2)
     if request.sampler == "edgebench":
         costs = [model.names.index(name) for name in request.objectives if name != ACCURACY]
         sampler = make_sampler(

@@ -42,7 +42,7 @@ def open_storage(url: str, folder: Path) -> Any:
         TargetUnavailableError: A package that it needs is missing.
     """
     import optuna
-    from optuna.storages.journal import JournalFileBackend
+    from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
     try:
         if url.startswith("grpc://"):
@@ -52,7 +52,7 @@ def open_storage(url: str, folder: Path) -> Any:
             return optuna.storages.RDBStorage(url)
         path = Path(url) if url else folder / "journal.log"
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock = optuna.storages.JournalFileOpenLock(str(path))
+        lock = JournalFileOpenLock(str(path))
         return optuna.storages.JournalStorage(JournalFileBackend(str(path), lock_obj=lock))
     except ImportError as error:
         raise TargetUnavailableError(
