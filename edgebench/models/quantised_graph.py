@@ -87,7 +87,6 @@ def read_quantised_graph(path: Path) -> QuantisedGraph:
 
     Raises:
         InputError: Damaged.
-        UnsupportedModelError: A tensor is not int8 (or int32 for biases), or has an open shape.
     """
     from ai_edge_litert import schema_py_generated as schema
 
@@ -103,12 +102,15 @@ def read_quantised_graph(path: Path) -> QuantisedGraph:
             raise ValueError("the graph is empty")
     except _DAMAGE as error:
         raise InputError(f"damaged TFLite file: {error or type(error).__name__}", where=str(path)) from None
-    found = QuantisedGraph(name=path.stem, tensors=tensors, operators=operators, inputs=inputs, outputs=outputs)
-    _require_int8(found, path)
-    return found
+    return QuantisedGraph(name=path.stem, tensors=tensors, operators=operators, inputs=inputs, outputs=outputs)
 
 
-def _require_int8(graph: QuantisedGraph, path: Path) -> None:
+def require_int8(graph: QuantisedGraph) -> None:
+    """Check that everything that is computed is int8.
+
+    Raises:
+        UnsupportedModelError: It is not; the operator and its tensor are named.
+    """
     for operator in graph.operators:
         for index in (*operator.inputs, *operator.outputs):
             tensor = graph.tensors[index] if index >= 0 else None
@@ -117,12 +119,21 @@ def _require_int8(graph: QuantisedGraph, path: Path) -> None:
             if tensor.dtype != "int8" or len(tensor.scales) != 1:
                 raise UnsupportedModelError(
                     f"{operator.kind} computes on {tensor.dtype} ({tensor.name!r}), microcontrollers get int8",
-                    where=path.name,
-                    remedy="quantise the whole model to int8, inputs and outputs included",
+                    where=graph.name,
+                    remedy="quantise the whole model to int8 (edgebench export MODEL --to int8-tflite), activations "
+                    "included",
                 )
 
 
 def _tensor(model: Any, tensor: Any, content: bytes) -> QuantisedTensor:
+    # An open batch keeps the size that is stored beside it, which is 1; other open sizes have nothing to go by.
+    signature = [int(size) for size in tensor.shapeSignature] if tensor.shapeSignature is not None else []
+    if any(size < 0 for size in signature[1:]):
+        name = (tensor.name or b"").decode("utf-8", "replace")
+        raise UnsupportedModelError(
+            f"tensor {name!r} has open sizes {signature}, a plan of memory needs them all",
+            remedy="export the model with fixed sizes",
+        )
     shape = tuple(int(size) for size in tensor.shape) if tensor.shape is not None else ()
     if any(size < 1 for size in shape) or np.prod(shape, dtype=np.float64) > _MAX_TENSOR_BYTES:
         raise ValueError(f"tensor {tensor.name!r} has the shape {shape}")

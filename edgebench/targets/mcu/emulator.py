@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,7 +51,7 @@ class Execution:
     """One inference on the emulator.
 
     Attributes:
-        output: What the model wrote.
+        output: What the model wrote, all outputs one after the other.
         instructions: Instructions of each layer.
         other_instructions: Instructions that belong to no layer.
         stack_bytes: The deepest the stack went.
@@ -123,12 +123,14 @@ class Emulator:
         self._entries = np.array(sorted(entries), dtype=np.uint64)
         self._engine = self._create_engine()
 
-    def run(self, arena_input: tuple[int, bytes], output: tuple[int, int], timeout_s: float) -> Execution:
+    def run(
+        self, inputs: Sequence[tuple[int, bytes]], outputs: Sequence[tuple[int, int]], timeout_s: float
+    ) -> Execution:
         """Run one inference.
 
         Args:
-            arena_input: Offset of the input in the arena, and its bytes.
-            output: Offset and size of the output in the arena.
+            inputs: Offset of each input in the arena, and its bytes.
+            outputs: Offset and size of each output in the arena.
             timeout_s: The emulation is stopped after this many seconds.
 
         Raises:
@@ -138,7 +140,8 @@ class Emulator:
 
         arena = self._program.symbols["edgebench_arena"]
         self._engine.mem_write(_STACK_START, bytes([_PAINT]) * _STACK_BYTES)
-        self._engine.mem_write(arena + arena_input[0], arena_input[1])
+        for offset, content in inputs:
+            self._engine.mem_write(arena + offset, content)
         counts = np.zeros(len(self._entries) + 1, dtype=np.uint64)
         counter, hook = self._count(counts)
         entry = self._program.symbols["edgebench_invoke"]
@@ -153,7 +156,7 @@ class Emulator:
         self._check_end(result_register, timeout_s)
         by_layer = np.zeros(len(self._entries), dtype=np.uint64)
         by_layer[self._order] = counts[:-1]
-        data = bytes(self._engine.mem_read(arena + output[0], output[1]))
+        data = b"".join(bytes(self._engine.mem_read(arena + offset, size)) for offset, size in outputs)
         return Execution(
             output=np.frombuffer(data, np.int8),
             instructions=tuple(int(count) for count in by_layer),

@@ -6,10 +6,26 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from edgebench.errors import UnsupportedModelError
-from edgebench.models.quantised_graph import QuantisedGraph
+from edgebench.models.quantised_graph import QuantisedGraph, require_int8
+from edgebench.targets.mcu.float_edges import without_float_edges
 from edgebench.targets.mcu.layer_code import ARENA, CodeContext, LayerCode
-from edgebench.targets.mcu.operators import WRITERS
+from edgebench.targets.mcu.operators import IN_PLACE, WRITERS
 from edgebench.targets.mcu.planner import Buffer, Plan, plan_arena
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Port:
+    """An input or output in the arena.
+
+    Attributes:
+        name: Of its tensor.
+        offset: Bytes from the start of the arena.
+        size: Bytes.
+    """
+
+    name: str
+    offset: int
+    size: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,19 +36,27 @@ class GeneratedModel:
         files: Contents by file name.
         layers: Operators in the order of execution; their functions are ``edgebench_layer_0`` and so on.
         plan: The arena.
-        input_offset: Where the input lies in the arena.
-        input_bytes: Its size.
-        output_offset: Where the output lies in the arena.
-        output_bytes: Its size.
+        inputs: Where each input lies.
+        outputs: Where each output lies.
+        notes: What a user of the C must know.
     """
 
     files: Mapping[str, str]
     layers: tuple[LayerCode, ...]
     plan: Plan
-    input_offset: int
-    input_bytes: int
-    output_offset: int
-    output_bytes: int
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def input_bytes(self) -> int:
+        """Size of all inputs."""
+        return sum(port.size for port in self.inputs)
+
+    @property
+    def output_bytes(self) -> int:
+        """Size of all outputs."""
+        return sum(port.size for port in self.outputs)
 
 
 def generate(graph: QuantisedGraph) -> GeneratedModel:
@@ -41,10 +65,8 @@ def generate(graph: QuantisedGraph) -> GeneratedModel:
     Raises:
         UnsupportedModelError: An operator has no kernel; it is named with its layer and what would help.
     """
-    if len(graph.inputs) != 1 or len(graph.outputs) != 1:
-        raise UnsupportedModelError(
-            f"the model has {len(graph.inputs)} inputs and {len(graph.outputs)} outputs, one of each is supported"
-        )
+    graph, stripped = without_float_edges(graph)
+    require_int8(graph)
     context = CodeContext(graph)
     layers = []
     for index, operator in enumerate(graph.operators):
@@ -57,37 +79,84 @@ def generate(graph: QuantisedGraph) -> GeneratedModel:
                 remedy=f"replace it; there are kernels for {', '.join(sorted(WRITERS))}",
             )
         layers.append(writer(context, operator, index))
-    plan = plan_arena(_buffers(graph, layers))
-    source, destination = graph.inputs[0], graph.outputs[0]
+    places, plan = _planned(graph, layers)
+    notes = ("inputs and outputs of the C model are int8: converting real numbers is left to the application",)
     return GeneratedModel(
-        files={"model.c": _model_c(graph, layers, plan), "model.h": _model_h(graph)},
+        files={"model.c": _model_c(graph, layers, plan, places), "model.h": _model_h(graph)},
         layers=tuple(layers),
         plan=plan,
-        input_offset=plan.offsets[_buffer_name(source)],
-        input_bytes=graph.tensors[source].elements,
-        output_offset=plan.offsets[_buffer_name(destination)],
-        output_bytes=graph.tensors[destination].elements,
+        inputs=tuple(_port(graph, index, plan, places) for index in graph.inputs),
+        outputs=tuple(_port(graph, index, plan, places) for index in graph.outputs),
+        notes=notes if stripped else (),
     )
+
+
+def _port(graph: QuantisedGraph, index: int, plan: Plan, places: Mapping[int, int]) -> Port:
+    tensor = graph.tensors[index]
+    return Port(name=tensor.name, offset=plan.offsets[_buffer_name(places[index])], size=tensor.elements)
+
+
+def _planned(graph: QuantisedGraph, layers: list[LayerCode]) -> tuple[Mapping[int, int], Plan]:
+    """The smaller of two plans: each tensor in a place of its own, or some where an input of theirs dies."""
+    apart = {index: index for index in _spans(graph)}
+    shared = _shared_places(graph)
+    plans = [(places, plan_arena(_buffers(graph, layers, places))) for places in (shared, apart)]
+    return min(plans, key=lambda pair: pair[1].size)
+
+
+def _shared_places(graph: QuantisedGraph) -> dict[int, int]:
+    """For each tensor the one in whose place it lies.
+
+    An operator that reads each value before it writes over it may write where an input lies that nobody reads
+    afterwards.
+    """
+    spans = _spans(graph)
+    places = {index: index for index in spans}
+    for step, operator in enumerate(graph.operators):
+        if operator.kind not in IN_PLACE or len(operator.outputs) != 1:
+            continue
+        output = operator.outputs[0]
+        for index in operator.inputs:
+            dies = index in spans and spans[index][1] == step and index not in graph.outputs
+            same = dies and graph.tensors[index].elements == graph.tensors[output].elements
+            if same and operator.inputs.count(index) == 1:
+                places[output] = places[index]
+                break
+    return places
 
 
 def _buffer_name(index: int) -> str:
     return f"tensor {index}"
 
 
-def _buffers(graph: QuantisedGraph, layers: list[LayerCode]) -> list[Buffer]:
-    last_step = len(graph.operators) - 1
+def _spans(graph: QuantisedGraph) -> dict[int, list[int]]:
+    """First and last step at which each computed tensor is needed."""
     spans: dict[int, list[int]] = {index: [0, 0] for index in graph.inputs}
     for step, operator in enumerate(graph.operators):
         for index in operator.inputs:
-            if index >= 0 and graph.tensors[index].data is None and index in spans:
+            if index >= 0 and graph.tensors[index].data is None:
+                if index not in spans:
+                    raise UnsupportedModelError(
+                        f"{operator.kind} reads {graph.tensors[index].name!r}, which nothing has computed"
+                    )
                 spans[index][1] = step
         for index in operator.outputs:
             spans[index] = [step, step]
     for index in graph.outputs:
-        spans[index][1] = last_step
+        if index not in spans:
+            raise UnsupportedModelError(f"nothing computes the output {graph.tensors[index].name!r}")
+        spans[index][1] = len(graph.operators) - 1
+    return spans
+
+
+def _buffers(graph: QuantisedGraph, layers: list[LayerCode], places: Mapping[int, int]) -> list[Buffer]:
+    joined: dict[int, list[int]] = {}
+    for index, (first, last) in _spans(graph).items():
+        span = joined.setdefault(places[index], [first, last])
+        span[:] = [min(span[0], first), max(span[1], last)]
     buffers = [
         Buffer(name=_buffer_name(index), size=graph.tensors[index].elements, first=first, last=last)
-        for index, (first, last) in spans.items()
+        for index, (first, last) in joined.items()
     ]
     buffers += [
         Buffer(name=f"scratch {step}", size=layer.scratch_bytes, first=step, last=step)
@@ -97,51 +166,66 @@ def _buffers(graph: QuantisedGraph, layers: list[LayerCode]) -> list[Buffer]:
     return buffers
 
 
-def _model_c(graph: QuantisedGraph, layers: list[LayerCode], plan: Plan) -> str:
+def _model_c(graph: QuantisedGraph, layers: list[LayerCode], plan: Plan, places: Mapping[int, int]) -> str:
     offsets = "".join(
-        f"#define OFFSET_{name.split()[1]} {offset}\n" if name.startswith("tensor") else
+        f"#define OFFSET_{index} {plan.offsets[_buffer_name(place)]}\n" for index, place in places.items()
+    ) + "".join(
         f"#define SCRATCH_{name.split()[1]} {offset}\n"
         for name, offset in plan.offsets.items()
-    )  # fmt: skip
+        if name.startswith("scratch")
+    )
     functions = "".join(
         f"{layer.constants}\n/* {layer.kind}: {_comment(layer.name)} */\n"
-        f"__attribute__((noinline)) int edgebench_layer_{step}(void) {{\n{layer.body}}}\n\n"
+        f"__attribute__((noinline, used)) int edgebench_layer_{step}(void) {{\n{layer.body}}}\n\n"
         for step, layer in enumerate(layers)
     )
     calls = "".join(f"  if (edgebench_layer_{step}() != 0) return {step + 1};\n" for step in range(len(layers)))
-    source, destination = graph.inputs[0], graph.outputs[0]
+    inputs = "".join(
+        f"int8_t *edgebench_input{suffix}(void) {{ return {ARENA} + OFFSET_{index}; }}\n"
+        for suffix, index in _numbered(graph.inputs)
+    )
+    outputs = "".join(
+        f"const int8_t *edgebench_output{suffix}(void) {{ return {ARENA} + OFFSET_{index}; }}\n"
+        for suffix, index in _numbered(graph.outputs)
+    )
     return (
         "/* Written by edgebench; see model.h for how to use it. */\n"
         '#include "model.h"\n\n#include "arm_nnfunctions.h"\n#include "edgebench_kernels.h"\n\n'
         f"int8_t {ARENA}[{max(plan.size, 16)}] __attribute__((aligned(16)));\n\n{offsets}\n{functions}"
-        f"int8_t *edgebench_input(void) {{ return {ARENA} + OFFSET_{source}; }}\n"
-        f"const int8_t *edgebench_output(void) {{ return {ARENA} + OFFSET_{destination}; }}\n\n"
+        f"{inputs}{outputs}\n"
         f"int edgebench_invoke(void) {{\n{calls}  return 0;\n}}\n"
     )
 
 
+def _numbered(indices: tuple[int, ...]) -> list[tuple[str, int]]:
+    """Endings of names: none for the only one, else ``_0``, ``_1``, ..."""
+    return [(f"_{number}" if len(indices) > 1 else "", index) for number, index in enumerate(indices)]
+
+
 def _model_h(graph: QuantisedGraph) -> str:
-    source, destination = (graph.tensors[index] for index in (graph.inputs[0], graph.outputs[0]))
+    constants, functions = "", ""
+    for kind, result, indices in (("INPUT", "int8_t *", graph.inputs), ("OUTPUT", "const int8_t *", graph.outputs)):
+        for suffix, index in _numbered(indices):
+            tensor, name = graph.tensors[index], f"EDGEBENCH_{kind}{suffix}"
+            constants += (
+                f"/* {_comment(tensor.name)}: {' x '.join(map(str, tensor.shape))} */\n"
+                f"#define {name}_SIZE {tensor.elements}\n#define {name}_SCALE {tensor.scale!r}f\n"
+                f"#define {name}_ZERO_POINT ({tensor.zero_point})\n"
+            )
+            functions += f"{result}edgebench_{kind.lower()}{suffix}(void);\n"
+    first = _numbered(graph.inputs)[0][0], _numbered(graph.outputs)[0][0]
     return f"""/* Written by edgebench.
  *
- * Put EDGEBENCH_INPUT_SIZE values where edgebench_input() points, call edgebench_invoke(), and read
- * EDGEBENCH_OUTPUT_SIZE values where edgebench_output() points. The input's memory is used again during a run:
- * fill it before each one. A value v stands for (v - zero point) * scale.
+ * Put EDGEBENCH_INPUT{first[0]}_SIZE values where edgebench_input{first[0]}() points, call edgebench_invoke(), and read
+ * EDGEBENCH_OUTPUT{first[1]}_SIZE values where edgebench_output{first[1]}() points. An input's memory is used again
+ * during a run: fill it before each one. A value v stands for (v - zero point) * scale.
  */
 #ifndef EDGEBENCH_MODEL_H
 #define EDGEBENCH_MODEL_H
 #include <stdint.h>
 
-#define EDGEBENCH_INPUT_SIZE {source.elements}
-#define EDGEBENCH_INPUT_SCALE {source.scale!r}f
-#define EDGEBENCH_INPUT_ZERO_POINT ({source.zero_point})
-#define EDGEBENCH_OUTPUT_SIZE {destination.elements}
-#define EDGEBENCH_OUTPUT_SCALE {destination.scale!r}f
-#define EDGEBENCH_OUTPUT_ZERO_POINT ({destination.zero_point})
-
-int8_t *edgebench_input(void);
-const int8_t *edgebench_output(void);
-
+{constants}
+{functions}
 /* Runs the model. Returns 0, or the number of the layer that failed, counted from 1. */
 int edgebench_invoke(void);
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +25,7 @@ from edgebench.targets.base import PlainModel
 from edgebench.targets.mcu.calibration import Calibration, read_calibration
 from edgebench.targets.mcu.cores import CORES, Core
 from edgebench.targets.mcu.emulator import Emulator, Execution, Program, read_program
+from edgebench.targets.mcu.float_edges import without_float_edges
 from edgebench.targets.mcu.generator import GeneratedModel, generate
 from edgebench.targets.mcu.toolchain import Toolchain
 from edgebench.targets.packages import require_package
@@ -148,7 +149,8 @@ class McuModel(PlainModel):
         self._core: Core = CORES[options.core]
         self._calibration: Calibration | None = read_calibration(device)
         self._emulator = Emulator(self._core, program, len(generated.layers))
-        self._input = np.random.default_rng(seed).integers(-128, 128, generated.input_bytes).astype(np.int8)
+        random = np.random.default_rng(seed)
+        self._inputs = [random.integers(-128, 128, port.size).astype(np.int8) for port in generated.inputs]
         self._execution: Execution | None = None
 
     @property
@@ -160,8 +162,8 @@ class McuModel(PlainModel):
         """Execute one inference; its latency is estimated among the metrics."""
         generated = self._generated
         self._execution = self._emulator.run(
-            (generated.input_offset, self._input.tobytes()),
-            (generated.output_offset, generated.output_bytes),
+            [(port.offset, values.tobytes()) for port, values in zip(generated.inputs, self._inputs, strict=True)],
+            [(port.offset, port.size) for port in generated.outputs],
             EMULATION_S,
         )
         return Sample(latencies_s=())
@@ -172,7 +174,7 @@ class McuModel(PlainModel):
 
     def faults(self) -> list[str]:
         """Outputs that are not those of LiteRT's reference kernels, to the bit."""
-        expected = _reference_output(self._path, self._input)
+        expected = _reference_output(self._path, self._inputs)
         different = int(np.count_nonzero(expected != self._ran.output))
         if not different:
             return []
@@ -223,7 +225,12 @@ class McuModel(PlainModel):
         """Whether it fits, which layer is the peak, and what is not known."""
         plan = self._generated.plan
         peak = self._generated.layers[plan.peak]
-        notes = [*self._fit(), f"the arena is largest at {peak.kind} {peak.name.rpartition(';')[2]!r}"]
+        bound = "and no plan is smaller" if plan.size == plan.lower_bound else f"no plan is below {plan.lower_bound:,}"
+        notes = [
+            *self._generated.notes,
+            *self._fit(),
+            f"the arena takes {plan.size:,} bytes, {bound}; its peak is {peak.kind} {peak.name.rpartition(';')[2]!r}",
+        ]
         if self._calibration is None:
             seconds = self._instructions / self._options.clock_hz
             notes.append(
@@ -291,13 +298,26 @@ class McuModel(PlainModel):
         return Metric(value=value, unit=unit, provenance=provenance, method=f"{what}; {self.method}")
 
 
-def _reference_output(model: Path, values: NDArray[np.int8]) -> NDArray[Any]:
+def _reference_output(model: Path, inputs: Sequence[NDArray[np.int8]]) -> NDArray[Any]:
+    """All outputs as int8; where the file takes real numbers, those that stand for the inputs."""
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
     interpreter = Interpreter(model_path=str(model), experimental_op_resolver_type=OpResolverType.BUILTIN_REF)
     interpreter.allocate_tensors()
-    detail = interpreter.get_input_details()[0]
-    interpreter.set_tensor(detail["index"], values.reshape(detail["shape"]))
+    graph = read_quantised_graph(model)
+    inside, _ = without_float_edges(graph)
+    for detail, index, values in zip(interpreter.get_input_details(), inside.inputs, inputs, strict=True):
+        given: NDArray[Any] = values
+        if detail["dtype"] == np.float32:
+            tensor = graph.tensors[index]
+            given = (values.astype(np.float32) - tensor.zero_point) * np.float32(tensor.scale)
+        interpreter.set_tensor(detail["index"], given.reshape(detail["shape"]))
     interpreter.invoke()
-    output: NDArray[Any] = interpreter.get_tensor(interpreter.get_output_details()[0]["index"]).ravel()
-    return output
+    found = []
+    for detail, index in zip(interpreter.get_output_details(), inside.outputs, strict=True):
+        value: NDArray[Any] = interpreter.get_tensor(detail["index"]).ravel()
+        if detail["dtype"] == np.float32:
+            tensor = graph.tensors[index]
+            value = np.rint(value / np.float32(tensor.scale)).astype(np.int64) + tensor.zero_point
+        found.append(value.astype(np.int8))
+    return np.concatenate(found)

@@ -189,7 +189,7 @@ _LINKER_SCRIPT = """\
 /* A memory map wide enough for any model: whether it fits a device is decided by the sizes. */
 MEMORY { FLASH (rx) : ORIGIN = 0x00000000, LENGTH = 256M  RAM (rw) : ORIGIN = 0x20000000, LENGTH = 256M }
 SECTIONS {
-  .text : { KEEP(*(.text.edgebench_invoke)) *(.text .text.*) } > FLASH
+  .text : { KEEP(*(.text.edgebench_invoke)) KEEP(*(.text.edgebench_layer_*)) *(.text .text.*) } > FLASH
   .weights : { *(.rodata.edgebench_weights) } > FLASH
   .rodata : { *(.rodata .rodata.*) } > FLASH
   .ARM.exidx : { *(.ARM.exidx .ARM.exidx.*) } > FLASH

@@ -6,20 +6,58 @@ static inline int32_t clamp(int32_t value, int32_t low, int32_t high) {
   return value < low ? low : value > high ? high : value;
 }
 
-void eb_add_s8(const int8_t *first, const int8_t *second, int8_t *output, int32_t size, const eb_binary_params *p) {
-  for (int32_t i = 0; i < size; i++) {
-    const int32_t a = arm_nn_requantize((first[i] + p->offset1) * (1 << 20), p->multiplier1, p->shift1);
-    const int32_t b = arm_nn_requantize((second[i] + p->offset2) * (1 << 20), p->multiplier2, p->shift2);
-    output[i] = (int8_t)clamp(arm_nn_requantize(a + b, p->multiplier, p->shift) + p->offset, p->low, p->high);
-  }
+static inline int8_t added(int8_t first, int8_t second, const eb_binary_params *p, const int32_t sign) {
+  const int32_t a = arm_nn_requantize((first + p->offset1) * (1 << 20), p->multiplier1, p->shift1);
+  const int32_t b = arm_nn_requantize((second + p->offset2) * (1 << 20), p->multiplier2, p->shift2);
+  const int32_t sum = sign > 0 ? a + b : a - b;
+  return (int8_t)clamp(arm_nn_requantize(sum, p->multiplier, p->shift) + p->offset, p->low, p->high);
 }
 
-void eb_mul_s8(const int8_t *first, const int8_t *second, int8_t *output, int32_t size, const eb_binary_params *p) {
-  for (int32_t i = 0; i < size; i++) {
-    const int32_t product = (first[i] + p->offset1) * (second[i] + p->offset2);
-    output[i] = (int8_t)clamp(arm_nn_requantize(product, p->multiplier, p->shift) + p->offset, p->low, p->high);
-  }
+static inline int8_t add_one(int8_t first, int8_t second, const eb_binary_params *p) {
+  return added(first, second, p, 1);
 }
+
+static inline int8_t sub_one(int8_t first, int8_t second, const eb_binary_params *p) {
+  return added(first, second, p, -1);
+}
+
+static inline int8_t mul_one(int8_t first, int8_t second, const eb_binary_params *p) {
+  const int32_t product = (first + p->offset1) * (second + p->offset2);
+  return (int8_t)clamp(arm_nn_requantize(product, p->multiplier, p->shift) + p->offset, p->low, p->high);
+}
+
+static inline int8_t minimum_one(int8_t first, int8_t second, const eb_binary_params *p) {
+  (void)p;
+  return first < second ? first : second;
+}
+
+static inline int8_t maximum_one(int8_t first, int8_t second, const eb_binary_params *p) {
+  (void)p;
+  return first > second ? first : second;
+}
+
+#define BINARY(name)                                                                                          \
+  void eb_##name##_s8(const int8_t *first, const int8_t *second, int8_t *output, int32_t size,                \
+                      const eb_binary_params *p) {                                                            \
+    for (int32_t i = 0; i < size; i++) output[i] = name##_one(first[i], second[i], p);                        \
+  }                                                                                                           \
+  void eb_##name##_repeated_s8(const int8_t *first, const int32_t *step1, const int8_t *second,               \
+                               const int32_t *step2, int8_t *output, const int32_t *sizes,                    \
+                               const eb_binary_params *p) {                                                   \
+    for (int32_t i = 0; i < sizes[0]; i++)                                                                    \
+      for (int32_t j = 0; j < sizes[1]; j++)                                                                  \
+        for (int32_t k = 0; k < sizes[2]; k++) {                                                              \
+          const int8_t *a = first + i * step1[0] + j * step1[1] + k * step1[2];                               \
+          const int8_t *b = second + i * step2[0] + j * step2[1] + k * step2[2];                              \
+          for (int32_t l = 0; l < sizes[3]; l++, a += step1[3], b += step2[3]) *output++ = name##_one(*a, *b, p); \
+        }                                                                                                     \
+  }
+
+BINARY(add)
+BINARY(sub)
+BINARY(mul)
+BINARY(minimum)
+BINARY(maximum)
 
 void eb_table_s8(const int8_t *input, int8_t *output, int32_t size, const int8_t *table) {
   for (int32_t i = 0; i < size; i++) output[i] = table[input[i] + 128];
@@ -48,13 +86,28 @@ void eb_pad_s8(const int8_t *input, int8_t *output, int32_t height, int32_t widt
   eb_copy_rows(input, output + top * row + left * channels, height, width * channels, row);
 }
 
-void eb_mean_s8(const int8_t *input, int8_t *output, int32_t count, int32_t channels, int32_t in_offset,
+void eb_mean_s8(const int8_t *input, int8_t *output, int32_t outer, int32_t count, int32_t inner, int32_t in_offset,
                 int32_t out_offset, int32_t multiplier, int32_t shift) {
-  for (int32_t channel = 0; channel < channels; channel++) {
-    int32_t sum = 0;
-    for (int32_t i = 0; i < count; i++) sum += input[i * channels + channel] + in_offset;
-    output[channel] = (int8_t)clamp(arm_nn_requantize(sum, multiplier, shift) + out_offset, -128, 127);
-  }
+  for (; outer > 0; outer--, input += count * inner, output += inner)
+    for (int32_t channel = 0; channel < inner; channel++) {
+      int32_t sum = 0;
+      for (int32_t i = 0; i < count; i++) sum += input[i * inner + channel] + in_offset;
+      output[channel] = (int8_t)clamp(arm_nn_requantize(sum, multiplier, shift) + out_offset, -128, 127);
+    }
+}
+
+void eb_gather_s8(const int8_t *input, int8_t *output, const int32_t *sizes, const int32_t *steps) {
+  for (int32_t i = 0; i < sizes[0]; i++)
+    for (int32_t j = 0; j < sizes[1]; j++)
+      for (int32_t k = 0; k < sizes[2]; k++) {
+        const int8_t *from = input + i * steps[0] + j * steps[1] + k * steps[2];
+        if (steps[3] == 1) {
+          memcpy(output, from, (size_t)sizes[3]);
+          output += sizes[3];
+        } else {
+          for (int32_t l = 0; l < sizes[3]; l++, from += steps[3]) *output++ = *from;
+        }
+      }
 }
 
 void eb_copy_rows(const int8_t *input, int8_t *output, int32_t rows, int32_t size, int32_t stride) {

@@ -37,6 +37,7 @@ void *memcpy(void *restrict destination, const void *restrict source, size_t siz
 void *memmove(void *destination, const void *source, size_t size) {
   uint8_t *to = destination;
   const uint8_t *from = source;
+  if (to == from) return destination;
   if (to <= from || to >= from + size) return memcpy(destination, source, size);
   while (size--) to[size] = from[size];
   return destination;

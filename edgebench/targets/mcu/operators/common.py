@@ -1,0 +1,57 @@
+"""What the writers of several operators need."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgebench.errors import UnsupportedModelError
+from edgebench.models.quantised_graph import QuantisedOperator, QuantisedTensor
+from edgebench.targets.mcu.fixed_point import activation_range
+from edgebench.targets.mcu.layer_code import CodeContext
+
+_ACTIVATIONS = {0: "NONE", 1: "RELU", 2: "RELU_N1_TO_1", 3: "RELU6"}
+_SAME = 0
+
+
+def fused_activation(operator: QuantisedOperator, output: QuantisedTensor) -> tuple[int, int]:
+    """Lowest and highest int8 that the fused activation lets through."""
+    code = operator.options.get("fusedActivationFunction", 0)
+    if code not in _ACTIVATIONS:
+        raise UnsupportedModelError(f"{operator.kind} has a fused activation without a kernel (code {code})")
+    return activation_range(_ACTIVATIONS[code], output.scale, output.zero_point)
+
+
+def image_padding(
+    operator: QuantisedOperator,
+    size: tuple[int, ...],
+    kernel: tuple[int, int],
+    output: tuple[int, ...],
+    dilation: tuple[int, int] = (1, 1),
+) -> tuple[int, int]:
+    """Rows above and columns left of the image, as TFLite computes them."""
+    if operator.options["padding"] != _SAME:
+        return 0, 0
+    stride = (operator.options["strideH"], operator.options["strideW"])
+    totals = [
+        max(0, (out - 1) * step + (window - 1) * spread + 1 - length)
+        for length, window, out, step, spread in zip(size, kernel, output, stride, dilation, strict=True)
+    ]
+    return totals[0] // 2, totals[1] // 2
+
+
+def require_constant(context: CodeContext, operator: QuantisedOperator, position: int) -> NDArray[np.generic]:
+    """Values of an input that must not be computed.
+
+    Raises:
+        UnsupportedModelError: It is computed.
+    """
+    data = context.tensor(operator.inputs[position]).data
+    if data is None:
+        raise UnsupportedModelError(f"{operator.kind} computes its input {position}; kernels need constants")
+    return data
+
+
+def listed(values: tuple[int, ...]) -> str:
+    """Numbers as C writes a list of them."""
+    return ", ".join(map(str, values))

@@ -1,0 +1,180 @@
+"""Convolutions and matrix products, on CMSIS-NN's kernels."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edgebench.errors import UnsupportedModelError
+from edgebench.models.quantised_graph import QuantisedOperator, QuantisedTensor
+from edgebench.targets.mcu.fixed_point import quantise_multiplier
+from edgebench.targets.mcu.layer_code import CodeContext, LayerCode, array
+from edgebench.targets.mcu.operators.common import fused_activation, image_padding, listed, require_constant
+
+
+def _multipliers(
+    source: QuantisedTensor, weights: QuantisedTensor, output: QuantisedTensor, channels: int
+) -> tuple[list[int], list[int]]:
+    """Per-channel multipliers. TFLite multiplies the float32 scales as doubles."""
+    if any(weights.zero_points):
+        raise UnsupportedModelError(f"weights {weights.name!r} have a zero point other than 0")
+    scales = weights.scales if len(weights.scales) == channels else weights.scales * channels
+    pairs = [
+        quantise_multiplier(
+            float(np.float32(source.scale)) * float(np.float32(scale)) / float(np.float32(output.scale))
+        )
+        for scale in scales
+    ]
+    return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+
+
+def _weighted(
+    context: CodeContext, operator: QuantisedOperator, index: int, channels: int, *, per_tensor: bool = False
+) -> tuple[str, str]:
+    """Definitions of kernel, bias, multipliers and shifts, and the C expression for the bias."""
+    source, weights = context.tensor(operator.inputs[0]), context.tensor(operator.inputs[1])
+    output = context.tensor(operator.outputs[0])
+    kernel = require_constant(context, operator, 1)
+    if kernel.dtype != np.int8:
+        raise UnsupportedModelError(f"weights {weights.name!r} are {weights.dtype}, kernels take int8")
+    constants = array("int8_t", f"kernel_{index}", kernel, weights=True)
+    bias = "NULL"
+    if len(operator.inputs) > 2 and operator.inputs[2] >= 0:
+        values = require_constant(context, operator, 2)
+        constants += array("int32_t", f"bias_{index}", values.astype(np.int32), weights=True)
+        bias = f"bias_{index}"
+    if not per_tensor:
+        multipliers, shifts = _multipliers(source, weights, output, channels)
+        constants += array("int32_t", f"multiplier_{index}", np.array(multipliers), weights=True)
+        constants += array("int32_t", f"shift_{index}", np.array(shifts), weights=True)
+    return constants, bias
+
+
+def _convolution_body(
+    index: int,
+    function: str,
+    kind: str,
+    shapes: tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]],
+    settings: str,
+    pointers: tuple[str, str],
+    bias: str,
+    scratch: int,
+) -> str:
+    source, kernel, output = shapes
+    buffer = f"edgebench_arena + SCRATCH_{index}" if scratch else "NULL"
+    return (
+        f"  const cmsis_nn_context context = {{{buffer}, {scratch}}};\n"
+        f"  const {kind} params = {{{settings}}};\n"
+        f"  const cmsis_nn_per_channel_quant_params quant = "
+        f"{{(int32_t *)multiplier_{index}, (int32_t *)shift_{index}}};\n"
+        f"  const cmsis_nn_dims in = {{{listed(source)}}}, filter = {{{listed(kernel)}}}, "
+        f"bias_dims = {{1, 1, 1, {output[3]}}}, out = {{{listed(output)}}};\n"
+        f"  return {function}(&context, &params, &quant, &in, {pointers[0]}, &filter, kernel_{index}, &bias_dims, "
+        f"{bias}, &out, {pointers[1]});\n"
+    )
+
+
+def conv(context: CodeContext, operator: QuantisedOperator, index: int) -> LayerCode:
+    """A convolution over all channels."""
+    source, weights = context.tensor(operator.inputs[0]), context.tensor(operator.inputs[1])
+    output = context.tensor(operator.outputs[0])
+    filters, height, width, channels = weights.shape
+    if channels != source.shape[3]:
+        raise UnsupportedModelError(f"{output.name!r} is a grouped convolution, which has no kernel")
+    options = operator.options
+    dilation = (options["dilationHFactor"], options["dilationWFactor"])
+    top, left = image_padding(operator, source.shape[1:3], (height, width), output.shape[1:3], dilation)
+    low, high = fused_activation(operator, output)
+    constants, bias = _weighted(context, operator, index, filters)
+    settings = (
+        f"{-source.zero_point}, {output.zero_point}, {{{options['strideW']}, {options['strideH']}}}, "
+        f"{{{left}, {top}}}, {{{dilation[1]}, {dilation[0]}}}, {{{low}, {high}}}"
+    )
+    pointwise = (height, width) == (1, 1) and not top and not left
+    # CMSIS-NN turns two columns of the image into 16-bit values at a time.
+    scratch = 0 if pointwise else 4 * channels * height * width
+    body = _convolution_body(
+        index,
+        "arm_convolve_wrapper_s8",
+        "cmsis_nn_conv_params",
+        (source.shape, (filters, height, width, channels), output.shape),
+        settings,
+        (context.pointer(operator.inputs[0]), context.pointer(operator.outputs[0])),
+        bias,
+        scratch,
+    )
+    return LayerCode(name=output.name, kind=operator.kind, body=body, constants=constants, scratch_bytes=scratch)
+
+
+def depthwise(context: CodeContext, operator: QuantisedOperator, index: int) -> LayerCode:
+    """A convolution of each channel by itself."""
+    source, weights = context.tensor(operator.inputs[0]), context.tensor(operator.inputs[1])
+    output = context.tensor(operator.outputs[0])
+    _, height, width, filters = weights.shape
+    options = operator.options
+    dilation = (options["dilationHFactor"] or 1, options["dilationWFactor"] or 1)
+    top, left = image_padding(operator, source.shape[1:3], (height, width), output.shape[1:3], dilation)
+    low, high = fused_activation(operator, output)
+    constants, bias = _weighted(context, operator, index, filters)
+    multiplier = filters // source.shape[3]
+    settings = (
+        f"{-source.zero_point}, {output.zero_point}, {multiplier}, {{{options['strideW']}, {options['strideH']}}}, "
+        f"{{{left}, {top}}}, {{{dilation[1]}, {dilation[0]}}}, {{{low}, {high}}}"
+    )
+    scratch = 2 * source.shape[3] * height * width if multiplier == 1 and dilation == (1, 1) else 0
+    body = _convolution_body(
+        index,
+        "arm_depthwise_conv_wrapper_s8",
+        "cmsis_nn_dw_conv_params",
+        (source.shape, (1, height, width, filters), output.shape),
+        settings,
+        (context.pointer(operator.inputs[0]), context.pointer(operator.outputs[0])),
+        bias,
+        scratch,
+    )
+    return LayerCode(name=output.name, kind=operator.kind, body=body, constants=constants, scratch_bytes=scratch)
+
+
+def fully_connected(context: CodeContext, operator: QuantisedOperator, index: int) -> LayerCode:
+    """A product with a matrix, with one scale or one for each output."""
+    source, weights = context.tensor(operator.inputs[0]), context.tensor(operator.inputs[1])
+    output = context.tensor(operator.outputs[0])
+    units, features = weights.shape
+    rows = source.elements // features
+    low, high = fused_activation(operator, output)
+    pointers = (context.pointer(operator.inputs[0]), context.pointer(operator.outputs[0]))
+    if len(weights.scales) > 1:
+        return _dense_per_channel(context, operator, index, (low, high))
+    constants, bias = _weighted(context, operator, index, units, per_tensor=True)
+    # Unlike a convolution's, TFLite multiplies these two scales in single precision.
+    product = float(np.float32(source.scale) * np.float32(weights.scale))
+    multiplier, shift = quantise_multiplier(product / float(np.float32(output.scale)))
+    body = (
+        "  const cmsis_nn_context context = {NULL, 0};\n"
+        f"  const cmsis_nn_fc_params params = {{{-source.zero_point}, 0, {output.zero_point}, {{{low}, {high}}}}};\n"
+        f"  const cmsis_nn_per_tensor_quant_params quant = {{{multiplier}, {shift}}};\n"
+        f"  const cmsis_nn_dims in = {{{rows}, 1, 1, {features}}}, filter = {{{features}, 1, 1, {units}}}, "
+        f"bias_dims = {{1, 1, 1, {units}}}, out = {{{rows}, 1, 1, {units}}};\n"
+        f"  return arm_fully_connected_s8(&context, &params, &quant, &in, {pointers[0]}, &filter, kernel_{index}, "
+        f"&bias_dims, {bias}, &out, {pointers[1]});\n"
+    )
+    return LayerCode(name=output.name, kind=operator.kind, body=body, constants=constants)
+
+
+def _dense_per_channel(
+    context: CodeContext, operator: QuantisedOperator, index: int, limits: tuple[int, int]
+) -> LayerCode:
+    """One scale an output, which CMSIS-NN's fully connected kernel does not take."""
+    source, output = context.tensor(operator.inputs[0]), context.tensor(operator.outputs[0])
+    units, features = context.tensor(operator.inputs[1]).shape
+    rows = source.elements // features
+    constants, bias = _weighted(context, operator, index, units)
+    scratch = 2 * features
+    body = (
+        f"  static const eb_dense_params params = {{{features}, {units}, {-source.zero_point}, {output.zero_point}, "
+        f"multiplier_{index}, shift_{index}, {limits[0]}, {limits[1]}}};\n"
+        f"  for (int row = 0; row < {rows}; row++)\n"
+        f"    eb_dense_s8({context.pointer(operator.inputs[0])} + row * {features}, kernel_{index}, {bias}, "
+        f"{context.pointer(operator.outputs[0])} + row * {units}, (int16_t *)(edgebench_arena + SCRATCH_{index}), "
+        "&params);\n  return 0;\n"
+    )
+    return LayerCode(name=output.name, kind=operator.kind, body=body, constants=constants, scratch_bytes=scratch)
