@@ -78,7 +78,8 @@ class Exploration:
             StorageError: The storage went away and did not come back.
             KeyboardInterrupt: Trials on their way have been given back.
         """
-        requeue_abandoned(self._study)
+        with one_at_a_time(self._request.folder):
+            requeue_abandoned(self._study)
         running: dict[Future[float], _Asked] = {}
         pool = ThreadPoolExecutor(self._request.jobs)
         try:

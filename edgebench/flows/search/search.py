@@ -167,7 +167,7 @@ def _strategy(
     pruner: Any = optuna.pruners.NopPruner()
     if source.prunable and len(request.objectives) == 1:
         # Gentle: what is cut short teaches the sampler nothing.
-        pruner = optuna.pruners.PercentilePruner(75.0, n_startup_trials=10, n_warmup_steps=2)
+        pruner = optuna.pruners.PercentilePruner(95.0, n_startup_trials=10, n_warmup_steps=2)
     if request.sampler == "edgebench":
         costs = [model.names.index(name) for name in request.objectives if name != ACCURACY]
         sampler = make_sampler(

@@ -7,8 +7,10 @@ import json
 import os
 import socket
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -27,6 +29,8 @@ SETTINGS = "edgebench"
 OWNER = "owner"
 RETRY_OF = "retry_of"
 MAX_RETRIES = 2
+NAMELESS_S = 10.0
+"""A trial has a moment of life before its process has written its name to it."""
 _WAITS_S = (1.0, 3.0, 9.0)
 
 
@@ -98,7 +102,9 @@ def open_study(request: SearchRequest, settings: SearchSettings, sampler: Any, p
                 f"study {request.study!r} was not begun by edgebench", remedy="choose another name with --study"
             )
         lasting(lambda: study.set_user_attr(SETTINGS, to_plain(settings)))
-        if len(request.objectives) > 1:
+        with warnings.catch_warnings():
+            # Experimental in Optuna since 3.2; the dashboard shows the names.
+            warnings.simplefilter("ignore")
             lasting(lambda: study.set_metric_names(list(request.objectives)))
         return study
     before = from_plain(SearchSettings, stored, where=f"study {request.study}")
@@ -183,7 +189,7 @@ def requeue_abandoned(study: optuna.Study) -> int:
 
     count = 0
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        if _alive(trial.user_attrs.get(OWNER)):
+        if _alive(trial.user_attrs.get(OWNER), trial.datetime_start):
             continue
         lasting(partial(study.tell, trial.number, state=TrialState.FAIL, skip_if_finished=True))
         requeue(study, trial.number, trial.params, trial.user_attrs)
@@ -204,10 +210,10 @@ def requeue(study: optuna.Study, number: int, params: Mapping[str, Any], attribu
     return True
 
 
-def _alive(text: object) -> bool:
-    """Whether a trial's process is at work; one on another machine is taken to be."""
+def _alive(text: object, started: datetime | None) -> bool:
+    """Whether a trial's process is at work; one on another machine is taken to be, and one that has just begun."""
     if not isinstance(text, str):
-        return False
+        return started is not None and (datetime.now() - started).total_seconds() < NAMELESS_S
     host, number, created = json.loads(text)
     if host != socket.gethostname():
         return True

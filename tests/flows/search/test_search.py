@@ -1,0 +1,401 @@
+"""The search, with a table of accuracies where training is not the point, and trained for real where it is."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edgebench.core.budget import Budget, Limit
+from edgebench.core.metric import Provenance
+from edgebench.core.plan import MeasurementPlan
+from edgebench.core.search import SearchRecord
+from edgebench.core.table import LookupTable, TableFigure
+from edgebench.errors import InputError, NotComparableError, StorageError
+from edgebench.flows.costs import cost_model
+from edgebench.flows.lut.build import table_key
+from edgebench.flows.search import study as studies
+from edgebench.flows.search.jobs import SpaceText, TaskText, TrainJob
+from edgebench.flows.search.report import search_report
+from edgebench.flows.search.request import SearchRequest
+from edgebench.flows.search.search import search
+from edgebench.flows.search.training import TrainingProcess, TrialFailedError
+from edgebench.flows.spaces import open_space
+from edgebench.models.network import NetworkBuilder
+from edgebench.spaces.space import SearchSpace
+from edgebench.store.devices import find_device
+from edgebench.store.tables import TableStore
+from edgebench.targets.registry import create_target
+from edgebench.tasks.recipe import Recipe
+
+FAKE = find_device("fake")
+PLAN = MeasurementPlan(repetitions=2, time_limit_s=20)
+SPACE = """schema = "edgebench.space/1"
+family = "dscnn"
+description = "twelve networks"
+[options]
+input = [8, 8, 1]
+classes = 10
+filters = [8, 16]
+depths = [1, 2]
+kernels = [3, 5]
+stem_kernel = [3, 3]
+stem_stride = [1, 1]
+"""
+needs_training = pytest.mark.skipif(
+    any(find_spec(name) is None for name in ("torch", "sklearn")), reason="needs edgebench[train,tasks]"
+)
+
+
+@pytest.fixture
+def space(tmp_path: Path) -> SearchSpace:
+    path = tmp_path / "search_spaces" / "twelve.toml"
+    path.parent.mkdir()
+    path.write_text(SPACE)
+    return open_space(str(path))
+
+
+def fake_table(space: SearchSpace) -> LookupTable:
+    """What the fake device costs: a file's bytes at 100 MB a second."""
+    entries = {}
+    for block in space.all_blocks:
+        builder = NetworkBuilder("block", block.input_shape)
+        block.append(builder)
+        entries[block.key] = {"latency_s": 4 * builder.build().parameters / 1e8}
+    key = table_key(FAKE, create_target(FAKE).check(), "float32", measured=True)
+    figure = TableFigure(provenance=Provenance.SIMULATED, method="weights / bytes per second", base=2e-5)
+    return LookupTable(space=space.name, key=key, figures={"latency_s": figure}, entries=entries)
+
+
+def accuracies(space: SearchSpace, path: Path) -> dict[str, float]:
+    """Larger networks are better, but for some noise."""
+    random = np.random.default_rng(0)
+    rows = np.concatenate(list(space.enumerate()))
+    values = {
+        space.text(row): 0.9 + 0.01 * float(np.log(space.network(tuple(row)).parameters)) + 0.002 * random.random()
+        for row in rows
+    }
+    values = {key: min(value, 1.0) for key, value in values.items()}
+    path.write_text(json.dumps(values))
+    return values
+
+
+def request(space: SearchSpace, folder: Path, **changes: Any) -> SearchRequest:
+    known = folder / "accuracies.json"
+    if not known.exists():
+        accuracies(space, known)
+    table = fake_table(space)
+    settings: dict[str, Any] = {
+        "space": space,
+        "devices": (FAKE,),
+        "tables": {"fake": table},
+        "budget": Budget(limits=(Limit(figure="latency_s", device="fake", value=1e-3),)),
+        "accuracy": f"table:{known}",
+        "trials": 8,
+        "study": "s",
+        "results": folder / "results",
+        "finalists": 0,
+    }
+    return SearchRequest(**{**settings, **changes})
+
+
+def run(wanted: SearchRequest) -> SearchRecord:
+    return search(wanted, PLAN, on_update=lambda *_: None)
+
+
+def tried(wanted: SearchRequest) -> list[str]:
+    study = studies.load_study(wanted.study, wanted.storage, wanted.results / "studies")
+    return [trial.user_attrs["architecture"] for trial in study.trials if trial.state.name == "COMPLETE"]
+
+
+def test_a_space_is_exhausted_without_repeating_anything(space: SearchSpace, tmp_path: Path) -> None:
+    wanted = request(space, tmp_path, trials=50)
+    record = run(wanted)
+    found = tried(wanted)
+    assert len(found) == len(set(found)) == record.trials == space.size == 12
+    values = json.loads((tmp_path / "accuracies.json").read_text())
+    assert record.front[0].accuracy == pytest.approx(max(values.values()))
+
+
+def test_only_what_holds_the_limit_is_tried(space: SearchSpace, tmp_path: Path) -> None:
+    model = cost_model(space, {"fake": fake_table(space)})
+    rows = np.concatenate(list(space.enumerate()))
+    latency = model.predict(rows)[:, model.names.index("latency_s@fake")]
+    limit = float(np.median(latency))
+    budget = Budget(limits=(Limit(figure="latency_s", device="fake", value=limit),))
+    wanted = request(space, tmp_path, trials=50, budget=budget)
+    record = run(wanted)
+    assert set(tried(wanted)) == {space.text(row) for row, cost in zip(rows, latency, strict=True) if cost <= limit}
+    assert record.feasible == int((latency <= limit).sum())
+
+
+def test_several_objectives_give_a_front_that_nothing_beats(space: SearchSpace, tmp_path: Path) -> None:
+    record = run(request(space, tmp_path, trials=50, objectives=("accuracy", "latency_s@fake")))
+    points = [(trial.accuracy or 0, -trial.figures["latency_s@fake"]) for trial in record.front]
+    assert len(points) > 1
+    assert not any(a != b and a[0] >= b[0] and a[1] >= b[1] for a in points for b in points)
+
+
+def test_cost_alone_is_minimised_where_accuracy_has_a_limit(space: SearchSpace, tmp_path: Path) -> None:
+    values = accuracies(space, tmp_path / "accuracies.json")
+    least = sorted(values.values())[6]
+    wanted = request(space, tmp_path, trials=50, objectives=("latency_s@fake",), budget=Budget(min_accuracy=least))
+    record = run(wanted)
+    assert {trial.accuracy >= least for trial in record.front if trial.accuracy} == {True}
+    assert len(record.front) == 1
+
+
+def test_a_study_goes_on_where_it_stopped(space: SearchSpace, tmp_path: Path) -> None:
+    wanted = request(space, tmp_path, trials=4)
+    run(wanted)
+    before = tried(wanted)
+    run(replace(wanted, trials=9))
+    after = tried(wanted)
+    assert after[:4] == before
+    assert len(after) == len(set(after)) == 9
+
+
+def test_the_same_seed_tries_the_same(space: SearchSpace, tmp_path: Path) -> None:
+    first, second = (request(space, tmp_path, study=name, trials=12) for name in ("a", "b"))
+    run(first)
+    run(second)
+    assert tried(first) == tried(second)
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"seed": 1}, "seed"),
+        ({"budget": Budget(limits=(Limit(figure="latency_s", device="fake", value=2e-3),))}, "latency_s@fake"),
+        ({"objectives": ("accuracy", "latency_s@fake")}, "objectives"),
+        ({"recipe": Recipe(epochs=7)}, "recipe epochs"),
+    ],
+)
+def test_a_study_keeps_its_settings(space: SearchSpace, tmp_path: Path, change: dict[str, Any], named: str) -> None:
+    wanted = request(space, tmp_path, trials=2)
+    run(wanted)
+    with pytest.raises((NotComparableError, ValueError)) as caught:
+        run(replace(wanted, **change))
+    assert named in str(caught.value) or "objectives" in str(caught.value)
+
+
+def test_a_database_keeps_a_study_too(space: SearchSpace, tmp_path: Path) -> None:
+    wanted = request(space, tmp_path, trials=3, storage=f"sqlite:///{tmp_path}/study.db")
+    run(wanted)
+    run(replace(wanted, trials=5))
+    assert len(tried(wanted)) == 5
+
+
+@pytest.mark.parametrize("sampler", ["random", "tpe", "nsga2"])
+def test_other_samplers_may_be_chosen(space: SearchSpace, tmp_path: Path, sampler: str) -> None:
+    budget = Budget(limits=(Limit(figure="latency_s", device="fake", value=6e-5),))
+    wanted = request(space, tmp_path, trials=12, sampler=sampler, budget=budget)
+    record = run(wanted)
+    assert all(trial.figures["latency_s@fake"] <= 6e-5 for trial in record.front)
+
+
+@pytest.mark.parametrize("proxy", ["parameters", "macs"])
+def test_proxies_rank_without_training(space: SearchSpace, tmp_path: Path, proxy: str) -> None:
+    record = run(request(space, tmp_path, trials=50, accuracy=f"proxy:{proxy}"))
+    largest = space.network(space.largest)
+    assert space.network(space.parse(record.front[0].architecture)).macs == largest.macs
+
+
+def test_nothing_feasible_names_limits_and_the_nearest(space: SearchSpace, tmp_path: Path) -> None:
+    budget = Budget(limits=(Limit(figure="latency_s", device="fake", value=1e-6),))
+    record = run(request(space, tmp_path, budget=budget))
+    assert record.infeasibility is not None
+    (fact,) = record.infeasibility.limits
+    model = cost_model(space, {"fake": fake_table(space)})
+    rows = np.concatenate(list(space.enumerate()))
+    least = model.predict(rows)[:, model.names.index("latency_s@fake")].min()
+    assert fact.least == pytest.approx(least) == fact.needed
+    assert record.infeasibility.nearest[0].excess[0] == pytest.approx(least / 1e-6 - 1)
+    titles = [table.title for table in search_report(record).tables]
+    assert titles[0] == "Nothing holds these limits"
+
+
+def test_finalists_are_measured_and_a_wrong_table_is_found_out(space: SearchSpace, tmp_path: Path) -> None:
+    wanted = request(space, tmp_path, trials=12, finalists=2)
+    honest = run(wanted)
+    assert all(finalist.solution for finalist in honest.finalists)
+    table = fake_table(space)
+    flattering = replace(
+        table, entries={key: {"latency_s": value["latency_s"] / 10} for key, value in table.entries.items()}
+    )
+    budget = Budget(limits=(Limit(figure="latency_s", device="fake", value=4e-5),))
+    fooled = run(replace(wanted, study="f", tables={"fake": flattering}, budget=budget))
+    assert fooled.finalists
+    assert not any(finalist.solution for finalist in fooled.finalists)
+    assert any("does not hold" in fault for fault in fooled.finalists[0].faults)
+
+
+@pytest.mark.parametrize(
+    ("content", "name"),
+    [("{}", "t.json"), ("[1]", "t.json"), ('{"0000": "x"}', "t.json"), ("a,b\n1,2", "t.csv"), ("nan", "t.json")],
+)
+def test_wrong_tables_of_accuracies_are_named(space: SearchSpace, tmp_path: Path, content: str, name: str) -> None:
+    (tmp_path / name).write_text(content)
+    with pytest.raises(InputError, match=r"accurac"):
+        run(request(space, tmp_path, accuracy=f"table:{tmp_path / name}"))
+
+
+def test_what_a_table_lacks_is_named(space: SearchSpace, tmp_path: Path) -> None:
+    budget = Budget(limits=(Limit(figure="ram_bytes", device="fake", value=1e6),))
+    with pytest.raises(InputError, match="no ram"):
+        run(request(space, tmp_path, budget=budget))
+    with pytest.raises(InputError, match="needs a task"):
+        run(request(space, tmp_path, accuracy="train"))
+    with pytest.raises(InputError, match="smallest"):
+        request(space, tmp_path, objectives=("latency_s@fake",))
+
+
+def test_a_storage_that_stays_away_ends_the_search(
+    space: SearchSpace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(studies, "_WAITS_S", (0.0, 0.0))
+    wanted = request(space, tmp_path, trials=12)
+    run(replace(wanted, trials=2))
+    import optuna
+
+    calls = {"n": 0}
+    real = optuna.Study.ask
+
+    def ask(self: optuna.Study, *arguments: Any) -> Any:
+        calls["n"] += 1
+        if calls["n"] > 3:
+            raise OSError("the server is gone")
+        return real(self, *arguments)
+
+    monkeypatch.setattr(optuna.Study, "ask", ask)
+    with pytest.raises(StorageError, match="does not answer"):
+        run(wanted)
+    monkeypatch.undo()
+    run(wanted)
+    found = tried(wanted)
+    assert len(found) == len(set(found)) == 12
+
+
+def command(space: SearchSpace, folder: Path, *more: str) -> list[str]:
+    return [
+        sys.executable, "-m", "edgebench.cli.main", "search", str(folder / "search_spaces" / f"{space.name}.toml"),
+        "-d", "fake", "--max-latency", "1ms", "--study", "cli", "--results", str(folder / "results"), *more,
+    ]  # fmt: skip
+
+
+def test_two_processes_share_a_study_without_repeating(space: SearchSpace, tmp_path: Path) -> None:
+    accuracies(space, tmp_path / "accuracies.json")
+    TableStore(tmp_path / "results").save(fake_table(space))
+    line = command(space, tmp_path, "--accuracy", f"table:{tmp_path}/accuracies.json", "--finalists", "0")
+    both = [subprocess.Popen([*line, "--trials", "12"], stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    assert [process.wait(timeout=120) for process in both] == [0, 0], [p.stderr and p.stderr.read() for p in both]
+    for process in both:
+        if process.stderr:
+            process.stderr.close()
+    found = tried(request(space, tmp_path, study="cli"))
+    assert len(found) == len(set(found)) == 12
+
+
+@needs_training
+def test_trained_distilled_exported_and_measured(space: SearchSpace, tmp_path: Path) -> None:
+    wanted = request(
+        space,
+        tmp_path,
+        accuracy="train",
+        task=TaskText(text="digits", seed=0),
+        recipe=Recipe(epochs=1),
+        final_recipe=Recipe(epochs=2, distillation=0.5),
+        trials=3,
+        finalists=1,
+        budget=Budget(limits=(Limit(figure="latency_s", device="fake", value=1e-3),), max_accuracy_drop=0.9),
+    )
+    record = run(wanted)
+    (finalist,) = record.finalists
+    assert finalist.solution, finalist.faults
+    assert record.reference is not None
+    assert record.reference.test_accuracy is not None
+    (accuracy,) = finalist.accuracies
+    assert accuracy.accuracy.low < accuracy.accuracy.value < accuracy.accuracy.high
+    assert accuracy.drop is not None
+    assert {Path(file).suffix for file in finalist.files} == {".onnx", ".tflite"}
+    assert all(Path(file).is_file() for file in finalist.files)
+    assert "digits" in record.task
+    assert search_report(record).tables[-1].rows
+
+
+@needs_training
+def test_losses_that_are_no_numbers_fail_trials_and_nothing_else(space: SearchSpace, tmp_path: Path) -> None:
+    wanted = request(
+        space,
+        tmp_path,
+        accuracy="train",
+        task=TaskText(text="digits", seed=0),
+        recipe=Recipe(epochs=1, learning_rate=1e30),
+        trials=2,
+    )
+    record = run(wanted)
+    assert (record.trials, record.failed, record.front) == (0, 2, ())
+    assert any(remark.kind == "failure" for remark in search_report(record).remarks)
+
+
+@needs_training
+def test_a_killed_training_is_done_again(space: SearchSpace) -> None:
+    job = TrainJob(
+        space=SpaceText.of(space),
+        architecture=space.smallest,
+        task=TaskText(text="digits", seed=0),
+        recipe=Recipe(epochs=2),
+        seed=0,
+    )
+    process = TrainingProcess()
+    kills = [1, 0]
+
+    def kill_once(_: object) -> bool:
+        if kills[0]:
+            kills[0] -= 1
+            kills[1] += 1
+            assert process._child is not None
+            os.kill(process._child._process.pid, signal.SIGKILL)
+        return True
+
+    try:
+        assert process.train(job, kill_once).accuracy > 0.1
+        assert kills == [0, 1]
+        kills[0] = 9
+        with pytest.raises(TrialFailedError, match="3 times"):
+            process.train(job, kill_once)
+    finally:
+        process.close()
+
+
+@needs_training
+@pytest.mark.slow
+def test_a_killed_search_loses_and_repeats_nothing(space: SearchSpace, tmp_path: Path) -> None:
+    TableStore(tmp_path / "results").save(fake_table(space))
+    line = command(
+        space, tmp_path, "--task", "digits", "--epochs", "4", "--trials", "6", "--jobs", "2", "--finalists", "0"
+    )
+    journal = tmp_path / "results" / "studies" / "cli" / "journal.log"
+    process = subprocess.Popen(line)
+    until = time.monotonic() + 120
+    # Killed in the middle of a trial, once one is finished.
+    while time.monotonic() < until and '"accuracy"' not in (journal.read_text() if journal.exists() else ""):
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    before = tried(request(space, tmp_path, study="cli"))
+    assert subprocess.run(line, timeout=200).returncode == 0
+    after = tried(request(space, tmp_path, study="cli"))
+    assert set(before) <= set(after)
+    assert len(after) == len(set(after))
+    study = studies.load_study("cli", "", tmp_path / "results" / "studies")
+    assert not any(trial.state.name == "RUNNING" for trial in study.trials)
+    assert sum(trial.state.name in {"COMPLETE", "PRUNED"} for trial in study.trials) == 6
