@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import socket
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import psutil
 
+from edgebench.core.file_lock import one_process_at_a_time
 from edgebench.errors import InputError, NotComparableError, StorageError, TargetUnavailableError
 from edgebench.flows.search.request import ACCURACY, SearchRequest, SearchSettings
 from edgebench.store.codec import from_plain, to_plain
@@ -164,13 +164,11 @@ def one_at_a_time(folder: Path) -> Iterator[None]:
     Raises:
         StorageError: The lock cannot be made.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / ".lock").open("w")
-    except OSError as error:
-        raise StorageError(str(error.strerror), where=str(folder), remedy="choose another --results") from None
-    with lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(one_process_at_a_time(folder / ".lock"))
+        except OSError as error:
+            raise StorageError(str(error.strerror), where=str(folder), remedy="choose another --results") from None
         yield
 
 

@@ -14,18 +14,22 @@ class Core:
         name: What a device file writes.
         zig: Target and processor for ``zig cc``.
         gcc: Flags for a GNU compiler.
-        unicorn: Name of Unicorn's processor model, or of its word size for RISC-V.
+        unicorn: Name of Unicorn's processor model, or of its word size for RISC-V; empty where Unicorn has none.
+        machine: QEMU's board with this core, for cores that Unicorn lacks.
         riscv: Whether it is one.
+        helium: Whether it has Arm's vector extension for microcontrollers; CMSIS-NN's kernels need more scratch memory.
     """
 
     name: str
     zig: tuple[str, ...]
     gcc: tuple[str, ...]
-    unicorn: str
+    unicorn: str = ""
+    machine: str = ""
     riscv: bool = False
+    helium: bool = False
 
 
-_NO_ARM = ("-D__GNUC_PYTHON__", "-D__RESTRICT=__restrict", "-D__CLZ=__builtin_clz")
+_NOT_ARM = ("-D__GNUC_PYTHON__", "-D__RESTRICT=__restrict", "-D__CLZ=__builtin_clz")
 """What CMSIS-NN's headers need on another processor than Arm's: no intrinsics, and names that Arm's would give."""
 
 CORES: Mapping[str, Core] = {
@@ -62,22 +66,16 @@ CORES: Mapping[str, Core] = {
             unicorn="UC_CPU_ARM_CORTEX_M33",
         ),
         Core(
+            name="cortex-m55",
+            zig=("-target", "thumb-freestanding-eabihf", "-mcpu=cortex_m55+mve"),
+            gcc=("-mthumb", "-mcpu=cortex-m55", "-mfloat-abi=hard"),
+            machine="mps3-an547",
+            helium=True,
+        ),
+        Core(
             name="rv32imc",
-            zig=(
-                "-target",
-                "riscv32-freestanding-none",
-                "-mcpu=generic_rv32+m+c",
-                "-D__GNUC_PYTHON__",
-                "-D__RESTRICT=__restrict",
-                "-D__CLZ=__builtin_clz",
-            ),
-            gcc=(
-                "-march=rv32imc",
-                "-mabi=ilp32",
-                "-D__GNUC_PYTHON__",
-                "-D__RESTRICT=__restrict",
-                "-D__CLZ=__builtin_clz",
-            ),
+            zig=("-target", "riscv32-freestanding-none", "-mcpu=generic_rv32+m+c", *_NOT_ARM),
+            gcc=("-march=rv32imc", "-mabi=ilp32", *_NOT_ARM),
             unicorn="UC_CPU_RISCV32_ANY",
             riscv=True,
         ),

@@ -59,15 +59,19 @@ class GeneratedModel:
         return sum(port.size for port in self.outputs)
 
 
-def generate(graph: QuantisedGraph) -> GeneratedModel:
+def generate(graph: QuantisedGraph, *, helium: bool = False) -> GeneratedModel:
     """Write a model as C.
+
+    Args:
+        graph: The model.
+        helium: Whether it will be compiled for a core with Arm's vector extension, whose kernels need more memory.
 
     Raises:
         UnsupportedModelError: An operator has no kernel; it is named with its layer and what would help.
     """
     graph, stripped = without_float_edges(graph)
     require_int8(graph)
-    context = CodeContext(graph)
+    context = CodeContext(graph, helium=helium)
     layers = []
     for index, operator in enumerate(graph.operators):
         writer = WRITERS.get(operator.kind)
@@ -82,7 +86,7 @@ def generate(graph: QuantisedGraph) -> GeneratedModel:
     places, plan = _planned(graph, layers)
     notes = ("inputs and outputs of the C model are int8: converting real numbers is left to the application",)
     return GeneratedModel(
-        files={"model.c": _model_c(graph, layers, plan, places), "model.h": _model_h(graph)},
+        files={"model.c": _model_c(graph, layers, plan, places, helium=helium), "model.h": _model_h(graph)},
         layers=tuple(layers),
         plan=plan,
         inputs=tuple(_port(graph, index, plan, places) for index in graph.inputs),
@@ -166,7 +170,10 @@ def _buffers(graph: QuantisedGraph, layers: list[LayerCode], places: Mapping[int
     return buffers
 
 
-def _model_c(graph: QuantisedGraph, layers: list[LayerCode], plan: Plan, places: Mapping[int, int]) -> str:
+def _model_c(
+    graph: QuantisedGraph, layers: list[LayerCode], plan: Plan, places: Mapping[int, int], *, helium: bool
+) -> str:
+    guard = "" if helium else _NO_HELIUM
     offsets = "".join(
         f"#define OFFSET_{index} {plan.offsets[_buffer_name(place)]}\n" for index, place in places.items()
     ) + "".join(
@@ -191,10 +198,19 @@ def _model_c(graph: QuantisedGraph, layers: list[LayerCode], plan: Plan, places:
     return (
         "/* Written by edgebench; see model.h for how to use it. */\n"
         '#include "model.h"\n\n#include "arm_nnfunctions.h"\n#include "edgebench_kernels.h"\n\n'
+        f"{guard}"
         f"int8_t {ARENA}[{max(plan.size, 16)}] __attribute__((aligned(16)));\n\n{offsets}\n{functions}"
         f"{inputs}{outputs}\n"
         f"int edgebench_invoke(void) {{\n{calls}  return 0;\n}}\n"
     )
+
+
+_NO_HELIUM = """\
+#if defined(__ARM_FEATURE_MVE) && __ARM_FEATURE_MVE
+#error "The arena has no room for the kernels with vectors: export the model for a device with them."
+#endif
+
+"""
 
 
 def _numbered(indices: tuple[int, ...]) -> list[tuple[str, int]]:

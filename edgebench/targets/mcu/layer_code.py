@@ -37,10 +37,12 @@ class CodeContext:
 
     Args:
         graph: The model.
+        helium: Whether kernels are compiled for Arm's vector extension, and need more scratch memory.
     """
 
-    def __init__(self, graph: QuantisedGraph) -> None:
+    def __init__(self, graph: QuantisedGraph, *, helium: bool = False) -> None:
         self.graph = graph
+        self.helium = helium
 
     def tensor(self, index: int) -> QuantisedTensor:
         """A tensor by its index."""

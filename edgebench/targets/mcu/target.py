@@ -24,9 +24,11 @@ from edgebench.models.quantised_graph import read_quantised_graph
 from edgebench.targets.base import PlainModel
 from edgebench.targets.mcu.calibration import Calibration, read_calibration
 from edgebench.targets.mcu.cores import CORES, Core
-from edgebench.targets.mcu.emulator import Emulator, Execution, Program, read_program
+from edgebench.targets.mcu.emulator import create_emulator
 from edgebench.targets.mcu.float_edges import without_float_edges
 from edgebench.targets.mcu.generator import GeneratedModel, generate
+from edgebench.targets.mcu.program import Execution, Program, read_program
+from edgebench.targets.mcu.qemu_emulator import qemu_version
 from edgebench.targets.mcu.toolchain import Toolchain
 from edgebench.targets.packages import require_package
 
@@ -83,15 +85,21 @@ class McuTarget:
         """
         options = self._options()
         read_calibration(self.device)
-        versions = {name: require_package(name, remedy=_EXTRA) for name in ("unicorn", "pyelftools", "ziglang")}
+        versions = {"pyelftools": require_package("pyelftools", remedy=_EXTRA)}
+        if CORES[options.core].machine:
+            versions["qemu"] = qemu_version()
+        else:
+            versions["unicorn"] = require_package("unicorn", remedy=_EXTRA)
         if not options.cmsis_nn:
             versions["bakenn"] = require_package("bakenn", remedy=_EXTRA)
         versions["compiler"] = self._toolchain(options).version
         return versions
 
     def import_runtime(self) -> None:
-        """Import the emulator."""
-        importlib.import_module("unicorn")
+        """Import what reads programs, and the emulator where it is a library."""
+        importlib.import_module("elftools")
+        if not CORES[self._options().core].machine:
+            importlib.import_module("unicorn")
 
     @contextmanager
     def load(self, model: Path, inputs: InputSource) -> Iterator[McuModel]:
@@ -104,12 +112,10 @@ class McuTarget:
         """
         options = self._options()
         toolchain = self._toolchain(options)
-        generated = generate(read_quantised_graph(model))
-        with tempfile.TemporaryDirectory() as folder:
-            for name, text in generated.files.items():
-                (Path(folder) / name).write_text(text, encoding="utf-8")
-            program = read_program(toolchain.build(Path(folder) / "model.c", Path(folder)))
-        yield McuModel(self.device, options, toolchain, generated, program, model, inputs.seed)
+        generated = generate(read_quantised_graph(model), helium=toolchain.core.helium)
+        with tempfile.TemporaryDirectory(prefix="edgebench-") as folder:
+            program = read_program(toolchain.build(generated, Path(folder)))
+            yield McuModel(self.device, options, toolchain, generated, program, model, inputs.seed)
 
     def _options(self) -> McuOptions:
         options = read_options(self.device, McuOptions)
@@ -148,7 +154,7 @@ class McuModel(PlainModel):
         self._path = model
         self._core: Core = CORES[options.core]
         self._calibration: Calibration | None = read_calibration(device)
-        self._emulator = Emulator(self._core, program, len(generated.layers))
+        self._emulator = create_emulator(self._core, program, len(generated.layers))
         random = np.random.default_rng(seed)
         self._inputs = [random.integers(-128, 128, port.size).astype(np.int8) for port in generated.inputs]
         self._execution: Execution | None = None
@@ -156,7 +162,10 @@ class McuModel(PlainModel):
     @property
     def method(self) -> str:
         """Core, compiler and kernels."""
-        return f"{self._core.name} in Unicorn, {self._toolchain.version} -{self._options.optimization}, CMSIS-NN s8"
+        return (
+            f"{self._core.name} in {self._emulator.name}, {self._toolchain.version} -{self._options.optimization}, "
+            "CMSIS-NN s8"
+        )
 
     def run(self, iterations: int) -> Sample:  # noqa: ARG002 - one inference tells all
         """Execute one inference; its latency is estimated among the metrics."""

@@ -4,19 +4,28 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
+from edgebench.core.file_lock import one_process_at_a_time
 from edgebench.errors import TargetUnavailableError
+from edgebench.targets.mcu.cache import cache_folder
 from edgebench.targets.mcu.cores import Core
+from edgebench.targets.mcu.generator import GeneratedModel
+from edgebench.targets.mcu.qemu_emulator import board_header
 
 _SOURCES = Path(__file__).parent / "c"
+_BOARDS = Path(__file__).parent / "boards"
 _OWN_SOURCES = ("edgebench_dense.c", "edgebench_kernels.c", "edgebench_memory.c")
+_OBJECTS = "objects.txt"
 _COMPILE_S = 300
 _FLAGS = ("-ffunction-sections", "-fdata-sections", "-g", "-std=c11", "-w")
 ROUND_ONCE = "-DCMSIS_NN_USE_SINGLE_ROUNDING"
@@ -74,12 +83,12 @@ class Toolchain:
         """Folders of all headers."""
         return [_SOURCES, _SOURCES / "include", *self._kernels.includes]
 
-    def build(self, model: Path, folder: Path) -> Path:
-        """Compile a model's C file and link it with the kernels it uses.
+    def build(self, generated: GeneratedModel, folder: Path) -> Path:
+        """Compile a model and link it with the kernels it uses, and where QEMU runs the core, with the board's code.
 
         Args:
-            model: ``model.c`` with ``model.h`` beside it.
-            folder: Where the program is written.
+            generated: The model.
+            folder: Where sources and program are written.
 
         Returns:
             An ELF file.
@@ -87,36 +96,60 @@ class Toolchain:
         Raises:
             TargetUnavailableError: The compiler fails; its command and message are given.
         """
+        for name, text in generated.files.items():
+            (folder / name).write_text(text, encoding="utf-8")
+        sources, script = [folder / "model.c"], _BOARDS / "any.ld"
+        if self.core.machine:
+            (folder / "board_model.h").write_text(board_header(generated), encoding="utf-8")
+            board = _BOARDS / self.core.machine
+            sources.append(board.with_suffix(".c"))
+            script = board.with_suffix(".ld")
         program = folder / "model.elf"
-        script = folder / "memory.ld"
-        script.write_text(_LINKER_SCRIPT, encoding="utf-8")
         self._run(
-            [str(model), *map(str, self._kernel_objects()), "-I", str(model.parent), "-T", str(script), "-nostartfiles",
-             "-Wl,-e,edgebench_invoke", "-Wl,--gc-sections", *([] if self._zig else ["-specs=nosys.specs"]),
-             "-o", str(program)]
+            [*map(str, sources), f"@{self._kernel_objects()}", "-I", str(folder), "-T", str(script),
+             "-nostartfiles", "-Wl,-e,edgebench_invoke", "-Wl,--gc-sections",
+             *([] if self._zig else ["-specs=nosys.specs"]), "-o", str(program)]
         )  # fmt: skip
         return program
 
-    def _kernel_objects(self) -> list[Path]:
-        """Object files of all kernels, compiled once and kept."""
+    def _kernel_objects(self) -> Path:
+        """A file that names the object files of all kernels to the linker; they are compiled once and kept."""
         sources = self.kernel_sources
         settings = (self.version, self._command, self._optimization, _FLAGS, sorted(SINGLE_ROUNDING))
         key = hashlib.sha256(repr(settings).encode())
         for source in (*sources, *sorted(_SOURCES.rglob("*.h"))):
             key.update(source.read_bytes())
-        folder = _cache_folder() / f"kernels-{self.core.name}-{key.hexdigest()[:16]}"
-        if not folder.is_dir():
-            # Built aside and renamed: of two processes at once one wins, and both find whole files.
-            building = folder.with_name(f"{folder.name}.{os.getpid()}")
-            building.mkdir(parents=True, exist_ok=True)
-            for source in sources:
-                rounding = [ROUND_ONCE] if source.stem in SINGLE_ROUNDING else []
-                self._run(["-c", *rounding, str(source), "-o", str(building / f"{source.stem}.o")])
-            try:
-                building.rename(folder)
-            except OSError:
-                shutil.rmtree(building, ignore_errors=True)
-        return sorted(folder.glob("*.o"))
+        folder = cache_folder() / f"kernels-{self.core.name}-{key.hexdigest()[:16]}"
+        try:
+            with one_process_at_a_time(folder.with_name(f"{folder.name}.lock")):
+                if not (folder / _OBJECTS).is_file():
+                    shutil.rmtree(folder, ignore_errors=True)
+                    self._compile_kernels(sources, folder)
+        except OSError as error:
+            raise TargetUnavailableError(
+                f"the compiled kernels cannot be kept: {error.strerror}",
+                where=str(folder.parent),
+                remedy="make room there, or set XDG_CACHE_HOME to another folder",
+            ) from None
+        return folder / _OBJECTS
+
+    def _compile_kernels(self, sources: Sequence[Path], folder: Path) -> None:
+        """Build aside and rename, so that a folder that is there is whole; what a killed process left is built over."""
+        building = folder.with_name(f"{folder.name}.building")
+        shutil.rmtree(building, ignore_errors=True)
+        building.mkdir(parents=True)
+        try:
+            with ThreadPoolExecutor(os.cpu_count()) as pool:
+                list(pool.map(partial(self._compile_kernel, folder=building), sources))
+            objects = [str(folder / f"{source.stem}.o") for source in sources]
+            (building / _OBJECTS).write_text("\n".join(map(shlex.quote, objects)), encoding="utf-8")
+            building.rename(folder)
+        finally:
+            shutil.rmtree(building, ignore_errors=True)
+
+    def _compile_kernel(self, source: Path, folder: Path) -> None:
+        rounding = [ROUND_ONCE] if source.stem in SINGLE_ROUNDING else []
+        self._run(["-c", *rounding, str(source), "-o", str(folder / f"{source.stem}.o")])
 
     def _run(self, arguments: Sequence[str]) -> None:
         command = [*self._command, self._optimization, *_FLAGS, *self.include_flags, *arguments]
@@ -127,8 +160,7 @@ class Toolchain:
         if done.returncode != 0:
             reason = " ".join((done.stderr or done.stdout).split())[:600]
             raise TargetUnavailableError(
-                f"the compiler failed: {reason}",
-                where=" ".join(command[:6]) + " ...",
+                f"the compiler failed: {reason}; the command was: {shlex.join(command)}",
                 remedy="see the compiler's message",
             )
 
@@ -158,42 +190,3 @@ def _kernel_folder(checkout: Path | None) -> _Kernels:
             f"there are no CMSIS-NN sources in {checkout}", remedy="name a checkout of CMSIS-NN"
         )
     return _Kernels(found, includes)
-
-
-def _cache_folder() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(base) / "edgebench" / "mcu"
-
-
-def compile_block_hook() -> Path:
-    """The counting hook as a shared library for this machine, compiled once and kept.
-
-    Raises:
-        TargetUnavailableError: zig is not installed, or fails.
-    """
-    source = _SOURCES / "block_hook.c"
-    digest = hashlib.sha256(source.read_bytes()).hexdigest()[:16]
-    library = _cache_folder() / f"block_hook-{digest}.so"
-    if not library.is_file():
-        library.parent.mkdir(parents=True, exist_ok=True)
-        building = library.with_suffix(f".{os.getpid()}.so")
-        command = [sys.executable, "-m", "ziglang", "cc", "-O2", "-shared", "-fPIC", "-o", str(building), str(source)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_COMPILE_S, check=False)
-        if done.returncode != 0:
-            raise TargetUnavailableError(f"the counting hook does not compile: {done.stderr[:300]}", remedy=_EXTRA)
-        building.replace(library)
-    return library
-
-
-_LINKER_SCRIPT = """\
-/* A memory map wide enough for any model: whether it fits a device is decided by the sizes. */
-MEMORY { FLASH (rx) : ORIGIN = 0x00000000, LENGTH = 256M  RAM (rw) : ORIGIN = 0x20000000, LENGTH = 256M }
-SECTIONS {
-  .text : { KEEP(*(.text.edgebench_invoke)) KEEP(*(.text.edgebench_layer_*)) *(.text .text.*) } > FLASH
-  .weights : { *(.rodata.edgebench_weights) } > FLASH
-  .rodata : { *(.rodata .rodata.*) } > FLASH
-  .ARM.exidx : { *(.ARM.exidx .ARM.exidx.*) } > FLASH
-  .data : { *(.data .data.*) } > RAM AT > FLASH
-  .bss (NOLOAD) : { *(.bss .bss.* COMMON) } > RAM
-}
-"""

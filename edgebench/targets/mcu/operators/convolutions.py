@@ -10,6 +10,9 @@ from edgebench.targets.mcu.fixed_point import quantise_multiplier
 from edgebench.targets.mcu.layer_code import CodeContext, LayerCode, array
 from edgebench.targets.mcu.operators.common import fused_activation, image_padding, listed, require_constant
 
+_HELIUM_CHANNELS = 124
+"""Channels that CMSIS-NN's depthwise kernel with vectors works on at a time (``CH_IN_BLOCK_MVE``)."""
+
 
 def _multipliers(
     source: QuantisedTensor, weights: QuantisedTensor, output: QuantisedTensor, channels: int
@@ -73,6 +76,15 @@ def _convolution_body(
     )
 
 
+def _columns_bytes(column: int, *, helium: bool) -> int:
+    """Scratch of a convolution, which takes columns of the image apart.
+
+    CMSIS-NN makes two columns of 16-bit values at a time, or with vectors four of 8-bit values in whole vectors
+    (``arm_convolve_s8_get_buffer_size``).
+    """
+    return 4 * 8 * -(-column // 8) if helium else 2 * 2 * column
+
+
 def conv(context: CodeContext, operator: QuantisedOperator, index: int) -> LayerCode:
     """A convolution over all channels."""
     source, weights = context.tensor(operator.inputs[0]), context.tensor(operator.inputs[1])
@@ -90,8 +102,7 @@ def conv(context: CodeContext, operator: QuantisedOperator, index: int) -> Layer
         f"{{{left}, {top}}}, {{{dilation[1]}, {dilation[0]}}}, {{{low}, {high}}}"
     )
     pointwise = (height, width) == (1, 1) and not top and not left
-    # CMSIS-NN turns two columns of the image into 16-bit values at a time.
-    scratch = 0 if pointwise else 4 * channels * height * width
+    scratch = 0 if pointwise else _columns_bytes(channels * height * width, helium=context.helium)
     body = _convolution_body(
         index,
         "arm_convolve_wrapper_s8",
@@ -120,7 +131,8 @@ def depthwise(context: CodeContext, operator: QuantisedOperator, index: int) -> 
         f"{-source.zero_point}, {output.zero_point}, {multiplier}, {{{options['strideW']}, {options['strideH']}}}, "
         f"{{{left}, {top}}}, {{{dilation[1]}, {dilation[0]}}}, {{{low}, {high}}}"
     )
-    scratch = 2 * source.shape[3] * height * width if multiplier == 1 and dilation == (1, 1) else 0
+    block = 4 * _HELIUM_CHANNELS if context.helium else 2 * source.shape[3]
+    scratch = block * height * width if multiplier == 1 and dilation == (1, 1) else 0
     body = _convolution_body(
         index,
         "arm_depthwise_conv_wrapper_s8",

@@ -1,0 +1,25 @@
+"""One process of a machine at a time."""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def one_process_at_a_time(path: Path) -> Iterator[None]:
+    """Hold a lock; the system lets go of it when a process is killed.
+
+    Args:
+        path: The lock's file, made where it is missing, and left there: to delete it would let two processes hold two
+            locks of one name.
+
+    Raises:
+        OSError: It cannot be made.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
