@@ -14,6 +14,9 @@ def export(
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="PATH", help="A folder for C, a file for the others.")
     ],
+    device: Annotated[
+        str | None, typer.Option("--device", "-d", metavar="NAME", help="The microcontroller that the C is for.")
+    ] = None,
     calibration: Annotated[
         Path | None, typer.Option(metavar="FILE.npz", help="Samples for quantising; random ones otherwise.")
     ] = None,
@@ -26,10 +29,14 @@ def export(
     from edgebench.cli.compose import compose_inputs
     from edgebench.errors import InputError
     from edgebench.flows.export import ExportForm, export_model
+    from edgebench.store.devices import find_device
 
     if to not in set(ExportForm):
         raise InputError(f"{to!r} is not a form", where="--to", remedy=f"one of {', '.join(ExportForm)}")
-    files, notes = export_model(model, ExportForm(to), output, compose_inputs(shape, None, seed, calibration))
+    if device is not None and to != ExportForm.C:
+        raise InputError(f"{to} is the same for every device", where="--device", remedy="leave it out, or --to c")
+    inputs = compose_inputs(shape, None, seed, calibration)
+    files, notes = export_model(model, ExportForm(to), output, inputs, find_device(device) if device else None)
     for note in notes:
         typer.echo(f"- {note}")
     written = f"{len(files)} files in {output}" if len(files) > 1 else str(files[0])

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from enum import StrEnum
 from pathlib import Path
 
+from edgebench.core.device import Device
 from edgebench.core.model import InputSource, ModelFormat
 from edgebench.core.profile import Outcome
 from edgebench.errors import InputError, TargetUnavailableError, UnsupportedModelError
 from edgebench.flows.measurement.process import ChildError, ChildProcess
 from edgebench.models.prepare import Prepared, PrepareRequest
 from edgebench.store.codec import from_plain, to_plain
+from edgebench.store.devices import find_device
 from edgebench.store.files import write_atomically
 
 _TIME_LIMIT_S = 300.0
+_ANY_DEVICE = "nucleo-l4r5zi"
 
 
 class ExportForm(StrEnum):
@@ -26,7 +28,9 @@ class ExportForm(StrEnum):
     TFLITE = "tflite"
 
 
-def export_model(model: str, form: ExportForm, output: Path, inputs: InputSource) -> tuple[list[Path], tuple[str, ...]]:
+def export_model(
+    model: str, form: ExportForm, output: Path, inputs: InputSource, device: Device | None = None
+) -> tuple[list[Path], tuple[str, ...]]:
     """Convert a model and write it.
 
     Args:
@@ -34,6 +38,7 @@ def export_model(model: str, form: ExportForm, output: Path, inputs: InputSource
         form: C for microcontrollers, or TFLite.
         output: A folder for C, else a file.
         inputs: Shapes, seed and calibration data.
+        device: The microcontroller that C is for; without one it is for any core without vectors.
 
     Returns:
         The files written, and what the conversion did to the outputs.
@@ -48,7 +53,7 @@ def export_model(model: str, form: ExportForm, output: Path, inputs: InputSource
         if form is not ExportForm.C:
             write_atomically(output, Path(prepared.path).read_bytes())
             return [output], prepared.notes
-        files = _c_project(Path(prepared.path))
+        files = _c_project(Path(prepared.path), device)
     for name, content in files.items():
         write_atomically(output / name, content)
     return [output / name for name in files], prepared.notes
@@ -74,13 +79,11 @@ def _prepare(model: str, form: ExportForm, folder: str, inputs: InputSource) -> 
     return from_plain(Prepared, answer, where="answer of the child process")
 
 
-def _c_project(model: Path) -> dict[str, bytes]:
+def _c_project(model: Path, device: Device | None) -> dict[str, bytes]:
     from edgebench.models.quantised_graph import read_quantised_graph
-    from edgebench.targets.mcu.cores import CORES
     from edgebench.targets.mcu.generator import generate
     from edgebench.targets.mcu.project import project_files
-    from edgebench.targets.mcu.toolchain import Toolchain
+    from edgebench.targets.mcu.target import device_toolchain
 
-    compiler = "zig" if shutil.which("arm-none-eabi-gcc") is None else "arm-none-eabi-gcc"
-    toolchain = Toolchain(CORES["cortex-m4"], compiler=compiler, optimization="O2")
-    return project_files(generate(read_quantised_graph(model)), toolchain)
+    toolchain = device_toolchain(device or find_device(_ANY_DEVICE))
+    return project_files(generate(read_quantised_graph(model), helium=toolchain.core.helium), toolchain)

@@ -32,11 +32,25 @@ def test_the_c_project_builds(tmp_path: Path) -> None:
     assert (project / "libmodel.a").stat().st_size > 1000
 
 
+@pytest.mark.skipif(find_spec("bakenn") is None or find_spec("ziglang") is None, reason="needs edgebench[mcu]")
+def test_c_for_a_core_with_vectors(tmp_path: Path) -> None:
+    done = edgebench("export", "zoo:tiny", "--to", "c", "-o", "project", "-d", "generic-m55", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    project = tmp_path / "project"
+    assert "#error" not in (project / "model.c").read_text()
+    assert "cortex-m55" in (project / "Makefile").read_text()
+    if shutil.which("make") is None or shutil.which("arm-none-eabi-gcc") is None:
+        pytest.skip("needs make and arm-none-eabi-gcc")
+    subprocess.run(["make", "-s", "CC=arm-none-eabi-gcc"], cwd=project, check=True, timeout=120)
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (["absent.onnx", "--to", "c", "-o", "x"], "no such file"),
         (["zoo:tiny", "--to", "fortran", "-o", "x"], "int8-tflite"),
+        (["zoo:tiny", "--to", "c", "-o", "x", "-d", "host"], "host is not a microcontroller"),
+        (["zoo:tiny", "--to", "tflite", "-o", "x", "-d", "host"], "same for every device"),
         (["zoo:tinny", "--to", "c", "-o", "x"], "tiny"),
     ],
 )

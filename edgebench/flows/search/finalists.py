@@ -256,11 +256,13 @@ class Finals:
         return faults
 
     def _c_project(self, files: Sequence[str], name: str) -> tuple[str, ...]:
-        if not any(device.kind is DeviceKind.MCU for device in self._request.devices):
-            return ()
-        folder = self._folder(name) / _C_FOLDER
-        export_model(files[2], ExportForm.C, folder, InputSource(seed=self._request.seed))
-        return (str(folder),)
+        devices = [device for device in self._request.devices if device.target == "mcu"]
+        folders = []
+        for device in devices:
+            folder = self._folder(name) / (_C_FOLDER if len(devices) == 1 else f"{_C_FOLDER}-{device.name}")
+            export_model(files[2], ExportForm.C, folder, InputSource(seed=self._request.seed), device)
+            folders.append(str(folder))
+        return tuple(folders)
 
 
 _RUNTIMES = {".onnx": "ONNX Runtime", ".tflite": "LiteRT"}

@@ -19,7 +19,7 @@ def project_files(generated: GeneratedModel, toolchain: Toolchain) -> dict[str, 
     for folder in toolchain.kernel_includes:
         files.update({f"include/{header.name}": header.read_bytes() for header in sorted(folder.glob("*.h"))})
     once = " ".join(f"kernels/{name}.o" for name in sorted(SINGLE_ROUNDING))
-    files["Makefile"] = _MAKEFILE.format(once=once, flag=ROUND_ONCE).encode()
+    files["Makefile"] = _MAKEFILE.format(once=once, flag=ROUND_ONCE, cpu=" ".join(toolchain.core.gcc)).encode()
     files["README.md"] = _readme(generated, toolchain).encode()
     return files
 
@@ -30,7 +30,7 @@ def _readme(generated: GeneratedModel, toolchain: Toolchain) -> str:
 
 Written by edgebench. `model.h` says how to run the model; `make` builds `libmodel.a`:
 
-    make CC=arm-none-eabi-gcc CPU="-mthumb -mcpu=cortex-m4 -mfpu=fpv4-sp-d16 -mfloat-abi=hard"
+    make CC=arm-none-eabi-gcc CPU="{" ".join(toolchain.core.gcc)}"
 
 or, with the compiler of the Python package ziglang,
 
@@ -51,7 +51,7 @@ C library has `memcpy`, `memmove` and `memset`. Results are those of LiteRT's re
 _MAKEFILE = """\
 # Builds libmodel.a. Set CC and CPU for your core.
 CC ?= arm-none-eabi-gcc
-CPU ?= -mthumb -mcpu=cortex-m4 -mfpu=fpv4-sp-d16 -mfloat-abi=hard
+CPU ?= {cpu}
 AR ?= ar
 CFLAGS += $(CPU) -O2 -std=c11 -ffunction-sections -fdata-sections -w -I. -Iinclude
 OBJECTS := model.o $(patsubst %.c,%.o,$(wildcard kernels/*.c))

@@ -83,7 +83,7 @@ class McuTarget:
             TargetUnavailableError: One of them is missing.
             InputError: The device's options or calibration are not valid.
         """
-        options = self._options()
+        options = _read_options(self.device)
         read_calibration(self.device)
         versions = {"pyelftools": require_package("pyelftools", remedy=_EXTRA)}
         if CORES[options.core].machine:
@@ -92,13 +92,13 @@ class McuTarget:
             versions["unicorn"] = require_package("unicorn", remedy=_EXTRA)
         if not options.cmsis_nn:
             versions["bakenn"] = require_package("bakenn", remedy=_EXTRA)
-        versions["compiler"] = self._toolchain(options).version
+        versions["compiler"] = device_toolchain(self.device).version
         return versions
 
     def import_runtime(self) -> None:
         """Import what reads programs, and the emulator where it is a library."""
         importlib.import_module("elftools")
-        if not CORES[self._options().core].machine:
+        if not CORES[_read_options(self.device).core].machine:
             importlib.import_module("unicorn")
 
     @contextmanager
@@ -110,27 +110,37 @@ class McuTarget:
             TargetUnavailableError: The compiler fails.
             InputError: The file is damaged.
         """
-        options = self._options()
-        toolchain = self._toolchain(options)
+        options = _read_options(self.device)
+        toolchain = device_toolchain(self.device)
         generated = generate(read_quantised_graph(model), helium=toolchain.core.helium)
         with tempfile.TemporaryDirectory(prefix="edgebench-") as folder:
             program = read_program(toolchain.build(generated, Path(folder)))
             yield McuModel(self.device, options, toolchain, generated, program, model, inputs.seed)
 
-    def _options(self) -> McuOptions:
-        options = read_options(self.device, McuOptions)
-        if options.clock_hz <= 0:
-            raise InputError("the clock must be above 0", where=f"{self.device.origin}, options.clock")
-        return options
 
-    @staticmethod
-    def _toolchain(options: McuOptions) -> Toolchain:
-        return Toolchain(
-            CORES[options.core],
-            compiler=options.compiler,
-            optimization=options.optimization,
-            cmsis_nn=Path(options.cmsis_nn) if options.cmsis_nn else None,
-        )
+def _read_options(device: Device) -> McuOptions:
+    options = read_options(device, McuOptions)
+    if options.clock_hz <= 0:
+        raise InputError("the clock must be above 0", where=f"{device.origin}, options.clock")
+    return options
+
+
+def device_toolchain(device: Device) -> Toolchain:
+    """The compiler and kernels of a microcontroller.
+
+    Raises:
+        TargetUnavailableError: They are not here.
+        InputError: The device is not a microcontroller, or its options are not valid.
+    """
+    if device.target != "mcu":
+        raise InputError(f"{device.name} is not a microcontroller", remedy="name a device with the target mcu")
+    options = _read_options(device)
+    return Toolchain(
+        CORES[options.core],
+        compiler=options.compiler,
+        optimization=options.optimization,
+        cmsis_nn=Path(options.cmsis_nn) if options.cmsis_nn else None,
+    )
 
 
 class McuModel(PlainModel):
