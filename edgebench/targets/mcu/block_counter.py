@@ -158,8 +158,9 @@ def compile_block_hook() -> Path:
     Raises:
         TargetUnavailableError: There is no compiler for this machine, it fails, or the cache cannot be written.
     """
-    compilers = [[sys.executable, "-m", "ziglang", "cc"]] if find_spec("ziglang") else []
-    compilers += [[path] for path in (shutil.which("cc"),) if path]
+    # zig's first program for this machine takes 5 s, for it compiles its own library first.
+    compilers = [[path] for path in (shutil.which("cc"),) if path]
+    compilers += [[sys.executable, "-m", "ziglang", "cc"]] if find_spec("ziglang") else []
     library = cache_folder() / f"block_hook-{hashlib.sha256(_SOURCE.read_bytes()).hexdigest()[:16]}.so"
     if library.is_file():
         return library
