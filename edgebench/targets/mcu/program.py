@@ -76,7 +76,7 @@ def read_program(path: Path) -> Program:
                 image.extend(bytes(max(0, end - len(image))))
                 image[segment["p_paddr"] : end] = segment.data()
         for section in elf.iter_sections():
-            name = ".rodata" if section.name == ".ARM.exidx" else section.name
+            name = ".rodata" if section.name in {".ARM.exidx", ".ARM.extab"} else section.name
             if name in sizes:
                 sizes[name] += section["sh_size"]
         symbols = {symbol.name: int(symbol["st_value"]) for symbol in elf.get_section_by_name(".symtab").iter_symbols()}

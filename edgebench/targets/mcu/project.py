@@ -53,7 +53,8 @@ _MAKEFILE = """\
 CC ?= arm-none-eabi-gcc
 CPU ?= {cpu}
 AR ?= ar
-CFLAGS += $(CPU) -O2 -std=c11 -ffunction-sections -fdata-sections -w -I. -Iinclude
+CFLAGS += $(CPU) -O2 -std=c11 -ffunction-sections -fdata-sections -w -I. -Iinclude \\
+	-fno-unwind-tables -fno-asynchronous-unwind-tables
 OBJECTS := model.o $(patsubst %.c,%.o,$(wildcard kernels/*.c))
 
 libmodel.a: $(sort $(OBJECTS))

@@ -27,7 +27,10 @@ _BOARDS = Path(__file__).parent / "boards"
 _OWN_SOURCES = ("edgebench_dense.c", "edgebench_kernels.c", "edgebench_memory.c")
 _OBJECTS = "objects.txt"
 _COMPILE_S = 300
-_FLAGS = ("-ffunction-sections", "-fdata-sections", "-g", "-std=c11", "-w")
+_FLAGS = (
+    *("-ffunction-sections", "-fdata-sections", "-g", "-std=c11", "-w"),
+    *("-fno-unwind-tables", "-fno-asynchronous-unwind-tables"),
+)
 ROUND_ONCE = "-DCMSIS_NN_USE_SINGLE_ROUNDING"
 SINGLE_ROUNDING = {"arm_nn_vec_mat_mult_t_s8", "edgebench_dense"}
 """Kernels of fully connected layers: LiteRT rounds once there when it rescales, and twice in the others."""

@@ -1,5 +1,6 @@
 """Every operator's kernel against LiteRT's reference kernel, to the bit."""
 
+import shutil
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from edgebench.errors import UnsupportedModelError
 from edgebench.models.quantised_graph import read_quantised_graph
 from edgebench.store.devices import find_device
 from edgebench.targets.mcu.generator import GeneratedModel, generate
+from edgebench.targets.mcu.qemu_emulator import QEMU
 from edgebench.targets.registry import create_target
 from tests.targets.mcu.small_graphs import Operator, Tensor, write_graph
 
@@ -21,9 +23,13 @@ RANDOM = np.random.default_rng(0)
 
 
 def exact(path: Path) -> None:
-    with create_target(find_device("nucleo-l4r5zi")).load(path, InputSource(seed=1)) as loaded:
-        loaded.run(1)
-        assert loaded.faults() == []
+    """On a core without vectors, and on one with them where its emulator is installed."""
+    for device in ("nucleo-l4r5zi", "generic-m55"):
+        if device == "generic-m55" and shutil.which(QEMU) is None:
+            continue
+        with create_target(find_device(device)).load(path, InputSource(seed=1)) as loaded:
+            loaded.run(1)
+            assert loaded.faults() == []
 
 
 def generated(path: Path) -> GeneratedModel:
