@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from edgebench.cli.front import front
 from edgebench.cli.output import Format, FormatOption, JsonOption, print_report
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ OptionOption = Annotated[
     list[str], typer.Option("--option", "-o", metavar="KEY=VALUE", help="Any other option of the target.")
 ]
 RESULTS = Path("results")
+
+app.command()(front)
 
 
 @app.command()
@@ -51,9 +54,10 @@ def build(
 
     request = replace(_request(space, device, dtype, threads, option), jobs=jobs)
     store = TableStore(results)
-    known = None if fresh else store.load(request.device.name, request.space.name, request.dtype)
+    names = request.device.name, request.space.name, request.dtype
     typer.echo(f"{len(request.space.all_blocks)} different blocks in {request.space.name}", err=True)
-    with progress_bar() as progress:
+    with store.writing(*names), progress_bar() as progress:
+        known = None if fresh else store.load(*names)
         table = build_table(request, known, on_update=store.save, on_progress=progress)
     print_report(table_report(table, request.space), Format.JSON if json_ else format_)
     typer.echo(f"saved: {store.path(table.key.device, table.space, table.key.dtype)}", err=True)
@@ -80,9 +84,10 @@ def validate(
     from edgebench.store.tables import TableStore
 
     request = _request(space, device, dtype, threads, option)
-    with progress_bar() as progress:
+    store = TableStore(results)
+    with store.writing(request.device.name, request.space.name, request.dtype), progress_bar() as progress:
         table = validate_table(request, _loaded(results, request), networks=networks, seed=seed, on_progress=progress)
-    TableStore(results).save(table)
+        store.save(table)
     shown = validation_table(table)
     print_report(Report(tables=(shown,), records=shown.rows), Format.JSON if json_ else format_)
 
@@ -132,10 +137,17 @@ def import_(
     device: DeviceOption,
     source: Annotated[str, typer.Option(metavar="TEXT", help="Who measured it, and how.")],
     provenance: Annotated[str, typer.Option(help="measured, exact, simulated or estimated.")] = "measured",
+    versions: Annotated[
+        list[str],
+        typer.Option("--version", metavar="NAME=VERSION", help="What it was measured with; what is here if none."),
+    ] = [],
+    machine: Annotated[str | None, typer.Option(metavar="TEXT", help="Processor it was measured on.")] = None,
     dtype: DtypeOption = None,
     results: ResultsOption = RESULTS,
 ) -> None:
     """Take in a table that somebody else measured; where it comes from is kept."""
+    from dataclasses import replace
+
     from edgebench.core.metric import Provenance
     from edgebench.errors import InputError
     from edgebench.flows.lut.build import table_key
@@ -145,8 +157,14 @@ def import_(
     if provenance not in set(Provenance):
         raise InputError(f"{provenance!r} is not a provenance", remedy=f"one of {', '.join(Provenance)}")
     request = _request(space, device, dtype, None, [])
+    given = dict(text.partition("=")[::2] for text in versions)
+    if not all(given.values()):
+        raise InputError(
+            f"{', '.join(versions)}: not all name a version", where="--version", remedy="onnxruntime=1.31.0"
+        )
     target = create_target(request.device)
-    key = table_key(request.device, target.check(), request.dtype, measured=not target.deterministic)
+    key = table_key(request.device, given or target.check(), request.dtype, measured=not target.deterministic)
+    key = key if machine is None else replace(key, machine=machine)
     table = read_table_csv(file, space=request.space.name, key=key, provenance=Provenance(provenance), source=source)
     path = TableStore(results).save(table)
     typer.echo(f"{len(table.entries)} blocks\nwritten: {path}")

@@ -25,6 +25,7 @@ def load_tables(
         InputError: There is none.
         NotComparableError: It was built with something else; what differs is named.
     """
+    from edgebench.flows.costs import with_declared_energy
     from edgebench.flows.lut.build import table_key
     from edgebench.store.tables import TableStore
     from edgebench.targets.registry import create_target
@@ -48,7 +49,7 @@ def load_tables(
                 where=f"{space.name} on {device.name}",
                 remedy=f"edgebench lut build {space.name} -d {device.name} --fresh",
             )
-        found[device.name] = table
+        found[device.name] = with_declared_energy(table, device)
     return found
 
 

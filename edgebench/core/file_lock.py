@@ -9,17 +9,19 @@ from pathlib import Path
 
 
 @contextmanager
-def one_process_at_a_time(path: Path) -> Iterator[None]:
+def one_process_at_a_time(path: Path, *, wait: bool = True) -> Iterator[None]:
     """Hold a lock; the system lets go of it when a process is killed.
 
     Args:
         path: The lock's file, made where it is missing, and left there: to delete it would let two processes hold two
             locks of one name.
+        wait: Whether to wait while another process holds it.
 
     Raises:
+        BlockingIOError: Another process holds it.
         OSError: It cannot be made.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from edgebench.core.cost_model import CostModel, SlotTable
+from edgebench.core.device import Device
 from edgebench.core.metric import Provenance
 from edgebench.core.table import NETWORK, LookupTable, TableFigure, TableKey
 from edgebench.models.network import NetworkBuilder
@@ -27,6 +29,42 @@ def cost_model(space: SearchSpace, tables: Mapping[str, LookupTable]) -> CostMod
         [SlotTable(dimensions=term.dimensions, blocks=term.blocks) for term in space.terms],
         [block.key for block in space.all_blocks],
         {**tables, NETWORK: _sizes(space)},
+    )
+
+
+def with_declared_energy(table: LookupTable, device: Device) -> LookupTable:
+    """A table with energy, where the device declares its power and the table has only latencies.
+
+    Energy is power x latency. Its interval is that of the latency, widened by the error of the power.
+    """
+    power = device.power
+    if power is None or "latency_s" not in table.figures or "energy_j" in table.figures:
+        return table
+    latency = table.figures["latency_s"]
+    figure = TableFigure(
+        provenance=Provenance.ESTIMATED,
+        method=f"declared power {power.active_w:g} W ({power.supply}) x {latency.provenance} latency",
+        base=latency.base * power.active_w,
+        source=power.source,
+    )
+    validation = dict(table.validation)
+    if "latency_s" in validation:
+        known = validation["latency_s"]
+        validation["energy_j"] = replace(
+            known,
+            low=known.low * (1 - power.relative_error),
+            high=known.high * (1 + power.relative_error),
+            found=tuple(value * power.active_w for value in known.found),
+            predicted=tuple(value * power.active_w for value in known.predicted),
+        )
+    return replace(
+        table,
+        figures={**table.figures, "energy_j": figure},
+        entries={
+            key: {**figures, "energy_j": figures["latency_s"] * power.active_w}
+            for key, figures in table.entries.items()
+        },
+        validation=validation,
     )
 
 

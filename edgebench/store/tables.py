@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from edgebench.core.file_lock import one_process_at_a_time
 from edgebench.core.metric import Provenance
 from edgebench.core.table import RULES, LookupTable, TableFigure, TableKey
-from edgebench.errors import InputError
+from edgebench.errors import InputError, StorageError
 from edgebench.store.codec import from_plain, to_plain
 from edgebench.store.files import read_json, write_json
 
@@ -42,6 +44,27 @@ class TableStore:
         path = self.path(table.key.device, table.space, table.key.dtype)
         write_json(path, {"schema": f"edgebench.{KIND}/{VERSION}", **to_plain(table)})
         return path
+
+    @contextmanager
+    def writing(self, device: str, space: str, dtype: str) -> Iterator[None]:
+        """Keep other processes from writing the same table.
+
+        Raises:
+            StorageError: Another process writes it, or the folder cannot be written.
+        """
+        path = self.path(device, space, dtype)
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(one_process_at_a_time(path.with_suffix(".lock"), wait=False))
+            except BlockingIOError:
+                raise StorageError(
+                    "another process is at work on this table", where=str(path), remedy="wait until it has ended"
+                ) from None
+            except OSError as error:
+                raise StorageError(
+                    f"cannot be written: {error.strerror}", where=str(path), remedy="choose another --results"
+                ) from None
+            yield
 
     def load(self, device: str, space: str, dtype: str) -> LookupTable | None:
         """The table, or None if there is none.

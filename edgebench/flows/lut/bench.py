@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import statistics
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -75,6 +76,8 @@ class Bench:
     def profile(self, network: Network) -> Mapping[str, Metric]:
         """All figures of one network on a target that need not be sampled.
 
+        Where layers have code of their own, its sum is the figure ``layer_code_bytes``.
+
         Raises:
             UnsupportedModelError: The network does not run there.
             TargetUnavailableError: A compiler or simulator is missing.
@@ -83,11 +86,14 @@ class Bench:
         self._ask(
             {"do": "load", "device": to_plain(self.device), "model": str(path), "inputs": to_plain(InputSource())}
         )
-        finished = from_plain(Finished, self._ask({"do": "finish", "layers": False}), where="answer of the child")
+        finished = from_plain(Finished, self._ask({"do": "finish", "layers": True}), where="answer of the child")
         path.unlink(missing_ok=True)
         if finished.faults:
             raise UnsupportedModelError("; ".join(finished.faults), where=network.name)
         figures = dict(finished.metrics)
+        own = [layer.metrics["code_bytes"] for layer in finished.layers if "code_bytes" in layer.metrics]
+        if own:
+            figures["layer_code_bytes"] = replace(own[0], value=sum(metric.value for metric in own))
         for name in ("ram_bytes", "flash_bytes"):
             metric: Metric | None = getattr(finished.footprint, name)
             if metric is not None:

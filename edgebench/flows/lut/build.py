@@ -174,7 +174,7 @@ def _one_alone(bench: Bench, block: Block, starts: set[str]) -> _Step:
     figures = {name: found[name].value for name in ("latency_s", "ram_bytes") if name in found}
     methods = {name: _figure(found[name]) for name in figures}
     if "flash_bytes" in found and "code_bytes" in found:
-        figures["flash_bytes"] = found["flash_bytes"].value - found["code_bytes"].value
+        figures["flash_bytes"] = found["flash_bytes"].value - _kernel_code(found)
         methods["flash_bytes"] = _figure(found["flash_bytes"])
     return {block.key: figures}, methods
 
@@ -232,10 +232,16 @@ def _figure(metric: Metric) -> TableFigure:
     return TableFigure(provenance=metric.provenance, method=metric.method, source=metric.source)
 
 
+def _kernel_code(found: Mapping[str, Metric]) -> float:
+    """Code that layers share, which a network has once."""
+    own = found["layer_code_bytes"].value if "layer_code_bytes" in found else 0.0
+    return found["code_bytes"].value - own
+
+
 def _with_base(request: TableRequest, bench: Bench, table: LookupTable) -> LookupTable:
     """What networks hold besides their blocks: the code of a microcontroller's kernels, read off the largest."""
     if request.device.kind is not DeviceKind.MCU or "flash_bytes" not in table.figures:
         return table
     found = bench.profile(request.space.network(request.space.largest))
-    figure = replace(table.figures["flash_bytes"], base=found["code_bytes"].value)
+    figure = replace(table.figures["flash_bytes"], base=_kernel_code(found))
     return replace(table, figures={**table.figures, "flash_bytes": figure})

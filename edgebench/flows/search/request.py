@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -128,11 +128,7 @@ class SearchRequest:
     @property
     def margins(self) -> tuple[float, ...]:
         """For each limit, the factor that covers the error of prediction: the upper end of the table's interval."""
-        return tuple(self._margin(limit) for limit in self.budget.limits)
-
-    def _margin(self, limit: Limit) -> float:
-        validation = self.tables[limit.device].validation.get(limit.figure)
-        return 1.0 if validation is None else max(1.0, validation.high)
+        return margins(self.budget.limits, self.tables)
 
     def settings(self, task_digest: str) -> SearchSettings:
         """What a study of this search must keep."""
@@ -147,6 +143,12 @@ class SearchRequest:
             seed=self.seed,
             tables={device: _identity(table) for device, table in self.tables.items()},
         )
+
+
+def margins(limits: Sequence[Limit], tables: Mapping[str, LookupTable]) -> tuple[float, ...]:
+    """For each limit, the upper end of the interval of its table's predictions, as a factor; 1 if not validated."""
+    found = (tables[limit.device].validation.get(limit.figure) for limit in limits)
+    return tuple(1.0 if validation is None else max(1.0, validation.high) for validation in found)
 
 
 def _identity(table: LookupTable) -> str:

@@ -25,6 +25,7 @@ class Program:
         data_bytes: Initialised writable data, which lies in flash and in RAM.
         zeroed_bytes: Writable data that starts as zero, the arena among it.
         symbols: Addresses by name.
+        sizes: Bytes of each symbol.
     """
 
     path: Path
@@ -35,6 +36,7 @@ class Program:
     data_bytes: int
     zeroed_bytes: int
     symbols: Mapping[str, int]
+    sizes: Mapping[str, int]
 
     def file_offset(self, symbol: str) -> int:
         """Where in the file the content of a symbol lies."""
@@ -79,7 +81,7 @@ def read_program(path: Path) -> Program:
             name = ".rodata" if section.name in {".ARM.exidx", ".ARM.extab"} else section.name
             if name in sizes:
                 sizes[name] += section["sh_size"]
-        symbols = {symbol.name: int(symbol["st_value"]) for symbol in elf.get_section_by_name(".symtab").iter_symbols()}
+        table = list(elf.get_section_by_name(".symtab").iter_symbols())
     return Program(
         path=path,
         flash=bytes(image),
@@ -88,5 +90,6 @@ def read_program(path: Path) -> Program:
         weight_bytes=sizes[".weights"],
         data_bytes=sizes[".data"],
         zeroed_bytes=sizes[".bss"],
-        symbols=symbols,
+        symbols={symbol.name: int(symbol["st_value"]) for symbol in table},
+        sizes={symbol.name: int(symbol["st_size"]) for symbol in table},
     )

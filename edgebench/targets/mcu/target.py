@@ -229,15 +229,23 @@ class McuModel(PlainModel):
         return figures
 
     def layers(self) -> list[LayerCost]:
-        """Instructions of each operator."""
+        """Instructions of each operator, and the code that calls its kernel."""
         return [
             LayerCost(
                 name=layer.name.rpartition(";")[2],
                 operator=layer.kind,
                 share=count / self._instructions,
-                metrics={"instructions": self._metric(count, "instructions", Provenance.SIMULATED, "of the operator")},
+                metrics={
+                    "instructions": self._metric(count, "instructions", Provenance.SIMULATED, "of the operator"),
+                    "code_bytes": self._metric(
+                        self._program.sizes[f"edgebench_layer_{number}"],
+                        "bytes",
+                        Provenance.EXACT,
+                        "code of the operator, kernels not counted",
+                    ),
+                },
             )
-            for layer, count in zip(self._generated.layers, self._ran.instructions, strict=True)
+            for number, (layer, count) in enumerate(zip(self._generated.layers, self._ran.instructions, strict=True))
         ]
 
     def notes(self) -> list[str]:
