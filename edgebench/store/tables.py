@@ -55,7 +55,7 @@ class TableStore:
         path = self.path(device, space, dtype)
         with ExitStack() as stack:
             try:
-                stack.enter_context(one_process_at_a_time(path.with_suffix(".lock"), wait=False))
+                stack.enter_context(one_process_at_a_time(path.with_name(f".{path.stem}.lock"), wait=False))
             except BlockingIOError:
                 raise StorageError(
                     "another process is at work on this table", where=str(path), remedy="wait until it has ended"

@@ -14,6 +14,7 @@ from edgebench.core.metric import Metric, Provenance
 from edgebench.core.report import Cell, Column, Report, Table
 from edgebench.core.table import NETWORK, UNITS, LookupTable
 from edgebench.spaces.space import Architectures, SearchSpace
+from edgebench.store.codec import to_plain
 
 GREATER_IS_BETTER = frozenset({"macs", "parameters"})
 """What stands for accuracy before anything is trained: larger networks are mostly more accurate."""
@@ -118,7 +119,7 @@ def front_report(
         rows=tuple(rows[:shown]),
         caption=f"all {front.combinations:,} combinations looked at, {front.feasible:,} hold the limits{left}",
     )
-    return Report(tables=(table,), records=tuple(rows))
+    return Report(tables=(table,), records=tuple(to_plain(row) for row in rows))
 
 
 def _title(name: str, devices: int) -> str:

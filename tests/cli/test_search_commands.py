@@ -1,0 +1,163 @@
+"""Spaces, tables and searches from the command line, on a device that needs no hardware."""
+
+import csv
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.test_cli import edgebench
+
+SPACE = """schema = "edgebench.space/1"
+family = "dscnn"
+description = "twelve networks"
+[options]
+input = [8, 8, 1]
+classes = 10
+filters = [8, 16]
+depths = [1, 2]
+kernels = [3, 5]
+stem_kernel = [3, 3]
+stem_stride = [1, 1]
+"""
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a space of its own and a table of it."""
+    folder = tmp_path_factory.mktemp("project")
+    (folder / "search_spaces").mkdir()
+    (folder / "search_spaces" / "twelve.toml").write_text(SPACE)
+    done = edgebench("lut", "build", "twelve", "-d", "fake", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert "saved: results/tables/fake/twelve.json" in done.stderr
+    return folder
+
+
+def printed(folder: Path, *arguments: str) -> Any:
+    done = edgebench(*arguments, "--json", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_a_space_of_ones_own_is_listed_shown_and_sampled(project: Path) -> None:
+    listed = edgebench("spaces", "list", cwd=project)
+    assert "twelve" in listed.stdout
+    assert "nas-bench-macro" in listed.stdout
+    shown = edgebench("spaces", "show", "twelve", cwd=project)
+    assert "kernel" in shown.stdout
+    rows = printed(project, "spaces", "sample", "twelve", "-n", "4", "--seed", "3")
+    assert rows == printed(project, "spaces", "sample", "twelve", "-n", "4", "--seed", "3")
+    assert len(json.dumps(rows)) > 50
+
+
+@pytest.mark.slow
+def test_a_table_is_validated_shown_and_exported(project: Path) -> None:
+    done = edgebench("lut", "validate", "twelve", "-d", "fake", "-n", "3", cwd=project)
+    assert done.returncode == 0, done.stderr
+    assert "mean error" in done.stdout
+    assert "twelve" in edgebench("lut", "show", cwd=project).stdout
+    assert "blocks" in edgebench("lut", "show", "twelve", "-d", "fake", cwd=project).stdout
+    text = edgebench("lut", "export", "twelve", "-d", "fake", cwd=project).stdout
+    rows = list(csv.DictReader(text.splitlines()))
+    assert {"block", "latency_s"} <= set(rows[0])
+    parquet = edgebench(
+        "lut", "export", "twelve", "-d", "fake", "--format", "parquet", "--output", "table.parquet", cwd=project
+    )
+    assert parquet.returncode == 0, parquet.stderr
+    assert (project / "table.parquet").read_bytes()[:4] == b"PAR1"
+
+
+def test_an_exported_table_can_be_taken_in_elsewhere(project: Path, tmp_path: Path) -> None:
+    (tmp_path / "search_spaces").mkdir()
+    (tmp_path / "search_spaces" / "twelve.toml").write_text(SPACE)
+    text = edgebench("lut", "export", "twelve", "-d", "fake", cwd=project).stdout
+    rows = list(csv.DictReader(text.splitlines()))
+    with (tmp_path / "theirs.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["block", "latency_s"])
+        writer.writerows([row["block"], row["latency_s"]] for row in rows)
+    done = edgebench(
+        *("lut", "import", "theirs.csv", "--space", "twelve", "-d", "fake", "--source", "a colleague, 2026"),
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    front = edgebench("lut", "front", "twelve", "-d", "fake", cwd=tmp_path)
+    assert front.returncode == 0, front.stderr
+    assert "combinations looked at" in front.stdout
+    old = edgebench(
+        *("lut", "import", "theirs.csv", "--space", "twelve", "-d", "fake", "--source", "x", "--version", "fake=0"),
+        cwd=tmp_path,
+    )
+    assert old.returncode == 0
+    refused = edgebench("lut", "front", "twelve", "-d", "fake", cwd=tmp_path)
+    assert refused.returncode == 4
+    assert "version of fake: 0, not 1" in refused.stderr
+
+
+def test_the_front_holds_the_limit(project: Path) -> None:
+    rows = printed(project, "lut", "front", "twelve", "-d", "fake", "--max-latency", "45us")
+    assert rows
+    none = edgebench("lut", "front", "twelve", "-d", "fake", "--max-latency", "1ns", cwd=project)
+    assert none.returncode == 1
+    assert "0 hold the limits" in none.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["spaces", "show", "twelv"], "twelve"),
+        (["lut", "build", "twelve", "-d", "fak"], "fake"),
+        (["lut", "build", "twelve", "-d", "fake", "--dtype", "int4"], "float32 or int8"),
+        (["lut", "show", "mobile", "-d", "fake"], "edgebench lut build mobile -d fake"),
+        (["lut", "front", "twelve", "-d", "fake", "--max-latency", "5MB"], "5MB"),
+        (["lut", "front", "twelve", "-d", "fake", "--max-ram", "5MB"], "has ram"),
+        (["lut", "import", "absent.csv", "--space", "twelve", "-d", "fake", "--source", "x"], "absent.csv"),
+        (["search", "twelve", "-d", "fake", "--max-latency", "host=5ms", "--accuracy", "proxy:macs"], "host"),
+    ],
+)
+def test_mistakes_are_explained(project: Path, arguments: list[str], words: str) -> None:
+    done = edgebench(*arguments, cwd=project)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_search_prints_its_front_and_can_be_shown_again(project: Path) -> None:
+    arguments = [
+        *("search", "twelve", "-d", "fake", "--max-latency", "50us", "--accuracy", "proxy:parameters"),
+        *("--trials", "6", "--finalists", "1", "--study", "s1"),
+    ]
+    done = edgebench(*arguments, cwd=project)
+    assert done.returncode in {0, 1}, done.stderr
+    again = edgebench("search", "show", "s1", cwd=project)
+    assert again.returncode == 0
+    assert again.stdout.strip() in done.stdout
+    other = edgebench(*arguments, "--seed", "5", cwd=project)
+    assert other.returncode == 4
+    assert "seed was 0, is now 5" in other.stderr
+
+
+@pytest.mark.slow
+def test_a_killed_build_goes_on(project: Path, tmp_path: Path) -> None:
+    """Killed once something is saved; the second run measures only what is left, and nothing is lost."""
+    command = [sys.executable, "-m", "edgebench.cli.main", "lut", "build", "dscnn", "-d", "fake"]
+    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    path = tmp_path / "results" / "tables" / "fake" / "dscnn.json"
+    deadline = time.monotonic() + 60
+    while not path.is_file() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    kept = json.loads(path.read_text())["entries"]
+    assert kept
+    done = edgebench("lut", "build", "dscnn", "-d", "fake", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    entries = json.loads(path.read_text())["entries"]
+    assert {key: entries[key] for key in kept} == kept
+    assert len(entries) > len(kept)

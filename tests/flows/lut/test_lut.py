@@ -1,0 +1,191 @@
+"""Building, resuming and validating tables, on a device without hardware and on real compilers and kernels."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from importlib.util import find_spec
+
+import numpy as np
+import pytest
+
+from edgebench.core.budget import Limit
+from edgebench.core.device import PowerModel
+from edgebench.core.metric import Provenance
+from edgebench.core.table import LookupTable
+from edgebench.errors import NotComparableError, TargetUnavailableError, UnsupportedModelError
+from edgebench.flows.costs import cost_model, with_declared_energy
+from edgebench.flows.lut import bench as benches
+from edgebench.flows.lut.bench import Bench
+from edgebench.flows.lut.build import TableRequest, build_table
+from edgebench.flows.lut.report import table_report, tables_report
+from edgebench.flows.lut.validate import validate_table
+from edgebench.flows.search.front import feasible_front
+from edgebench.flows.spaces import open_space
+from edgebench.models.network import Network
+from edgebench.spaces.space import SearchSpace
+from edgebench.store.devices import find_device
+
+FAKE = find_device("fake")
+SPACE = """schema = "edgebench.space/1"
+family = "dscnn"
+description = "twelve networks"
+[options]
+input = [8, 8, 1]
+classes = 10
+filters = [8, 16]
+depths = [1, 2]
+kernels = [3, 5]
+stem_kernel = [3, 3]
+stem_stride = [1, 1]
+"""
+SIMULATORS = [
+    pytest.param("ethos-u55-128", marks=pytest.mark.skipif(find_spec("ethosu") is None, reason="needs Vela")),
+    pytest.param(
+        "nucleo-l4r5zi", marks=pytest.mark.skipif(find_spec("unicorn") is None, reason="needs edgebench[mcu]")
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def space(tmp_path_factory: pytest.TempPathFactory) -> SearchSpace:
+    path = tmp_path_factory.mktemp("spaces") / "twelve.toml"
+    path.write_text(SPACE)
+    return open_space(str(path))
+
+
+@pytest.fixture(autouse=True)
+def short_races(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(benches, "RACE_PROCESSES", 1)
+    monkeypatch.setattr("edgebench.flows.lut.build.RACE_S", 0.05)
+    monkeypatch.setattr("edgebench.flows.lut.validate.RACE_S", 0.05)
+
+
+def built(space: SearchSpace, device: str = "fake", known: LookupTable | None = None, **changes: object) -> LookupTable:
+    request = TableRequest(
+        space=space, device=replace(find_device(device), **changes), dtype="float32" if device == "fake" else "int8"
+    )
+    return build_table(request, known, on_update=lambda _: None)
+
+
+@pytest.mark.parametrize("device", SIMULATORS)
+def test_tables_of_simulators_predict_unseen_networks(device: str, space: SearchSpace) -> None:
+    table = built(space, device)
+    assert set(table.entries) == {block.key for block in space.all_blocks}
+    assert {"latency_s", "ram_bytes", "flash_bytes"} <= set(table.figures)
+    request = TableRequest(space=space, device=find_device(device), dtype="int8")
+    checked = validate_table(request, table, networks=4, seed=1)
+    assert checked.validation["latency_s"].within_5_percent == 1.0
+    assert checked.validation["latency_s"].low <= 1 <= checked.validation["latency_s"].high
+    assert checked.validation["flash_bytes"].within_10_percent == 1.0
+    assert checked.validation["ram_bytes"].mean_error < 0.1
+    assert checked.entries == table.entries
+    assert len(table_report(checked, space).tables) == 2
+    assert tables_report([checked]).records[0]["blocks"] == len(table.entries)
+
+
+def test_a_table_of_a_runtime_adds_up(space: SearchSpace) -> None:
+    """On the fake device latency is a file's size, so that differences of files must add up to whole files."""
+    request = TableRequest(space=space, device=FAKE, dtype="float32")
+    table = built(space)
+    checked = validate_table(request, table, networks=6, seed=0)
+    error = checked.validation["latency_s"]
+    assert error.mean_error < 0.25  # Names and headers are in the file too.
+    assert error.rank_correlation is not None
+    assert error.rank_correlation > 0.7
+    assert error.networks == 6 == len(error.architectures)
+    assert all(figure.provenance == "simulated" for figure in table.figures.values())
+
+
+def test_a_build_that_is_cut_off_goes_on_where_it_was(space: SearchSpace, monkeypatch: pytest.MonkeyPatch) -> None:
+    saved: list[LookupTable] = []
+    raced: list[int] = []
+    whole = Bench.race
+
+    def race(self: Bench, networks: Sequence[Network], seconds: float) -> object:
+        if len(raced) == 2:
+            raise KeyboardInterrupt
+        raced.append(len(networks))
+        return whole(self, networks, seconds)
+
+    request = TableRequest(space=space, device=FAKE, dtype="float32")
+    monkeypatch.setattr(Bench, "race", race)
+    with pytest.raises(KeyboardInterrupt):
+        build_table(request, None, on_update=saved.append)
+    kept = saved[-1]
+    assert 0 < len(kept.entries) < len(space.all_blocks)
+    raced.clear()
+    monkeypatch.setattr(Bench, "race", whole)
+    steps = []
+    finished = build_table(request, kept, on_update=steps.append)
+    assert {key: finished.entries[key] for key in kept.entries} == kept.entries
+    assert set(finished.entries) == {block.key for block in space.all_blocks}
+    # Nothing is left to do now, and nothing is done.
+    assert build_table(request, finished, on_update=steps.append).entries == finished.entries
+
+
+def test_a_table_for_something_else_is_refused_with_the_difference(space: SearchSpace) -> None:
+    table = built(space)
+    old = replace(table, key=replace(table.key, versions={"fake": "0"}))
+    request = TableRequest(space=space, device=FAKE, dtype="float32")
+    for step in (
+        lambda: build_table(request, old, on_update=lambda _: None),
+        lambda: validate_table(request, old, networks=3, seed=0),
+    ):
+        with pytest.raises(NotComparableError, match="version of fake: 0, not 1"):
+            step()
+    other = replace(request, device=replace(FAKE, options={"noise": 0.5}))
+    with pytest.raises(NotComparableError, match="option noise"):
+        build_table(other, table, on_update=lambda _: None)
+
+
+def test_failures_of_the_device_are_errors(space: SearchSpace) -> None:
+    with pytest.raises(TargetUnavailableError):
+        built(space, options={"misbehave": "unavailable"})
+    for behaviour in ("unsupported", "crash"):
+        with pytest.raises(UnsupportedModelError):
+            built(space, options={"misbehave": behaviour})
+
+
+def test_types_that_a_device_does_not_take_are_refused(space: SearchSpace) -> None:
+    for device, dtype, words in (("ethos-u55-128", "float32", "int8"), ("host", "int8", ".tflite")):
+        request = TableRequest(space=space, device=find_device(device), dtype=dtype)
+        with pytest.raises(UnsupportedModelError) as caught:
+            build_table(request, None, on_update=lambda _: None)
+        assert words in f"{caught.value} {caught.value.remedy}"
+
+
+def test_declared_power_makes_energy_of_latency(space: SearchSpace) -> None:
+    table = built(space)
+    power = PowerModel(active_w=0.5, supply="3.3 V", relative_error=0.1, source="a data sheet")
+    assert with_declared_energy(table, FAKE) is table
+    told = with_declared_energy(table, replace(FAKE, power=power))
+    assert told.figures["energy_j"].provenance is Provenance.ESTIMATED
+    assert told.figures["energy_j"].source == "a data sheet"
+    model = cost_model(space, {"fake": told})
+    figures = dict(zip(model.names, model.predict(space.sample(np.random.default_rng(0), 1))[0], strict=True))
+    assert figures["energy_j@fake"] == pytest.approx(0.5 * figures["latency_s@fake"])
+
+
+def test_the_feasible_front_is_that_of_enumeration(space: SearchSpace) -> None:
+    table = built(space)
+    model = cost_model(space, {"fake": table})
+    rows = np.concatenate(list(space.enumerate()))
+    figures = model.predict(rows)
+    latency, macs = (figures[:, model.names.index(name)] for name in ("latency_s@fake", "macs@network"))
+    limit = float(np.median(latency))
+    found = feasible_front(
+        space,
+        model,
+        [Limit(figure="latency_s", device="fake", value=limit)],
+        [1.0],
+        ["macs@network", "latency_s@fake"],
+    )
+    holds = latency <= limit
+    expected = {
+        space.text(row)
+        for row, seconds, work in zip(rows[holds], latency[holds], macs[holds], strict=True)
+        if not (
+            (latency[holds] <= seconds) & (macs[holds] >= work) & ((latency[holds] < seconds) | (macs[holds] > work))
+        ).any()
+    }
+    assert {space.text(row) for row in found.rows} == expected
+    assert found.combinations == space.combinations

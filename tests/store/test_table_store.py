@@ -1,0 +1,133 @@
+"""Lookup tables on disk, and tables that somebody else measured."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from edgebench.core.metric import Provenance
+from edgebench.core.table import LookupTable, TableFigure, TableKey, Validation
+from edgebench.errors import InputError, StorageError
+from edgebench.store.tables import TableStore, read_table_csv
+
+KEY = TableKey(device="board", target="fake", versions={"fake": "1"}, dtype="int8")
+TABLE = LookupTable(
+    space="toy",
+    key=KEY,
+    figures={"latency_s": TableFigure(provenance=Provenance.MEASURED, method="a test", base=1e-5)},
+    entries={"conv 3x3": {"latency_s": 1.5e-3}, "dense": {"latency_s": -2e-9}},
+    validation={
+        "latency_s": Validation(
+            networks=3, seed=0, mean_error=0.01, within_5_percent=1.0, within_10_percent=1.0, rank_correlation=None,
+            low=0.99, high=1.02, when="2026-01-01", architectures=("00", "01", "10"), found=(1.0, 2.0, 3.0),
+            predicted=(1.0, 2.0, 3.0),
+        )
+    },
+)  # fmt: skip
+
+
+def test_what_is_saved_is_what_is_read(tmp_path: Path) -> None:
+    store = TableStore(tmp_path)
+    path = store.save(TABLE)
+    assert path == tmp_path / "tables" / "board" / "toy.int8.json"
+    assert store.load("board", "toy", "int8") == TABLE
+    assert store.all() == [TABLE]
+    assert store.load("board", "toy", "float32") is None
+
+
+def test_types_do_not_overwrite_each_other(tmp_path: Path) -> None:
+    store = TableStore(tmp_path)
+    store.save(TABLE)
+    store.save(replace(TABLE, key=replace(KEY, dtype="float32")))
+    assert len(store.all()) == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"schema": "edgebench.table/99"}, "newer"),
+        ({"schema": "edgebench.run/1"}, "table"),
+        ({"entries": {"dense": {"latency_s": float("nan")}}}, ""),
+        ({"entries": {"dense": {"speed": 1.0}}}, "speed"),
+        ({"entries": 7}, ""),
+    ],
+)
+def test_damaged_tables_are_refused(change: dict[str, object], words: str, tmp_path: Path) -> None:
+    store = TableStore(tmp_path)
+    path = store.save(TABLE)
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    with pytest.raises((StorageError, InputError)) as caught:
+        store.load("board", "toy", "int8")
+    assert words in str(caught.value)
+
+
+def test_half_a_file_is_refused(tmp_path: Path) -> None:
+    store = TableStore(tmp_path)
+    path = store.save(TABLE)
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(StorageError):
+        store.load("board", "toy", "int8")
+
+
+def test_one_process_at_a_time_writes_a_table(tmp_path: Path) -> None:
+    store = TableStore(tmp_path)
+    with store.writing("board", "toy", "int8"):
+        with pytest.raises(StorageError, match="another process"), store.writing("board", "toy", "int8"):
+            pass
+        with store.writing("board", "toy", "float32"):
+            pass
+    with store.writing("board", "toy", "int8"):
+        pass
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "tables").write_text("a file")
+    with pytest.raises(StorageError, match="cannot be written"), TableStore(tmp_path).writing("board", "toy", "int8"):
+        pass
+
+
+def imported(text: str, tmp_path: Path) -> LookupTable:
+    path = tmp_path / "theirs.csv"
+    path.write_text(text)
+    return read_table_csv(path, space="toy", key=KEY, provenance=Provenance.MEASURED, source="a colleague")
+
+
+def test_a_table_from_elsewhere_says_so(tmp_path: Path) -> None:
+    table = imported('block,latency_s,ram_bytes\nconv 3x3,0.0015,1024\n"a, b",2e-3,7\n', tmp_path)
+    assert table.entries == {
+        "conv 3x3": {"latency_s": 0.0015, "ram_bytes": 1024.0},
+        "a, b": {"latency_s": 0.002, "ram_bytes": 7.0},
+    }
+    assert {figure.source for figure in table.figures.values()} == {"a colleague"}
+    assert "theirs.csv" in table.figures["latency_s"].method
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "columns are none"),
+        ("block\nconv\n", "columns are block"),
+        ("latency_s\n1\n", "columns are latency_s"),
+        ("block,speed\nconv,1\n", "speed"),
+        ("block,latency_s\n", "no lines"),
+        ("block,latency_s\nconv,fast\n", "line 2: a figure is not a number"),
+        ("block,latency_s\nconv,nan\n", "nan"),
+        ("block,latency_s\nconv,1\nconv,2\n", "line 3: a block is missing or repeated"),
+        ("block,latency_s\n,1\n", "line 2"),
+        ("block,latency_s\nconv,1,2\n", "line 2"),
+        ("block,latency_s\nconv\n", "line 2"),
+    ],
+)
+def test_bad_lines_are_named(text: str, words: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        imported(text, tmp_path)
+    assert words in str(caught.value)
+
+
+def test_files_that_are_no_text_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    for prepare in (lambda: None, lambda: path.write_bytes(b"\xff\xfe\x00\x81"), lambda: path.unlink() or path.mkdir()):
+        prepare()
+        with pytest.raises(InputError):
+            read_table_csv(path, space="toy", key=KEY, provenance=Provenance.MEASURED, source="x")
