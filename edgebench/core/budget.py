@@ -10,6 +10,11 @@ from numpy.typing import NDArray
 
 from edgebench.core.record import Record
 
+_ROWS = 2048
+_FIRST = 16
+_SAMPLE = 128
+_PAIRS = 1 << 20
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limit(Record):
@@ -69,30 +74,49 @@ def non_dominated(costs: NDArray[np.float64]) -> NDArray[np.bool_]:
     Args:
         costs: One row a point; every column is to be minimised. Of equal rows all are kept.
 
-    Sorted by the first column, a row can only be beaten by one before it, so that each is compared with the
-    front found so far alone.
+    Sorted by the first column, a row can only be beaten by one before it or beside it.
     """
     order = np.lexsort(costs.T[::-1])
     front = np.empty((0, costs.shape[1]))
     keep = np.zeros(len(costs), dtype=bool)
-    for start in range(0, len(order), 4096):
-        rows = order[start : start + 4096]
-        # Most rows are beaten by the front of earlier chunks, all at once.
-        rows = rows[~_beaten(costs[rows], front)]
-        for row in rows:
-            if not _beaten(costs[row : row + 1], front)[0]:
-                keep[row] = True
-                front = np.concatenate([front, costs[row : row + 1]])
+    for start in range(0, len(order), _ROWS):
+        rows = order[start : start + _ROWS]
+        rows = rows[~beaten(costs[rows], front)]
+        rows = rows[~_beats(costs[rows], costs[rows]).any(axis=0)]
+        keep[rows] = True
+        front = np.concatenate([front, costs[rows]])
     return keep
 
 
-def _beaten(points: NDArray[np.float64], front: NDArray[np.float64]) -> NDArray[np.bool_]:
-    if not len(front):
-        return np.zeros(len(points), dtype=bool)
-    beaten = np.zeros(len(points), dtype=bool)
-    for start in range(0, len(front), 256):
-        part = front[start : start + 256]
-        at_most = np.all(part[None] <= points[:, None], axis=2)
-        below = np.any(part[None] < points[:, None], axis=2)
-        beaten |= np.any(at_most & below, axis=1)
-    return beaten
+def beaten(points: NDArray[np.float64], front: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which points some row of a front beats.
+
+    Args:
+        points: One row a point; every column is to be minimised.
+        front: As many columns.
+    """
+    lost = np.zeros(len(points), dtype=bool)
+    if len(front) > _FIRST and len(points) > _SAMPLE:
+        # A few rows beat most points, so those that beat most of a sample are tried first.
+        sample = points[:: len(points) // _SAMPLE]
+        front = front[np.argsort(-_beats(front, sample).sum(axis=1), kind="stable")]
+    left = np.arange(len(points))
+    start, size = 0, _FIRST
+    while start < len(front) and len(left):
+        now = _beats(front[start : start + size], points[left]).any(axis=0)
+        lost[left[now]] = True
+        left = left[~now]
+        start, size = start + size, max(_FIRST, _PAIRS // max(len(left), 1))
+    return lost
+
+
+def _beats(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """For each row of the first (rows) and each of the second (columns), whether it beats it."""
+    at_most = np.ones((len(first), len(second)), dtype=bool)
+    below = np.zeros((len(first), len(second)), dtype=bool)
+    for column in range(first.shape[1]):
+        mine, theirs = first[:, column, None], second[None, :, column]
+        at_most &= mine <= theirs
+        below |= mine < theirs
+    beats: NDArray[np.bool_] = at_most & below
+    return beats

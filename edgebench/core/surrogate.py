@@ -78,12 +78,13 @@ class Surrogate:
             self._kernel = _most_likely(same, near, targets)
             self._fitted_with = len(keep)
         kernel = self._kernel
-        factor = np.linalg.cholesky(_covariance(kernel, same, near) + _NOISE * kernel.diagonal * np.eye(len(keep)))
-        weights = np.linalg.solve(factor.T, np.linalg.solve(factor, targets))
+        # One inverse serves mean and variance; the noise keeps it well conditioned.
+        inverse = np.linalg.inv(_covariance(kernel, same, near) + _NOISE * kernel.diagonal * np.eye(len(keep)))
+        weights = inverse @ targets
         scale = max(float(targets @ weights) / len(keep), 1e-9)
         cross = _covariance(kernel, self._alike(candidates, observed), _distances(candidate_sizes, observed_sizes))
-        explained = np.linalg.solve(factor, cross.T)
-        variance = np.maximum(kernel.diagonal - np.einsum("ij,ij->j", explained, explained), 1e-9) * scale
+        explained = np.einsum("ij,ij->i", cross @ inverse, cross)
+        variance = np.maximum(kernel.diagonal - explained, 1e-9) * scale
         predicted: Vector = cross @ weights * deviation + mean
         return predicted, np.sqrt(variance) * deviation
 

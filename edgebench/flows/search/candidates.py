@@ -126,18 +126,23 @@ class SizeFeatures:
     def __init__(self, space: SearchSpace, model: CostModel, seed: int) -> None:
         self._model = model
         sample = space.sample(np.random.default_rng(seed), _STATISTICS)
-        values = self._raw(sample)
+        values = _logarithms(model.predict(sample))
         self._mean, deviation = values.mean(axis=0), values.std(axis=0)
         self._deviation = np.where(deviation > 1e-12, deviation, 1.0)
 
     def __call__(self, rows: Architectures) -> NDArray[np.float64]:
         """One row an architecture, one column a feature."""
-        standard: NDArray[np.float64] = (self._raw(rows) - self._mean) / self._deviation
-        return standard
+        return self.of_figures(self.figures(rows))
 
     def figures(self, rows: Architectures) -> NDArray[np.float64]:
         """Predicted figures in the cost model's columns."""
         return self._model.predict(rows)
 
-    def _raw(self, rows: Architectures) -> NDArray[np.float64]:
-        return np.log(np.maximum(self._model.predict(rows), 1e-12))
+    def of_figures(self, figures: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Features of architectures whose figures are predicted already."""
+        standard: NDArray[np.float64] = (_logarithms(figures) - self._mean) / self._deviation
+        return standard
+
+
+def _logarithms(figures: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.log(np.maximum(figures, 1e-12))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edgebench.core.budget import Limit, feasible, non_dominated
+from edgebench.core.budget import Limit, beaten, feasible, non_dominated
 from edgebench.core.cost_model import CostModel
 from edgebench.core.metric import Metric, Provenance
 from edgebench.core.report import Cell, Column, Report, Table
@@ -63,12 +63,12 @@ def feasible_front(
     for start, figures in model.scan():
         holds = np.flatnonzero(feasible(figures, model.names, limits, margins))
         count += len(holds)
-        # What one chunk leaves meets the front so far: the front of a union is that of its parts' fronts.
         part = figures[holds][:, columns] * signs
-        kept = non_dominated(part)
-        numbers, costs = np.concatenate([numbers, start + holds[kept]]), np.concatenate([costs, part[kept]])
-        best = non_dominated(costs)
-        numbers, costs = numbers[best], costs[best]
+        fresh = np.flatnonzero(~beaten(part, costs))
+        fresh = fresh[non_dominated(part[fresh])]
+        stays = ~beaten(costs, part[fresh])
+        numbers = np.concatenate([numbers[stays], start + holds[fresh]])
+        costs = np.concatenate([costs[stays], part[fresh]])
         on_progress((start + len(figures)) / space.combinations)
     rows = np.unique(space.canonical(_decoded(space, numbers)), axis=0)
     predicted = model.predict(rows)

@@ -23,8 +23,10 @@ if TYPE_CHECKING:
 
 FIRST = 10
 """Architectures that are trained before anything is learnt."""
-SCORED = 1200
-"""Candidates that are compared for one trial, where there are more."""
+ALL_SCORED = 2400
+"""Candidates up to which all are compared for every trial."""
+SCORED = 800
+"""Candidates that are drawn for one trial where there are more; half as many neighbours of the best join them."""
 
 
 class SpaceExhaustedError(EdgebenchError):
@@ -137,7 +139,10 @@ class Proposer:
         self._index = {name: number for number, name in enumerate(space.choices())}
         self._position = {row.tobytes(): number for number, row in enumerate(candidates.rows)}
         self._rank = np.argsort(-sizes(candidates.rows).sum(axis=1), kind="stable")
-        self._known: dict[int, tuple[bytes, float | None]] = {}
+        self._seen: dict[int, bool] = {}
+        self._tried: set[bytes] = set()
+        self._tried_candidates = 0
+        self._observed = _Observations(len(self._index), sizes)
 
     def propose(self, trials: Sequence[FrozenTrial], number: int) -> NDArray[np.int8]:
         """The next architecture.
@@ -152,59 +157,59 @@ class Proposer:
         start = time.perf_counter()
         self._learn(trials)
         random = np.random.default_rng([self._seed, number])
-        tried = {key for key, _ in self._known.values()}
-        if len(self._position) <= len(tried & self._position.keys()):
+        if len(self._position) <= self._tried_candidates:
             count = len(self._position)
             raise SpaceExhaustedError(f"all {count:,} feasible architectures of {self._space.name} were tried")
-        accurate = [(key, accuracy) for key, accuracy in self._known.values() if accuracy is not None]
-        if len(accurate) < FIRST or len({accuracy for _, accuracy in accurate}) < 2:
-            row = self._large(random, tried)
-        else:
-            row = self._promising(random, tried, accurate)
+        accuracy = self._observed.accuracy
+        learnt = len(accuracy) >= FIRST and np.ptp(accuracy) > 0
+        row = self._promising(random) if learnt else self._large(random)
         self.seconds += time.perf_counter() - start
         return row
 
     def _learn(self, trials: Sequence[FrozenTrial]) -> None:
         """Take in trials that are new, or were running when last seen."""
         for trial in trials:
-            known = self._known.get(trial.number)
-            if known is not None and known[1] is not None:
-                continue
-            if len(trial.params) < len(self._index):
+            if self._seen.get(trial.number) or len(trial.params) < len(self._index):
                 continue
             row = np.zeros(len(self._index), dtype=np.int8)
             for name, column in self._index.items():
                 row[column] = self._space.dimensions[column].values.index(trial.params[name])
-            self._known[trial.number] = (row.tobytes(), trial.user_attrs.get(ACCURACY))
+            key = row.tobytes()
+            if key not in self._tried:
+                self._tried.add(key)
+                self._tried_candidates += key in self._position
+            accuracy = trial.user_attrs.get(ACCURACY)
+            self._seen[trial.number] = trial.state.is_finished()
+            if accuracy is not None and self._seen[trial.number]:
+                self._observed.add(row, float(accuracy))
 
-    def _large(self, random: np.random.Generator, tried: set[bytes]) -> NDArray[np.int8]:
+    def _large(self, random: np.random.Generator) -> NDArray[np.int8]:
         """Any untried one of the larger quarter of the candidates."""
         rows = self._candidates.rows
         upper = self._rank[: max(len(rows) // 4, FIRST)]
         for part in (upper, self._rank):
             for position in random.permutation(part):
                 row: NDArray[np.int8] = rows[position]
-                if row.tobytes() not in tried:
+                if row.tobytes() not in self._tried:
                     return row
         raise SpaceExhaustedError("no untried architecture is left")
 
-    def _promising(
-        self, random: np.random.Generator, tried: set[bytes], accurate: list[tuple[bytes, float]]
-    ) -> NDArray[np.int8]:
-        observed = np.stack([np.frombuffer(key, dtype=np.int8) for key, _ in accurate])
-        accuracy = np.array([value for _, value in accurate])
-        rows = self._scored(random, observed[np.argsort(-accuracy)[:8]])
-        fresh = np.array([row.tobytes() not in tried for row in rows])
+    def _promising(self, random: np.random.Generator) -> NDArray[np.int8]:
+        observed = self._observed
+        rows = self._scored(random, observed.rows[np.argsort(-observed.accuracy)[:8]])
+        fresh = np.array([row.tobytes() not in self._tried for row in rows])
         if not fresh.any():
-            return self._large(random, tried)
+            return self._large(random)
         rows = rows[fresh]
-        mean, deviation = self._surrogate.predict(observed, self._sizes(observed), accuracy, rows, self._sizes(rows))
-        known = Observed(accuracy=accuracy, costs=self._sizes.figures(observed)[:, self._costs])
+        figures = self._sizes.figures(rows)
+        mean, deviation = self._surrogate.predict(
+            observed.rows, observed.sizes, observed.accuracy, rows, self._sizes.of_figures(figures)
+        )
         scores = promise(
             mean,
             deviation,
-            self._sizes.figures(rows)[:, self._costs],
-            known,
+            figures[:, self._costs],
+            Observed(accuracy=observed.accuracy, costs=observed.figures[:, self._costs]),
             self.min_accuracy,
             maximise=self._maximise,
         )
@@ -214,9 +219,49 @@ class Proposer:
     def _scored(self, random: np.random.Generator, best: Architectures) -> Architectures:
         """All candidates, or some of them and feasible neighbours of the best known."""
         rows = self._candidates.rows
-        if len(rows) <= 2 * SCORED:
+        if len(rows) <= ALL_SCORED:
             return rows
         drawn = rows[random.integers(0, len(rows), SCORED)]
         near = neighbours(self._space, best, SCORED // 2, random, changes=2)
         inside = np.array([row.tobytes() in self._position for row in near])
         return unique_rows(np.concatenate([drawn, near[inside]]))
+
+
+class _Observations:
+    """Architectures whose accuracy is known, in arrays that grow by doubling."""
+
+    def __init__(self, dimensions: int, sizes: SizeFeatures) -> None:
+        self._features = sizes
+        self._count = 0
+        self._rows = np.empty((64, dimensions), dtype=np.int8)
+        probe = sizes.figures(self._rows[:0])
+        self._figures = np.empty((64, probe.shape[1]))
+        self._sizes = np.empty((64, probe.shape[1]))
+        self._accuracy = np.empty(64)
+
+    def add(self, row: NDArray[np.int8], accuracy: float) -> None:
+        """Take in one."""
+        if self._count == len(self._rows):
+            for name in ("_rows", "_figures", "_sizes", "_accuracy"):
+                array = getattr(self, name)
+                setattr(self, name, np.concatenate([array, np.empty_like(array)]))
+        figures = self._features.figures(row[None])
+        self._rows[self._count], self._figures[self._count], self._accuracy[self._count] = row, figures[0], accuracy
+        self._sizes[self._count] = self._features.of_figures(figures)[0]
+        self._count += 1
+
+    @property
+    def rows(self) -> Architectures:
+        return self._rows[: self._count]
+
+    @property
+    def figures(self) -> NDArray[np.float64]:
+        return self._figures[: self._count]
+
+    @property
+    def sizes(self) -> NDArray[np.float64]:
+        return self._sizes[: self._count]
+
+    @property
+    def accuracy(self) -> NDArray[np.float64]:
+        return self._accuracy[: self._count]
