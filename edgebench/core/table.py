@@ -111,6 +111,7 @@ class Validation(Record):
             latency the median, while the errors are those of the 5th percentile, which repeats best.
         high: 97.5 % quantile of it.
         when: Date, ISO 8601.
+        disturbed: Networks that were measured only while something else kept the machine busy.
         architectures: Those that were profiled.
         found: What was found for each, in SI units.
         predicted: What the table said.
@@ -125,6 +126,7 @@ class Validation(Record):
     low: float
     high: float
     when: str
+    disturbed: int = 0
     architectures: tuple[str, ...] = ()
     found: tuple[float, ...] = ()
     predicted: tuple[float, ...] = ()

@@ -5,10 +5,12 @@ from __future__ import annotations
 import itertools
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+import numpy as np
 
 from edgebench.core.device import Device
 from edgebench.core.metric import Metric
@@ -26,6 +28,22 @@ from edgebench.targets.registry import create_target
 
 TIMEOUT_S = 300.0
 RACE_PROCESSES = 3
+MAX_PROCESSES = 8
+QUIET = 1.02
+"""How far the reference network may lie above its fastest tenth of processes before the machine counts as disturbed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Race:
+    """What a race found.
+
+    Attributes:
+        results: Of each network.
+        quiet: Whether enough processes saw a machine that nothing else disturbed.
+    """
+
+    results: tuple[RaceResult, ...]
+    quiet: bool
 
 
 class Bench:
@@ -35,14 +53,18 @@ class Bench:
         device: Where networks are profiled.
         dtype: ``float32`` or ``int8``.
         folder: Where model files are written.
+        reference: A large network that takes part in every race: when it is slow, so is the machine.
 
     Raises:
         TargetUnavailableError: The device cannot be used here.
         UnsupportedModelError: Its target takes no file that edgebench writes, or not this type.
     """
 
-    def __init__(self, device: Device, dtype: str, folder: Path) -> None:
+    def __init__(self, device: Device, dtype: str, folder: Path, reference: Network | None = None) -> None:
         self.device = device
+        self._reference = reference
+        self._reference_path: Path | None = None
+        self._reference_s: list[float] = []
         target = create_target(device)
         self.versions = target.check()
         self.deterministic = target.deterministic
@@ -100,36 +122,53 @@ class Bench:
                 figures[name] = metric
         return figures
 
-    def race(self, networks: Sequence[Network], seconds: float) -> list[RaceResult]:
-        """Run networks in turn in several fresh processes.
+    def race(self, networks: Sequence[Network], seconds: float) -> Race:
+        """Run networks in turn in several fresh processes, and in more while the machine is disturbed.
 
         Args:
             networks: What is compared.
             seconds: For each process.
 
         Returns:
-            For each network the median latency over processes, and the lowest 5th percentile of any: other
-            tenants of the machine only ever make a process slower.
+            For each network the median latency over processes, and the lowest 5th percentile of any, as other
+            tenants of the machine only ever make a process slower. Processes in which the reference network was
+            slow are left out where there are others.
 
         Raises:
             UnsupportedModelError: A network does not run there.
         """
         paths = [self._prepared(network) for network in networks]
+        if self._reference is not None and self._reference_path is None:
+            self._reference_path = self._prepared(self._reference)
+        entered = paths if self._reference_path is None else [*paths, self._reference_path]
         request = {
             "do": "race",
             "device": to_plain(self.device),
-            "models": [str(path) for path in paths],
-            "seconds": seconds,
+            "models": [str(path) for path in entered],
+            "seconds": seconds * len(entered) / len(paths),
         }
-        taken = []
-        for _ in range(RACE_PROCESSES):
+        taken: list[list[RaceResult]] = []
+        quiet: list[list[RaceResult]] = []
+        while len(quiet) < RACE_PROCESSES and len(taken) < max(RACE_PROCESSES, MAX_PROCESSES):
             self._end()
             answer = self._ask(request)
             taken.append([from_plain(RaceResult, item, where="answer of the child") for item in answer])
+            if self._reference_path is not None:
+                self._reference_s.append(taken[-1][-1].latency_p5_s)
+            quiet = [results for results in taken if self._was_quiet(results)]
         self._end()
         for path in paths:
             path.unlink(missing_ok=True)
-        return [_over_processes(results) for results in zip(*taken, strict=True)]
+        used = zip(*(quiet or taken), strict=True)
+        return Race(
+            results=tuple(_over_processes(results) for results in used)[: len(paths)],
+            quiet=len(quiet) >= RACE_PROCESSES,
+        )
+
+    def _was_quiet(self, results: Sequence[RaceResult]) -> bool:
+        if self._reference_path is None:
+            return True
+        return results[-1].latency_p5_s <= QUIET * float(np.quantile(self._reference_s, 0.1))
 
     def _prepared(self, network: Network) -> Path:
         """A file that the target takes."""
