@@ -1,28 +1,46 @@
-"""The progress bar of long commands: on standard error, and only for people."""
+"""The progress of long commands, on standard error: a bar for people, lines for logs."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from edgebench.flows.profile import ProfileProgress
 
+_LOG_EVERY_S = 30.0
+
 
 @contextmanager
 def progress_bar() -> Iterator[Callable[[ProfileProgress], None]]:
-    """A bar while the block runs; nothing where standard error is not a terminal."""
+    """A bar while the block runs; in a log, a line every half minute."""
     console = Console(stderr=True)
+    if not console.is_terminal:
+        yield _logged()
+        return
     bar = Progress(
         BarColumn(bar_width=30),
         TimeElapsedColumn(),
         TextColumn("{task.description}", markup=False),
         console=console,
         transient=True,
-        disable=not console.is_terminal,
     )
     with bar:
         task = bar.add_task("starting", total=1.0)
         yield lambda progress: bar.update(task, completed=progress.done, description=progress.text)
+
+
+def _logged() -> Callable[[ProfileProgress], None]:
+    last = time.monotonic()
+
+    def log(progress: ProfileProgress) -> None:
+        nonlocal last
+        if time.monotonic() - last >= _LOG_EVERY_S:
+            last = time.monotonic()
+            typer.echo(f"{progress.done:.0%} {progress.text}", err=True)
+
+    return log

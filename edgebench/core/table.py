@@ -111,7 +111,6 @@ class Validation(Record):
             latency the median, while the errors are those of the 5th percentile, which repeats best.
         high: 97.5 % quantile of it.
         when: Date, ISO 8601.
-        disturbed: Networks that were measured only while something else kept the machine busy.
         architectures: Those that were profiled.
         found: What was found for each, in SI units.
         predicted: What the table said.
@@ -126,7 +125,6 @@ class Validation(Record):
     low: float
     high: float
     when: str
-    disturbed: int = 0
     architectures: tuple[str, ...] = ()
     found: tuple[float, ...] = ()
     predicted: tuple[float, ...] = ()
@@ -144,6 +142,8 @@ class LookupTable(Record):
         validation: By figure, how well sums predict; empty until checked.
         edgebench: Version that wrote it.
         when: Date of the last entry, ISO 8601.
+        reference_s: On targets that measure, the latency of the space's largest network, which takes part in every
+            measurement: latencies are told in terms of it, so that a busy machine does not change them.
         notes: What a reader should know, such as who measured an imported table.
     """
 
@@ -154,4 +154,5 @@ class LookupTable(Record):
     validation: Mapping[str, Validation] = field(default_factory=dict)
     edgebench: str = ""
     when: str = ""
+    reference_s: float | None = None
     notes: tuple[str, ...] = ()

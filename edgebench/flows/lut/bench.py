@@ -5,12 +5,10 @@ from __future__ import annotations
 import itertools
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
-
-import numpy as np
 
 from edgebench.core.device import Device
 from edgebench.core.metric import Metric
@@ -28,22 +26,8 @@ from edgebench.targets.registry import create_target
 
 TIMEOUT_S = 300.0
 RACE_PROCESSES = 3
-MAX_PROCESSES = 8
-QUIET = 1.02
-"""How far the reference network may lie above its fastest tenth of processes before the machine counts as disturbed."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Race:
-    """What a race found.
-
-    Attributes:
-        results: Of each network.
-        quiet: Whether enough processes saw a machine that nothing else disturbed.
-    """
-
-    results: tuple[RaceResult, ...]
-    quiet: bool
+REFERENCE_PROCESSES = 5
+REFERENCE_S = 0.4
 
 
 class Bench:
@@ -53,18 +37,24 @@ class Bench:
         device: Where networks are profiled.
         dtype: ``float32`` or ``int8``.
         folder: Where model files are written.
-        reference: A large network that takes part in every race: when it is slow, so is the machine.
+        reference: A network that takes part in every race: when it is slow, so is the machine.
+        reference_s: Its latency when nothing disturbs it, or None to measure that first.
+
+    Attributes:
+        reference_s: What latencies are told in terms of; None until something is measured.
 
     Raises:
         TargetUnavailableError: The device cannot be used here.
         UnsupportedModelError: Its target takes no file that edgebench writes, or not this type.
     """
 
-    def __init__(self, device: Device, dtype: str, folder: Path, reference: Network | None = None) -> None:
+    def __init__(
+        self, device: Device, dtype: str, folder: Path, reference: Network, reference_s: float | None = None
+    ) -> None:
         self.device = device
+        self.reference_s = reference_s
         self._reference = reference
         self._reference_path: Path | None = None
-        self._reference_s: list[float] = []
         target = create_target(device)
         self.versions = target.check()
         self.deterministic = target.deterministic
@@ -122,53 +112,49 @@ class Bench:
                 figures[name] = metric
         return figures
 
-    def race(self, networks: Sequence[Network], seconds: float) -> Race:
-        """Run networks in turn in several fresh processes, and in more while the machine is disturbed.
+    def race(self, networks: Sequence[Network], seconds: float) -> tuple[RaceResult, ...]:
+        """Run networks and the reference in turn in several fresh processes.
+
+        What slows a process down (another tenant of the machine, a lower clock) slows the reference down as well, so
+        that each network's share of the reference's latency repeats better than its latency.
 
         Args:
             networks: What is compared.
-            seconds: For each process.
+            seconds: For each process and network.
 
         Returns:
-            For each network the median latency over processes, and the lowest 5th percentile of any, as other
-            tenants of the machine only ever make a process slower. Processes in which the reference network was
-            slow are left out where there are others.
+            For each network its share of the reference's 5th percentile, times the reference's latency when nothing
+            disturbs it: the median over processes.
 
         Raises:
             UnsupportedModelError: A network does not run there.
         """
-        paths = [self._prepared(network) for network in networks]
-        if self._reference is not None and self._reference_path is None:
+        if self._reference_path is None:
             self._reference_path = self._prepared(self._reference)
-        entered = paths if self._reference_path is None else [*paths, self._reference_path]
-        request = {
-            "do": "race",
-            "device": to_plain(self.device),
-            "models": [str(path) for path in entered],
-            "seconds": seconds * len(entered) / len(paths),
-        }
-        taken: list[list[RaceResult]] = []
-        quiet: list[list[RaceResult]] = []
-        while len(quiet) < RACE_PROCESSES and len(taken) < max(RACE_PROCESSES, MAX_PROCESSES):
-            self._end()
-            answer = self._ask(request)
-            taken.append([from_plain(RaceResult, item, where="answer of the child") for item in answer])
-            if self._reference_path is not None:
-                self._reference_s.append(taken[-1][-1].latency_p5_s)
-            quiet = [results for results in taken if self._was_quiet(results)]
+        if self.reference_s is None:
+            alone = [self._raced([], REFERENCE_S) for _ in range(REFERENCE_PROCESSES)]
+            self.reference_s = min(results[-1].latency_p5_s for results in alone)
+        paths = [self._prepared(network) for network in networks]
+        taken = [self._raced(paths, seconds) for _ in range(RACE_PROCESSES)]
         self._end()
         for path in paths:
             path.unlink(missing_ok=True)
-        used = zip(*(quiet or taken), strict=True)
-        return Race(
-            results=tuple(_over_processes(results) for results in used)[: len(paths)],
-            quiet=len(quiet) >= RACE_PROCESSES,
-        )
+        shares = [[_in_terms_of(result, results[-1], self.reference_s) for result in results] for results in taken]
+        return tuple(_over_processes(results) for results in zip(*shares, strict=True))[: len(paths)]
 
-    def _was_quiet(self, results: Sequence[RaceResult]) -> bool:
-        if self._reference_path is None:
-            return True
-        return results[-1].latency_p5_s <= QUIET * float(np.quantile(self._reference_s, 0.1))
+    def _raced(self, paths: Sequence[Path], seconds: float) -> list[RaceResult]:
+        """One fresh process; the last result is that of the reference."""
+        entered = [*paths, self._reference_path]
+        self._end()
+        answer = self._ask(
+            {
+                "do": "race",
+                "device": to_plain(self.device),
+                "models": [str(path) for path in entered],
+                "seconds": seconds * len(entered),
+            }
+        )
+        return [from_plain(RaceResult, item, where="answer of the child") for item in answer]
 
     def _prepared(self, network: Network) -> Path:
         """A file that the target takes."""
@@ -201,10 +187,15 @@ class Bench:
             self._child = None
 
 
+def _in_terms_of(result: RaceResult, reference: RaceResult, reference_s: float) -> RaceResult:
+    scale = reference_s / reference.latency_p5_s
+    return replace(result, latency_p5_s=result.latency_p5_s * scale, latency_s=result.latency_s * scale)
+
+
 def _over_processes(results: Sequence[RaceResult]) -> RaceResult:
     energies = [result.energy_j for result in results if result.energy_j is not None]
     return RaceResult(
-        latency_p5_s=min(result.latency_p5_s for result in results),
+        latency_p5_s=statistics.median(result.latency_p5_s for result in results),
         latency_s=statistics.median(result.latency_s for result in results),
         energy_j=statistics.median(energies) if energies else None,
     )

@@ -16,8 +16,9 @@ from edgebench.core.device import Device, DeviceKind
 from edgebench.core.metric import Metric, Provenance
 from edgebench.core.table import RULES, LookupTable, TableFigure, TableKey
 from edgebench.errors import NotComparableError
-from edgebench.flows.lut.bench import Bench, Race
+from edgebench.flows.lut.bench import Bench
 from edgebench.flows.lut.context import after, alone, before, first
+from edgebench.flows.measurement.race import RaceResult
 from edgebench.flows.profile import ProfileProgress
 from edgebench.models.network import Network
 from edgebench.spaces.blocks import Block
@@ -26,7 +27,8 @@ from edgebench.targets.machine import describe_machine
 
 GROUP = 7
 """Blocks that share one race, and with it one measurement of what surrounds them."""
-RACE_S = 1.2
+RACE_S = 0.17
+"""For each network in each process."""
 _START = "start"
 
 Figures = Mapping[str, float]
@@ -82,7 +84,12 @@ def build_table(
         TargetUnavailableError: The device cannot be used here.
         UnsupportedModelError: A block does not run there.
     """
-    with tempfile.TemporaryDirectory(prefix="edgebench-") as folder, _opened(request, folder) as bench:
+    reference = request.space.network(request.space.largest)
+    reference_s = known.reference_s if known else None
+    with (
+        tempfile.TemporaryDirectory(prefix="edgebench-") as folder,
+        Bench(request.device, request.dtype, Path(folder), reference, reference_s) as bench,
+    ):
         measured = not bench.deterministic
         key = table_key(request.device, bench.versions, request.dtype, measured=measured)
         table = _begun(request, key, known)
@@ -99,6 +106,7 @@ def build_table(
                 figures={**figures, **table.figures},
                 when=datetime.now(UTC).isoformat(timespec="seconds"),
                 validation={},
+                reference_s=bench.reference_s,
             )
             on_update(table)
             left = (time.monotonic() - start) / max(done, 1) * (len(missing) - done)
@@ -107,10 +115,6 @@ def build_table(
         table = _with_base(request, bench, table)
         on_update(table)
         return table
-
-
-def _opened(request: TableRequest, folder: str) -> Bench:
-    return Bench(request.device, request.dtype, Path(folder), request.space.network(request.space.largest))
 
 
 def _begun(request: TableRequest, key: TableKey, known: LookupTable | None) -> LookupTable:
@@ -143,7 +147,7 @@ def _measured(request: TableRequest, bench: Bench, blocks: Sequence[Block]) -> I
             for number in range(jobs):
                 own = Path(folder) / str(number)
                 own.mkdir()
-                benches.append(Bench(request.device, request.dtype, own))
+                benches.append(Bench(request.device, request.dtype, own, request.space.network(request.space.largest)))
             # Each thread has a child process of its own and takes the next block when it is done.
             waiting = [iter(share) for share in shares]
             futures = {
@@ -208,33 +212,22 @@ def _raced(bench: Bench, blocks: Sequence[Block], starts: set[str]) -> Iterator[
     shapes: dict[object, list[Block]] = {}
     for block in blocks:
         shapes.setdefault(_START if block.key in starts else block.input_shape, []).append(block)
-    waiting = [
-        (shape, members[position : position + GROUP])
-        for shape, members in shapes.items()
-        for position in range(0, len(members), GROUP)
-    ]
-    disturbed = []
-    for again in (False, True):
-        # What a disturbed machine measured is kept until a second try is better.
-        for shape, group in waiting:
+    for shape, members in shapes.items():
+        for position in range(0, len(members), GROUP):
+            group = members[position : position + GROUP]
             networks: list[Network] = [first(block) if shape == _START else after(block) for block in group]
             if shape != _START:
                 networks.append(before(group[0]))
-            race = bench.race(networks, RACE_S * len(networks) / GROUP)
-            if not race.quiet:
-                disturbed.append((shape, group))
-            if race.quiet or not again:
-                yield _differences(group, race, bench.latency_provenance)
-        waiting, disturbed = disturbed, []
+            yield _differences(group, bench.race(networks, RACE_S), bench.latency_provenance)
 
 
-def _differences(group: Sequence[Block], race: Race, provenance: Provenance) -> _Step:
+def _differences(group: Sequence[Block], results: Sequence[RaceResult], provenance: Provenance) -> _Step:
     """Blocks from networks with them; where there is one more network, it is what all have besides."""
-    method = "network with the block minus network without it, in turn: lowest 5th percentile of quiet processes"
-    reference = race.results[len(group)] if len(race.results) > len(group) else None
+    method = "network with the block minus network without it, in turn with the largest network: 5th percentiles"
+    reference = results[len(group)] if len(results) > len(group) else None
     figures = {"latency_s": TableFigure(provenance=provenance, method=method)}
     entries: dict[str, Figures] = {}
-    for block, result in zip(group, race.results, strict=False):
+    for block, result in zip(group, results, strict=False):
         entry = {"latency_s": result.latency_p5_s - (reference.latency_p5_s if reference else 0.0)}
         if result.energy_j is not None:
             entry["energy_j"] = result.energy_j - ((reference.energy_j or 0.0) if reference else 0.0)

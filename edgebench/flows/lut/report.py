@@ -70,7 +70,6 @@ def validation_table(table: LookupTable) -> Table:
         {
             "figure": name.rpartition("_")[0],
             "networks": item.networks,
-            "disturbed": item.disturbed,
             "mean": f"{item.mean_error:.2%}",
             "within5": f"{item.within_5_percent:.0%}",
             "within10": f"{item.within_10_percent:.0%}",
@@ -91,8 +90,7 @@ def validation_table(table: LookupTable) -> Table:
         title=f"Whole networks of {table.space} on {table.key.device}, predicted and then profiled",
         columns=columns,
         rows=tuple(rows),
-        caption="the interval is that of what a profile reports, around the prediction; disturbed are networks measured "
-        "while something else kept the machine busy",
+        caption="the interval is that of what a profile reports, around the prediction",
     )
 
 

@@ -25,11 +25,10 @@ RACE_S = 0.5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Found:
-    """Figures of one network, by name: what repeats best, what a profile reports, and if nothing disturbed them."""
+    """Figures of one network, by name: what repeats best, and what a profile reports."""
 
     robust: Mapping[str, float]
     reported: Mapping[str, float]
-    quiet: bool = True
 
 
 def validate_table(
@@ -54,16 +53,12 @@ def validate_table(
     found: list[_Found] = []
     with (
         tempfile.TemporaryDirectory(prefix="edgebench-") as folder,
-        Bench(request.device, request.dtype, Path(folder), space.network(space.largest)) as bench,
+        Bench(request.device, request.dtype, Path(folder), space.network(space.largest), table.reference_s) as bench,
     ):
         require_same(table, request, bench)
         for number, row in enumerate(chosen):
             on_progress(ProfileProgress(done=number / len(chosen), text=f"{number} of {len(chosen)} networks"))
             found.append(_profiled(bench, space.network(tuple(map(int, row)))))
-        for number in [position for position, item in enumerate(found) if not item.quiet]:
-            on_progress(ProfileProgress(done=1.0, text=f"network {number} once more: the machine was disturbed"))
-            again = _profiled(bench, space.network(tuple(map(int, chosen[number]))))
-            found[number] = again if again.quiet else found[number]
     model = cost_model(space, {request.device.name: table})
     predicted = model.predict(chosen)
     texts = tuple(space.text(row) for row in chosen)
@@ -97,13 +92,11 @@ def _profiled(bench: Bench, network: Network) -> _Found:
     if bench.deterministic:
         figures = {name: metric.value for name, metric in bench.profile(network).items()}
         return _Found(robust=figures, reported=figures)
-    race = bench.race([network], RACE_S)
-    result = race.results[0]
+    (result,) = bench.race([network], RACE_S)
     energy = {} if result.energy_j is None else {"energy_j": result.energy_j}
     return _Found(
         robust={"latency_s": result.latency_p5_s, **energy},
         reported={"latency_s": result.latency_s, **energy},
-        quiet=race.quiet,
     )
 
 
@@ -116,7 +109,6 @@ def _validation(
     low, high = ratio_interval(reported, predicted)
     return Validation(
         networks=len(found),
-        disturbed=sum(not item.quiet for item in found),
         seed=seed,
         mean_error=error.mean,
         within_5_percent=error.within_5_percent,

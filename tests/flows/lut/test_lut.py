@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -120,6 +121,28 @@ def test_a_build_that_is_cut_off_goes_on_where_it_was(space: SearchSpace, monkey
     assert set(finished.entries) == {block.key for block in space.all_blocks}
     # Nothing is left to do now, and nothing is done.
     assert build_table(request, finished, on_update=steps.append).entries == finished.entries
+
+
+def test_what_slows_the_machine_down_is_taken_out(
+    space: SearchSpace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A network that takes a fifth of the reference's time does so on a busy machine as well."""
+    slowness = iter([1.2, 1.0, 1.1, 1.0, 1.3, 1.7, 1.4, 1.0, 2.0, 2.0, 2.0])
+
+    def answer(self: Bench, request: dict[str, list[str]]) -> list[object]:
+        factor = next(slowness)
+        times = [1e-3 * factor] * (len(request["models"]) - 1) + [5e-3 * factor]
+        return [{"latency_p5_s": time, "latency_s": 1.1 * time} for time in times]
+
+    monkeypatch.setattr(benches, "RACE_PROCESSES", 3)
+    monkeypatch.setattr(Bench, "_ask", answer)
+    with Bench(FAKE, "float32", tmp_path, space.network(space.largest)) as bench:
+        for _ in range(2):
+            (found,) = bench.race([space.network(space.smallest)], 0.1)
+            assert found.latency_p5_s == pytest.approx(1e-3)
+            assert found.latency_s == pytest.approx(1.1e-3)
+        assert bench.reference_s == pytest.approx(5e-3)
+    assert next(slowness, None) is None
 
 
 def test_a_table_for_something_else_is_refused_with_the_difference(space: SearchSpace) -> None:
