@@ -131,10 +131,11 @@ def _show(run: Run, path: Path | None, format_: Format) -> None:
 
 
 def _exit_code(run: Run) -> int:
-    """0 when every profile has its numbers; else 3 if a target is missing, 2 if a model does not run."""
+    """0 when every profile has its numbers and fits; else 3 if a target is missing, 2 if a model does not run."""
+    from edgebench.core.memory_fit import memory_fits
     from edgebench.core.profile import Outcome
 
     outcomes = {profile.outcome for profile in run.profiles}
     if outcomes <= {Outcome.OK}:
-        return 0
+        return int(any(fit.left < 0 for profile in run.profiles for fit in memory_fits(profile).values()))
     return 3 if outcomes <= {Outcome.OK, Outcome.UNAVAILABLE} else 2

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
+from edgebench.core.memory_fit import memory_fits
 from edgebench.core.metric import Metric, Provenance
 from edgebench.core.profile import Outcome, Profile
 from edgebench.core.report import Cell, Column, Remark, Report, Table
@@ -18,6 +20,8 @@ _SPEED = (
     Column(key="latency_p90_s", title="p90"),
     Column(key="latency_p99_s", title="p99"),
     Column(key="latency_min_s", title="min"),
+    Column(key="latency_at_least_s", title="at least"),
+    Column(key="latency_at_most_s", title="at most"),
     Column(key="n", title="n"),
     Column(key="throughput_per_s", title="per second"),
     Column(key="outcome", title="outcome"),
@@ -29,6 +33,15 @@ _COST = (
     Column(key="ram_bytes", title="RAM"),
     Column(key="flash_bytes", title="flash"),
     Column(key="energy_j", title="energy"),
+)
+_FIT = (
+    Column(key="ram_bytes", title="RAM"),
+    Column(key="ram_limit", title="of"),
+    Column(key="ram_left", title="left"),
+    Column(key="flash_bytes", title="flash"),
+    Column(key="flash_limit", title="of"),
+    Column(key="flash_left", title="left"),
+    Column(key="fits", title="fits"),
 )
 _MODEL_COLUMNS = (
     Column(key="model", title="model"),
@@ -48,7 +61,7 @@ def report(runs: Sequence[Run]) -> Report:
     """
     profiles = [(run, profile) for run in runs for profile in run.profiles]
     searches = [search_report(run.search) for run in runs if run.search is not None]
-    tables = [_models(profiles), _speed(profiles), _cost(profiles), *_further(profiles)]
+    tables = [_models(profiles), _speed(profiles), _cost(profiles), _fit(profiles), *_further(profiles)]
     tables.extend(_layers(profile) for _, profile in profiles if profile.layers)
     return Report(
         tables=(*(table for found in searches for table in found.tables), *(table for table in tables if table.rows)),
@@ -164,6 +177,24 @@ def _cost(profiles: Sequence[tuple[Run, Profile]]) -> Table:
     return _table("Start, memory and energy", _COST, shown, caption if sources else "")
 
 
+def _fit(profiles: Sequence[tuple[Run, Profile]]) -> Table:
+    """Memory against what each device has."""
+    rows: list[dict[str, Cell]] = []
+    for _, profile in profiles:
+        fits = memory_fits(profile)
+        if not fits:
+            continue
+        row: dict[str, Cell] = {"model": profile.model.name, "device": profile.device.name}
+        for name, fit in fits.items():
+            kind = name.removesuffix("_bytes")
+            row[name] = fit.needed
+            row[f"{kind}_limit"] = replace(fit.needed, value=fit.limit, provenance=Provenance.EXACT)
+            row[f"{kind}_left"] = replace(fit.needed, value=fit.left)
+        row["fits"] = "yes" if all(fit.left >= 0 for fit in fits.values()) else "NO"
+        rows.append(row)
+    return _table("Does it fit?", _FIT, rows)
+
+
 def _further(profiles: Sequence[tuple[Run, Profile]]) -> Iterator[Table]:
     """What only some targets tell, such as cycles or the use of each memory: a table for each set of figures."""
     shown = {column.key for column in (*_SPEED, *_COST)} | {"model_bytes"}
@@ -244,6 +275,11 @@ def _remarks(profiles: Sequence[tuple[Run, Profile]]) -> Iterator[Remark]:
                 text=f"{profile.outcome}: {profile.failure.message}",
                 remedy=profile.failure.remedy,
             )
+        for fit in memory_fits(profile).values():
+            if fit.left < 0:
+                name = "RAM" if fit.figure == "ram_bytes" else "flash"
+                text = f"does not fit: {fit.needed.value:,.0f} bytes of {name}, {-fit.left:,.0f} more than there are"
+                yield Remark(kind="failure", subject=subject, text=text, remedy="--layers shows what takes them")
         for sentence in disturbances(profile):
             yield Remark(
                 kind="warning",
@@ -306,4 +342,7 @@ def _record(run: Run, profile: Profile) -> Mapping[str, object]:
         record[f"{name}.low"] = metric.low
         record[f"{name}.high"] = metric.high
         record[f"{name}.provenance"] = metric.provenance.value
+    for name, fit in memory_fits(profile).items():
+        record[f"{name}.limit"] = fit.limit
+        record[f"{name}.left"] = fit.left
     return record

@@ -105,6 +105,21 @@ def test_mistakes_get_a_message_a_remedy_and_a_code(
         assert word in output
 
 
+def test_what_does_not_fit_fails_a_build(tmp_path: Path, model: Path) -> None:
+    device = tmp_path / "small.toml"
+    device.write_text(
+        'schema = "edgebench.device/1"\nkind = "mcu"\ntarget = "fake"\ndescription = "small"\n'
+        '[memory]\nram = "1B"\nflash = "1GB"\nsource = "a test"\n'
+    )
+    done = edgebench("profile", "model.onnx", "-d", "small.toml", *QUICK, cwd=tmp_path)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "Does it fit?" in done.stdout
+    assert "does not fit" in done.stdout
+    (found,) = json.loads(edgebench("report", "--json", cwd=tmp_path).stdout)["profiles"]
+    assert found["ram_bytes.left"] == 1 - found["ram_bytes"]
+    assert found["flash_bytes.left"] > 0
+
+
 def test_a_dynamic_shape_is_asked_for_with_a_command(tmp_path: Path) -> None:
     write_onnx(tmp_path / "dynamic.onnx", batch="batch")
     done = edgebench("profile", "dynamic.onnx", "-d", "host", *QUICK, cwd=tmp_path)

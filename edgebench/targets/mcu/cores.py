@@ -17,6 +17,7 @@ class Core:
         unicorn: Name of Unicorn's processor model, or of its word size for RISC-V; empty where Unicorn has none.
         machine: QEMU's board with this core, for cores that Unicorn lacks.
         riscv: Whether it is one.
+        least_cycles: Cycles an instruction takes at the least, on average: half of one where two are issued at once.
         helium: Whether it has Arm's vector extension for microcontrollers; CMSIS-NN's kernels need more scratch memory.
     """
 
@@ -26,6 +27,7 @@ class Core:
     unicorn: str = ""
     machine: str = ""
     riscv: bool = False
+    least_cycles: float = 1.0
     helium: bool = False
 
 
@@ -58,6 +60,7 @@ CORES: Mapping[str, Core] = {
             zig=("-target", "thumb-freestanding-eabihf", "-mcpu=cortex_m7"),
             gcc=("-mthumb", "-mcpu=cortex-m7", "-mfpu=fpv5-d16", "-mfloat-abi=hard"),
             unicorn="UC_CPU_ARM_CORTEX_M7",
+            least_cycles=0.5,
         ),
         Core(
             name="cortex-m33",
@@ -70,6 +73,7 @@ CORES: Mapping[str, Core] = {
             zig=("-target", "thumb-freestanding-eabihf", "-mcpu=cortex_m55+mve"),
             gcc=("-mthumb", "-mcpu=cortex-m55", "-mfloat-abi=hard"),
             machine="mps3-an547",
+            least_cycles=0.5,
             helium=True,
         ),
         Core(

@@ -34,6 +34,12 @@ from edgebench.targets.packages import require_package
 
 EMULATION_S = 120.0
 _EXTRA = "pip install 'edgebench[mcu]'"
+MOST_CYCLES = 2.0
+"""Cycles an instruction takes at the most, on average, where nothing is known of a board."""
+_RANGE_SOURCE = (
+    "no measurement of this core: from the fewest cycles that its pipeline allows to a little above the most that was "
+    "found on a calibrated board (1.09 to 1.74 cycles an instruction, MLPerf Tiny v1.0); slow memory may take longer"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,6 +232,9 @@ class McuModel(PlainModel):
         }
         if self._calibration is not None:
             figures["latency_s"] = self._latency(self._calibration)
+        else:
+            for end, cycles in (("least", self._core.least_cycles), ("most", MOST_CYCLES)):
+                figures[f"latency_at_{end}_s"] = self._range_end(cycles)
         return figures
 
     def layers(self) -> list[LayerCost]:
@@ -255,15 +264,10 @@ class McuModel(PlainModel):
         bound = "and no plan is smaller" if plan.size == plan.lower_bound else f"no plan is below {plan.lower_bound:,}"
         notes = [
             *self._generated.notes,
-            *self._fit(),
             f"the arena takes {plan.size:,} bytes, {bound}; its peak is {peak.kind} {peak.name.rpartition(';')[2]!r}",
         ]
         if self._calibration is None:
-            seconds = self._instructions / self._options.clock_hz
-            notes.append(
-                f"this core is not calibrated: no latency; at 1 to 2 cycles an instruction it would be "
-                f"{seconds * 1e3:.3g} to {2 * seconds * 1e3:.3g} ms"
-            )
+            notes.append("nothing calibrates this core with its memory: latency is a range, not a figure")
         elif self._calibration.compiler != self._toolchain.version.split()[0]:
             notes.append(
                 f"the calibration was made with {self._calibration.compiler}: its error with "
@@ -288,23 +292,6 @@ class McuModel(PlainModel):
         program = self._program
         return program.code_bytes + program.constant_bytes + program.weight_bytes + program.data_bytes
 
-    def _fit(self) -> list[str]:
-        memory = self._device.memory
-        if memory is None:
-            return []
-        footprint = self.footprint
-        notes = []
-        for name, metric, limit in (
-            ("RAM", footprint.ram_bytes, memory.ram_bytes),
-            ("flash", footprint.flash_bytes, memory.flash_bytes),
-        ):
-            if metric is None or limit is None:
-                continue
-            left = limit - metric.value
-            state = f"fits, {left:,.0f} bytes left" if left >= 0 else f"does NOT fit, {-left:,.0f} bytes too much"
-            notes.append(f"{name} {metric.value:,.0f} of {limit:,} bytes: {state}")
-        return notes
-
     def _latency(self, calibration: Calibration) -> Metric:
         kinds = [*(layer.kind for layer in self._generated.layers), ""]
         counts = [*self._ran.instructions, self._ran.other_instructions]
@@ -319,6 +306,15 @@ class McuModel(PlainModel):
             low=seconds - error,
             high=seconds + error,
             source=calibration.source,
+        )
+
+    def _range_end(self, cycles: float) -> Metric:
+        return Metric(
+            value=self._instructions * cycles / self._options.clock_hz,
+            unit="s",
+            provenance=Provenance.ESTIMATED,
+            method=f"instructions x {cycles:g} cycles / {self._options.clock}; {self.method}",
+            source=_RANGE_SOURCE,
         )
 
     def _metric(self, value: float, unit: str, provenance: Provenance, what: str) -> Metric:

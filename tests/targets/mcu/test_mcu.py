@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from edgebench.core.device import Device, Memory
+from edgebench.core.memory_fit import memory_fits
 from edgebench.core.model import InputSource, ModelFormat
 from edgebench.core.plan import MeasurementPlan
 from edgebench.core.profile import Outcome, Profile
@@ -71,7 +72,8 @@ def test_a_calibrated_board_has_every_figure_and_exact_outputs(name: str, int8_m
     assert figures["flash_bytes"].value == stored
     assert figures["weight_bytes"].value >= (found.deployed or found.model).parameters
     assert sum(layer.share or 0 for layer in found.layers) == pytest.approx(1.0, abs=0.001)
-    assert any("fits" in note for note in found.notes)
+    assert all(fit.left > 0 for fit in memory_fits(found).values())
+    assert any("its peak is" in note for note in found.notes)
 
 
 @needs_emulator
@@ -81,8 +83,10 @@ def test_every_core_computes_the_same(core: str, name: str, int8_models: dict[st
     device = find_device("generic-rv32")
     (found,) = run(int8_models[name], replace(device, options={**device.options, "core": core}))
     assert found.outcome is Outcome.OK, found.failure
-    assert "latency_s" not in summarise(found)
-    assert any("not calibrated" in note for note in found.notes)
+    figures = summarise(found)
+    assert "latency_s" not in figures
+    assert figures["latency_at_least_s"].value < figures["latency_at_most_s"].value
+    assert any("latency is a range" in note for note in found.notes)
 
 
 @needs_emulator
@@ -115,7 +119,9 @@ def test_what_does_not_fit_is_emulated_and_says_by_how_much(int8_models: dict[st
     small = Memory(ram_bytes=16 * 1024, flash_bytes=64 * 1024, source="a test")
     (found,) = run(int8_models["resnet8"], replace(find_device("nucleo-l4r5zi"), memory=small))
     assert found.outcome is Outcome.OK
-    assert sum("does NOT fit" in note for note in found.notes) == 2
+    fits = memory_fits(found)
+    assert [fit.left < 0 for fit in fits.values()] == [True, True]
+    assert fits["ram_bytes"].left == 16 * 1024 - summarise(found)["ram_bytes"].value
     assert summarise(found)["instructions"].value > 1e6
 
 
