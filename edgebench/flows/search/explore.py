@@ -16,7 +16,7 @@ from edgebench.flows.profile import ProfileProgress
 from edgebench.flows.search.accuracy import AccuracySource
 from edgebench.flows.search.jobs import Epoch
 from edgebench.flows.search.request import ACCURACY, SearchRequest
-from edgebench.flows.search.study import OWNER, lasting, one_at_a_time, owner, requeue, requeue_abandoned
+from edgebench.flows.search.study import OWNER, all_trials, lasting, one_at_a_time, owner, requeue, requeue_abandoned
 from edgebench.flows.search.training import TrialFailedError
 from edgebench.spaces.space import Architecture, Dimension
 
@@ -105,12 +105,13 @@ class Exploration:
 
     def _wanted(self) -> bool:
         """Whether the study lacks trials, those on their way in other processes counted."""
+        trials = all_trials(self._study)
         counted = [
             trial
-            for trial in self._study.get_trials(deepcopy=False)
+            for trial in trials
             if trial.state.name in {"COMPLETE", "PRUNED", "RUNNING"} or FAILURE in trial.user_attrs
         ]
-        waiting = any(trial.state.name == "WAITING" for trial in self._study.get_trials(deepcopy=False))
+        waiting = any(trial.state.name == "WAITING" for trial in trials)
         return len(counted) < self._request.trials or waiting
 
     def _ask(self) -> _Asked | None:
@@ -120,7 +121,7 @@ class Exploration:
             trial = lasting(self._study.ask)
             chosen = [self._choose(trial, dimension) for dimension in space.dimensions]
             if getattr(self._study.sampler, "exhausted", False):
-                lasting(lambda: self._study.tell(trial, state=_state("FAIL")))
+                lasting(lambda: self._study.tell(trial, state=_state("FAIL"), skip_if_finished=True))
                 return None
             lasting(lambda: trial.set_user_attr(OWNER, self._owner))
         architecture = space.canonical_one(chosen)
@@ -143,20 +144,20 @@ class Exploration:
         edgebench's own sampler proposes neither; others may.
         """
         text = self._request.space.text(asked.architecture)
-        for other in self._study.get_trials(deepcopy=False):
+        for other in all_trials(self._study):
             if other.number == asked.trial.number or other.user_attrs.get(ARCHITECTURE) != text:
                 continue
             if ACCURACY in other.user_attrs:
                 self._complete(asked, float(other.user_attrs[ACCURACY]))
                 return True
             if other.state.name == "RUNNING" and other.number < asked.trial.number:
-                lasting(lambda: self._study.tell(asked.trial, state=_state("FAIL")))
+                lasting(lambda: self._study.tell(asked.trial, state=_state("FAIL"), skip_if_finished=True))
                 return True
         limits = zip(self._request.budget.limits, self._request.margins, strict=True)
         if any(asked.figures[limit.column] * margin > limit.value for limit, margin in limits):
             # Constrained samplers rank it by how much it exceeds; its accuracy is not worth a training.
             lasting(lambda: asked.trial.set_user_attr("infeasible", True))
-            lasting(lambda: self._study.tell(asked.trial, self._values(asked, 0.0)))
+            lasting(lambda: self._study.tell(asked.trial, self._values(asked, 0.0), skip_if_finished=True))
             return True
         return False
 
@@ -180,10 +181,10 @@ class Exploration:
         except TrialFailedError as error:
             message = str(error)
             lasting(lambda: asked.trial.set_user_attr(FAILURE, message))
-            lasting(lambda: self._study.tell(asked.trial, state=_state("FAIL")))
+            lasting(lambda: self._study.tell(asked.trial, state=_state("FAIL"), skip_if_finished=True))
             return
         if "pruned_at" in asked.trial.user_attrs:
-            lasting(lambda: self._study.tell(asked.trial, state=_state("PRUNED")))
+            lasting(lambda: self._study.tell(asked.trial, state=_state("PRUNED"), skip_if_finished=True))
             return
         self._complete(asked, accuracy)
 
@@ -192,7 +193,7 @@ class Exploration:
         if self._min_accuracy is not None:
             least = self._min_accuracy
             lasting(lambda: asked.trial.set_constraint(ACCURACY, least - accuracy))
-        lasting(lambda: self._study.tell(asked.trial, self._values(asked, accuracy)))
+        lasting(lambda: self._study.tell(asked.trial, self._values(asked, accuracy), skip_if_finished=True))
 
     def _values(self, asked: _Asked, accuracy: float) -> list[float]:
         return [accuracy if name == ACCURACY else asked.figures[name] for name in self._request.objectives]
@@ -208,7 +209,7 @@ class Exploration:
                 return
 
     def _report(self, running: int) -> None:
-        done = [trial for trial in self._study.get_trials(deepcopy=False) if trial.state.is_finished()]
+        done = [trial for trial in all_trials(self._study) if trial.state.is_finished()]
         holding = [
             (trial.user_attrs[ACCURACY], trial.user_attrs[ARCHITECTURE])
             for trial in done

@@ -15,7 +15,7 @@ from edgebench.core.plan import MeasurementPlan
 from edgebench.core.profile import Profile
 from edgebench.core.search import Reference, SearchRecord, TrialResult
 from edgebench.core.table import LookupTable
-from edgebench.errors import InputError
+from edgebench.errors import InputError, StorageError
 from edgebench.flows.costs import cost_model
 from edgebench.flows.profile import ProfileProgress
 from edgebench.flows.search.accuracy import AccuracySource, accuracy_source
@@ -26,7 +26,7 @@ from edgebench.flows.search.infeasible import explain
 from edgebench.flows.search.jobs import TaskFacts
 from edgebench.flows.search.request import ACCURACY, SearchRequest
 from edgebench.flows.search.sampler import make_sampler
-from edgebench.flows.search.study import lasting, open_study
+from edgebench.flows.search.study import all_trials, lasting, open_study
 from edgebench.flows.search.training import TrainingPool
 
 if TYPE_CHECKING:
@@ -80,12 +80,21 @@ def search(
         sampler = study.sampler
         if hasattr(sampler, "proposer"):
             sampler.proposer.min_accuracy = least
+
+        def so_far() -> SearchRecord:
+            found = _with_trials(replace(record, reference=reference), request, study, least)
+            found = replace(found, seconds=time.monotonic() - start)
+            on_update(found, ())
+            return found
+
         try:
             Exploration(request, study, model, source, least, on_progress).run()
-        finally:
-            record = _with_trials(replace(record, reference=reference), request, study, least)
-            record = replace(record, seconds=time.monotonic() - start)
-            on_update(record, ())
+        except StorageError:
+            raise  # Trials are out of reach.
+        except BaseException:
+            so_far()
+            raise
+        record = so_far()
         record = _with_finalists(record, request, study, pool, plan, on_update, on_progress)
     return replace(record, seconds=time.monotonic() - start)
 
@@ -204,7 +213,7 @@ def _least_accuracy(
         return budget.min_accuracy, None
     space = request.space
     largest = space.canonical_one(space.largest)
-    known = study.user_attrs.get(REFERENCE)
+    known = lasting(lambda: study.user_attrs).get(REFERENCE)
     if known is None:
         on_progress(ProfileProgress(done=0.0, text=f"training the reference, {space.text(largest)}"))
         known = source.accuracy(largest, lambda _: True)
@@ -217,7 +226,7 @@ def _least_accuracy(
 def finished_trials(study: optuna.Study) -> list[TrialResult]:
     """Trials whose accuracy is known, each architecture once."""
     found: dict[str, TrialResult] = {}
-    for trial in study.get_trials(deepcopy=False):
+    for trial in all_trials(study):
         attributes = trial.user_attrs
         if trial.state.name == "COMPLETE" and ACCURACY in attributes and attributes[ARCHITECTURE] not in found:
             found[attributes[ARCHITECTURE]] = TrialResult(
@@ -246,7 +255,7 @@ def front(trials: Sequence[TrialResult], objectives: Sequence[str]) -> list[Tria
 def _with_trials(
     record: SearchRecord, request: SearchRequest, study: optuna.Study, least: float | None
 ) -> SearchRecord:
-    trials = study.get_trials(deepcopy=False)
+    trials = all_trials(study)
     holding = _holding(request, finished_trials(study), least)
     return replace(
         record,

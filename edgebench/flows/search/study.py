@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -23,6 +24,7 @@ from edgebench.store.codec import from_plain, to_plain
 
 if TYPE_CHECKING:
     import optuna
+    from optuna.trial import FrozenTrial
 
 T = TypeVar("T")
 SETTINGS = "edgebench"
@@ -32,6 +34,7 @@ MAX_RETRIES = 2
 NAMELESS_S = 10.0
 """A trial has a moment of life before its process has written its name to it."""
 _WAITS_S = (1.0, 3.0, 9.0)
+_TABLE_WAITS_S = (0.3, 1.0)
 
 
 def open_storage(url: str, folder: Path) -> Any:
@@ -51,16 +54,21 @@ def open_storage(url: str, folder: Path) -> Any:
     try:
         if url.startswith("grpc://"):
             host, _, port = url.removeprefix("grpc://").partition(":")
-            return optuna.storages.GrpcStorageProxy(host=host or "localhost", port=int(port or 13000))
+            with warnings.catch_warnings():
+                # Experimental in Optuna since 4.2.
+                warnings.simplefilter("ignore")
+                return optuna.storages.GrpcStorageProxy(host=host or "localhost", port=int(port or 13000))
         if "://" in url:
-            return optuna.storages.RDBStorage(url)
+            return _database(_with_driver(url))
         path = Path(url) if url else folder / "journal.log"
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = JournalFileOpenLock(str(path))
         return optuna.storages.JournalStorage(JournalFileBackend(str(path), lock_obj=lock))
     except ImportError as error:
         raise TargetUnavailableError(
-            f"this storage needs a package: {error}", where=_without_password(url), remedy="install its driver"
+            f"this storage needs a package: {error}",
+            where=_without_password(url),
+            remedy="pip install 'edgebench[storages]' (PostgreSQL, gRPC), or the driver of your database",
         ) from None
     except Exception as error:
         raise StorageError(
@@ -68,6 +76,27 @@ def open_storage(url: str, folder: Path) -> Any:
             where=_without_password(url) or str(folder),
             remedy="check that it is there and that the user may write to it",
         ) from None
+
+
+def _database(url: str) -> Any:
+    """A database; another process may be creating its tables at this moment, which fails one of the two."""
+    import optuna
+    from sqlalchemy.exc import SQLAlchemyError
+
+    for wait in _TABLE_WAITS_S:
+        try:
+            return optuna.storages.RDBStorage(url)
+        except SQLAlchemyError:
+            time.sleep(wait)
+    return optuna.storages.RDBStorage(url)
+
+
+def _with_driver(url: str) -> str:
+    """A PostgreSQL URL that names no driver gets the one that is installed; SQLAlchemy knows one default alone."""
+    scheme, _, rest = url.partition("://")
+    if scheme == "postgresql" and find_spec("psycopg2") is None and find_spec("pg8000") is not None:
+        return f"postgresql+pg8000://{rest}"
+    return url
 
 
 def open_study(request: SearchRequest, settings: SearchSettings, sampler: Any, pruner: Any) -> optuna.Study:
@@ -95,9 +124,9 @@ def open_study(request: SearchRequest, settings: SearchSettings, sampler: Any, p
             load_if_exists=True,
         )
     )
-    stored = study.user_attrs.get(SETTINGS)
+    stored = lasting(lambda: study.user_attrs).get(SETTINGS)
     if stored is None:
-        if study.get_trials(deepcopy=False):
+        if all_trials(study):
             raise NotComparableError(
                 f"study {request.study!r} was not begun by edgebench", remedy="choose another name with --study"
             )
@@ -157,6 +186,15 @@ def lasting(step: Callable[[], T]) -> T:
     raise StorageError("the study's storage does not answer")
 
 
+def all_trials(study: optuna.Study) -> list[FrozenTrial]:
+    """Every trial of a study, as the storage has it; not to be changed.
+
+    Raises:
+        StorageError: The storage went away and did not come back.
+    """
+    return lasting(lambda: study.get_trials(deepcopy=False))
+
+
 @contextmanager
 def one_at_a_time(folder: Path) -> Iterator[None]:
     """Keeps the processes of one machine from choosing at the same time, and so from choosing the same.
@@ -186,8 +224,8 @@ def requeue_abandoned(study: optuna.Study) -> int:
     from optuna.trial import TrialState
 
     count = 0
-    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        if _alive(trial.user_attrs.get(OWNER), trial.datetime_start):
+    for trial in all_trials(study):
+        if trial.state is not TrialState.RUNNING or _alive(trial.user_attrs.get(OWNER), trial.datetime_start):
             continue
         lasting(partial(study.tell, trial.number, state=TrialState.FAIL, skip_if_finished=True))
         requeue(study, trial.number, trial.params, trial.user_attrs)
@@ -230,11 +268,14 @@ def _is_storage_trouble(error: Exception) -> bool:
         "grpc",
         "sqlalchemy",
         "psycopg2",
+        "pg8000",
         "redis",
     }
 
 
 def _first_line(error: BaseException) -> str:
+    if type(error).__name__ == "StorageInternalError" and error.__cause__ is not None:
+        error = error.__cause__  # Optuna's own words say nothing of what happened.
     return (str(error).strip() or type(error).__name__).splitlines()[0][:300]
 
 

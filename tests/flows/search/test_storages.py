@@ -1,0 +1,169 @@
+"""Studies in a real database server and behind Optuna's gRPC proxy."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgebench.errors import NotComparableError, StorageError
+from edgebench.flows.search import study as studies
+from edgebench.spaces.space import SearchSpace
+from edgebench.store.tables import TableStore
+from tests.flows.search.test_search import SPACE, accuracies, command, fake_table, open_space, request, run, tried
+
+# Optuna leaves pools of connections to the garbage collector.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+needs_database = pytest.mark.skipif(
+    shutil.which("postgres") is None or find_spec("pg8000") is None, reason="needs PostgreSQL and edgebench[storages]"
+)
+needs_grpc = pytest.mark.skipif(find_spec("grpc") is None, reason="needs edgebench[storages]")
+
+
+class Server:
+    """PostgreSQL on a port of its own, that can be stopped and started."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port = free_port()
+        self.url = f"postgresql://edgebench@127.0.0.1:{self.port}/postgres"
+        self._folder = folder
+        # PostgreSQL refuses to run as root.
+        self._user: dict[str, Any] = {"user": "nobody", "group": "nogroup"} if os.geteuid() == 0 else {}
+        if self._user:
+            shutil.chown(folder, "nobody", "nogroup")
+        subprocess.run(
+            ["initdb", "-D", folder / "data", "-A", "trust", "-U", "edgebench", "--no-sync"],
+            check=True, capture_output=True, timeout=120, cwd=folder, **self._user,
+        )  # fmt: skip
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        settings = ("listen_addresses=127.0.0.1", "fsync=off", f"unix_socket_directories={self._folder}")
+        options = [part for setting in settings for part in ("-c", setting)]
+        self._process = subprocess.Popen(
+            ["postgres", "-D", self._folder / "data", "-p", str(self.port), *options],
+            stderr=subprocess.DEVNULL, cwd=self._folder, **self._user,
+        )  # fmt: skip
+        wait_for(self.port)
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.send_signal(3)  # SIGQUIT: at once, as in a crash.
+            self._process.wait(timeout=30)
+            self._process = None
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_for(port: int) -> None:
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return
+    raise TimeoutError(f"nothing listens on port {port}")
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    # Not below pytest's folders, which another user may not enter; with room for a socket's path.
+    with tempfile.TemporaryDirectory(prefix="edgebench-") as folder:
+        found = Server(Path(folder))
+        found.start()
+        yield found
+        found.stop()
+
+
+@pytest.fixture
+def space(tmp_path: Path) -> SearchSpace:
+    path = tmp_path / "search_spaces" / "twelve.toml"
+    path.parent.mkdir()
+    path.write_text(SPACE)
+    return open_space(str(path))
+
+
+@needs_database
+@pytest.mark.slow
+def test_processes_share_a_study_in_a_database(space: SearchSpace, tmp_path: Path, server: Server) -> None:
+    accuracies(space, tmp_path / "accuracies.json")
+    TableStore(tmp_path / "results").save(fake_table(space))
+    line = command(space, tmp_path, "--accuracy", f"table:{tmp_path}/accuracies.json", "--finalists", "0")
+    line += ["--storage", server.url, "--trials", "12"]
+    both = [subprocess.Popen(line, stderr=subprocess.DEVNULL) for _ in range(2)]
+    assert [process.wait(timeout=200) for process in both] == [0, 0]
+    wanted = request(space, tmp_path, study="cli", storage=server.url)
+    found = tried(wanted)
+    assert len(found) == len(set(found)) == 12
+    with pytest.raises(NotComparableError, match="seed was 0, is now 3"):
+        run(request(space, tmp_path, study="cli", storage=server.url, seed=3))
+
+
+@needs_database
+def test_a_database_that_goes_away_ends_the_search_and_loses_nothing(
+    space: SearchSpace, tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import optuna
+
+    monkeypatch.setattr(studies, "_WAITS_S", (0.01, 0.01))
+    wanted = request(space, tmp_path, storage=server.url, trials=12)
+    real, told = optuna.Study.tell, [0]
+
+    def tell(self: optuna.Study, *arguments: Any, **more: Any) -> Any:
+        told[0] += 1
+        if told[0] == 5:
+            server.stop()
+        return real(self, *arguments, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(optuna.Study, "tell", tell)
+        # A process that is gone by the time the search goes on, as a user's would be.
+        patch.setattr("edgebench.flows.search.explore.owner", lambda: json.dumps([socket.gethostname(), 4194305, 0.0]))
+        with pytest.raises(StorageError, match="does not answer"):
+            run(wanted)
+    server.start()
+    run(wanted)
+    found = tried(wanted)
+    assert len(found) == len(set(found)) == 12
+
+
+@needs_database
+def test_a_database_that_is_not_there_is_named_without_its_password(space: SearchSpace, tmp_path: Path) -> None:
+    url = f"postgresql://me:secret@127.0.0.1:{free_port()}/studies"
+    with pytest.raises(StorageError) as caught:
+        run(request(space, tmp_path, storage=url))
+    assert "127.0.0.1" in str(caught.value.where)
+    assert "secret" not in f"{caught.value} {caught.value.where} {caught.value.remedy}"
+
+
+@needs_grpc
+def test_a_study_behind_the_grpc_proxy(space: SearchSpace, tmp_path: Path) -> None:
+    port = free_port()
+    code = (
+        "import sys, optuna; optuna.storages.run_grpc_proxy_server("
+        "optuna.storages.RDBStorage(sys.argv[1]), host='localhost', port=int(sys.argv[2]))"
+    )
+    proxy = subprocess.Popen([sys.executable, "-c", code, f"sqlite:///{tmp_path}/study.db", str(port)])
+    try:
+        wait_for(port)
+        wanted = request(space, tmp_path, storage=f"grpc://localhost:{port}", trials=6)
+        run(wanted)
+        assert len(set(tried(wanted))) == 6
+    finally:
+        proxy.kill()
+        proxy.wait()
