@@ -159,7 +159,7 @@ class CostModel:
                     f"the table of {device} lacks {len(missing)} of {len(blocks)} blocks",
                     remedy=f"edgebench lut build {tables[device].space} -d {device}",
                 )
-            costs[:-1, column] = [entries[key][figure] for key in blocks]
+            costs[:-1, column] = [tables[device].cost(key, figure) for key in blocks]
         return costs
 
     def _expanded(self, slot: SlotTable, costs: NDArray[np.float64]) -> tuple[tuple[int, ...], NDArray[np.float64]]:

@@ -44,6 +44,16 @@ class Metric(Record):
     high: float | None = None
     source: str | None = None
 
+    @property
+    def least(self) -> float:
+        """Lower end of the interval or band; the figure itself where there is none."""
+        return self.value if self.low is None else self.low
+
+    @property
+    def most(self) -> float:
+        """Upper end of the interval or band; the figure itself where there is none."""
+        return self.value if self.high is None else self.high
+
     def __post_init__(self) -> None:
         if not math.isfinite(self.value):
             raise ValueError(f"a metric must be finite, not {self.value} ({self.method})")

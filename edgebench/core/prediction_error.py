@@ -41,14 +41,20 @@ def prediction_error(found: NDArray[np.float64], predicted: NDArray[np.float64])
     )
 
 
-def ratio_interval(found: NDArray[np.float64], predicted: NDArray[np.float64]) -> tuple[float, float]:
-    """The 2.5 % and 97.5 % quantile of found / predicted.
+def ratio_interval(
+    lowest: NDArray[np.float64], highest: NDArray[np.float64], predicted: NDArray[np.float64]
+) -> tuple[float, float]:
+    """The 2.5 % quantile of lowest / predicted, and the 97.5 % quantile of highest / predicted.
 
     With fewer than 40 networks these are the extremes; both ends take in 1, the prediction itself.
+
+    Args:
+        lowest: For each network the lower end of what was found: itself, where it has no interval.
+        highest: The upper end of it.
+        predicted: As many.
     """
-    ratios = found / predicted
-    low = float(np.quantile(ratios, 0.025, method="lower"))
-    high = float(np.quantile(ratios, 0.975, method="higher"))
+    low = float(np.quantile(lowest / predicted, 0.025, method="lower"))
+    high = float(np.quantile(highest / predicted, 0.975, method="higher"))
     return min(1.0, low), max(1.0, high)
 
 

@@ -96,7 +96,7 @@ class LimitCheck(Record):
         limit: Which.
         predicted: What the table said.
         found: What the profile says, or None if it came to nothing.
-        holds: Whether the limit holds; of a measured figure the upper end of its interval must.
+        holds: Whether the limit holds; the upper end of a figure's interval or error band must.
     """
 
     limit: Limit

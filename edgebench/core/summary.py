@@ -165,14 +165,12 @@ def _declared_energy(profile: Profile, latency: Metric | None) -> Metric | None:
     power = profile.device.power
     if power is None or latency is None:
         return None
-    low = latency.low if latency.low is not None else latency.value
-    high = latency.high if latency.high is not None else latency.value
     return Metric(
         value=power.active_w * latency.value,
         unit="J",
         provenance=Provenance.ESTIMATED,
         method=f"declared power {power.active_w:g} W ({power.supply}) x {latency.provenance} latency",
-        low=power.active_w * (1 - power.relative_error) * low,
-        high=power.active_w * (1 + power.relative_error) * high,
+        low=power.active_w * (1 - power.relative_error) * latency.least,
+        high=power.active_w * (1 + power.relative_error) * latency.most,
         source=power.source,
     )

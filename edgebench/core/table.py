@@ -87,12 +87,14 @@ class TableFigure(Record):
         provenance: How its values came about.
         method: How exactly, in one phrase.
         base: What a network has besides its blocks, such as the code of kernels.
+        scale: Factor of the blocks' sum, from a few whole networks.
         source: Where an estimate's constants come from.
     """
 
     provenance: Provenance
     method: str
     base: float = 0.0
+    scale: float = 1.0
     source: str | None = None
 
 
@@ -107,9 +109,10 @@ class Validation(Record):
         within_5_percent: Share of networks with an error of at most 5 %.
         within_10_percent: Share of networks with an error of at most 10 %.
         rank_correlation: Spearman's.
-        low: 2.5 % quantile of found / predicted, where found is what a profile reports: for a measured
-            latency the median, while the errors are those of the 5th percentile, which repeats best.
-        high: 97.5 % quantile of it.
+        low: 2.5 % quantile of found / predicted, where found is the lower end of what a profile reports: of an
+            estimate its error band's; for a measured latency the median, while the errors are those of the 5th
+            percentile, which repeats best.
+        high: 97.5 % quantile of it, for the upper end.
         when: Date, ISO 8601.
         architectures: Those that were profiled.
         found: What was found for each, in SI units.
@@ -144,6 +147,7 @@ class LookupTable(Record):
         when: Date of the last entry, ISO 8601.
         reference_s: On targets that measure, the latency of the space's largest network, which takes part in every
             measurement: latencies are told in terms of it, so that a busy machine does not change them.
+        complete: Whether every block is there, and what the whole space has in common: bases and scales.
         notes: What a reader should know, such as who measured an imported table.
     """
 
@@ -155,4 +159,13 @@ class LookupTable(Record):
     edgebench: str = ""
     when: str = ""
     reference_s: float | None = None
+    complete: bool = False
     notes: tuple[str, ...] = ()
+
+    def cost(self, block: str, figure: str) -> float:
+        """What a block adds to a network, in SI units.
+
+        Raises:
+            KeyError: The table lacks it.
+        """
+        return self.entries[block][figure] * self.figures[figure].scale

@@ -45,6 +45,7 @@ def with_declared_energy(table: LookupTable, device: Device) -> LookupTable:
         provenance=Provenance.ESTIMATED,
         method=f"declared power {power.active_w:g} W ({power.supply}) x {latency.provenance} latency",
         base=latency.base * power.active_w,
+        scale=latency.scale,
         source=power.source,
     )
     validation = dict(table.validation)

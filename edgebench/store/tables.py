@@ -136,7 +136,11 @@ def read_table_csv(path: Path, *, space: str, key: TableKey, provenance: Provena
         raise InputError("there are no lines", where=str(path))
     figure = TableFigure(provenance=provenance, method=f"imported from {path.name}", source=source)
     return LookupTable(
-        space=space, key=key, figures={name: figure for name in columns if name != "block"}, entries=entries
+        space=space,
+        key=key,
+        figures={name: figure for name in columns if name != "block"},
+        entries=entries,
+        complete=True,
     )
 
 

@@ -30,11 +30,14 @@ def test_the_interval_covers_what_was_found_and_the_prediction_itself() -> None:
     random = np.random.default_rng(0)
     predicted = random.random(1000) + 1
     found = predicted * random.normal(1.02, 0.01, 1000)
-    low, high = ratio_interval(found, predicted)
+    low, high = ratio_interval(found, found, predicted)
     inside = ((found >= low * predicted) & (found <= high * predicted)).mean()
     assert inside >= 0.95
     assert low <= 1 <= high
-    assert ratio_interval(np.array([2.0, 3.0]), np.array([1.0, 1.0])) == (1.0, 3.0)
+    pair = np.array([2.0, 3.0])
+    assert ratio_interval(pair, pair, np.array([1.0, 1.0])) == (1.0, 3.0)
+    # An estimate's error band counts.
+    assert ratio_interval(0.2 * pair, 1.1 * pair, np.array([1.0, 1.0])) == pytest.approx((0.4, 3.3))
 
 
 def test_keys_tell_what_differs() -> None:

@@ -28,6 +28,7 @@ TIMEOUT_S = 300.0
 RACE_PROCESSES = 3
 REFERENCE_PROCESSES = 5
 REFERENCE_S = 0.4
+WHOLE_S = 0.5
 
 
 class Bench:
@@ -141,6 +142,14 @@ class Bench:
             path.unlink(missing_ok=True)
         shares = [[_in_terms_of(result, results[-1], self.reference_s) for result in results] for results in taken]
         return tuple(_over_processes(results) for results in zip(*shares, strict=True))[: len(paths)]
+
+    def race_whole(self, network: Network) -> RaceResult:
+        """A network of the space against the reference alone.
+
+        Raises:
+            UnsupportedModelError: The network does not run there.
+        """
+        return self.race([network], WHOLE_S)[0]
 
     def _raced(self, paths: Sequence[Path], seconds: float) -> list[RaceResult]:
         """One fresh process; the last result is that of the reference."""

@@ -18,6 +18,7 @@ from edgebench.core.table import RULES, LookupTable, TableFigure, TableKey
 from edgebench.errors import NotComparableError
 from edgebench.flows.lut.bench import Bench
 from edgebench.flows.lut.context import after, alone, before, first
+from edgebench.flows.lut.scale import with_scale
 from edgebench.flows.measurement.race import RaceResult
 from edgebench.flows.profile import ProfileProgress
 from edgebench.models.network import Network
@@ -96,7 +97,7 @@ def build_table(
         missing = [block for block in request.space.all_blocks if block.key not in table.entries]
         start, done = time.monotonic(), 0
         on_progress(ProfileProgress(done=0.0, text=f"{len(missing)} of {len(request.space.all_blocks)} blocks to do"))
-        if not missing:
+        if not missing and table.complete:
             return table
         for entries, figures in _measured(request, bench, missing):
             done += sum(key not in table.entries for key in entries)
@@ -107,12 +108,13 @@ def build_table(
                 when=datetime.now(UTC).isoformat(timespec="seconds"),
                 validation={},
                 reference_s=bench.reference_s,
+                complete=False,
             )
             on_update(table)
             left = (time.monotonic() - start) / max(done, 1) * (len(missing) - done)
             text = f"{done} of {len(missing)} blocks, {left:.0f} s left"
             on_progress(ProfileProgress(done=done / len(missing), text=text))
-        table = _with_base(request, bench, table)
+        table = replace(_as_a_whole(request, bench, table, on_progress), complete=True)
         on_update(table)
         return table
 
@@ -246,8 +248,21 @@ def _kernel_code(found: Mapping[str, Metric]) -> float:
     return found["code_bytes"].value - own
 
 
+def _as_a_whole(
+    request: TableRequest, bench: Bench, table: LookupTable, on_progress: Callable[[ProfileProgress], None]
+) -> LookupTable:
+    """What takes whole networks to know: what they hold besides their blocks, and how far sums lie from them."""
+    if bench.deterministic:
+        return _with_base(request, bench, table)
+
+    def told(share: float) -> None:
+        on_progress(ProfileProgress(done=share, text="a few whole networks"))
+
+    return with_scale(request.space, table, lambda network: bench.race_whole(network).robust, told)
+
+
 def _with_base(request: TableRequest, bench: Bench, table: LookupTable) -> LookupTable:
-    """What networks hold besides their blocks: the code of a microcontroller's kernels, read off the largest."""
+    """The code of a microcontroller's kernels, read off the largest network."""
     if request.device.kind is not DeviceKind.MCU or "flash_bytes" not in table.figures:
         return table
     found = bench.profile(request.space.network(request.space.largest))

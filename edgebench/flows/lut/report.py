@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from edgebench.core.metric import Metric, Provenance
 from edgebench.core.report import Cell, Column, Remark, Report, Table
@@ -42,7 +42,7 @@ _BUILD = "edgebench lut build SPACE -d DEVICE"
 
 def table_report(table: LookupTable, space: SearchSpace | None = None) -> Report:
     """Every entry, what the table holds for, and its validation."""
-    rows = [_row(table, block, figures) for block, figures in table.entries.items()]
+    rows = [_row(table, block) for block in table.entries]
     shown = [name for name in RULES if name in table.figures]
     columns = [
         Column(key="block", title="block"),
@@ -56,7 +56,7 @@ def table_report(table: LookupTable, space: SearchSpace | None = None) -> Report
         rows=tuple(rows),
         caption=caption,
     )
-    records = tuple(_record(table, block, figures) for block, figures in table.entries.items())
+    records = tuple(_record(table, block) for block in table.entries)
     return Report(
         tables=tuple(part for part in (entries, validation_table(table)) if part.rows),
         remarks=tuple(_remarks(table, space)),
@@ -94,18 +94,23 @@ def validation_table(table: LookupTable) -> Table:
     )
 
 
-def _row(table: LookupTable, block: str, figures: Mapping[str, float]) -> dict[str, Cell]:
+def _row(table: LookupTable, block: str) -> dict[str, Cell]:
     row: dict[str, Cell] = {"block": block}
-    for name, value in figures.items():
+    for name in table.entries[block]:
         figure = table.figures[name]
         source = figure.source or (figure.method if figure.provenance is Provenance.ESTIMATED else None)
         row[name] = Metric(
-            value=value, unit=UNITS[name], provenance=figure.provenance, method=figure.method, source=source
+            value=table.cost(block, name),
+            unit=UNITS[name],
+            provenance=figure.provenance,
+            method=figure.method,
+            source=source,
         )
     return row
 
 
-def _record(table: LookupTable, block: str, figures: Mapping[str, float]) -> dict[str, object]:
+def _record(table: LookupTable, block: str) -> dict[str, object]:
+    figures = {name: table.cost(block, name) for name in table.entries[block]}
     return {
         "block": block,
         "device": table.key.device,
@@ -120,7 +125,9 @@ def _remarks(table: LookupTable, space: SearchSpace | None) -> list[Remark]:
     remarks = [Remark(kind="note", subject=subject, text=text) for text in table.notes]
     for name, figure in table.figures.items():
         base = f"; every network has {figure.base:,.0f} {UNITS[name]} besides" if figure.base else ""
-        remarks.append(Remark(kind="note", subject=subject, text=f"{name.rpartition('_')[0]}: {figure.method}{base}"))
+        scale = f"; times {figure.scale:.4g}, as a few whole networks tell" if figure.scale != 1 else ""
+        text = f"{name.rpartition('_')[0]}: {figure.method}{scale}{base}"
+        remarks.append(Remark(kind="note", subject=subject, text=text))
     if not table.validation:
         remarks.append(
             Remark(

@@ -17,18 +17,19 @@ from edgebench.errors import NotComparableError
 from edgebench.flows.costs import cost_model
 from edgebench.flows.lut.bench import Bench
 from edgebench.flows.lut.build import TableRequest, table_key
+from edgebench.flows.lut.scale import scale_networks
 from edgebench.flows.profile import ProfileProgress
 from edgebench.models.network import Network
-
-RACE_S = 0.5
+from edgebench.spaces.space import Architectures, SearchSpace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Found:
-    """Figures of one network, by name: what repeats best, and what a profile reports."""
+    """Figures of one network, by name: what repeats best, and the interval that a profile reports."""
 
     robust: Mapping[str, float]
-    reported: Mapping[str, float]
+    lowest: Mapping[str, float]
+    highest: Mapping[str, float]
 
 
 def validate_table(
@@ -48,8 +49,7 @@ def validate_table(
         NotComparableError: The table holds for another version, machine or option.
     """
     space = request.space
-    drawn = np.unique(space.sample(np.random.default_rng(seed), networks * 4), axis=0)
-    chosen = np.random.default_rng(seed).permutation(drawn)[:networks]
+    chosen = _unseen(space, networks, seed)
     found: list[_Found] = []
     with (
         tempfile.TemporaryDirectory(prefix="edgebench-") as folder,
@@ -72,6 +72,14 @@ def validate_table(
     return replace(table, validation=validation)
 
 
+def _unseen(space: SearchSpace, networks: int, seed: int) -> Architectures:
+    """Random architectures, each once, without those that the table's scale rests on."""
+    drawn = np.unique(space.sample(np.random.default_rng(seed), networks * 4), axis=0)
+    seen = {row.tobytes() for row in scale_networks(space)}
+    unseen = drawn[[row.tobytes() not in seen for row in drawn]]
+    return np.random.default_rng(seed).permutation(unseen)[:networks]
+
+
 def require_same(table: LookupTable, request: TableRequest, bench: Bench) -> None:
     """Check that a table holds for a device as it is here and now.
 
@@ -90,23 +98,27 @@ def require_same(table: LookupTable, request: TableRequest, bench: Bench) -> Non
 
 def _profiled(bench: Bench, network: Network) -> _Found:
     if bench.deterministic:
-        figures = {name: metric.value for name, metric in bench.profile(network).items()}
-        return _Found(robust=figures, reported=figures)
-    (result,) = bench.race([network], RACE_S)
-    energy = {} if result.energy_j is None else {"energy_j": result.energy_j}
-    return _Found(
-        robust={"latency_s": result.latency_p5_s, **energy},
-        reported={"latency_s": result.latency_s, **energy},
-    )
+        figures = bench.profile(network)
+        return _Found(
+            robust={name: metric.value for name, metric in figures.items()},
+            lowest={name: metric.least for name, metric in figures.items()},
+            highest={name: metric.most for name, metric in figures.items()},
+        )
+    result = bench.race_whole(network)
+    reported = {**result.robust, "latency_s": result.latency_s}
+    return _Found(robust=result.robust, lowest=reported, highest=reported)
 
 
 def _validation(
     figure: str, found: list[_Found], predicted: NDArray[np.float64], architectures: tuple[str, ...], seed: int
 ) -> Validation:
     robust = np.array([item.robust[figure] for item in found])
-    reported = np.array([item.reported[figure] for item in found])
     error = prediction_error(robust, predicted)
-    low, high = ratio_interval(reported, predicted)
+    low, high = ratio_interval(
+        np.array([item.lowest[figure] for item in found]),
+        np.array([item.highest[figure] for item in found]),
+        predicted,
+    )
     return Validation(
         networks=len(found),
         seed=seed,

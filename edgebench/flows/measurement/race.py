@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +32,11 @@ class RaceResult(Record):
     latency_p5_s: float
     latency_s: float
     energy_j: float | None = None
+
+    @property
+    def robust(self) -> Mapping[str, float]:
+        """By name, the figures that repeat best: what tables hold and predict."""
+        return {"latency_s": self.latency_p5_s} | ({} if self.energy_j is None else {"energy_j": self.energy_j})
 
 
 def race(device: Device, models: Sequence[Path], inputs: InputSource, seconds: float) -> tuple[RaceResult, ...]:

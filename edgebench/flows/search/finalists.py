@@ -10,7 +10,6 @@ import numpy as np
 
 from edgebench.core.budget import Limit
 from edgebench.core.device import Device, DeviceKind
-from edgebench.core.metric import Metric, Provenance
 from edgebench.core.model import InputSource, ModelFormat
 from edgebench.core.plan import MeasurementPlan
 from edgebench.core.profile import Outcome, Profile
@@ -196,7 +195,7 @@ class Finals:
             limit=limit,
             predicted=predicted[limit.column],
             found=found,
-            holds=found is not None and _certain(found) <= limit.value,
+            holds=found is not None and found.most <= limit.value,
         )
 
     def _accuracies(self, files: Sequence[str], task: TaskText) -> list[DeviceAccuracy]:
@@ -266,11 +265,6 @@ class Finals:
 
 
 _RUNTIMES = {".onnx": "ONNX Runtime", ".tflite": "LiteRT"}
-
-
-def _certain(metric: Metric) -> float:
-    """What a figure is at most: of a measured one the upper end of its 95 % interval."""
-    return metric.high if metric.provenance is Provenance.MEASURED and metric.high is not None else metric.value
 
 
 def _share(predictions: Predictions) -> Share:

@@ -94,7 +94,7 @@ def _checks(record: SearchRecord) -> Table:
         title="Finalists against the limits",
         columns=_columns(rows, {"error": "predicted / found"}),
         rows=tuple(rows),
-        caption="a measured figure holds if the upper end of its interval does",
+        caption="a figure holds if the upper end of its interval or error band does",
     )
 
 

@@ -18,6 +18,7 @@ from edgebench.flows.lut import bench as benches
 from edgebench.flows.lut.bench import Bench
 from edgebench.flows.lut.build import TableRequest, build_table
 from edgebench.flows.lut.report import table_report, tables_report
+from edgebench.flows.lut.scale import scale_networks, with_scale
 from edgebench.flows.lut.validate import validate_table
 from edgebench.flows.search.front import feasible_front
 from edgebench.flows.spaces import open_space
@@ -57,7 +58,7 @@ def space(tmp_path_factory: pytest.TempPathFactory) -> SearchSpace:
 def short_races(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(benches, "RACE_PROCESSES", 1)
     monkeypatch.setattr("edgebench.flows.lut.build.RACE_S", 0.05)
-    monkeypatch.setattr("edgebench.flows.lut.validate.RACE_S", 0.05)
+    monkeypatch.setattr(benches, "WHOLE_S", 0.05)
 
 
 def built(space: SearchSpace, device: str = "fake", known: LookupTable | None = None, **changes: object) -> LookupTable:
@@ -120,7 +121,29 @@ def test_a_build_that_is_cut_off_goes_on_where_it_was(space: SearchSpace, monkey
     assert {key: finished.entries[key] for key in kept.entries} == kept.entries
     assert set(finished.entries) == {block.key for block in space.all_blocks}
     # Nothing is left to do now, and nothing is done.
-    assert build_table(request, finished, on_update=steps.append).entries == finished.entries
+    count = len(steps)
+    assert build_table(request, finished, on_update=steps.append) == finished
+    assert len(steps) == count
+    # Cut off after the last block, it goes on with the whole networks.
+    all_blocks = steps[-2]
+    assert len(all_blocks.entries) == len(space.all_blocks)
+    assert not all_blocks.complete
+    assert build_table(request, all_blocks, on_update=steps.append).complete
+
+
+def test_what_whole_networks_have_in_common_is_the_scale(space: SearchSpace) -> None:
+    """Networks that take 5 % longer than the sum of their blocks are predicted to do so."""
+    table = built(space)
+    plain = replace(table, figures={name: replace(item, scale=1.0) for name, item in table.figures.items()})
+    rows = scale_networks(space)
+    costs = cost_model(space, {"fake": plain})
+    column = costs.names.index("latency_s@fake")
+    times = iter(1.05 * costs.predict(rows)[:, column])
+    scaled = with_scale(space, plain, lambda _: {"latency_s": next(times)}, lambda _: None)
+    assert scaled.figures["latency_s"].scale == pytest.approx(1.05)
+    expected = 1.05 * costs.predict(rows)[:, column]
+    assert cost_model(space, {"fake": scaled}).predict(rows)[:, column] == pytest.approx(expected)
+    assert 2 <= len(rows) < space.size
 
 
 def test_what_slows_the_machine_down_is_taken_out(
