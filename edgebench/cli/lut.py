@@ -57,7 +57,7 @@ def build(
     names = request.device.name, request.space.name, request.dtype
     typer.echo(f"{len(request.space.all_blocks)} different blocks in {request.space.name}", err=True)
     with store.writing(*names), progress_bar() as progress:
-        known = None if fresh else store.load(*names)
+        known = None if fresh else store.load_own(*names)
         table = build_table(request, known, on_update=store.save, on_progress=progress)
     print_report(table_report(table, request.space), Format.JSON if json_ else format_)
     typer.echo(f"saved: {store.path(table.key.device, table.space, table.key.dtype)}", err=True)

@@ -29,11 +29,20 @@ def list_spaces(format_: FormatOption = Format.TERMINAL, json_: JsonOption = Fal
 
 
 @app.command()
-def show(space: NameArgument, format_: FormatOption = Format.TERMINAL, json_: JsonOption = False) -> None:
-    """Show what can be chosen, and the smallest and the largest network."""
-    from edgebench.flows.spaces import open_space, space_report
+def show(
+    space: NameArgument,
+    architecture: Annotated[
+        str | None, typer.Argument(metavar="[ARCHITECTURE]", help="One network, such as 11111221.")
+    ] = None,
+    format_: FormatOption = Format.TERMINAL,
+    json_: JsonOption = False,
+) -> None:
+    """Show what can be chosen, and the smallest and the largest network; or what one network is."""
+    from edgebench.flows.spaces import architecture_report, open_space, space_report
 
-    print_report(space_report(open_space(space)), Format.JSON if json_ else format_)
+    opened = open_space(space)
+    found = space_report(opened) if architecture is None else architecture_report(opened, architecture)
+    print_report(found, Format.JSON if json_ else format_)
 
 
 @app.command()

@@ -9,7 +9,6 @@ from edgebench.core.cost_model import CostModel, SlotTable
 from edgebench.core.device import Device
 from edgebench.core.metric import Provenance
 from edgebench.core.table import NETWORK, LookupTable, TableFigure, TableKey
-from edgebench.models.network import NetworkBuilder
 from edgebench.spaces.blocks import Block
 from edgebench.spaces.space import SearchSpace
 
@@ -81,7 +80,5 @@ def _sizes(space: SearchSpace) -> LookupTable:
 
 
 def _counts(block: Block) -> Mapping[str, float]:
-    builder = NetworkBuilder("block", block.input_shape)
-    block.append(builder)
-    network = builder.build()
+    network = block.network()
     return {"macs": float(network.macs), "parameters": float(network.parameters)}

@@ -6,6 +6,7 @@ import numpy as np
 
 from edgebench.core.report import Cell, Column, Remark, Report, Table
 from edgebench.errors import EdgebenchError
+from edgebench.spaces.blocks import Block
 from edgebench.spaces.registry import create_space
 from edgebench.spaces.space import Architecture, SearchSpace
 from edgebench.store.spaces import find_space, space_names
@@ -66,6 +67,43 @@ def space_report(space: SearchSpace) -> Report:
         tables=(Table(title=title, columns=tuple(described), rows=tuple(dimensions)), ends),
         records=tuple({"space": space.name, "architectures": space.size, **row} for row in dimensions),
     )
+
+
+def architecture_report(space: SearchSpace, text: str) -> Report:
+    """What one architecture is: its choices, and its blocks from the input to the output.
+
+    Raises:
+        InputError: It is not one of this space.
+    """
+    architecture = space.parse(text)
+    values = space.values(architecture)
+    choices: list[dict[str, Cell]] = [
+        {"dimension": dimension.name, "value": str(values[dimension.name])}
+        for dimension in space.dimensions
+        if dimension.needs is None or _has_effect(space, architecture, *dimension.needs)
+    ]
+    blocks: list[dict[str, Cell]] = [_block_row(slot, block) for slot, block in space.blocks(architecture)]
+    tables = [_plain_table(f"{space.name} {space.text(architecture)}", choices), _plain_table("Blocks", blocks)]
+    return Report(tables=(*tables, _networks(space, [("", architecture)])), records=(*choices, *blocks))
+
+
+def _block_row(slot: str, block: Block) -> dict[str, Cell]:
+    network = block.network()
+    return {
+        "slot": slot,
+        "block": block.key,
+        "output": "x".join(map(str, network.shapes[network.output])),
+        "parameters": network.parameters,
+        "MACs": network.macs,
+    }
+
+
+def _plain_table(title: str, rows: list[dict[str, Cell]]) -> Table:
+    return Table(title=title, columns=tuple(Column(key=key, title=key) for key in rows[0]), rows=tuple(rows))
+
+
+def _has_effect(space: SearchSpace, architecture: Architecture, parent: str, least: int) -> bool:
+    return architecture[list(space.choices()).index(parent)] >= least
 
 
 def sample_report(space: SearchSpace, count: int, seed: int) -> Report:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from edgebench.models.layers import ActivationKind, Shape
-from edgebench.models.network import NetworkBuilder
+from edgebench.models.network import Network, NetworkBuilder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,9 +39,14 @@ class Block:
     @property
     def output_shape(self) -> Shape:
         """Shape of what the block makes."""
-        builder = NetworkBuilder("shape", self.input_shape)
+        network = self.network()
+        return network.shapes[network.output]
+
+    def network(self) -> Network:
+        """The block and nothing else."""
+        builder = NetworkBuilder(self.kind, self.input_shape)
         self.append(builder)
-        return builder.shape()
+        return builder.build()
 
     def append(self, builder: NetworkBuilder) -> None:
         """Write the block's layers after what the builder holds."""

@@ -14,6 +14,7 @@ from edgebench.core.table import RULES, LookupTable, TableFigure, TableKey
 from edgebench.errors import InputError, StorageError
 from edgebench.store.codec import from_plain, to_plain
 from edgebench.store.files import read_json, write_json
+from edgebench.store.locations import packaged_folder
 
 KIND = "table"
 VERSION = 1
@@ -21,7 +22,7 @@ MAX_CSV_BYTES = 64 << 20
 
 
 class TableStore:
-    """The tables in one results folder.
+    """The tables in one results folder, and behind them those of simulated devices that come with edgebench.
 
     Args:
         results: The results folder; tables lie in its ``tables``.
@@ -29,6 +30,7 @@ class TableStore:
 
     def __init__(self, results: Path) -> None:
         self._folder = results / "tables"
+        self._packaged = packaged_folder("results") / "tables"
 
     def path(self, device: str, space: str, dtype: str) -> Path:
         """Where a table lies; float32 is what a name without a type means."""
@@ -67,7 +69,17 @@ class TableStore:
             yield
 
     def load(self, device: str, space: str, dtype: str) -> LookupTable | None:
-        """The table, or None if there is none.
+        """The folder's own table, else the one that comes with edgebench, or None if there is none.
+
+        Raises:
+            StorageError: It is damaged or newer than this edgebench.
+        """
+        own = self.load_own(device, space, dtype)
+        packaged = self._packaged / self.path(device, space, dtype).relative_to(self._folder)
+        return load_table(packaged) if own is None and packaged.is_file() else own
+
+    def load_own(self, device: str, space: str, dtype: str) -> LookupTable | None:
+        """The table that lies in this folder, which a build goes on with, or None.
 
         Raises:
             StorageError: It is damaged or newer than this edgebench.
@@ -76,8 +88,13 @@ class TableStore:
         return load_table(path) if path.is_file() else None
 
     def all(self) -> list[LookupTable]:
-        """Every table."""
-        return [load_table(path) for path in sorted(self._folder.glob("*/*.json"))]
+        """Every table, this folder's own before those that come with edgebench."""
+        found = {
+            path.relative_to(folder): path
+            for folder in (self._packaged, self._folder)
+            for path in folder.glob("*/*.json")
+        }
+        return [load_table(path) for _, path in sorted(found.items())]
 
 
 def load_table(path: Path) -> LookupTable:

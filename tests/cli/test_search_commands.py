@@ -51,6 +51,9 @@ def test_a_space_of_ones_own_is_listed_shown_and_sampled(project: Path) -> None:
     assert "nas-bench-macro" in listed.stdout
     shown = edgebench("spaces", "show", "twelve", cwd=project)
     assert "kernel" in shown.stdout
+    one = edgebench("spaces", "show", "twelve", "1011", cwd=project)
+    assert "stem" in one.stdout
+    assert edgebench("spaces", "show", "twelve", "9", cwd=project).returncode == 2
     rows = printed(project, "spaces", "sample", "twelve", "-n", "4", "--seed", "3")
     assert rows == printed(project, "spaces", "sample", "twelve", "-n", "4", "--seed", "3")
     assert len(json.dumps(rows)) > 50

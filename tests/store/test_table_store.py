@@ -27,6 +27,11 @@ TABLE = LookupTable(
 )  # fmt: skip
 
 
+@pytest.fixture(autouse=True)
+def nothing_comes_along(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edgebench.store.tables.packaged_folder", lambda name: tmp_path / "package" / name)
+
+
 def test_what_is_saved_is_what_is_read(tmp_path: Path) -> None:
     store = TableStore(tmp_path)
     path = store.save(TABLE)
@@ -34,6 +39,19 @@ def test_what_is_saved_is_what_is_read(tmp_path: Path) -> None:
     assert store.load("board", "toy", "int8") == TABLE
     assert store.all() == [TABLE]
     assert store.load("board", "toy", "float32") is None
+
+
+def test_tables_that_come_along_are_found_and_never_written(tmp_path: Path) -> None:
+    come_along = TableStore(tmp_path / "package" / "results")
+    come_along.save(TABLE)
+    store = TableStore(tmp_path / "own")
+    assert store.load("board", "toy", "int8") == TABLE
+    assert store.load_own("board", "toy", "int8") is None
+    own = replace(TABLE, notes=("mine",))
+    store.save(own)
+    assert store.load("board", "toy", "int8") == own
+    assert store.all() == [own]
+    assert come_along.load("board", "toy", "int8") == TABLE
 
 
 def test_types_do_not_overwrite_each_other(tmp_path: Path) -> None:

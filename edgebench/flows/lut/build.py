@@ -17,7 +17,7 @@ from edgebench.core.metric import Metric, Provenance
 from edgebench.core.table import RULES, LookupTable, TableFigure, TableKey
 from edgebench.errors import NotComparableError
 from edgebench.flows.lut.bench import Bench
-from edgebench.flows.lut.context import after, alone, before, first
+from edgebench.flows.lut.context import after, before, first
 from edgebench.flows.lut.scale import with_scale
 from edgebench.flows.measurement.race import RaceResult
 from edgebench.flows.profile import ProfileProgress
@@ -178,7 +178,7 @@ def _first_blocks(space: SearchSpace) -> list[Block]:
 def _one_alone(bench: Bench, block: Block, starts: set[str]) -> _Step:
     """For microcontrollers, where a layer costs the same wherever it stands."""
     del starts
-    found = bench.profile(alone(block))
+    found = bench.profile(block.network())
     figures = {name: found[name].value for name in ("latency_s", "ram_bytes") if name in found}
     methods = {name: _figure(found[name]) for name in figures}
     if "flash_bytes" in found and "code_bytes" in found:

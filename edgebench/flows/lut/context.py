@@ -21,13 +21,6 @@ from edgebench.spaces.blocks import Block
 _TAIL_UNITS = 10
 
 
-def alone(block: Block) -> Network:
-    """The block and nothing else."""
-    builder = NetworkBuilder("alone", block.input_shape)
-    block.append(builder)
-    return builder.build()
-
-
 def first(block: Block) -> Network:
     """A block that networks begin with, and the end of every network here."""
     builder = NetworkBuilder("first", block.input_shape)
