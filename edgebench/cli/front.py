@@ -39,9 +39,12 @@ def front(
     from edgebench.cli.limits import compose_budget, compose_objectives
     from edgebench.cli.progress import progress_bar
     from edgebench.cli.study import load_tables
+    from edgebench.core.report import Report
     from edgebench.flows.costs import cost_model
     from edgebench.flows.profile import ProfileProgress
     from edgebench.flows.search.front import feasible_front, front_report
+    from edgebench.flows.search.infeasible import explain
+    from edgebench.flows.search.report import infeasible_tables
     from edgebench.flows.search.request import margins
     from edgebench.flows.spaces import open_space
 
@@ -65,7 +68,12 @@ def front(
             budget.limits,
             margins(budget.limits, tables),
             objectives,
-            lambda share: progress(ProfileProgress(done=share, text=f"{share:.0%} of {opened.combinations:,}")),
+            lambda share: progress(ProfileProgress(done=share, text=f"of {opened.combinations:,} networks")),
         )
-    print_report(front_report(found, opened, model, tables, top), Format.JSON if json_ else format_)
+    columns = list(dict.fromkeys([*objectives, *(limit.column for limit in budget.limits)]))
+    shown = front_report(found, opened, model, tables, columns=columns, shown=top)
+    if not len(found.rows):
+        why = explain(opened, model, budget.limits, margins(budget.limits, tables), seed=0)
+        shown = Report(tables=tuple(infeasible_tables(why)))
+    print_report(shown, Format.JSON if json_ else format_)
     raise typer.Exit(0 if len(found.rows) else 1)

@@ -47,7 +47,8 @@ def _rich_table(table: Table) -> RichTable:
         rich.add_column(
             escape(column.title),
             justify="right" if numeric else "left",
-            no_wrap=numeric or longest <= _SHORT,
+            # Headings fold between words; figures and short texts stay on one line.
+            min_width=longest if numeric or longest <= _SHORT else None,
             overflow="fold",
         )
     previous: list[str] = []

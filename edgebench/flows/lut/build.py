@@ -114,7 +114,7 @@ def build_table(
             left = (time.monotonic() - start) / max(done, 1) * (len(missing) - done)
             text = f"{done} of {len(missing)} blocks, {left:.0f} s left"
             on_progress(ProfileProgress(done=done / len(missing), text=text))
-        table = replace(_as_a_whole(request, bench, table, on_progress), complete=True)
+        table = replace(_as_a_whole(request, bench, table, on_progress), complete=True, validation={})
         on_update(table)
         return table
 

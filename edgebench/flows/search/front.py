@@ -85,7 +85,13 @@ def _decoded(space: SearchSpace, numbers: NDArray[np.int64]) -> Architectures:
 
 
 def front_report(
-    front: FeasibleFront, space: SearchSpace, model: CostModel, tables: Mapping[str, LookupTable], shown: int
+    front: FeasibleFront,
+    space: SearchSpace,
+    model: CostModel,
+    tables: Mapping[str, LookupTable],
+    *,
+    columns: Sequence[str],
+    shown: int,
 ) -> Report:
     """The front as a table.
 
@@ -94,18 +100,14 @@ def front_report(
         space: Its space.
         model: Names the columns.
         tables: Tell where predictions come from, and their intervals.
+        columns: Figures that people see; programs get all.
         shown: Rows that people see; programs get all.
     """
-    columns = [name for name in model.names if name.partition("@")[0] != "parameters"]
     titles = {name: _title(name, len(tables)) for name in columns}
     rows: list[dict[str, Cell]] = [
         {
             "architecture": space.text(row),
-            **{
-                name: _predicted(name, float(value), tables)
-                for name, value in zip(model.names, figures, strict=True)
-                if name in titles
-            },
+            **{name: _predicted(name, float(value), tables) for name, value in zip(model.names, figures, strict=True)},
         }
         for row, figures in zip(front.rows, front.figures, strict=True)
     ]

@@ -15,7 +15,7 @@ def search_report(record: SearchRecord) -> Report:
     """Everything there is to say about a search."""
     tables: list[Table] = []
     if record.infeasibility is not None:
-        tables += _infeasible(record.infeasibility)
+        tables += infeasible_tables(record.infeasibility)
     if record.front:
         tables.append(_front(record))
     if record.finalists:
@@ -106,7 +106,6 @@ def _accuracies(record: SearchRecord) -> Table:
             "accuracy": _share(item.accuracy),
             "drop": None if item.drop is None else _share(item.drop),
             "classified by": item.runtime,
-            "file": item.file.rpartition("/")[2],
             "solution": "yes" if finalist.solution else "no",
         }
         for finalist in record.finalists
@@ -125,7 +124,8 @@ def _columns(rows: Sequence[Mapping[str, Cell]], titles: Mapping[str, str]) -> t
     return tuple(Column(key=key, title=titles.get(key, key)) for key in keys)
 
 
-def _infeasible(found: Infeasibility) -> Iterator[Table]:
+def infeasible_tables(found: Infeasibility) -> Iterator[Table]:
+    """Which limit binds, what relaxing each would take, and what comes nearest."""
     rows: list[dict[str, Cell]] = [
         {
             "limit": _title(fact.limit.column),
@@ -263,6 +263,7 @@ def _records(record: SearchRecord) -> Iterator[Mapping[str, object]]:
             "trial": finalist.trial,
             "solution": finalist.solution,
             "faults": "; ".join(finalist.faults),
+            "files": "; ".join(finalist.files),
         }
         for check in finalist.checks:
             row[check.limit.column] = None if check.found is None else check.found.value

@@ -128,7 +128,11 @@ def test_a_build_that_is_cut_off_goes_on_where_it_was(space: SearchSpace, monkey
     all_blocks = steps[-2]
     assert len(all_blocks.entries) == len(space.all_blocks)
     assert not all_blocks.complete
-    assert build_table(request, all_blocks, on_update=steps.append).complete
+    stale = validate_table(request, finished, networks=3, seed=0).validation
+    again = build_table(request, replace(all_blocks, validation=stale), on_update=steps.append)
+    assert again.complete
+    # What was known of other predictions says nothing of these.
+    assert not again.validation
 
 
 def test_what_whole_networks_have_in_common_is_the_scale(space: SearchSpace) -> None:
