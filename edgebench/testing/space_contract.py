@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edgebench.models.layers import Layer
 from edgebench.models.lower_onnx import to_onnx
 from edgebench.models.lower_tflite import to_tflite
 from edgebench.models.weights import random_weights
@@ -49,7 +50,7 @@ class SpaceContract:
 
     def test_equal_keys_mean_equal_blocks(self, space: SearchSpace) -> None:
         """A block is measured once for each key, so a key says all that decides its cost."""
-        seen = {}
+        seen: dict[str, tuple[Layer, ...]] = {}
         for architecture in _drawn(space):
             for _, block in space.blocks(architecture):
                 assert seen.setdefault(block.key, block.network().layers) == block.network().layers, (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import socket
@@ -19,6 +20,7 @@ import psutil
 
 from edgebench.core.file_lock import one_process_at_a_time
 from edgebench.errors import InputError, NotComparableError, StorageError, TargetUnavailableError
+from edgebench.flows.search.journal import open_journal
 from edgebench.flows.search.request import ACCURACY, SearchRequest, SearchSettings
 from edgebench.store.codec import from_plain, to_plain
 
@@ -34,6 +36,7 @@ MAX_RETRIES = 2
 NAMELESS_S = 10.0
 """A trial has a moment of life before its process has written its name to it."""
 _WAITS_S = (1.0, 3.0, 9.0)
+_NO_ROOM = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EROFS}
 _TABLE_WAITS_S = (0.3, 1.0)
 
 
@@ -49,7 +52,6 @@ def open_storage(url: str, folder: Path) -> Any:
         TargetUnavailableError: A package that it needs is missing.
     """
     import optuna
-    from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
     try:
         if url.startswith("grpc://"):
@@ -60,10 +62,7 @@ def open_storage(url: str, folder: Path) -> Any:
                 return optuna.storages.GrpcStorageProxy(host=host or "localhost", port=int(port or 13000))
         if "://" in url:
             return _database(_with_driver(url))
-        path = Path(url) if url else folder / "journal.log"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock = JournalFileOpenLock(str(path))
-        return optuna.storages.JournalStorage(JournalFileBackend(str(path), lock_obj=lock))
+        return open_journal(Path(url) if url else folder / "journal.log")
     except ImportError as error:
         raise TargetUnavailableError(
             f"this storage needs a package: {error}",
@@ -179,8 +178,8 @@ def lasting(step: Callable[[], T]) -> T:
                 raise
             if wait is None:
                 raise StorageError(
-                    f"the study's storage does not answer: {_first_line(error)}",
-                    remedy="what was finished is in it: run the same command again when it is back",
+                    _what_is_wrong(error),
+                    remedy="what was finished is in it: run the same command again when it is mended",
                 ) from None
             time.sleep(wait)
     raise StorageError("the study's storage does not answer")
@@ -271,6 +270,12 @@ def _is_storage_trouble(error: Exception) -> bool:
         "pg8000",
         "redis",
     }
+
+
+def _what_is_wrong(error: Exception) -> str:
+    if isinstance(error, OSError) and error.errno in _NO_ROOM:
+        return f"the study cannot be saved: {error.strerror}"
+    return f"the study's storage does not answer: {_first_line(error)}"
 
 
 def _first_line(error: BaseException) -> str:

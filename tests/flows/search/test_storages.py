@@ -98,6 +98,43 @@ def space(tmp_path: Path) -> SearchSpace:
     return open_space(str(path))
 
 
+@pytest.mark.parametrize("rest", [b'{"op_code":5,"worker', b"x" * 200_000])
+def test_half_a_line_of_a_journal_is_cut_off(space: SearchSpace, tmp_path: Path, rest: bytes) -> None:
+    """What a full disk or a killed process leaves."""
+    wanted = request(space, tmp_path, trials=3)
+    run(wanted)
+    before = tried(wanted)
+    with (wanted.folder / "journal.log").open("ab") as file:
+        file.write(rest)
+    assert tried(wanted) == before
+    run(request(space, tmp_path, trials=12))
+    found = tried(wanted)
+    assert found[:3] == before
+    assert len(found) == len(set(found)) == 12
+
+
+def test_a_full_disk_ends_the_search_and_loses_nothing(space: SearchSpace, tmp_path: Path) -> None:
+    """With a limit on the size of files, which is what a process can have of a full disk without a disk."""
+    accuracies(space, tmp_path / "accuracies.json")
+    TableStore(tmp_path / "results").save(fake_table(space))
+    line = command(space, tmp_path, "--accuracy", f"table:{tmp_path}/accuracies.json", "--finalists", "0")
+    line += ["--trials", "12"]
+    limit = (
+        "import os, resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (9000, 9000)); "
+        "os.execv(sys.argv[1], sys.argv[1:])"
+    )
+    done = subprocess.run([sys.executable, "-c", limit, *line], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 2, done.stderr
+    assert "cannot be saved: File too large" in done.stderr
+    assert "Traceback" not in done.stderr
+    before = tried(request(space, tmp_path, study="cli"))
+    assert 0 < len(before) < 12
+    assert subprocess.run(line, timeout=120).returncode == 0
+    found = tried(request(space, tmp_path, study="cli"))
+    assert found[: len(before)] == before
+    assert len(found) == len(set(found)) == 12
+
+
 @needs_database
 @pytest.mark.slow
 def test_processes_share_a_study_in_a_database(space: SearchSpace, tmp_path: Path, server: Server) -> None:
