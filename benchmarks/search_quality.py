@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 import warnings
 from pathlib import Path
@@ -38,6 +39,7 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=Path("results"))
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--only", default="edgebench,random,nsga2,tpe,gp")
+    parser.add_argument("--trials", type=int, default=4 * MARKS[-1], help="at most so many for each study")
     arguments = parser.parse_args()
     space = open_space("nas-bench-macro")
     table = TableStore(arguments.results).load("host", space.name, "float32")
@@ -75,7 +77,7 @@ def main() -> None:
             study = optuna.create_study(direction="maximize", sampler=sampler(name, seed))
             known: dict[str, float] = {}
             start, count = time.perf_counter(), 0
-            while len(known) < wanted[-1] and count < 4 * wanted[-1]:
+            while len(known) < wanted[-1] and count < arguments.trials:
                 trial = study.ask()
                 count += 1
                 row = tuple(
@@ -94,6 +96,11 @@ def main() -> None:
             trials += count
             values = list(known.values())
             regrets.append([best - max(values[:mark]) for mark in wanted])
+            print(
+                f"{name} seed {seed}: {len(known)} look-ups in {count} trials, {regrets[-1]}",
+                file=sys.stderr,
+                flush=True,
+            )
         mean = np.mean(regrets, axis=0)
         found = "  ".join(f"{mark}: {value:.3f}" for mark, value in zip(wanted, mean, strict=True))
         print(

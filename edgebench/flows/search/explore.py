@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import partial
@@ -69,6 +69,7 @@ class Exploration:
         self._on_progress = on_progress
         self._owner = owner()
         self._stop = threading.Event()
+        self._epochs: dict[int, int] = {}
         self._prunes = source.prunable and request.objectives == (ACCURACY,)
 
     def run(self) -> None:
@@ -91,7 +92,7 @@ class Exploration:
                     more = asked is not None
                     if asked is not None and not self._known(asked):
                         running[pool.submit(self._train, asked)] = asked
-                self._report(len(running))
+                self._report([asked.trial.number for asked in running.values()])
                 if running:
                     done, _ = wait(running, timeout=1.0, return_when=FIRST_COMPLETED)
                     for future in done:
@@ -167,6 +168,7 @@ class Exploration:
     def _goes_on(self, trial: optuna.Trial, epoch: Epoch) -> bool:
         if self._stop.is_set():
             return False
+        self._epochs[trial.number] = epoch.number
         if self._prunes:
             lasting(lambda: trial.report(epoch.accuracy, epoch.number))
             if lasting(trial.should_prune):
@@ -208,7 +210,7 @@ class Exploration:
                 # Without its storage, a trial is found abandoned when the study goes on.
                 return
 
-    def _report(self, running: int) -> None:
+    def _report(self, running: Sequence[int]) -> None:
         done = [trial for trial in all_trials(self._study) if trial.state.is_finished()]
         holding = [
             (trial.user_attrs[ACCURACY], trial.user_attrs[ARCHITECTURE])
@@ -216,7 +218,9 @@ class Exploration:
             if ACCURACY in trial.user_attrs and all(value <= 0 for value in trial.constraints.values())
         ]
         best = f", best {max(holding)[0]:.2%} ({max(holding)[1]})" if holding and self._source.trained else ""
-        text = f"trial {len(done)} of {self._request.trials}{best}, {running} running"
+        text = f"trial {len(done)} of {self._request.trials}{best}, {len(running)} running"
+        epochs = [str(self._epochs[number]) for number in running if number in self._epochs]
+        text += f" (epoch {', '.join(epochs)})" if epochs else ""
         self._on_progress(ProfileProgress(done=min(1.0, len(done) / self._request.trials), text=text))
 
 

@@ -115,7 +115,8 @@ def _accuracies(record: SearchRecord) -> Table:
         title="Accuracy of what is deployed, on test samples that the search never saw",
         columns=_columns(rows, {}),
         rows=tuple(rows),
-        caption="with 95 % intervals; the drop is that against the reference on the same samples",
+        caption="with 95 % intervals"
+        + ("; the drop is that against the reference on the same samples" if any(row["drop"] for row in rows) else ""),
     )
 
 
@@ -147,7 +148,7 @@ def infeasible_tables(found: Infeasibility) -> Iterator[Table]:
         {
             "architecture": item.architecture,
             **{
-                _title(fact.limit.column): f"{excess:+.0%}"
+                _title(fact.limit.column): _excess(excess)
                 for fact, excess in zip(found.limits, item.excess, strict=True)
             },
         }
@@ -158,6 +159,10 @@ def infeasible_tables(found: Infeasibility) -> Iterator[Table]:
         columns=_columns(nearest, {}),
         rows=tuple(nearest),
     )
+
+
+def _excess(share: float) -> str:
+    return f"{share:+.0%}" if share < 9 else f"{share + 1:,.0f} times"
 
 
 def _cause(fact: LimitFact) -> str:

@@ -252,6 +252,15 @@ def front(trials: Sequence[TrialResult], objectives: Sequence[str]) -> list[Tria
     return sorted(best, key=lambda trial: -(trial.accuracy or 0.0))
 
 
+def spread(ordered: Sequence[TrialResult]) -> list[TrialResult]:
+    """The same, such that the first few lie far apart: the first, the last, then the farthest from those before."""
+    chosen = list(range(min(1, len(ordered))))
+    while len(chosen) < len(ordered):
+        left = (index for index in range(len(ordered)) if index not in chosen)
+        chosen.append(max(left, key=lambda index: (min(abs(index - other) for other in chosen), index)))
+    return [ordered[index] for index in chosen]
+
+
 def _with_trials(
     record: SearchRecord, request: SearchRequest, study: optuna.Study, least: float | None
 ) -> SearchRecord:
@@ -304,19 +313,22 @@ def _with_finalists(
 
 
 def _ranked(request: SearchRequest, trials: Sequence[TrialResult], record: SearchRecord) -> list[TrialResult]:
-    """The front first, then layer by layer what lies behind it; trials below the accuracy wanted come last."""
+    """The front first, its ends before what lies between, then layer by layer what lies behind it.
+
+    Trials below the accuracy wanted come last.
+    """
     limits = list(zip(request.budget.limits, request.margins, strict=True))
     left = [
         trial
         for trial in trials
         if all(trial.figures[limit.column] * margin <= limit.value for limit, margin in limits)
     ]
-    ranked = list(record.front)
+    ranked = spread(record.front)
     kept = {trial.number for trial in ranked}
     left = [trial for trial in left if trial.number not in kept]
     while left and len(ranked) < ROUNDS * max(1, request.finalists):
         best = front(left, request.objectives)
-        ranked.extend(best)
+        ranked.extend(spread(best))
         numbers = {trial.number for trial in best}
         left = [trial for trial in left if trial.number not in numbers]
     return ranked

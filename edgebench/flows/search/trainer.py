@@ -5,6 +5,7 @@ Training answers once an epoch and waits to hear whether to go on.
 
 from __future__ import annotations
 
+import os
 import random
 from pathlib import Path
 from typing import Any, TextIO
@@ -197,4 +198,7 @@ def _npz(arrays: Any) -> bytes:
 
 
 if __name__ == "__main__":
+    # Read when PyTorch is imported. Small networks gain nothing from a second thread, and lose much where another
+    # process has its core; and results repeat only for one number of threads.
+    os.environ["OMP_NUM_THREADS"] = "1"
     main(Trainer)

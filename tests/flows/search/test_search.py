@@ -17,7 +17,7 @@ import pytest
 from edgebench.core.budget import Budget, Limit
 from edgebench.core.metric import Provenance
 from edgebench.core.plan import MeasurementPlan
-from edgebench.core.search import SearchRecord
+from edgebench.core.search import SearchRecord, TrialResult
 from edgebench.core.table import LookupTable, TableFigure
 from edgebench.errors import InputError, NotComparableError, StorageError
 from edgebench.flows.costs import cost_model
@@ -26,7 +26,7 @@ from edgebench.flows.search import study as studies
 from edgebench.flows.search.jobs import SpaceText, TaskText, TrainJob
 from edgebench.flows.search.report import search_report
 from edgebench.flows.search.request import SearchRequest
-from edgebench.flows.search.search import search
+from edgebench.flows.search.search import search, spread
 from edgebench.flows.search.training import TrainingProcess, TrialFailedError
 from edgebench.flows.spaces import open_space
 from edgebench.models.network import NetworkBuilder
@@ -142,6 +142,13 @@ def test_several_objectives_give_a_front_that_nothing_beats(space: SearchSpace, 
     points = [(trial.accuracy or 0, -trial.figures["latency_s@fake"]) for trial in record.front]
     assert len(points) > 1
     assert not any(a != b and a[0] >= b[0] and a[1] >= b[1] for a in points for b in points)
+
+
+def test_finalists_of_a_front_lie_far_apart() -> None:
+    trials = [TrialResult(number=number, architecture=str(number), accuracy=0.5, figures={}) for number in range(7)]
+    assert [trial.number for trial in spread(trials)][:4] == [0, 6, 3, 5]
+    assert sorted(trial.number for trial in spread(trials)) == list(range(7))
+    assert spread([]) == []
 
 
 def test_cost_alone_is_minimised_where_accuracy_has_a_limit(space: SearchSpace, tmp_path: Path) -> None:
