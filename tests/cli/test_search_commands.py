@@ -12,27 +12,14 @@ from typing import Any
 import pytest
 
 from tests.cli.test_cli import edgebench
-
-SPACE = """schema = "edgebench.space/1"
-family = "dscnn"
-description = "twelve networks"
-[options]
-input = [8, 8, 1]
-classes = 10
-filters = [8, 16]
-depths = [1, 2]
-kernels = [3, 5]
-stem_kernel = [3, 3]
-stem_stride = [1, 1]
-"""
+from tests.small_space import write_twelve
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a space of its own and a table of it."""
     folder = tmp_path_factory.mktemp("project")
-    (folder / "search_spaces").mkdir()
-    (folder / "search_spaces" / "twelve.toml").write_text(SPACE)
+    write_twelve(folder)
     done = edgebench("lut", "build", "twelve", "-d", "fake", cwd=folder)
     assert done.returncode == 0, done.stderr
     assert "saved: results/tables/fake/twelve.json" in done.stderr
@@ -77,8 +64,7 @@ def test_a_table_is_validated_shown_and_exported(project: Path) -> None:
 
 
 def test_an_exported_table_can_be_taken_in_elsewhere(project: Path, tmp_path: Path) -> None:
-    (tmp_path / "search_spaces").mkdir()
-    (tmp_path / "search_spaces" / "twelve.toml").write_text(SPACE)
+    write_twelve(tmp_path)
     text = edgebench("lut", "export", "twelve", "-d", "fake", cwd=project).stdout
     rows = list(csv.DictReader(text.splitlines()))
     with (tmp_path / "theirs.csv").open("w", newline="") as file:

@@ -21,24 +21,12 @@ from edgebench.flows.lut.report import table_report, tables_report
 from edgebench.flows.lut.scale import scale_networks, with_scale
 from edgebench.flows.lut.validate import validate_table
 from edgebench.flows.search.front import feasible_front
-from edgebench.flows.spaces import open_space
 from edgebench.models.network import Network
 from edgebench.spaces.space import SearchSpace
 from edgebench.store.devices import find_device
+from tests.small_space import open_twelve
 
 FAKE = find_device("fake")
-SPACE = """schema = "edgebench.space/1"
-family = "dscnn"
-description = "twelve networks"
-[options]
-input = [8, 8, 1]
-classes = 10
-filters = [8, 16]
-depths = [1, 2]
-kernels = [3, 5]
-stem_kernel = [3, 3]
-stem_stride = [1, 1]
-"""
 SIMULATORS = [
     pytest.param("ethos-u55-128", marks=pytest.mark.skipif(find_spec("ethosu") is None, reason="needs Vela")),
     pytest.param(
@@ -49,9 +37,7 @@ SIMULATORS = [
 
 @pytest.fixture(scope="module")
 def space(tmp_path_factory: pytest.TempPathFactory) -> SearchSpace:
-    path = tmp_path_factory.mktemp("spaces") / "twelve.toml"
-    path.write_text(SPACE)
-    return open_space(str(path))
+    return open_twelve(tmp_path_factory.mktemp("spaces"))
 
 
 @pytest.fixture(autouse=True)

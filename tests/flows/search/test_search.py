@@ -28,28 +28,16 @@ from edgebench.flows.search.report import search_report
 from edgebench.flows.search.request import SearchRequest
 from edgebench.flows.search.search import search, spread
 from edgebench.flows.search.training import TrainingProcess, TrialFailedError
-from edgebench.flows.spaces import open_space
 from edgebench.models.network import NetworkBuilder
 from edgebench.spaces.space import SearchSpace
 from edgebench.store.devices import find_device
 from edgebench.store.tables import TableStore
 from edgebench.targets.registry import create_target
 from edgebench.tasks.recipe import Recipe
+from tests.small_space import open_twelve
 
 FAKE = find_device("fake")
 PLAN = MeasurementPlan(repetitions=2, time_limit_s=20)
-SPACE = """schema = "edgebench.space/1"
-family = "dscnn"
-description = "twelve networks"
-[options]
-input = [8, 8, 1]
-classes = 10
-filters = [8, 16]
-depths = [1, 2]
-kernels = [3, 5]
-stem_kernel = [3, 3]
-stem_stride = [1, 1]
-"""
 needs_training = pytest.mark.skipif(
     any(find_spec(name) is None for name in ("torch", "sklearn")), reason="needs edgebench[train,tasks]"
 )
@@ -57,10 +45,7 @@ needs_training = pytest.mark.skipif(
 
 @pytest.fixture
 def space(tmp_path: Path) -> SearchSpace:
-    path = tmp_path / "search_spaces" / "twelve.toml"
-    path.parent.mkdir()
-    path.write_text(SPACE)
-    return open_space(str(path))
+    return open_twelve(tmp_path)
 
 
 def fake_table(space: SearchSpace) -> LookupTable:

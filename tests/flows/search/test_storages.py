@@ -19,7 +19,8 @@ from edgebench.errors import NotComparableError, StorageError
 from edgebench.flows.search import study as studies
 from edgebench.spaces.space import SearchSpace
 from edgebench.store.tables import TableStore
-from tests.flows.search.test_search import SPACE, accuracies, command, fake_table, open_space, request, run, tried
+from tests.flows.search.test_search import accuracies, command, fake_table, request, run, tried
+from tests.small_space import open_twelve
 
 # Optuna leaves pools of connections to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -92,10 +93,7 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture
 def space(tmp_path: Path) -> SearchSpace:
-    path = tmp_path / "search_spaces" / "twelve.toml"
-    path.parent.mkdir()
-    path.write_text(SPACE)
-    return open_space(str(path))
+    return open_twelve(tmp_path)
 
 
 @pytest.mark.parametrize("rest", [b'{"op_code":5,"worker', b"x" * 200_000])
