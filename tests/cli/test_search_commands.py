@@ -94,7 +94,7 @@ def test_the_front_holds_the_limit(project: Path) -> None:
     assert rows
     none = edgebench("lut", "front", "twelve", "-d", "fake", "--max-latency", "1ns", cwd=project)
     assert none.returncode == 1
-    assert "0 hold the limits" in none.stdout
+    assert "Nothing holds these limits" in none.stdout
 
 
 @pytest.mark.parametrize(
