@@ -40,7 +40,8 @@ def front(
     from edgebench.cli.progress import progress_bar
     from edgebench.cli.study import load_tables
     from edgebench.core.report import Report
-    from edgebench.flows.costs import cost_model
+    from edgebench.errors import InputError
+    from edgebench.flows.costs import cost_model, require_columns
     from edgebench.flows.profile import ProfileProgress
     from edgebench.flows.search.front import feasible_front, front_report
     from edgebench.flows.search.infeasible import explain
@@ -59,8 +60,13 @@ def front(
     }
     budget = compose_budget(limits, tables, min_accuracy=None, max_accuracy_drop=None)
     wanted = objective or ",".join(["macs", *(f"latency@{item.name}" for item in devices)])
-    objectives = [name for name in compose_objectives(wanted, devices) if name != "accuracy"]
+    objectives = compose_objectives(wanted, devices)
+    if "accuracy" in objectives:
+        raise InputError(
+            "nothing is trained here: accuracy is not known", where="--objective", remedy="macs, parameters, or a cost"
+        )
     model = cost_model(opened, tables)
+    require_columns([*(limit.column for limit in budget.limits), *objectives], model, opened.name)
     with progress_bar() as progress:
         found = feasible_front(
             opened,

@@ -52,6 +52,8 @@ def compose_budget(
         for text in sorted(texts, key=lambda item: "=" in item):
             device, separator, quantity = text.rpartition("=")
             value = parse_quantity(quantity, dimension, where=f"{option} {text}")
+            if value <= 0:
+                raise InputError("a limit is above 0", where=f"{option} {text}")
             if separator and device not in tables:
                 raise InputError(
                     f"the search is not for {device!r}",

@@ -143,6 +143,7 @@ def import_(
     ] = [],
     machine: Annotated[str | None, typer.Option(metavar="TEXT", help="Processor it was measured on.")] = None,
     dtype: DtypeOption = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the table that is there.")] = False,
     results: ResultsOption = RESULTS,
 ) -> None:
     """Take in a table that somebody else measured; where it comes from is kept."""
@@ -166,8 +167,24 @@ def import_(
     key = table_key(request.device, given or target.check(), request.dtype, measured=not target.deterministic)
     key = key if machine is None else replace(key, machine=machine)
     table = read_table_csv(file, space=request.space.name, key=key, provenance=Provenance(provenance), source=source)
-    path = TableStore(results).save(table)
-    typer.echo(f"{len(table.entries)} blocks\nwritten: {path}")
+    known = {block.key for block in request.space.all_blocks}
+    strange = [block for block in table.entries if block not in known]
+    if strange:
+        raise InputError(
+            f"{len(strange)} of {len(table.entries)} blocks are not of {request.space.name}, such as {strange[0]!r}",
+            where=str(file),
+            remedy=f"blocks are written as `edgebench lut export {request.space.name} -d DEVICE` writes them",
+        )
+    table = replace(table, space_digest=request.space.digest, complete=known == set(table.entries))
+    store = TableStore(results)
+    names = request.device.name, request.space.name, request.dtype
+    with store.writing(*names):
+        if store.path(*names).exists() and not force:
+            raise InputError(
+                "there is a table already", where=str(store.path(*names)), remedy="add --force to replace it"
+            )
+        path = store.save(table)
+    typer.echo(f"{len(table.entries)} of {len(known)} blocks\nwritten: {path}")
 
 
 def _request(space: str, device: str, dtype: str | None, threads: int | None, options: list[str]) -> TableRequest:
@@ -185,14 +202,18 @@ def _request(space: str, device: str, dtype: str | None, threads: int | None, op
 
 
 def _loaded(results: Path, request: TableRequest) -> LookupTable:
+    from edgebench.cli.study import build_command
     from edgebench.errors import InputError
     from edgebench.store.tables import TableStore
+    from edgebench.targets.registry import create_target
 
     table = TableStore(results).load(request.device.name, request.space.name, request.dtype)
     if table is None:
         raise InputError(
             f"there is no {request.dtype} table of {request.space.name} for {request.device.name}",
             where=str(results / "tables"),
-            remedy=f"edgebench lut build {request.space.name} -d {request.device.name}",
+            remedy=build_command(
+                request.space.name, request.device.name, request.dtype, create_target(request.device).dtype, results
+            ),
         )
     return table

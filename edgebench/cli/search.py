@@ -47,7 +47,7 @@ def search(
     finalists: Annotated[int, typer.Option(min=0, help="Networks to train in full and measure.")] = 3,
     trials: Annotated[int, typer.Option(min=1, help="Trials of the study in all.")] = 50,
     sampler: Annotated[str, typer.Option(help="edgebench, random, tpe, nsga2, nsga3, gp, ...")] = "edgebench",
-    seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of everything random.")] = 0,
     study: Annotated[str | None, typer.Option(metavar="NAME", help="Go on with it, or begin it.")] = None,
     storage: Annotated[
         str, typer.Option(metavar="URL", help="sqlite:///F, postgresql://..., grpc://HOST:PORT; else a journal.")
@@ -153,9 +153,10 @@ def _show(run: Run, request: SearchRequest, format_: Format) -> None:
     from edgebench.flows.search.report import search_report
 
     print_report(search_report(run.search) if run.search else Report(tables=()), format_)
-    name = f" --storage {request.storage}" if request.storage else ""
+    place = "" if request.results == Path("results") else f" --results {request.results}"
     typer.echo(
-        f"\nall figures: edgebench report {run.name}; the study: edgebench search show {request.study}{name}", err=True
+        f"\nall figures: edgebench report {run.name}{place}; the study: edgebench search show {request.study}{place}",
+        err=True,
     )
 
 

@@ -27,6 +27,7 @@ def load_tables(
     """
     from edgebench.flows.costs import with_declared_energy
     from edgebench.flows.lut.build import table_key
+    from edgebench.flows.lut.validate import require_whole
     from edgebench.store.tables import TableStore
     from edgebench.targets.registry import create_target
 
@@ -39,7 +40,7 @@ def load_tables(
             raise InputError(
                 f"there is no {dtype} table of {space.name} for {device.name}",
                 where=str(results / "tables"),
-                remedy=f"edgebench lut build {space.name} -d {device.name}",
+                remedy=build_command(space.name, device.name, dtype, target.dtype, results),
             )
         here = table_key(device, target.check(), dtype, measured=not target.deterministic)
         differences = table.key.differences(here)
@@ -49,8 +50,25 @@ def load_tables(
                 where=f"{space.name} on {device.name}",
                 remedy=f"edgebench lut build {space.name} -d {device.name} --fresh",
             )
+        require_whole(table, space)
         found[device.name] = with_declared_energy(table, device)
     return found
+
+
+def build_command(space: str, device: str, dtype: str, only: str | None, results: Path) -> str:
+    """The command that builds a table, with what differs from its defaults.
+
+    Args:
+        space: Name of the space.
+        device: Name of the device.
+        dtype: Type of the table.
+        only: The one type that the device takes, if so.
+        results: The results folder.
+    """
+    words = ["edgebench lut build", space, "-d", device]
+    words += [] if dtype == (only or "float32") else ["--dtype", dtype]
+    words += [] if results == Path("results") else ["--results", str(results)]
+    return " ".join(words)
 
 
 def _dtype(device: Device, texts: Sequence[str], names: Sequence[str]) -> str | None:

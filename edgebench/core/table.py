@@ -143,6 +143,7 @@ class LookupTable(Record):
         figures: What each column is.
         entries: By the block's key, its figures.
         validation: By figure, how well sums predict; empty until checked.
+        space_digest: Of what the space was when its blocks were measured.
         edgebench: Version that wrote it.
         when: Date of the last entry, ISO 8601.
         reference_s: On targets that measure, the latency of the space's largest network, which takes part in every
@@ -156,11 +157,16 @@ class LookupTable(Record):
     figures: Mapping[str, TableFigure] = field(default_factory=dict)
     entries: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     validation: Mapping[str, Validation] = field(default_factory=dict)
+    space_digest: str = ""
     edgebench: str = ""
     when: str = ""
     reference_s: float | None = None
     complete: bool = False
     notes: tuple[str, ...] = ()
+
+    def is_whole(self, space_digest: str) -> bool:
+        """Whether a build of this very space has ended."""
+        return self.complete and self.space_digest == space_digest
 
     def cost(self, block: str, figure: str) -> float:
         """What a block adds to a network, in SI units.

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from edgebench.core.cost_model import CostModel, SlotTable
 from edgebench.core.device import Device
 from edgebench.core.metric import Provenance
 from edgebench.core.table import NETWORK, LookupTable, TableFigure, TableKey
+from edgebench.errors import InputError
 from edgebench.spaces.blocks import Block
 from edgebench.spaces.space import SearchSpace
 
@@ -29,6 +30,27 @@ def cost_model(space: SearchSpace, tables: Mapping[str, LookupTable]) -> CostMod
         [block.key for block in space.all_blocks],
         {**tables, NETWORK: _sizes(space)},
     )
+
+
+def require_columns(columns: Sequence[str], model: CostModel, space: str) -> None:
+    """Check that tables have what limits and objectives are about.
+
+    Args:
+        columns: Such as ``latency_s@host``.
+        model: Of the tables.
+        space: Its name.
+
+    Raises:
+        InputError: A table lacks one.
+    """
+    for column in columns:
+        if column not in model.names:
+            figure, _, device = column.partition("@")
+            known = ", ".join(name.partition("@")[0] for name in model.names if name.endswith(f"@{device}"))
+            raise InputError(
+                f"the table of {device} has no {figure.rpartition('_')[0] or figure}",
+                remedy=f"it has {known}" if known else f"edgebench lut build {space} -d {device}",
+            )
 
 
 def with_declared_energy(table: LookupTable, device: Device) -> LookupTable:

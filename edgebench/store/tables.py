@@ -18,6 +18,7 @@ from edgebench.store.locations import packaged_folder
 
 KIND = "table"
 VERSION = 1
+_EXPORTED = {"device", "dtype"}
 MAX_CSV_BYTES = 64 << 20
 
 
@@ -85,7 +86,16 @@ class TableStore:
             StorageError: It is damaged or newer than this edgebench.
         """
         path = self.path(device, space, dtype)
-        return load_table(path) if path.is_file() else None
+        if not path.is_file():
+            return None
+        table = load_table(path)
+        if (table.key.device, table.space, table.key.dtype) != (device, space, dtype):
+            raise StorageError(
+                f"it is a {table.key.dtype} table of {table.space} on {table.key.device}",
+                where=str(path),
+                remedy="move it where it belongs",
+            )
+        return table
 
     def all(self) -> list[LookupTable]:
         """Every table, this folder's own before those that come with edgebench."""
@@ -104,13 +114,20 @@ def load_table(path: Path) -> LookupTable:
         StorageError: The file is missing, damaged or newer than this edgebench.
     """
     table = from_plain(LookupTable, read_json(path, kind=KIND, version=VERSION), where=str(path))
+    for name in table.figures:
+        if name not in RULES:
+            raise InputError(f"{name!r} is not a figure", where=str(path), remedy=f"one of {', '.join(RULES)}")
     for block, figures in table.entries.items():
         _checked(figures, f"{path}, {block!r}")
+        if not set(figures) <= set(table.figures):
+            raise InputError(f"a figure of {block!r} is not declared under figures", where=str(path))
     return table
 
 
 def read_table_csv(path: Path, *, space: str, key: TableKey, provenance: Provenance, source: str) -> LookupTable:
     """A table that somebody else measured: columns ``block`` and figures such as ``latency_s``.
+
+    Columns that an export has besides (``device``, ``dtype``, ``latency_s.provenance``) are passed over.
 
     Args:
         path: The file.
@@ -120,7 +137,7 @@ def read_table_csv(path: Path, *, space: str, key: TableKey, provenance: Provena
         source: Who measured them, and how.
 
     Raises:
-        InputError: A column is unknown or missing, or a value is not a positive number; the line is named.
+        InputError: A column is unknown or missing, or a value is not a number; the line is named.
     """
     try:
         if path.stat().st_size > MAX_CSV_BYTES:
@@ -131,7 +148,7 @@ def read_table_csv(path: Path, *, space: str, key: TableKey, provenance: Provena
     except UnicodeDecodeError:
         raise InputError("not a text file", where=str(path)) from None
     reader = csv.DictReader(text.splitlines())
-    columns = reader.fieldnames or []
+    columns = [name for name in reader.fieldnames or [] if name not in _EXPORTED and not name.endswith(".provenance")]
     unknown = [name for name in columns if name not in RULES and name != "block"]
     if "block" not in columns or unknown or len(columns) < 2:
         raise InputError(
@@ -157,7 +174,6 @@ def read_table_csv(path: Path, *, space: str, key: TableKey, provenance: Provena
         key=key,
         figures={name: figure for name in columns if name != "block"},
         entries=entries,
-        complete=True,
     )
 
 

@@ -66,11 +66,7 @@ def test_a_table_is_validated_shown_and_exported(project: Path) -> None:
 def test_an_exported_table_can_be_taken_in_elsewhere(project: Path, tmp_path: Path) -> None:
     write_twelve(tmp_path)
     text = edgebench("lut", "export", "twelve", "-d", "fake", cwd=project).stdout
-    rows = list(csv.DictReader(text.splitlines()))
-    with (tmp_path / "theirs.csv").open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["block", "latency_s"])
-        writer.writerows([row["block"], row["latency_s"]] for row in rows)
+    (tmp_path / "theirs.csv").write_text(text)
     done = edgebench(
         *("lut", "import", "theirs.csv", "--space", "twelve", "-d", "fake", "--source", "a colleague, 2026"),
         cwd=tmp_path,
@@ -79,11 +75,11 @@ def test_an_exported_table_can_be_taken_in_elsewhere(project: Path, tmp_path: Pa
     front = edgebench("lut", "front", "twelve", "-d", "fake", cwd=tmp_path)
     assert front.returncode == 0, front.stderr
     assert "combinations looked at" in front.stdout
-    old = edgebench(
-        *("lut", "import", "theirs.csv", "--space", "twelve", "-d", "fake", "--source", "x", "--version", "fake=0"),
-        cwd=tmp_path,
-    )
-    assert old.returncode == 0
+    again = ("lut", "import", "theirs.csv", "--space", "twelve", "-d", "fake", "--source", "x", "--version", "fake=0")
+    kept = edgebench(*again, cwd=tmp_path)
+    assert kept.returncode == 2
+    assert "--force" in kept.stderr
+    assert edgebench(*again, "--force", cwd=tmp_path).returncode == 0
     refused = edgebench("lut", "front", "twelve", "-d", "fake", cwd=tmp_path)
     assert refused.returncode == 4
     assert "version of fake: 0, not 1" in refused.stderr
@@ -105,6 +101,12 @@ def test_the_front_holds_the_limit(project: Path) -> None:
         (["lut", "build", "twelve", "-d", "fake", "--dtype", "int4"], "float32 or int8"),
         (["lut", "show", "mobile", "-d", "fake"], "edgebench lut build mobile -d fake"),
         (["lut", "front", "twelve", "-d", "fake", "--max-latency", "5MB"], "5MB"),
+        (["lut", "front", "twelve", "-d", "fake", "--max-latency", "0ms"], "above 0"),
+        (["lut", "front", "twelve", "-d", "fake", "--objective", "accuracy"], "nothing is trained"),
+        (["lut", "front", "twelve", "-d", "fake", "--objective", "macs@fake"], "has no macs"),
+        (["search", "twelve", "-d", "fake", "--accuracy", "proxy:macs", "--min-accuracy", "9%"], "--task"),
+        (["search", "twelve", "-d", "fake", "--accuracy", "proxy:macs", "--study", "../x"], "not a name"),
+        (["search", "twelve", "-d", "fake", "--sampler", "cmaes", "--objective", "accuracy,latency@fake"], "cmaes"),
         (["lut", "front", "twelve", "-d", "fake", "--max-ram", "5MB"], "has ram"),
         (["lut", "import", "absent.csv", "--space", "twelve", "-d", "fake", "--source", "x"], "absent.csv"),
         (["search", "twelve", "-d", "fake", "--max-latency", "host=5ms", "--accuracy", "proxy:macs"], "host"),

@@ -86,7 +86,9 @@ def build_table(
         UnsupportedModelError: A block does not run there.
     """
     reference = request.space.network(request.space.largest)
-    reference_s = known.reference_s if known else None
+    digest = request.space.digest
+    # Of another state of the space, entries hold as they are, but the largest network may be another one.
+    reference_s = known.reference_s if known and known.space_digest == digest else None
     with (
         tempfile.TemporaryDirectory(prefix="edgebench-") as folder,
         Bench(request.device, request.dtype, Path(folder), reference, reference_s) as bench,
@@ -97,7 +99,7 @@ def build_table(
         missing = [block for block in request.space.all_blocks if block.key not in table.entries]
         start, done = time.monotonic(), 0
         on_progress(ProfileProgress(done=0.0, text=f"{len(missing)} of {len(request.space.all_blocks)} blocks to do"))
-        if not missing and table.complete:
+        if not missing and table.is_whole(digest):
             return table
         for entries, figures in _measured(request, bench, missing):
             done += sum(key not in table.entries for key in entries)
@@ -108,13 +110,20 @@ def build_table(
                 when=datetime.now(UTC).isoformat(timespec="seconds"),
                 validation={},
                 reference_s=bench.reference_s,
+                space_digest=digest,
                 complete=False,
             )
             on_update(table)
             left = (time.monotonic() - start) / max(done, 1) * (len(missing) - done)
             text = f"{done} of {len(missing)} blocks, {left:.0f} s left"
             on_progress(ProfileProgress(done=done / len(missing), text=text))
-        table = replace(_as_a_whole(request, bench, table, on_progress), complete=True, validation={})
+        table = replace(
+            _as_a_whole(request, bench, table, on_progress),
+            reference_s=bench.reference_s,
+            space_digest=digest,
+            complete=True,
+            validation={},
+        )
         on_update(table)
         return table
 

@@ -138,6 +138,15 @@ def _remarks(table: LookupTable, space: SearchSpace | None) -> list[Remark]:
             )
         )
     if space is not None:
+        if not table.is_whole(space.digest):
+            remarks.append(
+                Remark(
+                    kind="warning",
+                    subject=subject,
+                    text="not whole: its build has not ended, or the space has changed since",
+                    remedy=f"edgebench lut build {table.space} -d {table.key.device}",
+                )
+            )
         missing = sum(block.key not in table.entries for block in space.all_blocks)
         if missing:
             remarks.append(

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from edgebench.core.prediction_error import prediction_error, ratio_interval
 from edgebench.core.table import LookupTable, Validation
-from edgebench.errors import NotComparableError
+from edgebench.errors import InputError, NotComparableError
 from edgebench.flows.costs import cost_model
 from edgebench.flows.lut.bench import Bench
 from edgebench.flows.lut.build import TableRequest, table_key
@@ -80,12 +80,30 @@ def _unseen(space: SearchSpace, networks: int, seed: int) -> Architectures:
     return np.random.default_rng(seed).permutation(unseen)[:networks]
 
 
-def require_same(table: LookupTable, request: TableRequest, bench: Bench) -> None:
-    """Check that a table holds for a device as it is here and now.
+def require_whole(table: LookupTable, space: SearchSpace) -> None:
+    """Check that a table's build has ended, and was that of the space as it is.
 
     Raises:
-        NotComparableError: It does not; what differs is named.
+        InputError: It has not, or was not.
     """
+    if table.is_whole(space.digest):
+        return
+    why = "its build has not ended" if table.space_digest in {space.digest, ""} else "the space has changed since"
+    raise InputError(
+        f"the table is not whole: {why}",
+        where=f"{table.space} on {table.key.device}",
+        remedy=f"edgebench lut build {table.space} -d {table.key.device} measures what is missing",
+    )
+
+
+def require_same(table: LookupTable, request: TableRequest, bench: Bench) -> None:
+    """Check that a table holds for a device as it is here and now, and for the space as it is.
+
+    Raises:
+        InputError: Its build has not ended, or was that of another state of the space.
+        NotComparableError: It holds for something else; what differs is named.
+    """
+    require_whole(table, request.space)
     here = table_key(request.device, bench.versions, request.dtype, measured=not bench.deterministic)
     differences = table.key.differences(here)
     if differences:

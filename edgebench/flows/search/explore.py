@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -16,7 +17,18 @@ from edgebench.flows.profile import ProfileProgress
 from edgebench.flows.search.accuracy import AccuracySource
 from edgebench.flows.search.jobs import Epoch
 from edgebench.flows.search.request import ACCURACY, SearchRequest
-from edgebench.flows.search.study import OWNER, all_trials, lasting, one_at_a_time, owner, requeue, requeue_abandoned
+from edgebench.flows.search.study import (
+    ATTEMPT,
+    OWNER,
+    RETRY_OF,
+    all_trials,
+    lasting,
+    one_at_a_time,
+    others_at_work,
+    owner,
+    requeue,
+    requeue_abandoned,
+)
 from edgebench.flows.search.training import TrialFailedError
 from edgebench.spaces.space import Architecture, Dimension
 
@@ -26,6 +38,8 @@ if TYPE_CHECKING:
 ARCHITECTURE = "architecture"
 FIGURES = "predicted"
 FAILURE = "failure"
+_OTHERS_S = 0.5
+"""Between looks at what other processes are at."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +83,9 @@ class Exploration:
         self._on_progress = on_progress
         self._owner = owner()
         self._stop = threading.Event()
+        self._exhausted = False
+        # How Optuna's brute force says that it has tried everything; out of its own loop it may not.
+        study.__dict__["stop"] = self._end
         self._epochs: dict[int, int] = {}
         self._prunes = source.prunable and request.objectives == (ACCURACY,)
 
@@ -79,13 +96,12 @@ class Exploration:
             StorageError: The storage went away and did not come back.
             KeyboardInterrupt: Trials on their way have been given back.
         """
-        with one_at_a_time(self._request.folder):
-            requeue_abandoned(self._study)
+        self._take_over()
         running: dict[Future[float], _Asked] = {}
         pool = ThreadPoolExecutor(self._request.jobs)
         try:
             more = True
-            while more or running:
+            while True:
                 while more and len(running) < self._request.jobs:
                     more = self._wanted()
                     asked = self._ask() if more else None
@@ -97,12 +113,29 @@ class Exploration:
                     done, _ = wait(running, timeout=1.0, return_when=FIRST_COMPLETED)
                     for future in done:
                         self._tell(running.pop(future), future)
+                    more = not self._exhausted
+                elif others_at_work(self._study):
+                    # Their trials belong to the outcome, and are to be done here if those processes die.
+                    time.sleep(_OTHERS_S)
+                    more = not self._exhausted
+                elif self._take_over():
+                    more = True
+                else:
+                    break
         except BaseException:
             self._stop.set()
             self._give_back(running)
             raise
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+
+    def _end(self) -> None:
+        self._exhausted = True
+
+    def _take_over(self) -> int:
+        """Queue what dead processes were at; how much that is."""
+        with one_at_a_time(self._request.folder):
+            return requeue_abandoned(self._study, len(self._request.space.dimensions))
 
     def _wanted(self) -> bool:
         """Whether the study lacks trials, those on their way in other processes counted."""
@@ -120,11 +153,13 @@ class Exploration:
         space = self._request.space
         with one_at_a_time(self._request.folder):
             trial = lasting(self._study.ask)
+            # Before anything is chosen: a trial without an owner says nothing of who is at it.
+            lasting(lambda: trial.set_user_attr(OWNER, self._owner))
             chosen = [self._choose(trial, dimension) for dimension in space.dimensions]
-            if getattr(self._study.sampler, "exhausted", False):
+            self._exhausted |= getattr(self._study.sampler, "exhausted", False)
+            if self._exhausted and not trial.user_attrs.get(RETRY_OF):
                 lasting(lambda: self._study.tell(trial, state=_state("FAIL"), skip_if_finished=True))
                 return None
-            lasting(lambda: trial.set_user_attr(OWNER, self._owner))
         architecture = space.canonical_one(chosen)
         row = self._model.predict(np.array([architecture], dtype=np.int8))[0]
         figures = {name: float(value) for name, value in zip(self._model.names, row, strict=True)}
@@ -205,7 +240,10 @@ class Exploration:
         for asked in running.values():
             try:
                 self._study.tell(asked.trial, state=_state("FAIL"), skip_if_finished=True)
-                requeue(self._study, asked.trial.number, asked.trial.params, asked.trial.user_attrs)
+                # Not their fault: it does not count as an attempt.
+                requeue(
+                    self._study, asked.trial.number, asked.trial.params, int(asked.trial.user_attrs.get(ATTEMPT, 0))
+                )
             except Exception:
                 # Without its storage, a trial is found abandoned when the study goes on.
                 return

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +20,7 @@ from edgebench.tasks.recipe import Recipe
 
 ACCURACY = "accuracy"
 """The objective that is not a cost; also a trial's user attribute that holds it."""
+_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
 SAMPLERS = ("edgebench", "random", "tpe", "nsga2", "nsga3", "gp", "cmaes", "qmc", "brute-force")
 
 
@@ -33,7 +37,7 @@ class SearchSettings(Record):
         task: Name and digest of the task, or empty.
         recipe: How trials are trained.
         seed: Of everything random.
-        tables: For each device its table's runtime, versions and data type, in one text.
+        tables: For each device its table's runtime, versions, data type and a digest of its figures, in one text.
     """
 
     space: str
@@ -59,7 +63,7 @@ class SearchSettings(Record):
         """Every setting by a name that a user knows."""
         flat = {name: str(getattr(self, name)) for name in ("space", "space_digest", "accuracy", "task", "seed")}
         flat["objectives"] = ", ".join(self.objectives)
-        flat |= {f"limit of {limit.column}": f"{limit.value:g}" for limit in self.budget.limits}
+        flat |= {f"limit of {limit.column}": f"{limit.value!r}" for limit in self.budget.limits}
         flat |= {name: str(getattr(self.budget, name)) for name in ("min_accuracy", "max_accuracy_drop")}
         flat |= {f"recipe {name}": str(getattr(self.recipe, name)) for name in self.recipe.__dataclass_fields__}
         return flat | {f"table of {device}": text for device, text in self.tables.items()}
@@ -110,15 +114,29 @@ class SearchRequest:
     def __post_init__(self) -> None:
         if self.sampler not in SAMPLERS:
             raise InputError(f"there is no sampler {self.sampler!r}", remedy=f"one of {', '.join(SAMPLERS)}")
+        if self.sampler == "cmaes" and len(self.objectives) > 1:
+            raise InputError(
+                "cmaes takes one objective", where="--sampler", remedy="nsga2, nsga3, tpe or gp take several"
+            )
         if not self.objectives or len(set(self.objectives)) != len(self.objectives):
             raise InputError("objectives are missing or repeated", where="--objective")
-        needs_accuracy = self.budget.min_accuracy is not None or self.budget.max_accuracy_drop is not None
-        if ACCURACY not in self.objectives and not needs_accuracy:
+        if self.study and not _NAME.fullmatch(self.study):
+            raise InputError(
+                f"{self.study!r} is not a name for a study",
+                where="--study",
+                remedy="letters, digits, dots, dashes and underscores; it is also a folder's name",
+            )
+        if ACCURACY not in self.objectives and not self.needs_accuracy:
             raise InputError(
                 "cost alone would choose the smallest network",
                 where="--objective",
                 remedy="add accuracy to the objectives, or give --min-accuracy",
             )
+
+    @property
+    def needs_accuracy(self) -> bool:
+        """Whether there is a limit of accuracy."""
+        return self.budget.min_accuracy is not None or self.budget.max_accuracy_drop is not None
 
     @property
     def folder(self) -> Path:
@@ -153,4 +171,6 @@ def margins(limits: Sequence[Limit], tables: Mapping[str, LookupTable]) -> tuple
 
 def _identity(table: LookupTable) -> str:
     versions = ", ".join(f"{name} {value}" for name, value in sorted(table.key.versions.items()))
-    return f"{table.key.dtype} {table.key.target} {versions}"
+    figures = {name: (item.base, item.scale) for name, item in table.figures.items()}
+    content = json.dumps([figures, {key: dict(value) for key, value in table.entries.items()}], sort_keys=True)
+    return f"{table.key.dtype} {table.key.target} {versions} {hashlib.sha256(content.encode()).hexdigest()[:12]}"

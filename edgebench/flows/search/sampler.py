@@ -86,7 +86,7 @@ def make_sampler(
             self, study: Study, trial: FrozenTrial, search_space: Mapping[str, BaseDistribution]
         ) -> dict[str, Any]:
             del search_space
-            if trial.system_attrs.get("fixed_params"):
+            if len(trial.system_attrs.get("fixed_params", {})) == len(space.dimensions):
                 return {}  # Queued with all its values: a trial that is tried again.
             others = [other for other in study.get_trials(deepcopy=False) if other.number != trial.number]
             try:

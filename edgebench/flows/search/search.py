@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ from edgebench.core.profile import Profile
 from edgebench.core.search import Reference, SearchRecord, TrialResult
 from edgebench.core.table import LookupTable
 from edgebench.errors import InputError, StorageError
-from edgebench.flows.costs import cost_model
+from edgebench.flows.costs import cost_model, require_columns
 from edgebench.flows.profile import ProfileProgress
 from edgebench.flows.search.accuracy import AccuracySource, accuracy_source
 from edgebench.flows.search.candidates import Candidates, SizeFeatures, find_candidates
@@ -26,7 +27,7 @@ from edgebench.flows.search.infeasible import explain
 from edgebench.flows.search.jobs import TaskFacts
 from edgebench.flows.search.request import ACCURACY, SearchRequest
 from edgebench.flows.search.sampler import make_sampler
-from edgebench.flows.search.study import all_trials, lasting, open_study
+from edgebench.flows.search.study import all_trials, lasting, one_at_a_time, open_study
 from edgebench.flows.search.training import TrainingPool
 
 if TYPE_CHECKING:
@@ -59,7 +60,8 @@ def search(
     """
     start = time.monotonic()
     model = cost_model(request.space, request.tables)
-    _require_columns(request, model)
+    costs = [name for name in request.objectives if name != ACCURACY]
+    require_columns([*(limit.column for limit in request.budget.limits), *costs], model, request.space.name)
     on_progress(ProfileProgress(done=0.0, text=f"predicting the networks of {request.space.name}"))
     budget = request.budget
     candidates = find_candidates(request.space, model, budget.limits, request.margins, request.seed)
@@ -72,6 +74,12 @@ def search(
     with TrainingPool(request.jobs) as pool:
         facts = _task_facts(request, pool)
         source = accuracy_source(request, pool)
+        if not source.trained and request.task is None and request.needs_accuracy:
+            raise InputError(
+                f"--accuracy {request.accuracy} ranks networks, and says nothing of their accuracy",
+                where="--min-accuracy, --max-accuracy-drop",
+                remedy="add --task, so that finalists are trained and tested, or leave the limit out",
+            )
         record = replace(record, accuracy=source.kind, task=_described(facts))
         study = open_study(
             request, request.settings(facts.digest if facts else ""), *_strategy(request, model, candidates, source)
@@ -95,23 +103,9 @@ def search(
             so_far()
             raise
         record = so_far()
-        record = _with_finalists(record, request, study, pool, plan, on_update, on_progress)
+        with one_at_a_time(request.folder, "finals"):
+            record = _with_finalists(record, request, study, pool, plan, on_update, on_progress, least, facts)
     return replace(record, seconds=time.monotonic() - start)
-
-
-def _require_columns(request: SearchRequest, model: CostModel) -> None:
-    """Check that tables have what limits and objectives are about."""
-    wanted = [limit.column for limit in request.budget.limits] + [
-        name for name in request.objectives if name != ACCURACY
-    ]
-    for column in wanted:
-        if column not in model.names:
-            figure, _, device = column.partition("@")
-            known = ", ".join(name.partition("@")[0] for name in model.names if name.endswith(f"@{device}"))
-            raise InputError(
-                f"the table of {device} has no {figure.rpartition('_')[0] or figure}",
-                remedy=f"it has {known}" if known else f"edgebench lut build {request.space.name} -d {device}",
-            )
 
 
 def _begun(request: SearchRequest, candidates: Candidates) -> SearchRecord:
@@ -199,7 +193,10 @@ def _strategy(
         "cmaes": lambda: optuna.samplers.CmaEsSampler(seed=request.seed),
         "brute-force": lambda: optuna.samplers.BruteForceSampler(seed=request.seed),
     }
-    return samplers[request.sampler](), pruner
+    with warnings.catch_warnings():
+        # Some are experimental in Optuna.
+        warnings.simplefilter("ignore")
+        return samplers[request.sampler](), pruner
 
 
 def _least_accuracy(
@@ -294,11 +291,13 @@ def _with_finalists(
     plan: MeasurementPlan,
     on_update: OnUpdate,
     on_progress: OnProgress,
+    least: float | None,
+    facts: TaskFacts | None,
 ) -> SearchRecord:
     """Best first, until there are solutions or nothing is left that was wanted."""
     ranked = _ranked(request, finished_trials(study), record)
     with pool.process() as process:
-        finals = Finals(request, process, plan, on_progress)
+        finals = Finals(request, process, plan, on_progress, least, facts.digest if facts else "")
         wants_reference = request.budget.max_accuracy_drop is not None or request.final_recipe.distillation > 0
         if wants_reference and request.task is not None and ranked and request.finalists:
             known = record.reference.search_accuracy if record.reference else None

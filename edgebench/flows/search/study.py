@@ -13,6 +13,7 @@ from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from functools import partial
 from importlib.util import find_spec
+from json import JSONDecodeError
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -32,6 +33,7 @@ T = TypeVar("T")
 SETTINGS = "edgebench"
 OWNER = "owner"
 RETRY_OF = "retry_of"
+ATTEMPT = "attempt"
 MAX_RETRIES = 2
 NAMELESS_S = 10.0
 """A trial has a moment of life before its process has written its name to it."""
@@ -195,15 +197,19 @@ def all_trials(study: optuna.Study) -> list[FrozenTrial]:
 
 
 @contextmanager
-def one_at_a_time(folder: Path) -> Iterator[None]:
+def one_at_a_time(folder: Path, what: str = "") -> Iterator[None]:
     """Keeps the processes of one machine from choosing at the same time, and so from choosing the same.
+
+    Args:
+        folder: Of the study.
+        what: Another thing that one process at a time does there.
 
     Raises:
         StorageError: The lock cannot be made.
     """
     with ExitStack() as stack:
         try:
-            stack.enter_context(one_process_at_a_time(folder / ".lock"))
+            stack.enter_context(one_process_at_a_time(folder / f".{what}.lock"))
         except OSError as error:
             raise StorageError(str(error.strerror), where=str(folder), remedy="choose another --results") from None
         yield
@@ -214,8 +220,12 @@ def owner() -> str:
     return json.dumps([socket.gethostname(), os.getpid(), psutil.Process().create_time()])
 
 
-def requeue_abandoned(study: optuna.Study) -> int:
+def requeue_abandoned(study: optuna.Study, dimensions: int) -> int:
     """Give trials whose process is gone to whoever asks next.
+
+    Args:
+        study: The study.
+        dimensions: Of the space: a trial with fewer choices had not begun.
 
     Returns:
         How many there were.
@@ -227,22 +237,34 @@ def requeue_abandoned(study: optuna.Study) -> int:
         if trial.state is not TrialState.RUNNING or _alive(trial.user_attrs.get(OWNER), trial.datetime_start):
             continue
         lasting(partial(study.tell, trial.number, state=TrialState.FAIL, skip_if_finished=True))
-        requeue(study, trial.number, trial.params, trial.user_attrs)
+        if len(trial.params) == dimensions:
+            requeue(study, trial.number, trial.params, int(trial.user_attrs.get(ATTEMPT, 0)) + 1)
         count += 1
     return count
 
 
-def requeue(study: optuna.Study, number: int, params: Mapping[str, Any], attributes: Mapping[str, Any]) -> bool:
-    """Have a trial's architecture tried again, unless that was done too often.
+def others_at_work(study: optuna.Study) -> bool:
+    """Whether another process of this machine is at a trial."""
+    from optuna.trial import TrialState
 
-    Returns:
-        Whether it will be.
-    """
-    attempt = int(attributes.get("attempt", 0)) + 1
-    if attempt > MAX_RETRIES or not params:
-        return False
-    lasting(lambda: study.enqueue_trial(dict(params), user_attrs={RETRY_OF: number, "attempt": attempt}))
-    return True
+    mine = owner()
+    return any(
+        trial.state is TrialState.RUNNING
+        and trial.user_attrs.get(OWNER) != mine
+        and _here(trial.user_attrs.get(OWNER))
+        and _alive(trial.user_attrs.get(OWNER), trial.datetime_start)
+        for trial in all_trials(study)
+    )
+
+
+def requeue(study: optuna.Study, number: int, params: Mapping[str, Any], attempt: int) -> None:
+    """Have a trial's architecture tried again, unless its processes died too often."""
+    if attempt <= MAX_RETRIES:
+        lasting(lambda: study.enqueue_trial(dict(params), user_attrs={RETRY_OF: number, ATTEMPT: attempt}))
+
+
+def _here(text: object) -> bool:
+    return not isinstance(text, str) or json.loads(text)[0] == socket.gethostname()
 
 
 def _alive(text: object, started: datetime | None) -> bool:
@@ -263,7 +285,7 @@ def _is_storage_trouble(error: Exception) -> bool:
     import optuna
 
     module = type(error).__module__.partition(".")[0]
-    return isinstance(error, (OSError, optuna.exceptions.StorageInternalError)) or module in {
+    return isinstance(error, (OSError, JSONDecodeError, optuna.exceptions.StorageInternalError)) or module in {
         "grpc",
         "sqlalchemy",
         "psycopg2",

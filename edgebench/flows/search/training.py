@@ -6,7 +6,7 @@ import queue
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from edgebench.core.profile import Outcome
 from edgebench.errors import EdgebenchError, InputError, TargetUnavailableError, UnsupportedModelError
@@ -17,6 +17,7 @@ from edgebench.store.codec import from_plain, to_plain
 MODULE = "edgebench.flows.search.trainer"
 STEP_S = 3600.0
 """An epoch, a file, a set of predictions may take an hour."""
+T = TypeVar("T")
 RETRIES = 2
 
 OnEpoch = Callable[[Epoch], bool]
@@ -32,6 +33,7 @@ class TrainingProcess:
 
     def __init__(self) -> None:
         self._child: ChildProcess | None = None
+        self._shared: SupernetJob | None = None
 
     def close(self) -> None:
         """End the process."""
@@ -49,25 +51,27 @@ class TrainingProcess:
             TrialFailedError: The loss is not a number, or the process died three times over this job.
             InputError: The network does not fit the task.
         """
-        for attempt in range(RETRIES + 1):
-            try:
-                return self._followed({"do": "train", "job": to_plain(job)}, on_epoch)
-            except _DiedError as error:
-                if attempt == RETRIES:
-                    raise TrialFailedError(f"{error} ({attempt + 1} times)") from None
-        raise TrialFailedError("the training process does not start")
+        return self._again(lambda: self._followed({"do": "train", "job": to_plain(job)}, on_epoch))
 
     def share(self, job: SupernetJob, on_epoch: OnEpoch = lambda _: True) -> None:
         """Read or train shared weights, which ``shared_accuracy`` then uses."""
-        self._followed({"do": "supernet", "job": to_plain(job)}, on_epoch)
+        self._again(lambda: self._followed({"do": "supernet", "job": to_plain(job)}, on_epoch))
+        self._shared = job
 
     def shared_accuracy(self, architecture: tuple[int, ...]) -> float:
         """Validation accuracy of a network on shared weights."""
-        return float(self._ask({"do": "shared", "architecture": architecture}))
+
+        def asked() -> float:
+            if self._child is None and self._shared is not None:
+                # A process that was started anew has no weights yet; they lie in a file.
+                self._followed({"do": "supernet", "job": to_plain(self._shared)}, lambda _: True)
+            return float(self._ask({"do": "shared", "architecture": architecture}))
+
+        return self._again(asked)
 
     def synflow(self, space: dict[str, Any], architecture: tuple[int, ...]) -> float:
         """Synaptic flow of an untrained network."""
-        return float(self._ask({"do": "synflow", "space": space, "architecture": architecture}))
+        return float(self._again(lambda: self._ask({"do": "synflow", "space": space, "architecture": architecture})))
 
     def facts(self, task: TaskText) -> TaskFacts:
         """What there is to know of a task.
@@ -79,13 +83,27 @@ class TrainingProcess:
 
     def export(self, job: ExportJob) -> list[str]:
         """Write a trained network's files; their paths."""
-        paths: list[str] = self._ask({"do": "export", "job": to_plain(job)})
+        paths: list[str] = self._again(lambda: self._ask({"do": "export", "job": to_plain(job)}))
         return paths
 
     def predict(self, path: str, task: TaskText, part: str, *, reference: bool) -> Predictions:
         """Classes that an exported file predicts for a part of a task."""
         request = {"do": "predict", "path": path, "task": to_plain(task), "part": part, "reference": reference}
-        return from_plain(Predictions, self._ask(request), where="answer of the child")
+        return from_plain(Predictions, self._again(lambda: self._ask(request)), where="answer of the child")
+
+    def _again(self, step: Callable[[], T]) -> T:
+        """Do something once more when the process dies over it.
+
+        Raises:
+            TrialFailedError: It died three times.
+        """
+        for attempt in range(RETRIES + 1):
+            try:
+                return step()
+            except _DiedError as error:
+                if attempt == RETRIES:
+                    raise TrialFailedError(f"{error} ({attempt + 1} times)") from None
+        raise TrialFailedError("the training process does not start")
 
     def _followed(self, request: dict[str, Any], on_epoch: OnEpoch) -> Epoch:
         answer = self._ask(request)

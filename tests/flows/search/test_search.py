@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -57,7 +58,14 @@ def fake_table(space: SearchSpace) -> LookupTable:
         entries[block.key] = {"latency_s": 4 * builder.build().parameters / 1e8}
     key = table_key(FAKE, create_target(FAKE).check(), "float32", measured=True)
     figure = TableFigure(provenance=Provenance.SIMULATED, method="weights / bytes per second", base=2e-5)
-    return LookupTable(space=space.name, key=key, figures={"latency_s": figure}, entries=entries)
+    return LookupTable(
+        space=space.name,
+        key=key,
+        figures={"latency_s": figure},
+        entries=entries,
+        space_digest=space.digest,
+        complete=True,
+    )
 
 
 def accuracies(space: SearchSpace, path: Path) -> dict[str, float]:
@@ -230,6 +238,54 @@ def test_finalists_are_measured_and_a_wrong_table_is_found_out(space: SearchSpac
     assert any("does not hold" in fault for fault in fooled.finalists[0].faults)
 
 
+def test_a_limit_that_nothing_was_found_for_is_not_held(space: SearchSpace, tmp_path: Path) -> None:
+    table = fake_table(space)
+    figures = {**table.figures, "energy_j": table.figures["latency_s"]}
+    entries = {key: {**value, "energy_j": 1e-9} for key, value in table.entries.items()}
+    tables = {"fake": replace(table, figures=figures, entries=entries)}
+    budget = Budget(limits=(Limit(figure="energy_j", device="fake", value=1.0),))
+    record = run(request(space, tmp_path, trials=2, finalists=1, tables=tables, budget=budget))
+    assert record.finalists
+    for finalist in record.finalists:
+        assert not finalist.solution
+        assert "was not found" in finalist.faults[0]
+
+
+def test_accuracies_of_a_table_are_held_against_the_drop(space: SearchSpace, tmp_path: Path) -> None:
+    known = accuracies(space, tmp_path / "accuracies.json")
+    limit = Limit(figure="latency_s", device="fake", value=0.04e-3)
+    record = run(request(space, tmp_path, trials=4, finalists=2, budget=Budget(limits=(limit,), max_accuracy_drop=0.0)))
+    best = known[space.text(space.largest)]
+    assert all(known[finalist.architecture] >= best for finalist in record.finalists if finalist.solution)
+    assert any("not" in finalist.faults[0] for finalist in record.finalists)
+
+
+def test_a_trial_that_died_before_it_had_chosen_is_replaced(space: SearchSpace, tmp_path: Path) -> None:
+    wanted = request(space, tmp_path, trials=2)
+    run(wanted)
+    study = studies.load_study("s", "", tmp_path / "results" / "studies")
+    trial = study.ask()
+    trial.suggest_categorical(space.dimensions[0].name, space.dimensions[0].values)
+    trial.set_user_attr(studies.OWNER, json.dumps([socket.gethostname(), 4194305, 0.0]))
+    run(replace(wanted, trials=6))
+    found = tried(wanted)
+    assert len(found) == len(set(found)) == 6
+
+
+def test_brute_force_ends_with_the_space(space: SearchSpace, tmp_path: Path) -> None:
+    wanted = request(space, tmp_path, trials=100, sampler="brute-force", budget=Budget())
+    run(wanted)
+    assert len(set(tried(wanted))) == 12
+
+
+def test_another_table_is_another_search(space: SearchSpace, tmp_path: Path) -> None:
+    wanted = request(space, tmp_path, trials=2)
+    run(wanted)
+    slower = {key: {"latency_s": 2 * value["latency_s"]} for key, value in wanted.tables["fake"].entries.items()}
+    with pytest.raises(NotComparableError, match="table of fake"):
+        run(replace(wanted, tables={"fake": replace(wanted.tables["fake"], entries=slower)}))
+
+
 @pytest.mark.parametrize(
     ("content", "name"),
     [("{}", "t.json"), ("[1]", "t.json"), ('{"0000": "x"}', "t.json"), ("a,b\n1,2", "t.csv"), ("nan", "t.json")],
@@ -321,6 +377,11 @@ def test_trained_distilled_exported_and_measured(space: SearchSpace, tmp_path: P
     assert all(Path(file).is_file() for file in finalist.files)
     assert "digits" in record.task
     assert search_report(record).tables[-1].rows
+    # A search that goes on trains nothing in full again.
+    weights = {path: path.stat().st_mtime_ns for path in wanted.folder.rglob("weights.npz")}
+    again = run(wanted)
+    assert {path: path.stat().st_mtime_ns for path in wanted.folder.rglob("weights.npz")} == weights
+    assert again.finalists[0].validation_accuracy == finalist.validation_accuracy
 
 
 @needs_training
