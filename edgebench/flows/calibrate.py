@@ -58,7 +58,7 @@ def calibrate(
 def _read(path: Path) -> list[tuple[str, float]]:
     where = str(path)
     try:
-        with path.open(newline="", encoding="utf-8") as file:
+        with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file)
             if reader.fieldnames is None or set(_COLUMNS) - set(reader.fieldnames):
                 raise InputError(f"the columns must be {', '.join(_COLUMNS)}", where=where)

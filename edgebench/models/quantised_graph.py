@@ -154,7 +154,10 @@ def _tensor(model: Any, tensor: Any, content: bytes) -> QuantisedTensor:
     if data:
         numpy_type = np.dtype(dtype) if dtype in {"int8", "int32", "int64", "float32", "uint8", "int16"} else None
         if numpy_type is None:
-            raise ValueError(f"constant {tensor.name!r} holds {dtype} values")
+            name = (tensor.name or b"").decode("utf-8", "replace")
+            raise UnsupportedModelError(
+                f"constant {name!r} holds {dtype} values, which no kernel takes", remedy="quantise the model to int8"
+            )
         values = np.frombuffer(data, numpy_type).reshape(shape)
     return QuantisedTensor(
         name=(tensor.name or b"").decode("utf-8", "replace"),

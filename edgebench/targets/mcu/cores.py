@@ -30,6 +30,11 @@ class Core:
     least_cycles: float = 1.0
     helium: bool = False
 
+    @property
+    def gnu_compiler(self) -> str:
+        """Name of the GNU compiler for it, as Debian and vendors have it."""
+        return "riscv64-unknown-elf-gcc" if self.riscv else "arm-none-eabi-gcc"
+
 
 _NOT_ARM = ("-D__GNUC_PYTHON__", "-D__RESTRICT=__restrict", "-D__CLZ=__builtin_clz")
 """What CMSIS-NN's headers need on another processor than Arm's: no intrinsics, and names that Arm's would give."""

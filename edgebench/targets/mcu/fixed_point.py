@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 INT8_MIN, INT8_MAX = -128, 127
 
 
@@ -28,7 +30,9 @@ def activation_range(kind: str, scale: float, zero_point: int) -> tuple[int, int
     """Smallest and largest int8 value after a fused activation (``CalculateActivationRangeQuantized``)."""
 
     def quantised(real: float) -> int:
-        return zero_point + math.floor(real / scale + 0.5)
+        # In single precision, and halves away from zero, as TFLite does it.
+        steps = float(np.float32(real) / np.float32(scale))
+        return zero_point + int(math.copysign(math.floor(abs(steps) + 0.5), steps))
 
     low, high = INT8_MIN, INT8_MAX
     if kind in {"RELU", "RELU6"}:

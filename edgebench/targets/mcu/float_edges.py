@@ -26,8 +26,8 @@ def without_float_edges(graph: QuantisedGraph) -> tuple[QuantisedGraph, bool]:
         for operator in graph.operators
         if operator.kind == "DEQUANTIZE" and operator.outputs[0] in graph.outputs
     }
-    readers = [index for operator in graph.operators if operator.kind != "QUANTIZE" for index in operator.inputs]
-    entries = {source: target for source, target in entries.items() if source not in readers}
+    readers = [index for operator in graph.operators for index in operator.inputs]
+    entries = {source: target for source, target in entries.items() if readers.count(source) == 1}
     kept = tuple(
         operator
         for operator in graph.operators

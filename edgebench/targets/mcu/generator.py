@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from edgebench.errors import UnsupportedModelError
-from edgebench.models.quantised_graph import QuantisedGraph, require_int8
+from edgebench.errors import InputError, UnsupportedModelError
+from edgebench.models.quantised_graph import QuantisedGraph, QuantisedOperator, require_int8
 from edgebench.targets.mcu.float_edges import without_float_edges
 from edgebench.targets.mcu.layer_code import ARENA, CodeContext, LayerCode
-from edgebench.targets.mcu.operators import IN_PLACE, WRITERS
+from edgebench.targets.mcu.operators import IN_PLACE, WRITERS, Writer
 from edgebench.targets.mcu.planner import Buffer, Plan, plan_arena
 
 
@@ -39,6 +39,7 @@ class GeneratedModel:
         inputs: Where each input lies.
         outputs: Where each output lies.
         notes: What a user of the C must know.
+        constant_bytes: Weights and other constants, in bytes.
     """
 
     files: Mapping[str, str]
@@ -47,6 +48,7 @@ class GeneratedModel:
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
     notes: tuple[str, ...] = ()
+    constant_bytes: int = 0
 
     @property
     def input_bytes(self) -> int:
@@ -82,7 +84,7 @@ def generate(graph: QuantisedGraph, *, helium: bool = False) -> GeneratedModel:
                 operators=(operator.kind,),
                 remedy=f"replace it; there are kernels for {', '.join(sorted(WRITERS))}",
             )
-        layers.append(writer(context, operator, index))
+        layers.append(_written(writer, context, operator, index))
     places, plan = _planned(graph, layers)
     notes = ("inputs and outputs of the C model are int8: converting real numbers is left to the application",)
     return GeneratedModel(
@@ -92,7 +94,21 @@ def generate(graph: QuantisedGraph, *, helium: bool = False) -> GeneratedModel:
         inputs=tuple(_port(graph, index, plan, places) for index in graph.inputs),
         outputs=tuple(_port(graph, index, plan, places) for index in graph.outputs),
         notes=notes if stripped else (),
+        constant_bytes=sum(tensor.data.nbytes for tensor in graph.tensors if tensor.data is not None),
     )
+
+
+def _written(writer: Writer, context: CodeContext, operator: QuantisedOperator, index: int) -> LayerCode:
+    """One operator as C; what does not fit together in a damaged file is named with its layer."""
+    name = context.tensor(operator.outputs[0]).name if operator.outputs else "without output"
+    if any(operator.options.get(key, 1) < 1 for key in ("strideW", "strideH")):
+        raise InputError(f"{operator.kind} moves by less than 1", where=f"layer {name!r}")
+    try:
+        return writer(context, operator, index)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise InputError(
+            f"{operator.kind} does not fit together ({type(error).__name__}: {error})", where=f"layer {name!r}"
+        ) from None
 
 
 def _port(graph: QuantisedGraph, index: int, plan: Plan, places: Mapping[int, int]) -> Port:

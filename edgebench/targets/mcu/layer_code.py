@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from edgebench.errors import UnsupportedModelError
 from edgebench.models.quantised_graph import QuantisedGraph, QuantisedTensor
 
 ARENA = "edgebench_arena"
@@ -49,7 +50,17 @@ class CodeContext:
         return self.graph.tensors[index]
 
     def pointer(self, index: int) -> str:
-        """C expression for a tensor in the arena; its offset is filled in once the arena is planned."""
+        """C expression for a tensor in the arena; its offset is filled in once the arena is planned.
+
+        Raises:
+            UnsupportedModelError: It is a constant.
+        """
+        tensor = self.graph.tensors[index]
+        if tensor.data is not None:
+            raise UnsupportedModelError(
+                f"an operator computes with the constant {tensor.name!r} alone",
+                remedy="fold it: compute such values before the model is converted",
+            )
         return f"(edgebench_arena + OFFSET_{index})"
 
 

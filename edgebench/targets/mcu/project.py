@@ -1,9 +1,11 @@
-"""Writes a generated model as a C project that any Cortex-M compiler builds."""
+"""Writes a generated model as a C project that any compiler for its core builds."""
 
 from __future__ import annotations
 
 from edgebench.targets.mcu.generator import GeneratedModel
 from edgebench.targets.mcu.toolchain import ROUND_ONCE, SINGLE_ROUNDING, Toolchain
+
+_STAND_INS = "include/freestanding"
 
 
 def project_files(generated: GeneratedModel, toolchain: Toolchain) -> dict[str, bytes]:
@@ -18,8 +20,13 @@ def project_files(generated: GeneratedModel, toolchain: Toolchain) -> dict[str, 
         files[f"kernels/{source.name}"] = source.read_bytes()
     for folder in toolchain.kernel_includes:
         files.update({f"include/{header.name}": header.read_bytes() for header in sorted(folder.glob("*.h"))})
+    files.update(
+        {f"{_STAND_INS}/{header.name}": header.read_bytes() for header in sorted(toolchain.stand_ins.glob("*.h"))}
+    )
     once = " ".join(f"kernels/{name}.o" for name in sorted(SINGLE_ROUNDING))
-    files["Makefile"] = _MAKEFILE.format(once=once, flag=ROUND_ONCE, cpu=" ".join(toolchain.core.gcc)).encode()
+    core = toolchain.core
+    makefile = _MAKEFILE.format(once=once, flag=ROUND_ONCE, cpu=" ".join(core.gcc), compiler=core.gnu_compiler)
+    files["Makefile"] = makefile.encode()
     files["README.md"] = _readme(generated, toolchain).encode()
     return files
 
@@ -30,11 +37,11 @@ def _readme(generated: GeneratedModel, toolchain: Toolchain) -> str:
 
 Written by edgebench. `model.h` says how to run the model; `make` builds `libmodel.a`:
 
-    make CC=arm-none-eabi-gcc CPU="{" ".join(toolchain.core.gcc)}"
+    make CC={toolchain.core.gnu_compiler} CPU="{" ".join(toolchain.core.gcc)}"
 
-or, with the compiler of the Python package ziglang,
+or, with the compiler of the Python package ziglang, which comes without a C library,
 
-    make CC="python -m ziglang cc" CPU="{" ".join(toolchain.core.zig)}"
+    make CC="python -m ziglang cc" CPU="{" ".join(toolchain.core.zig)} -isystem {_STAND_INS}"
 
 | what | bytes |
 |---|---|
@@ -50,9 +57,10 @@ C library has `memcpy`, `memmove` and `memset`. Results are those of LiteRT's re
 
 _MAKEFILE = """\
 # Builds libmodel.a. Set CC and CPU for your core.
-CC ?= arm-none-eabi-gcc
+ifeq ($(origin CC),default)
+CC := {compiler}
+endif
 CPU ?= {cpu}
-AR ?= ar
 CFLAGS += $(CPU) -O2 -std=c11 -ffunction-sections -fdata-sections -w -I. -Iinclude \\
 	-fno-unwind-tables -fno-asynchronous-unwind-tables
 OBJECTS := model.o $(patsubst %.c,%.o,$(wildcard kernels/*.c))

@@ -13,13 +13,13 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from edgebench.core.device import Device
+from edgebench.core.device import Device, Memory
 from edgebench.core.metric import Metric, Provenance
 from edgebench.core.model import InputSource, ModelFormat
 from edgebench.core.options import read_options
 from edgebench.core.profile import Footprint, LayerCost, Sample
 from edgebench.core.units import Dimension, parse_quantity
-from edgebench.errors import InputError
+from edgebench.errors import InputError, UnsupportedModelError
 from edgebench.models.quantised_graph import read_quantised_graph
 from edgebench.targets.base import PlainModel
 from edgebench.targets.mcu.calibration import Calibration, read_calibration
@@ -32,7 +32,10 @@ from edgebench.targets.mcu.qemu_emulator import qemu_version
 from edgebench.targets.mcu.toolchain import Toolchain
 from edgebench.targets.packages import require_package
 
-EMULATION_S = 120.0
+EMULATION_S = 3600.0
+"""A last resort: the time limit of a profile ends its process before."""
+MAX_BYTES = 100 << 20
+"""Of memory that the emulators have for a program; no microcontroller has as much."""
 _EXTRA = "pip install 'edgebench[mcu]'"
 MOST_CYCLES = 2.0
 """Cycles an instruction takes at the most, on average, where nothing is known of a board."""
@@ -119,9 +122,20 @@ class McuTarget:
         options = _read_options(self.device)
         toolchain = device_toolchain(self.device)
         generated = generate(read_quantised_graph(model), helium=toolchain.core.helium)
+        _require_some_size(generated, device_memory=self.device.memory)
         with tempfile.TemporaryDirectory(prefix="edgebench-") as folder:
             program = read_program(toolchain.build(generated, Path(folder)))
             yield McuModel(self.device, options, toolchain, generated, program, model, inputs.seed)
+
+
+def _require_some_size(generated: GeneratedModel, device_memory: Memory | None) -> None:
+    """Refuse what no microcontroller and no emulator of one could hold."""
+    sizes = {"RAM": generated.plan.size, "flash": generated.constant_bytes}
+    for name, size in sizes.items():
+        if size > MAX_BYTES:
+            limit = device_memory and (device_memory.ram_bytes if name == "RAM" else device_memory.flash_bytes)
+            has = f"the device has {limit:,}" if limit else f"{MAX_BYTES:,} are emulated at the most"
+            raise UnsupportedModelError(f"does not fit: it takes {size:,} bytes of {name}, {has}")
 
 
 def _read_options(device: Device) -> McuOptions:
@@ -325,8 +339,11 @@ def _reference_output(model: Path, inputs: Sequence[NDArray[np.int8]]) -> NDArra
     """All outputs as int8; where the file takes real numbers, those that stand for the inputs."""
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-    interpreter = Interpreter(model_path=str(model), experimental_op_resolver_type=OpResolverType.BUILTIN_REF)
-    interpreter.allocate_tensors()
+    try:
+        interpreter = Interpreter(model_path=str(model), experimental_op_resolver_type=OpResolverType.BUILTIN_REF)
+        interpreter.allocate_tensors()
+    except (RuntimeError, ValueError) as error:
+        raise InputError(f"LiteRT refuses the model: {' '.join(str(error).split())[:300]}", where=str(model)) from None
     graph = read_quantised_graph(model)
     inside, _ = without_float_edges(graph)
     for detail, index, values in zip(interpreter.get_input_details(), inside.inputs, inputs, strict=True):

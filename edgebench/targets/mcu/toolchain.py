@@ -34,6 +34,7 @@ _FLAGS = (
 ROUND_ONCE = "-DCMSIS_NN_USE_SINGLE_ROUNDING"
 SINGLE_ROUNDING = {"arm_nn_vec_mat_mult_t_s8", "edgebench_dense"}
 """Kernels of fully connected layers: LiteRT rounds once there when it rescales, and twice in the others."""
+_MAKE_ROOM = "make room there, or set XDG_CACHE_HOME to another folder"
 _EXTRA = "pip install 'edgebench[mcu]'"
 
 
@@ -66,8 +67,7 @@ class Toolchain:
                     f"the compiler {compiler} is not here", remedy='install it, or use compiler = "zig"'
                 )
             self._command = [path, *core.gcc]
-            answer = subprocess.run([path, "-dumpversion"], capture_output=True, text=True, timeout=30, check=False)
-            self.version = f"{compiler} {answer.stdout.strip()}"
+            self.version = f"{compiler} {_version_of(path)}"
         self._kernels = _kernel_folder(cmsis_nn)
 
     @property
@@ -82,9 +82,14 @@ class Toolchain:
         return [*(_SOURCES / name for name in _OWN_SOURCES), *self._kernels.sources]
 
     @property
+    def stand_ins(self) -> Path:
+        """Headers for compilers that come without a C library."""
+        return _SOURCES / "include"
+
+    @property
     def kernel_includes(self) -> list[Path]:
         """Folders of all headers."""
-        return [_SOURCES, _SOURCES / "include", *self._kernels.includes]
+        return [_SOURCES, *self._kernels.includes]
 
     def build(self, generated: GeneratedModel, folder: Path) -> Path:
         """Compile a model and link it with the kernels it uses, and where QEMU runs the core, with the board's code.
@@ -107,11 +112,12 @@ class Toolchain:
             board = _BOARDS / self.core.machine
             sources.append(board.with_suffix(".c"))
             script = board.with_suffix(".ld")
-        program = folder / "model.elf"
+        program, objects = folder / "model.elf", self._kernel_objects()
         self._run(
-            [*map(str, sources), f"@{self._kernel_objects()}", "-I", str(folder), "-T", str(script),
+            [*map(str, sources), f"@{objects.name}", "-I", str(folder), "-T", str(script),
              "-nostartfiles", "-Wl,-e,edgebench_invoke", "-Wl,--gc-sections",
-             *([] if self._zig else ["-specs=nosys.specs"]), "-o", str(program)]
+             *([] if self._zig else ["-specs=nosys.specs"]), "-o", str(program)],
+            objects.parent,
         )  # fmt: skip
         return program
 
@@ -132,7 +138,7 @@ class Toolchain:
             raise TargetUnavailableError(
                 f"the compiled kernels cannot be kept: {error.strerror}",
                 where=str(folder.parent),
-                remedy="make room there, or set XDG_CACHE_HOME to another folder",
+                remedy=_MAKE_ROOM,
             ) from None
         return folder / _OBJECTS
 
@@ -144,8 +150,8 @@ class Toolchain:
         try:
             with ThreadPoolExecutor(os.cpu_count()) as pool:
                 list(pool.map(partial(self._compile_kernel, folder=building), sources))
-            objects = [str(folder / f"{source.stem}.o") for source in sources]
-            (building / _OBJECTS).write_text("\n".join(map(shlex.quote, objects)), encoding="utf-8")
+            # Names alone, as compilers differ in how they read quotes: the linker runs in this folder.
+            (building / _OBJECTS).write_text("\n".join(f"{source.stem}.o" for source in sources), encoding="utf-8")
             building.rename(folder)
         finally:
             shutil.rmtree(building, ignore_errors=True)
@@ -154,18 +160,39 @@ class Toolchain:
         rounding = [ROUND_ONCE] if source.stem in SINGLE_ROUNDING else []
         self._run(["-c", *rounding, str(source), "-o", str(folder / f"{source.stem}.o")])
 
-    def _run(self, arguments: Sequence[str]) -> None:
+    def _run(self, arguments: Sequence[str], folder: Path | None = None) -> None:
         command = [*self._command, self._optimization, *_FLAGS, *self.include_flags, *arguments]
-        try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=_COMPILE_S, check=False)
-        except subprocess.TimeoutExpired:
-            raise TargetUnavailableError(f"the compiler did not end within {_COMPILE_S} s") from None
-        if done.returncode != 0:
-            reason = " ".join((done.stderr or done.stdout).split())[:600]
+        done = _answer(command, _COMPILE_S, folder)
+        output = Path(arguments[-1])
+        if done.returncode != 0 or not output.is_file():
+            reason = " ".join((done.stderr or done.stdout).split())[:600] or f"exit code {done.returncode}, no message"
+            full = "no space left" in reason.lower()
             raise TargetUnavailableError(
                 f"the compiler failed: {reason}; the command was: {shlex.join(command)}",
-                remedy="see the compiler's message",
+                remedy=_MAKE_ROOM if full else "see the compiler's message",
             )
+
+
+def _version_of(path: str) -> str:
+    done = _answer([path, "-dumpversion"], 30)
+    if done.returncode != 0 or not done.stdout.strip():
+        raise TargetUnavailableError(
+            f"{path} does not tell its version", remedy='is it a GNU compiler? Else use compiler = "zig"'
+        )
+    return done.stdout.strip()
+
+
+def _answer(command: Sequence[str], seconds: float, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(
+            command, capture_output=True, text=True, errors="replace", timeout=seconds, check=False, cwd=folder
+        )
+    except subprocess.TimeoutExpired:
+        raise TargetUnavailableError(f"the compiler {command[0]} did not end within {seconds:.0f} s") from None
+    except OSError as error:
+        raise TargetUnavailableError(
+            f"the compiler {command[0]} cannot be run: {error.strerror}", remedy='install it, or use compiler = "zig"'
+        ) from None
 
 
 class _Kernels:

@@ -1,6 +1,7 @@
 """Every operator's kernel against LiteRT's reference kernel, to the bit."""
 
 import shutil
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -8,9 +9,10 @@ import numpy as np
 import pytest
 
 from edgebench.core.model import InputSource
-from edgebench.errors import UnsupportedModelError
+from edgebench.errors import EdgebenchError, TargetUnavailableError, UnsupportedModelError
 from edgebench.models.quantised_graph import read_quantised_graph
 from edgebench.store.devices import find_device
+from edgebench.targets.mcu.fixed_point import activation_range
 from edgebench.targets.mcu.generator import GeneratedModel, generate
 from edgebench.targets.mcu.qemu_emulator import QEMU
 from edgebench.targets.registry import create_target
@@ -216,3 +218,104 @@ def test_what_has_no_kernel_is_named(tensor: Tensor, operator: str, message: str
     with pytest.raises(UnsupportedModelError, match=message) as caught:
         generated(path)
     assert remedy in str(caught.value)
+
+
+def window(**changes: int) -> dict[str, int]:
+    return {"padding": 1, "strideW": 2, "strideH": 2, "filterWidth": 2, "filterHeight": 2, **changes}
+
+
+@needs_emulator
+@pytest.mark.parametrize("kind", ["MAX_POOL_2D", "AVERAGE_POOL_2D"])
+def test_pools_take_one_image_after_the_other(kind: str, tmp_path: Path) -> None:
+    tensors = [Tensor(shape=(3, 4, 4, 8)), Tensor(shape=(3, 2, 2, 8))]
+    pool = Operator(kind=kind, inputs=(0,), outputs=(1,), options_type="Pool2DOptions", options=window())
+    exact(write_graph(tmp_path / "pool.tflite", tensors, [pool], [0], [1]))
+
+
+@needs_emulator
+def test_padding_takes_one_image_after_the_other(tmp_path: Path) -> None:
+    tensors = [Tensor(shape=(2, 3, 4, 3)), i32([0, 0], [1, 2], [2, 1], [0, 0]), Tensor(shape=(2, 6, 7, 3))]
+    pad = Operator(kind="PAD", inputs=(0, 1), outputs=(2,), options_type="PadOptions")
+    exact(write_graph(tmp_path / "pad.tflite", tensors, [pad], [0], [2]))
+
+
+@pytest.mark.parametrize("steps", [0.5, 1.5, 126.5, 127.5])
+def test_bounds_of_activations_round_as_single_precision_does(steps: float) -> None:
+    scale = float(np.float32(6.0) / np.float32(steps))
+    expected = int(np.floor(np.float32(6.0) / np.float32(scale) + np.float32(0.5)))
+    assert activation_range("RELU6", scale, -1)[1] == min(127, expected - 1)
+
+
+@pytest.mark.parametrize(
+    ("tensors", "operator", "words"),
+    [
+        (
+            [Tensor(shape=(1, 4, 4, 8)), Tensor(shape=(1, 2, 2, 8))],
+            Operator(kind="MAX_POOL_2D", inputs=(0,), outputs=(1,)),
+            "does not fit together",
+        ),
+        (
+            [Tensor(shape=(1, 4, 4, 8)), Tensor(shape=(1, 2, 2, 8))],
+            Operator(
+                kind="MAX_POOL_2D", inputs=(0,), outputs=(1,), options_type="Pool2DOptions", options=window(strideW=0)
+            ),
+            "less than 1",
+        ),
+        (
+            [Tensor(shape=(1, 15)), Tensor(shape=(8, 16), data=np.ones((8, 16), np.int8)), Tensor(shape=(1, 8))],
+            Operator(kind="FULLY_CONNECTED", inputs=(0, 1), outputs=(2,), options_type="FullyConnectedOptions"),
+            "does not fit its weights",
+        ),
+        (
+            [Tensor(shape=(1, 4)), Tensor(shape=(1, 4), data=np.ones((1, 4), np.int8)), Tensor(shape=(1, 4))],
+            Operator(kind="RELU", inputs=(1,), outputs=(2,)),
+            "constant 't1'",
+        ),
+    ],
+)
+def test_what_does_not_fit_together_is_named(
+    tensors: list[Tensor], operator: Operator, words: str, tmp_path: Path
+) -> None:
+    path = write_graph(tmp_path / "odd.tflite", tensors, [operator], [0], [len(tensors) - 1])
+    with pytest.raises(EdgebenchError, match=words):
+        generated(path)
+
+
+@needs_emulator
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [
+        ("not a program", "cannot be run"),
+        ("#!/bin/sh\nexit 1", "does not tell its version"),
+        ("#!/bin/sh\n[ $1 = -dumpversion ] && echo 1.0\nexit 0", "the compiler failed: exit code 0, no message"),
+        ("#!/bin/sh\n[ $1 = -dumpversion ] && echo 1.0 && exit\nprintf '\\344' >&2; exit 1", "the compiler failed"),
+    ],
+)
+def test_a_compiler_that_misbehaves_is_a_missing_target(
+    script: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    compiler = tmp_path / "odd-gcc"
+    compiler.write_text(script)
+    compiler.chmod(0o755)
+    tensors = [Tensor(shape=(1, 4)), Tensor(shape=(1, 4))]
+    relu = Operator(kind="RELU", inputs=(0,), outputs=(1,))
+    model = write_graph(tmp_path / "relu.tflite", tensors, [relu], [0], [1])
+    device = find_device("nucleo-l4r5zi")
+    device = replace(device, options={**device.options, "compiler": str(compiler)})
+    with (
+        pytest.raises(TargetUnavailableError, match=words),
+        create_target(device).load(model, InputSource(seed=0)),
+    ):
+        pass
+
+
+@needs_emulator
+def test_the_cache_may_lie_in_a_folder_with_an_odd_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / 'it\'s a "cache"'))
+    tensors = [Tensor(shape=(1, 4)), Tensor(shape=(1, 4))]
+    relu = Operator(kind="RELU", inputs=(0,), outputs=(1,))
+    model = write_graph(tmp_path / "relu.tflite", tensors, [relu], [0], [1])
+    with create_target(find_device("nucleo-l4r5zi")).load(model, InputSource(seed=0)) as loaded:
+        loaded.run(1)
+        assert loaded.faults() == []

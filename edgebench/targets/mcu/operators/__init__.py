@@ -8,7 +8,8 @@ from edgebench.models.quantised_graph import QuantisedOperator
 from edgebench.targets.mcu.layer_code import CodeContext, LayerCode
 from edgebench.targets.mcu.operators import convolutions, elementwise, movement, pooling
 
-WRITERS: Mapping[str, Callable[[CodeContext, QuantisedOperator, int], LayerCode]] = {
+Writer = Callable[[CodeContext, QuantisedOperator, int], LayerCode]
+WRITERS: Mapping[str, Writer] = {
     "ADD": elementwise.binary,
     "AVERAGE_POOL_2D": pooling.pool,
     "CONCATENATION": movement.concatenation,

@@ -52,6 +52,29 @@ def require_constant(context: CodeContext, operator: QuantisedOperator, position
     return data
 
 
+def each_image(call: str, context: CodeContext, operator: QuantisedOperator) -> str:
+    """Statements that call a kernel for one image after the other, as some kernels take one alone.
+
+    Args:
+        call: A C expression of the kernel's status, with ``{source}`` and ``{output}`` for where an image lies.
+        context: Tells where tensors lie.
+        operator: Reads and writes a batch of images.
+    """
+    source, output = context.tensor(operator.inputs[0]), context.tensor(operator.outputs[0])
+    places = context.pointer(operator.inputs[0]), context.pointer(operator.outputs[0])
+    images = source.shape[0]
+    if images == 1:
+        return f"  return {call.format(source=places[0], output=places[1])};\n"
+    moved = call.format(
+        source=f"{places[0]} + image * {source.elements // images}",
+        output=f"{places[1]} + image * {output.elements // images}",
+    )
+    return (
+        f"  for (int image = 0; image < {images}; image++) {{\n    const int status = {moved};\n"
+        "    if (status != 0) return status;\n  }\n  return 0;\n"
+    )
+
+
 def listed(values: tuple[int, ...]) -> str:
     """Numbers as C writes a list of them."""
     return ", ".join(map(str, values))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from edgebench.errors import UnsupportedModelError
+from edgebench.errors import InputError, UnsupportedModelError
 from edgebench.models.quantised_graph import QuantisedOperator, QuantisedTensor
 from edgebench.targets.mcu.fixed_point import quantise_multiplier
 from edgebench.targets.mcu.layer_code import CodeContext, LayerCode, array
@@ -93,7 +93,8 @@ def conv(context: CodeContext, operator: QuantisedOperator, index: int) -> Layer
     if channels != source.shape[3]:
         raise UnsupportedModelError(f"{output.name!r} is a grouped convolution, which has no kernel")
     options = operator.options
-    dilation = (options["dilationHFactor"], options["dilationWFactor"])
+    # A window of one has nothing to spread.
+    dilation = (1, 1) if (height, width) == (1, 1) else (options["dilationHFactor"], options["dilationWFactor"])
     top, left = image_padding(operator, source.shape[1:3], (height, width), output.shape[1:3], dilation)
     low, high = fused_activation(operator, output)
     constants, bias = _weighted(context, operator, index, filters)
@@ -152,6 +153,10 @@ def fully_connected(context: CodeContext, operator: QuantisedOperator, index: in
     output = context.tensor(operator.outputs[0])
     units, features = weights.shape
     rows = source.elements // features
+    if rows * features != source.elements or rows * units != output.elements:
+        raise InputError(f"{output.name!r} does not fit its weights {list(weights.shape)}", where="FULLY_CONNECTED")
+    if any(weights.zero_points):
+        raise UnsupportedModelError(f"weights {weights.name!r} have a zero point other than 0")
     low, high = fused_activation(operator, output)
     pointers = (context.pointer(operator.inputs[0]), context.pointer(operator.outputs[0]))
     if len(weights.scales) > 1:

@@ -9,7 +9,7 @@ import numpy as np
 from edgebench.errors import UnsupportedModelError
 from edgebench.models.quantised_graph import QuantisedOperator
 from edgebench.targets.mcu.layer_code import CodeContext, LayerCode
-from edgebench.targets.mcu.operators.common import listed, require_constant
+from edgebench.targets.mcu.operators.common import each_image, listed, require_constant
 
 MAX_AXES = 4
 
@@ -35,9 +35,11 @@ def pad(context: CodeContext, operator: QuantisedOperator, _: int) -> LayerCode:
     if len(operator.inputs) > 2 and operator.inputs[2] >= 0:
         value = int(require_constant(context, operator, 2).ravel()[0])
     (top, bottom), (left, right) = (tuple(int(v) for v in pair) for pair in sizes[1:3])
-    body = (
-        f"  eb_pad_s8({context.pointer(operator.inputs[0])}, {context.pointer(operator.outputs[0])}, "
-        f"{listed(source.shape[1:])}, {top}, {bottom}, {left}, {right}, {value});\n  return 0;\n"
+    body = each_image(
+        f"(eb_pad_s8({{source}}, {{output}}, {listed(source.shape[1:])}, {top}, {bottom}, {left}, {right}, "
+        f"{value}), 0)",
+        context,
+        operator,
     )
     return LayerCode(name=output.name, kind=operator.kind, body=body)
 
@@ -84,6 +86,8 @@ def slice_(context: CodeContext, operator: QuantisedOperator, _: int) -> LayerCo
 
 def strided_slice(context: CodeContext, operator: QuantisedOperator, _: int) -> LayerCode:
     """STRIDED_SLICE with its masks, all but that for new axes and ellipsis."""
+    if operator.options.get("offset"):
+        raise UnsupportedModelError("STRIDED_SLICE with ends counted from its beginnings has no kernel")
     source, output = context.tensor(operator.inputs[0]), context.tensor(operator.outputs[0])
     options = operator.options
     if options.get("ellipsisMask") or options.get("newAxisMask"):

@@ -10,7 +10,13 @@ from edgebench.errors import UnsupportedModelError
 from edgebench.models.quantised_graph import QuantisedOperator
 from edgebench.targets.mcu.fixed_point import quantise_multiplier
 from edgebench.targets.mcu.layer_code import CodeContext, LayerCode
-from edgebench.targets.mcu.operators.common import fused_activation, image_padding, listed, require_constant
+from edgebench.targets.mcu.operators.common import (
+    each_image,
+    fused_activation,
+    image_padding,
+    listed,
+    require_constant,
+)
 
 
 def pool(context: CodeContext, operator: QuantisedOperator, index: int) -> LayerCode:
@@ -27,10 +33,14 @@ def pool(context: CodeContext, operator: QuantisedOperator, index: int) -> Layer
         f"  const cmsis_nn_context context = {{{buffer}, {scratch}}};\n"
         f"  const cmsis_nn_pool_params params = {{{{{options['strideW']}, {options['strideH']}}}, {{{left}, {top}}}, "
         f"{{{low}, {high}}}}};\n"
-        f"  const cmsis_nn_dims in = {{{listed(source.shape)}}}, filter = {{1, {kernel[0]}, {kernel[1]}, 1}}, "
-        f"out = {{{listed(output.shape)}}};\n"
-        f"  return {'arm_avgpool_s8' if mean else 'arm_max_pool_s8'}(&context, &params, &in, "
-        f"{context.pointer(operator.inputs[0])}, &filter, &out, {context.pointer(operator.outputs[0])});\n"
+        f"  const cmsis_nn_dims in = {{1, {listed(source.shape[1:])}}}, filter = {{1, {kernel[0]}, {kernel[1]}, 1}}, "
+        f"out = {{1, {listed(output.shape[1:])}}};\n"
+        + each_image(
+            f"{'arm_avgpool_s8' if mean else 'arm_max_pool_s8'}(&context, &params, &in, {{source}}, &filter, &out, "
+            "{output})",
+            context,
+            operator,
+        )
     )
     return LayerCode(name=output.name, kind=operator.kind, body=body, scratch_bytes=scratch)
 
