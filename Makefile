@@ -25,7 +25,7 @@ else
 endif
 
 test: $(STAMP)
-	$(BIN)/pytest -m "not slow"
+	$(BIN)/pytest -n 2 -m "not slow"
 
 test-all: $(STAMP)
 	$(BIN)/pytest
