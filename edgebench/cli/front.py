@@ -67,19 +67,20 @@ def front(
         )
     model = cost_model(opened, tables)
     require_columns([*(limit.column for limit in budget.limits), *objectives], model, opened.name)
+    safe = margins(budget.limits, tables)
     with progress_bar() as progress:
         found = feasible_front(
             opened,
             model,
             budget.limits,
-            margins(budget.limits, tables),
+            safe,
             objectives,
             lambda share: progress(ProfileProgress(done=share, text=f"of {opened.combinations:,} networks")),
         )
-    columns = list(dict.fromkeys([*objectives, *(limit.column for limit in budget.limits)]))
-    shown = front_report(found, opened, model, tables, columns=columns, shown=top)
-    if not len(found.rows):
-        why = explain(opened, model, budget.limits, margins(budget.limits, tables), seed=0)
-        shown = Report(tables=tuple(infeasible_tables(why)))
+    if len(found.rows):
+        columns = list(dict.fromkeys([*objectives, *(limit.column for limit in budget.limits)]))
+        shown = front_report(found, opened, model, tables, columns=columns, shown=top)
+    else:
+        shown = Report(tables=tuple(infeasible_tables(explain(opened, model, budget.limits, safe, seed=0))))
     print_report(shown, Format.JSON if json_ else format_)
     raise typer.Exit(0 if len(found.rows) else 1)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgebench.errors import InputError, NotComparableError
+from edgebench.errors import InputError
 
 if TYPE_CHECKING:
     from edgebench.cli.output import Format
@@ -27,7 +27,7 @@ def load_tables(
     """
     from edgebench.flows.costs import with_declared_energy
     from edgebench.flows.lut.build import table_key
-    from edgebench.flows.lut.validate import require_whole
+    from edgebench.flows.lut.validate import require_holds
     from edgebench.store.tables import TableStore
     from edgebench.targets.registry import create_target
 
@@ -43,14 +43,7 @@ def load_tables(
                 remedy=build_command(space.name, device.name, dtype, target.dtype, results),
             )
         here = table_key(device, target.check(), dtype, measured=not target.deterministic)
-        differences = table.key.differences(here)
-        if differences:
-            raise NotComparableError(
-                f"the table holds for something else: {'; '.join(differences)}",
-                where=f"{space.name} on {device.name}",
-                remedy=f"edgebench lut build {space.name} -d {device.name} --fresh",
-            )
-        require_whole(table, space)
+        require_holds(table, space, here)
         found[device.name] = with_declared_energy(table, device)
     return found
 

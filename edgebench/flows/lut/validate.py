@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgebench.core.prediction_error import prediction_error, ratio_interval
-from edgebench.core.table import LookupTable, Validation
+from edgebench.core.table import LookupTable, TableKey, Validation
 from edgebench.errors import InputError, NotComparableError
 from edgebench.flows.costs import cost_model
 from edgebench.flows.lut.bench import Bench
@@ -55,7 +55,8 @@ def validate_table(
         tempfile.TemporaryDirectory(prefix="edgebench-") as folder,
         Bench(request.device, request.dtype, Path(folder), space.network(space.largest), table.reference_s) as bench,
     ):
-        require_same(table, request, bench)
+        here = table_key(request.device, bench.versions, request.dtype, measured=not bench.deterministic)
+        require_holds(table, space, here)
         for number, row in enumerate(chosen):
             on_progress(ProfileProgress(done=number / len(chosen), text=f"{number} of {len(chosen)} networks"))
             found.append(_profiled(bench, space.network(tuple(map(int, row)))))
@@ -80,38 +81,27 @@ def _unseen(space: SearchSpace, networks: int, seed: int) -> Architectures:
     return np.random.default_rng(seed).permutation(unseen)[:networks]
 
 
-def require_whole(table: LookupTable, space: SearchSpace) -> None:
-    """Check that a table's build has ended, and was that of the space as it is.
+def require_holds(table: LookupTable, space: SearchSpace, here: TableKey) -> None:
+    """Check that a table holds for a device as it is here and now, and is whole for the space as it is.
+
+    Args:
+        table: The table.
+        space: Whose networks it is to predict.
+        here: What a table built here and now would hold for.
 
     Raises:
-        InputError: It has not, or was not.
-    """
-    if table.is_whole(space.digest):
-        return
-    why = "its build has not ended" if table.space_digest in {space.digest, ""} else "the space has changed since"
-    raise InputError(
-        f"the table is not whole: {why}",
-        where=f"{table.space} on {table.key.device}",
-        remedy=f"edgebench lut build {table.space} -d {table.key.device} measures what is missing",
-    )
-
-
-def require_same(table: LookupTable, request: TableRequest, bench: Bench) -> None:
-    """Check that a table holds for a device as it is here and now, and for the space as it is.
-
-    Raises:
-        InputError: Its build has not ended, or was that of another state of the space.
         NotComparableError: It holds for something else; what differs is named.
+        InputError: Its build has not ended, or was that of another state of the space.
     """
-    require_whole(table, request.space)
-    here = table_key(request.device, bench.versions, request.dtype, measured=not bench.deterministic)
+    where, build = f"{table.space} on {table.key.device}", f"edgebench lut build {table.space} -d {table.key.device}"
     differences = table.key.differences(here)
     if differences:
         raise NotComparableError(
-            f"the table holds for something else: {'; '.join(differences)}",
-            where=f"{table.space} on {table.key.device}",
-            remedy=f"edgebench lut build {table.space} -d {table.key.device} --fresh",
+            f"the table holds for something else: {'; '.join(differences)}", where=where, remedy=f"{build} --fresh"
         )
+    if not table.is_whole(space.digest):
+        why = "its build has not ended" if table.space_digest in {space.digest, ""} else "the space has changed since"
+        raise InputError(f"the table is not whole: {why}", where=where, remedy=f"{build} measures what is missing")
 
 
 def _profiled(bench: Bench, network: Network) -> _Found:

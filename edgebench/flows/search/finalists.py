@@ -147,12 +147,11 @@ class Finals:
             self._on_progress(ProfileProgress(done=number / total, text=text))
             return True
 
-        known = _known_training(folder, job, self._task_digest)
+        digest = _digest(job, self._task_digest)
+        known = _known_training(folder, digest)
         if known is None:
             known = self._process.train(job, on_epoch).accuracy
-            write_json(
-                folder / _TRAINED, {"schema": _SCHEMA, "job": _digest(job, self._task_digest), "accuracy": known}
-            )
+            write_json(folder / _TRAINED, {"schema": _SCHEMA, "job": digest, "accuracy": known})
         return Full(architecture=architecture, weights=weights, validation_accuracy=known)
 
     def _exported(self, full: Full, name: str) -> list[str]:
@@ -286,8 +285,8 @@ class Finals:
         return tuple(folders)
 
 
-def _known_training(folder: Path, job: TrainJob, task_digest: str) -> float | None:
-    """Validation accuracy of the weights that lie in a folder, if this very job made them."""
+def _known_training(folder: Path, digest: str) -> float | None:
+    """Validation accuracy of the weights that lie in a folder, if the job of this digest made them."""
     path = folder / _TRAINED
     if not path.is_file() or not (folder / "weights.npz").is_file():
         return None
@@ -295,7 +294,7 @@ def _known_training(folder: Path, job: TrainJob, task_digest: str) -> float | No
         kept = read_json(path, kind="training", version=1)
     except StorageError:
         return None  # Damaged: the training is done again.
-    return float(kept["accuracy"]) if kept.get("job") == _digest(job, task_digest) else None
+    return float(kept["accuracy"]) if kept.get("job") == digest else None
 
 
 def _digest(job: TrainJob, task_digest: str) -> str:

@@ -18,8 +18,6 @@ def _multipliers(
     source: QuantisedTensor, weights: QuantisedTensor, output: QuantisedTensor, channels: int
 ) -> tuple[list[int], list[int]]:
     """Per-channel multipliers. TFLite multiplies the float32 scales as doubles."""
-    if any(weights.zero_points):
-        raise UnsupportedModelError(f"weights {weights.name!r} have a zero point other than 0")
     scales = weights.scales if len(weights.scales) == channels else weights.scales * channels
     pairs = [
         quantise_multiplier(
@@ -39,6 +37,8 @@ def _weighted(
     kernel = require_constant(context, operator, 1)
     if kernel.dtype != np.int8:
         raise UnsupportedModelError(f"weights {weights.name!r} are {weights.dtype}, kernels take int8")
+    if any(weights.zero_points):
+        raise UnsupportedModelError(f"weights {weights.name!r} have a zero point other than 0")
     constants = array("int8_t", f"kernel_{index}", kernel, weights=True)
     bias = "NULL"
     if len(operator.inputs) > 2 and operator.inputs[2] >= 0:
@@ -155,8 +155,6 @@ def fully_connected(context: CodeContext, operator: QuantisedOperator, index: in
     rows = source.elements // features
     if rows * features != source.elements or rows * units != output.elements:
         raise InputError(f"{output.name!r} does not fit its weights {list(weights.shape)}", where="FULLY_CONNECTED")
-    if any(weights.zero_points):
-        raise UnsupportedModelError(f"weights {weights.name!r} have a zero point other than 0")
     low, high = fused_activation(operator, output)
     pointers = (context.pointer(operator.inputs[0]), context.pointer(operator.outputs[0]))
     if len(weights.scales) > 1:
