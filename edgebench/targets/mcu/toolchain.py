@@ -205,18 +205,16 @@ class _Kernels:
 
 def _kernel_folder(checkout: Path | None) -> _Kernels:
     groups = ("ConvolutionFunctions", "FullyConnectedFunctions", "PoolingFunctions", "NNSupportFunctions")
-    if checkout is not None:
-        found = [path for group in groups for path in sorted((checkout / "Source" / group).glob("*_s8*.c"))]
-        includes = [checkout / "Include"]
-    else:
-        spec = find_spec("bakenn")
-        if spec is None or not spec.submodule_search_locations:
-            raise TargetUnavailableError("the kernels (package bakenn) are not installed", remedy=_EXTRA)
-        vendor = Path(spec.submodule_search_locations[0]) / "backend" / "cmsis_nn" / "vendor"
-        found = [path for group in groups for path in sorted((vendor / "cmsis_nn" / "Source" / group).glob("arm_*.c"))]
-        includes = [vendor / "cmsis_nn" / "Include", vendor / "cmsis_core" / "Include"]
+    spec = find_spec("bakenn")
+    packaged = list(spec.submodule_search_locations or ()) if spec else []
+    vendor = Path(packaged[0]) / "backend" / "cmsis_nn" / "vendor" if packaged else None
+    sources = checkout or (vendor and vendor / "cmsis_nn")
+    if sources is None:
+        raise TargetUnavailableError("the kernels (package bakenn) are not installed", remedy=_EXTRA)
+    found = [path for group in groups for path in sorted((sources / "Source" / group).glob("arm_*.c"))]
     if not found:
         raise TargetUnavailableError(
-            f"there are no CMSIS-NN sources in {checkout}", remedy="name a checkout of CMSIS-NN"
+            f"there are no CMSIS-NN sources in {sources}", remedy="name a checkout of CMSIS-NN"
         )
-    return _Kernels(found, includes)
+    # The headers of CMSIS-Core, which older releases need, are no part of a checkout of CMSIS-NN.
+    return _Kernels(found, [sources / "Include", *([vendor / "cmsis_core" / "Include"] if vendor else [])])

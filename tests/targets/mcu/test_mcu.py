@@ -126,6 +126,22 @@ def test_what_does_not_fit_is_emulated_and_says_by_how_much(int8_models: dict[st
 
 
 @needs_emulator
+@pytest.mark.slow
+def test_kernels_may_come_from_a_checkout(int8_models: dict[str, Path], tmp_path: Path) -> None:
+    """A copy of the same sources, laid out as CMSIS-NN's repository is, gives the same program."""
+    spec = find_spec("bakenn")
+    assert spec is not None
+    assert spec.submodule_search_locations
+    sources = Path(spec.submodule_search_locations[0]) / "backend" / "cmsis_nn" / "vendor" / "cmsis_nn"
+    shutil.copytree(sources, tmp_path / "CMSIS-NN")
+    device = find_device("nucleo-l4r5zi")
+    own = replace(device, options={**device.options, "cmsis_nn": str(tmp_path / "CMSIS-NN")})
+    ours, theirs = (run(int8_models["tiny"], item)[0] for item in (device, own))
+    assert theirs.outcome is Outcome.OK, theirs.failure
+    assert summarise(theirs)["instructions"].value == summarise(ours)["instructions"].value
+
+
+@needs_emulator
 def test_gcc_and_zig_agree_on_outputs(int8_models: dict[str, Path]) -> None:
     if shutil.which("arm-none-eabi-gcc") is None:
         pytest.skip("needs arm-none-eabi-gcc")
