@@ -16,17 +16,17 @@ from pathlib import Path
 
 import numpy as np
 
-from edgebench.cli.study import load_tables
 from edgebench.core.budget import Budget, Limit
 from edgebench.core.model import InputSource
 from edgebench.core.plan import MeasurementPlan
 from edgebench.core.search import Finalist
 from edgebench.core.summary import summarise
-from edgebench.flows.costs import cost_model
-from edgebench.flows.profile import ProfileRequest, profile
+from edgebench.flows.lut.opening import load_tables
+from edgebench.flows.profile.profile import ProfileRequest, profile
 from edgebench.flows.search.request import SearchRequest
 from edgebench.flows.search.search import search
-from edgebench.flows.spaces import open_space
+from edgebench.reports.spaces import open_space
+from edgebench.search.costs import cost_model
 from edgebench.store.devices import find_device
 
 DEVICES = ("host", "ethos-u55-128", "nucleo-l4r5zi")

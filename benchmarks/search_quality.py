@@ -22,10 +22,10 @@ import numpy as np
 import optuna
 
 from edgebench.core.budget import Limit
-from edgebench.flows.costs import cost_model
-from edgebench.flows.search.candidates import SizeFeatures, find_candidates
-from edgebench.flows.search.sampler import ACCURACY, make_sampler
-from edgebench.flows.spaces import open_space
+from edgebench.reports.spaces import open_space
+from edgebench.search.candidates import SizeFeatures, find_candidates
+from edgebench.search.costs import cost_model
+from edgebench.search.proposer import ACCURACY, make_sampler
 from edgebench.store.tables import TableStore
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from edgebench.cli import devices, export, lut, profile, report, search, spaces, zoo
+from edgebench.cli.commands import devices, export, lut, profile, report, search, spaces, zoo
 from edgebench.errors import EdgebenchError
 
 EXIT_INTERRUPTED = 130

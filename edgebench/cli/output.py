@@ -12,7 +12,7 @@ import typer
 from edgebench.errors import InputError
 
 if TYPE_CHECKING:
-    from edgebench.core.report import Report
+    from edgebench.reports.report import Report
 
 
 class Format(StrEnum):

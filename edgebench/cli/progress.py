@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from edgebench.flows.profile import ProfileProgress
+from edgebench.flows.profile.profile import ProfileProgress
 
 _LOG_EVERY_S = 30.0
 

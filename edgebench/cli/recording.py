@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 
 from edgebench.core.run import Run
-from edgebench.flows.profile import ProfileRequest
+from edgebench.flows.profile.profile import ProfileRequest
+from edgebench.machine.description import describe_machine, machine_warnings
 from edgebench.store.runs import RunStore
-from edgebench.targets.machine import describe_machine, machine_warnings
 
 
 def new_run(store: RunStore, request: ProfileRequest) -> Run:

@@ -11,10 +11,10 @@ from edgebench.core.device import Device
 from edgebench.core.model import InputSource
 from edgebench.core.plan import MeasurementPlan
 from edgebench.core.profile import Outcome, Profile
-from edgebench.core.report import Cell, Column, Report, Table
 from edgebench.core.units import Dimension, parse_quantity
 from edgebench.errors import InputError
-from edgebench.flows.profile import ProfileProgress, ProfileRequest, profile
+from edgebench.flows.profile.profile import ProfileProgress, ProfileRequest, profile
+from edgebench.reports.report import Cell, Column, Report, Table
 from edgebench.targets.mcu.calibration_fit import Fit, Measurement, fit_calibration
 
 _COLUMNS = ("model", "latency")

@@ -10,11 +10,11 @@ from edgebench.core.device import Device
 from edgebench.core.model import InputSource, ModelFormat
 from edgebench.core.profile import Outcome
 from edgebench.errors import InputError, TargetUnavailableError, UnsupportedModelError
-from edgebench.flows.measurement.process import ChildError, ChildProcess
 from edgebench.models.prepare import Prepared, PrepareRequest
 from edgebench.store.codec import from_plain, to_plain
 from edgebench.store.devices import find_device
 from edgebench.store.files import write_atomically
+from edgebench.workers.process import ChildError, ChildProcess
 
 _TIME_LIMIT_S = 300.0
 _ANY_DEVICE = "nucleo-l4r5zi"
@@ -80,7 +80,7 @@ def _prepare(model: str, form: ExportForm, folder: str, inputs: InputSource) -> 
 
 
 def _c_project(model: Path, device: Device | None) -> dict[str, bytes]:
-    from edgebench.models.quantised_graph import read_quantised_graph
+    from edgebench.models.tflite.quantised_graph import read_quantised_graph
     from edgebench.targets.mcu.generator import generate
     from edgebench.targets.mcu.project import project_files
     from edgebench.targets.mcu.target import device_toolchain

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from edgebench.core.model import ModelFormat
-from edgebench.core.report import Cell, Column, Report, Table
 from edgebench.errors import InputError
 from edgebench.models.network import INPUT
-from edgebench.models.quantize import RANDOM_SAMPLES, quantise_tflite
+from edgebench.models.tflite.quantize import RANDOM_SAMPLES, quantise_tflite
 from edgebench.models.zoo import export, zoo_entries, zoo_entry
+from edgebench.reports.report import Cell, Column, Report, Table
 
 _SUFFIXES = {".onnx": ModelFormat.ONNX, ".tflite": ModelFormat.TFLITE, ".pt2": ModelFormat.TORCH_EXPORT}
 

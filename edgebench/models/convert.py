@@ -13,16 +13,16 @@ from numpy.typing import NDArray
 from edgebench.core.model import InputSource, TensorSpec
 from edgebench.errors import InputError, UnsupportedModelError
 from edgebench.models.inputs import make_inputs
-from edgebench.models.inspect_tflite import inspect_tflite
-from edgebench.models.quantize import (
+from edgebench.models.source import parse_source
+from edgebench.models.tflite.file import Graph, read_graphs
+from edgebench.models.tflite.inspect import inspect_tflite
+from edgebench.models.tflite.quantize import (
     RANDOM_SAMPLES,
     Samples,
     quantisation_error,
     quantise_tflite,
     run_tflite,
 )
-from edgebench.models.source import parse_source
-from edgebench.models.tflite_file import Graph, read_graphs
 
 COMPARED_SAMPLES = 8
 """Inputs on which a conversion is compared with the original."""
@@ -50,8 +50,8 @@ def onnx_to_tflite(path: Path, target: Path, shapes: Mapping[str, tuple[int, ...
         UnsupportedModelError: An operator cannot be converted, or the outputs differ.
         InputError: The file is not valid.
     """
-    from edgebench.models.import_onnx import import_onnx
-    from edgebench.models.lower_tflite import to_tflite
+    from edgebench.models.onnx.reader import import_onnx
+    from edgebench.models.tflite.writer import to_tflite
 
     network, weights = import_onnx(path, shapes)
     to_tflite(network, weights, target)

@@ -28,15 +28,15 @@ def inspect(path: Path, source: ModelSource, shapes: Shapes) -> ModelInfo:
     """
     format_ = identify(path)
     if format_ is ModelFormat.ONNX:
-        from edgebench.models.inspect_onnx import inspect_onnx
+        from edgebench.models.onnx.inspect import inspect_onnx
 
         info = inspect_onnx(path, source, shapes)
     elif format_ is ModelFormat.TFLITE:
-        from edgebench.models.inspect_tflite import inspect_tflite
+        from edgebench.models.tflite.inspect import inspect_tflite
 
         info = inspect_tflite(path, source, shapes)
     else:
-        from edgebench.models.inspect_torch import inspect_torch
+        from edgebench.models.pytorch.inspect import inspect_torch
 
         info = inspect_torch(path, source, format_, shapes)
     return _checked(info, shapes) if info.inputs else info

@@ -13,7 +13,7 @@ from pathlib import Path
 from edgebench.core.model import ModelFormat
 from edgebench.core.suggestions import did_you_mean
 from edgebench.errors import InputError
-from edgebench.models.protobuf_wire import LENGTH_DELIMITED, WireError, walk_fields
+from edgebench.models.onnx.protobuf_wire import LENGTH_DELIMITED, WireError, walk_fields
 
 ZOO_PREFIX = "zoo:"
 DAMAGED_ARCHIVE = (

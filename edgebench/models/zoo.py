@@ -15,7 +15,7 @@ from edgebench.core.model import ModelFormat
 from edgebench.core.suggestions import did_you_mean
 from edgebench.errors import InputError
 from edgebench.models.network import Network, NetworkBuilder
-from edgebench.models.weights import random_weights
+from edgebench.models.network.weights import random_weights
 
 _MOBILENET_V2 = re.compile(r"mobilenet-v2-(\d\.\d{1,2})-(\d{2,3})")
 _MLPERF_TINY = "Banbury et al. 2021, MLPerf Tiny Benchmark, reference network"
@@ -86,15 +86,15 @@ def export(name: str, format_: ModelFormat, path: Path, seed: int = 0) -> None:
     network = zoo_entry(name).build()
     weights = random_weights(network, seed)
     if format_ is ModelFormat.ONNX:
-        from edgebench.models.lower_onnx import to_onnx
+        from edgebench.models.onnx.writer import to_onnx
 
         to_onnx(network, weights, path)
     elif format_ is ModelFormat.TFLITE:
-        from edgebench.models.lower_tflite import to_tflite
+        from edgebench.models.tflite.writer import to_tflite
 
         to_tflite(network, weights, path)
     elif format_ is ModelFormat.TORCH_EXPORT:
-        from edgebench.models.lower_torch import export_torch
+        from edgebench.models.pytorch.writer import export_torch
 
         export_torch(network, weights, path)
     else:

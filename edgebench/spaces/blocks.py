@@ -10,8 +10,8 @@ import dataclasses
 from dataclasses import dataclass
 from typing import ClassVar
 
-from edgebench.models.layers import ActivationKind, Shape
 from edgebench.models.network import Network, NetworkBuilder
+from edgebench.models.network.layers import ActivationKind, Shape
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

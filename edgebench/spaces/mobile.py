@@ -13,7 +13,7 @@ from edgebench.core.options import read_settings
 from edgebench.core.space import SpaceDescription
 from edgebench.core.units import Dimension as Quantity
 from edgebench.core.units import parse_quantity
-from edgebench.models.layers import Shape
+from edgebench.models.network.layers import Shape
 from edgebench.models.zoo import round_channels
 from edgebench.spaces.blocks import Block, Head, InvertedResidual, Stem
 from edgebench.spaces.scaling import strided

@@ -14,7 +14,7 @@ from typing import Any
 
 from edgebench.core.options import read_settings
 from edgebench.core.space import SpaceDescription
-from edgebench.models.layers import Shape
+from edgebench.models.network.layers import Shape
 from edgebench.spaces.blocks import Block, Head, InvertedResidual, Projection, Stem
 from edgebench.spaces.space import Dimension, SearchSpace, Slot
 

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from edgebench.core.file_lock import one_process_at_a_time
 from edgebench.core.metric import Provenance
 from edgebench.core.table import RULES, LookupTable, TableFigure, TableKey
 from edgebench.errors import InputError, StorageError
+from edgebench.machine.lock import one_process_at_a_time
 from edgebench.store.codec import from_plain, to_plain
 from edgebench.store.files import read_json, write_json
 from edgebench.store.locations import packaged_folder

@@ -21,8 +21,8 @@ from edgebench.core.profile import LayerCost, Sample
 from edgebench.errors import InputError, UnsupportedModelError
 from edgebench.models.input_file import array_shapes
 from edgebench.models.inputs import make_inputs
+from edgebench.models.pytorch.safety import sanitised_archive
 from edgebench.models.source import identify
-from edgebench.models.torch_safety import sanitised_archive
 from edgebench.targets.base import PlainModel
 from edgebench.targets.packages import require_package
 from edgebench.targets.timing import time_calls

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgebench.errors import InputError, TargetUnavailableError, UnsupportedModelError
-from edgebench.models.quantize import Samples, run_tflite
+from edgebench.models.tflite.quantize import Samples, run_tflite
 from edgebench.tasks.task import Split
 
 Runtime = Literal["onnxruntime", "litert"]

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgebench.errors import InputError, TargetUnavailableError
-from edgebench.models.layers import Softmax
 from edgebench.models.network import Network
+from edgebench.models.network.layers import Softmax
 from edgebench.tasks.task import Task
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from edgebench.errors import InputError
-from edgebench.models.lower_torch import to_torch
 from edgebench.models.network import Network
-from edgebench.models.weights import Weights
+from edgebench.models.network.weights import Weights
+from edgebench.models.pytorch.writer import to_torch
 
 
 def trainable_from_weights(network: Network, weights: Weights, images: Any) -> Any:

@@ -8,11 +8,11 @@ from dataclasses import replace
 import numpy as np
 
 from edgebench.errors import InputError
-from edgebench.models.layers import Activation, Add, Conv2D, Dense, DepthwiseConv2D, Layer, Softmax
-from edgebench.models.lower_onnx import channels_first
-from edgebench.models.lower_torch import to_torch
 from edgebench.models.network import Network
-from edgebench.models.weights import LayerWeights, random_weights
+from edgebench.models.network.layers import Activation, Add, Conv2D, Dense, DepthwiseConv2D, Layer, Softmax
+from edgebench.models.network.weights import LayerWeights, random_weights
+from edgebench.models.onnx.writer import channels_first
+from edgebench.models.pytorch.writer import to_torch
 from edgebench.tasks.fitting import logits_network, require_torch
 
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from edgebench.errors import InputError
-from edgebench.models.layers import Conv2D, Dense, DepthwiseConv2D, Shape
 from edgebench.models.network import Network
+from edgebench.models.network.layers import Conv2D, Dense, DepthwiseConv2D, Shape
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgebench.errors import InputError
-from edgebench.models.lower_torch import to_torch, weights_from_torch
 from edgebench.models.network import Network
-from edgebench.models.weights import LayerWeights
+from edgebench.models.network.weights import LayerWeights
+from edgebench.models.pytorch.writer import to_torch, weights_from_torch
 from edgebench.tasks.fitting import (
     check_input,
     fitted_task,

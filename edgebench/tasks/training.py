@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgebench.errors import InputError
-from edgebench.models.lower_torch import to_torch, weights_from_torch
 from edgebench.models.network import Network
-from edgebench.models.weights import LayerWeights, Weights
+from edgebench.models.network.weights import LayerWeights, Weights
+from edgebench.models.pytorch.writer import to_torch, weights_from_torch
 from edgebench.tasks.accuracy import top1
 from edgebench.tasks.fitting import (
     check_input,

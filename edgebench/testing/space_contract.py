@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgebench.models.layers import Layer
-from edgebench.models.lower_onnx import to_onnx
-from edgebench.models.lower_tflite import to_tflite
-from edgebench.models.weights import random_weights
+from edgebench.models.network.layers import Layer
+from edgebench.models.network.weights import random_weights
+from edgebench.models.onnx.writer import to_onnx
+from edgebench.models.tflite.writer import to_tflite
 from edgebench.spaces.space import Architecture, SearchSpace
 
 _DRAWN = 12

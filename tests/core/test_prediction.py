@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from edgebench.core.prediction_error import prediction_error, ratio_interval
-from edgebench.core.surrogate import MAX_OBSERVED, Surrogate
 from edgebench.core.table import TableKey
+from edgebench.search.surrogate import MAX_OBSERVED, Surrogate
 
 
 def test_errors_are_relative_to_what_was_found() -> None:

@@ -2,8 +2,8 @@
 
 from hypothesis import strategies as st
 
-from edgebench.models.layers import Activation, AveragePool2D, MaxPool2D, Pad, Padding
 from edgebench.models.network import Network, NetworkBuilder, same_padding
+from edgebench.models.network.layers import Activation, AveragePool2D, MaxPool2D, Pad, Padding
 
 ACTIVATIONS = st.sampled_from(["none", "relu", "relu6", "sigmoid", "tanh", "hard_swish"])
 

@@ -9,10 +9,10 @@ from edgebench.core.model import ModelFormat, ModelInfo
 from edgebench.core.suggestions import did_you_mean
 from edgebench.errors import InputError
 from edgebench.models.inspect import inspect
-from edgebench.models.inspect_onnx import inspect_onnx
-from edgebench.models.inspect_tflite import inspect_tflite
-from edgebench.models.inspect_torch import inspect_torch
+from edgebench.models.onnx.inspect import inspect_onnx
+from edgebench.models.pytorch.inspect import inspect_torch
 from edgebench.models.source import identify, parse_source
+from edgebench.models.tflite.inspect import inspect_tflite
 from edgebench.models.zoo import build, export
 from tests.models.small_model_files import FLOAT, INT64, exported, keyword_tflite, onnx_model, value, write
 

@@ -6,13 +6,13 @@ import pytest
 
 from edgebench.core.model import ModelFormat
 from edgebench.models.network import INPUT
-from edgebench.models.quantize import quantise_tflite
+from edgebench.models.tflite.quantize import quantise_tflite
 from edgebench.models.zoo import export, zoo_entry
 from edgebench.store.devices import find_device
 from edgebench.targets.base import Target
 from edgebench.targets.registry import create_target
 from edgebench.testing.target_contract import TargetContract
-from tests.models.test_lowering import image_for
+from tests.models.network.test_lowering import image_for
 
 
 @pytest.fixture(scope="module")

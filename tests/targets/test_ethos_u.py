@@ -13,10 +13,10 @@ from edgebench.core.plan import MeasurementPlan
 from edgebench.core.profile import Outcome, Profile
 from edgebench.core.summary import summarise
 from edgebench.errors import InputError
-from edgebench.flows.profile import ProfileRequest, profile
+from edgebench.flows.profile.profile import ProfileRequest, profile
 from edgebench.models.convert import quantise
 from edgebench.models.network import NetworkBuilder
-from edgebench.models.weights import random_weights
+from edgebench.models.network.weights import random_weights
 from edgebench.models.zoo import export
 from edgebench.store.devices import device_names, find_device
 from edgebench.targets.ethos_u.compile import compile_model
@@ -125,7 +125,7 @@ def test_calibration_data_sets_the_ranges(tmp_path: Path) -> None:
 
 def test_a_network_with_fallbacks_has_no_latency(tmp_path: Path) -> None:
     """Vela leaves this depthwise convolution, whose stride the NPU lacks, to the CPU and counts it as nothing."""
-    from edgebench.models.lower_tflite import to_tflite
+    from edgebench.models.tflite.writer import to_tflite
 
     builder = NetworkBuilder("strided", (32, 32, 4))
     builder.conv(8, 3)

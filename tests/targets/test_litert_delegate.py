@@ -12,11 +12,11 @@ from edgebench.core.model import InputSource
 from edgebench.core.plan import MeasurementPlan
 from edgebench.core.profile import Outcome, Profile
 from edgebench.core.summary import summarise
-from edgebench.flows.profile import ProfileRequest, profile
-from edgebench.models.layers import Activation
-from edgebench.models.lower_tflite import to_tflite
+from edgebench.flows.profile.profile import ProfileRequest, profile
 from edgebench.models.network import NetworkBuilder
-from edgebench.models.weights import random_weights
+from edgebench.models.network.layers import Activation
+from edgebench.models.network.weights import random_weights
+from edgebench.models.tflite.writer import to_tflite
 
 PLAN = MeasurementPlan(repetitions=2, goal=10.0, time_limit_s=10, layers=True)
 

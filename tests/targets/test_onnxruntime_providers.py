@@ -11,7 +11,7 @@ from edgebench.core.model import InputSource, ModelFormat
 from edgebench.core.plan import MeasurementPlan
 from edgebench.core.profile import Outcome, Profile
 from edgebench.core.summary import summarise
-from edgebench.flows.profile import ProfileRequest, profile
+from edgebench.flows.profile.profile import ProfileRequest, profile
 from edgebench.models.zoo import export
 from edgebench.store.devices import find_device
 from tests.models_on_disk import write_onnx_node

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from edgebench.errors import InputError, UnsupportedModelError
-from edgebench.models.lower_onnx import to_onnx
-from edgebench.models.lower_tflite import to_tflite
 from edgebench.models.network import INPUT
-from edgebench.models.quantize import quantise_tflite
+from edgebench.models.onnx.writer import to_onnx
+from edgebench.models.tflite.quantize import quantise_tflite
+from edgebench.models.tflite.writer import to_tflite
 from edgebench.tasks.accuracy import accuracy_drop, top1
 from edgebench.tasks.deployed import deployed_accuracy
 from edgebench.tasks.training import Recipe, predict, train

@@ -7,7 +7,7 @@ import pytest
 
 from edgebench.errors import InputError
 from edgebench.models.network import NetworkBuilder
-from edgebench.models.weights import random_weights
+from edgebench.models.network.weights import random_weights
 from edgebench.models.zoo import build
 from edgebench.tasks.proxies import macs, parameters, synflow
 from tests.tasks.synthetic import small_network

@@ -41,7 +41,7 @@ def test_networks_take_the_first_channels_and_the_centre_of_the_window() -> None
 
 
 def test_a_supernet_of_one_network_is_that_network() -> None:
-    from edgebench.models.lower_torch import to_torch
+    from edgebench.models.pytorch.writer import to_torch
 
     network = small_network()
     supernet = Supernet.for_networks([network])

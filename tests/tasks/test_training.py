@@ -8,7 +8,7 @@ import pytest
 
 from edgebench.errors import InputError
 from edgebench.models.network import Network, NetworkBuilder
-from edgebench.models.weights import random_weights
+from edgebench.models.network.weights import random_weights
 from edgebench.tasks.task import Split
 from edgebench.tasks.training import Recipe, TrainingFailed, evaluate, predict, train
 from tests.tasks.synthetic import bars_task, small_network
@@ -164,7 +164,7 @@ def test_training_goes_on_from_folded_weights() -> None:
 
 
 def test_unfolded_weights_compute_what_the_folded_ones_compute() -> None:
-    from edgebench.models.lower_torch import to_torch
+    from edgebench.models.pytorch.writer import to_torch
     from edgebench.tasks.fitting import image_tensor
     from edgebench.tasks.initial import trainable_from_weights
 

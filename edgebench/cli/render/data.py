@@ -6,8 +6,8 @@ import csv
 import io
 import json
 
-from edgebench.core.report import Report
 from edgebench.errors import TargetUnavailableError
+from edgebench.reports.report import Report
 
 
 def render_csv(report: Report) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from edgebench.cli.render.numbers import legend
 from edgebench.cli.render.texts import is_numeric, provenances, row_texts
-from edgebench.core.report import Report, Table
+from edgebench.reports.report import Report, Table
 
 
 def render_markdown(report: Report) -> str:

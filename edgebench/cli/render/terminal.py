@@ -9,7 +9,7 @@ from rich.table import Table as RichTable
 
 from edgebench.cli.render.numbers import legend
 from edgebench.cli.render.texts import cell_text, is_numeric, provenances, row_texts
-from edgebench.core.report import Remark, Report, Table
+from edgebench.reports.report import Remark, Report, Table
 
 _STYLES = {"failure": ("red", "x"), "warning": ("yellow", "!"), "note": ("dim", "-")}
 _SHORT = 36

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from edgebench.cli.render.numbers import format_metric
 from edgebench.core.metric import Metric, Provenance
-from edgebench.core.report import Cell, Table
+from edgebench.reports.report import Cell, Table
 
 _WITH_INTERVAL = {"latency_s", "energy_j", "value"}
 

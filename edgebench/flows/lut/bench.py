@@ -16,13 +16,13 @@ from edgebench.core.model import InputSource, ModelFormat
 from edgebench.core.profile import Outcome
 from edgebench.errors import TargetUnavailableError, UnsupportedModelError
 from edgebench.flows.lut.context import write
-from edgebench.flows.measurement.process import ChildError, ChildProcess
-from edgebench.flows.measurement.race import RaceResult
-from edgebench.flows.measurement.session import Finished
 from edgebench.models.network import Network
 from edgebench.models.prepare import Prepared, PrepareRequest
 from edgebench.store.codec import from_plain, to_plain
 from edgebench.targets.registry import create_target
+from edgebench.workers.measuring.race import RaceResult
+from edgebench.workers.measuring.session import Finished
+from edgebench.workers.process import ChildError, ChildProcess
 
 TIMEOUT_S = 300.0
 RACE_PROCESSES = 3

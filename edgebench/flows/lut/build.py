@@ -19,12 +19,12 @@ from edgebench.errors import NotComparableError
 from edgebench.flows.lut.bench import Bench
 from edgebench.flows.lut.context import after, before, first
 from edgebench.flows.lut.scale import with_scale
-from edgebench.flows.measurement.race import RaceResult
-from edgebench.flows.profile import ProfileProgress
+from edgebench.flows.profile.profile import ProfileProgress
+from edgebench.machine.description import describe_machine
 from edgebench.models.network import Network
 from edgebench.spaces.blocks import Block
 from edgebench.spaces.space import SearchSpace
-from edgebench.targets.machine import describe_machine
+from edgebench.workers.measuring.race import RaceResult
 
 GROUP = 7
 """Blocks that share one race, and with it one measurement of what surrounds them."""

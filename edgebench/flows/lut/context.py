@@ -12,10 +12,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgebench.core.model import ModelFormat
-from edgebench.models.lower_onnx import to_onnx
-from edgebench.models.lower_tflite import to_tflite
 from edgebench.models.network import Network, NetworkBuilder
-from edgebench.models.weights import random_weights
+from edgebench.models.network.weights import random_weights
+from edgebench.models.onnx.writer import to_onnx
+from edgebench.models.tflite.writer import to_tflite
 from edgebench.spaces.blocks import Block
 
 _TAIL_UNITS = 10

@@ -15,8 +15,8 @@ from dataclasses import replace
 import numpy as np
 
 from edgebench.core.table import RULES, LookupTable, Rule
-from edgebench.flows.costs import cost_model
 from edgebench.models.network import Network
+from edgebench.search.costs import cost_model
 from edgebench.spaces.space import Architectures, SearchSpace
 
 NETWORKS = 12

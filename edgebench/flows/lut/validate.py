@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from edgebench.core.prediction_error import prediction_error, ratio_interval
 from edgebench.core.table import LookupTable, TableKey, Validation
 from edgebench.errors import InputError, NotComparableError
-from edgebench.flows.costs import cost_model
 from edgebench.flows.lut.bench import Bench
 from edgebench.flows.lut.build import TableRequest, table_key
 from edgebench.flows.lut.scale import scale_networks
-from edgebench.flows.profile import ProfileProgress
+from edgebench.flows.profile.profile import ProfileProgress
 from edgebench.models.network import Network
+from edgebench.search.costs import cost_model
 from edgebench.spaces.space import Architectures, SearchSpace
 
 

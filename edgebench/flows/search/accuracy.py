@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from edgebench.errors import InputError
-from edgebench.flows.search.jobs import SpaceText, SupernetJob, TaskText, TrainJob
 from edgebench.flows.search.request import SearchRequest
-from edgebench.flows.search.training import OnEpoch, TrainingPool
 from edgebench.spaces.space import Architecture, SearchSpace
 from edgebench.store.codec import to_plain
 from edgebench.tasks.recipe import Recipe
+from edgebench.workers.training.jobs import SpaceText, SupernetJob, TaskText, TrainJob
+from edgebench.workers.training.pool import OnEpoch, TrainingPool
 
 PROXIES = ("parameters", "macs", "synflow")
 SUPERNET_EPOCHS = 8

@@ -12,10 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edgebench.core.cost_model import CostModel
-from edgebench.flows.profile import ProfileProgress
+from edgebench.flows.profile.profile import ProfileProgress
 from edgebench.flows.search.accuracy import AccuracySource
-from edgebench.flows.search.jobs import Epoch
 from edgebench.flows.search.request import ACCURACY, SearchRequest
 from edgebench.flows.search.study import (
     ATTEMPT,
@@ -29,8 +27,10 @@ from edgebench.flows.search.study import (
     requeue,
     requeue_abandoned,
 )
-from edgebench.flows.search.training import TrialFailedError
+from edgebench.search.cost_model import CostModel
 from edgebench.spaces.space import Architecture, Dimension
+from edgebench.workers.training.jobs import Epoch
+from edgebench.workers.training.pool import TrialFailedError
 
 if TYPE_CHECKING:
     import optuna

@@ -21,15 +21,15 @@ from edgebench.core.summary import summarise
 from edgebench.errors import StorageError
 from edgebench.flows.export import ExportForm, export_model
 from edgebench.flows.lut.context import write
-from edgebench.flows.profile import ProfileProgress, ProfileRequest, profile
-from edgebench.flows.search.jobs import ExportJob, Predictions, SpaceText, TaskText, TrainJob, exported_names
+from edgebench.flows.profile.profile import ProfileProgress, ProfileRequest, profile
 from edgebench.flows.search.request import SearchRequest
-from edgebench.flows.search.training import TrainingProcess
 from edgebench.spaces.space import Architecture
 from edgebench.store.codec import to_plain
 from edgebench.store.files import read_json, write_json
 from edgebench.targets.registry import create_target
 from edgebench.tasks.accuracy import accuracy_drop, wilson_interval
+from edgebench.workers.training.jobs import ExportJob, Predictions, SpaceText, TaskText, TrainJob, exported_names
+from edgebench.workers.training.pool import TrainingProcess
 
 _C_FOLDER = "c"
 _TRAINED = "training.json"

@@ -14,9 +14,9 @@ from edgebench.core.device import Device
 from edgebench.core.record import Record
 from edgebench.core.table import LookupTable
 from edgebench.errors import InputError
-from edgebench.flows.search.jobs import TaskText
 from edgebench.spaces.space import SearchSpace
 from edgebench.tasks.recipe import Recipe
+from edgebench.workers.training.jobs import TaskText
 
 ACCURACY = "accuracy"
 """The objective that is not a cost; also a trial's user attribute that holds it."""

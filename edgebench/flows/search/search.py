@@ -11,24 +11,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgebench.core.budget import non_dominated
-from edgebench.core.cost_model import CostModel
 from edgebench.core.plan import MeasurementPlan
 from edgebench.core.profile import Profile
 from edgebench.core.search import Reference, SearchRecord, TrialResult
 from edgebench.core.table import LookupTable
 from edgebench.errors import InputError, StorageError
-from edgebench.flows.costs import cost_model, require_columns
-from edgebench.flows.profile import ProfileProgress
+from edgebench.flows.profile.profile import ProfileProgress
 from edgebench.flows.search.accuracy import AccuracySource, accuracy_source
-from edgebench.flows.search.candidates import Candidates, SizeFeatures, find_candidates
 from edgebench.flows.search.explore import ARCHITECTURE, FAILURE, FIGURES, Exploration
 from edgebench.flows.search.finalists import Finals
-from edgebench.flows.search.infeasible import explain
-from edgebench.flows.search.jobs import TaskFacts
 from edgebench.flows.search.request import ACCURACY, SearchRequest
-from edgebench.flows.search.sampler import make_sampler
 from edgebench.flows.search.study import all_trials, lasting, one_at_a_time, open_study
-from edgebench.flows.search.training import TrainingPool
+from edgebench.search.candidates import Candidates, SizeFeatures, find_candidates
+from edgebench.search.cost_model import CostModel
+from edgebench.search.costs import cost_model, require_columns
+from edgebench.search.infeasible import explain
+from edgebench.search.proposer import make_sampler
+from edgebench.workers.training.jobs import TaskFacts
+from edgebench.workers.training.pool import TrainingPool
 
 if TYPE_CHECKING:
     import optuna

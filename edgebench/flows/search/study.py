@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import psutil
 
-from edgebench.core.file_lock import one_process_at_a_time
 from edgebench.errors import InputError, NotComparableError, StorageError, TargetUnavailableError
 from edgebench.flows.search.journal import open_journal
 from edgebench.flows.search.request import ACCURACY, SearchRequest, SearchSettings
+from edgebench.machine.lock import one_process_at_a_time
 from edgebench.store.codec import from_plain, to_plain
 
 if TYPE_CHECKING:

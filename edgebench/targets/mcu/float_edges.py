@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from edgebench.models.quantised_graph import QuantisedGraph
+from edgebench.models.tflite.quantised_graph import QuantisedGraph
 
 
 def without_float_edges(graph: QuantisedGraph) -> tuple[QuantisedGraph, bool]:

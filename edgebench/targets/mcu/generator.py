@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from edgebench.errors import InputError, UnsupportedModelError
-from edgebench.models.quantised_graph import QuantisedGraph, QuantisedOperator, require_int8
+from edgebench.models.tflite.quantised_graph import QuantisedGraph, QuantisedOperator, require_int8
 from edgebench.targets.mcu.float_edges import without_float_edges
 from edgebench.targets.mcu.layer_code import ARENA, CodeContext, LayerCode
 from edgebench.targets.mcu.operators import IN_PLACE, WRITERS, Writer

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgebench.errors import UnsupportedModelError
-from edgebench.models.quantised_graph import QuantisedGraph, QuantisedTensor
+from edgebench.models.tflite.quantised_graph import QuantisedGraph, QuantisedTensor
 
 ARENA = "edgebench_arena"
 WEIGHTS_SECTION = ".rodata.edgebench_weights"

@@ -20,7 +20,7 @@ from edgebench.core.options import read_options
 from edgebench.core.profile import Footprint, LayerCost, Sample
 from edgebench.core.units import Dimension, parse_quantity
 from edgebench.errors import InputError, UnsupportedModelError
-from edgebench.models.quantised_graph import read_quantised_graph
+from edgebench.models.tflite.quantised_graph import read_quantised_graph
 from edgebench.targets.base import PlainModel
 from edgebench.targets.mcu.calibration import Calibration, read_calibration
 from edgebench.targets.mcu.cores import CORES, Core

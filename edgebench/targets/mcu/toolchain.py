@@ -15,8 +15,8 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
-from edgebench.core.file_lock import one_process_at_a_time
 from edgebench.errors import TargetUnavailableError
+from edgebench.machine.lock import one_process_at_a_time
 from edgebench.targets.mcu.cache import cache_folder
 from edgebench.targets.mcu.cores import Core
 from edgebench.targets.mcu.generator import GeneratedModel

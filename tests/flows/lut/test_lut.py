@@ -13,15 +13,15 @@ from edgebench.core.device import PowerModel
 from edgebench.core.metric import Provenance
 from edgebench.core.table import LookupTable
 from edgebench.errors import NotComparableError, TargetUnavailableError, UnsupportedModelError
-from edgebench.flows.costs import cost_model, with_declared_energy
 from edgebench.flows.lut import bench as benches
 from edgebench.flows.lut.bench import Bench
 from edgebench.flows.lut.build import TableRequest, build_table
-from edgebench.flows.lut.report import table_report, tables_report
 from edgebench.flows.lut.scale import scale_networks, with_scale
 from edgebench.flows.lut.validate import validate_table
-from edgebench.flows.search.front import feasible_front
 from edgebench.models.network import Network
+from edgebench.reports.tables import table_report, tables_report
+from edgebench.search.costs import cost_model, with_declared_energy
+from edgebench.search.front import feasible_front
 from edgebench.spaces.space import SearchSpace
 from edgebench.store.devices import find_device
 from tests.small_space import open_twelve

@@ -21,20 +21,20 @@ from edgebench.core.plan import MeasurementPlan
 from edgebench.core.search import SearchRecord, TrialResult
 from edgebench.core.table import LookupTable, TableFigure
 from edgebench.errors import InputError, NotComparableError, StorageError
-from edgebench.flows.costs import cost_model
 from edgebench.flows.lut.build import table_key
 from edgebench.flows.search import study as studies
-from edgebench.flows.search.jobs import SpaceText, TaskText, TrainJob
-from edgebench.flows.search.report import search_report
 from edgebench.flows.search.request import SearchRequest
 from edgebench.flows.search.search import search, spread
-from edgebench.flows.search.training import TrainingProcess, TrialFailedError
 from edgebench.models.network import NetworkBuilder
+from edgebench.reports.search import search_report
+from edgebench.search.costs import cost_model
 from edgebench.spaces.space import SearchSpace
 from edgebench.store.devices import find_device
 from edgebench.store.tables import TableStore
 from edgebench.targets.registry import create_target
 from edgebench.tasks.recipe import Recipe
+from edgebench.workers.training.jobs import SpaceText, TaskText, TrainJob
+from edgebench.workers.training.pool import TrainingProcess, TrialFailedError
 from tests.small_space import open_twelve
 
 FAKE = find_device("fake")

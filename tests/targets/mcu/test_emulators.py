@@ -16,10 +16,10 @@ import pytest
 from edgebench.core.model import InputSource, ModelFormat
 from edgebench.errors import TargetUnavailableError, UnsupportedModelError
 from edgebench.models.convert import quantise
-from edgebench.models.lower_tflite import to_tflite
 from edgebench.models.network import NetworkBuilder
-from edgebench.models.quantised_graph import read_quantised_graph
-from edgebench.models.weights import random_weights
+from edgebench.models.network.weights import random_weights
+from edgebench.models.tflite.quantised_graph import read_quantised_graph
+from edgebench.models.tflite.writer import to_tflite
 from edgebench.models.zoo import export
 from edgebench.store.devices import find_device
 from edgebench.targets.mcu.block_counter import BlockCounter
@@ -163,7 +163,7 @@ def test_code_without_room_for_vector_kernels_does_not_compile_for_them(tiny: Pa
 _PROFILE = """
 import sys
 from pathlib import Path
-from edgebench.models.quantised_graph import read_quantised_graph
+from edgebench.models.tflite.quantised_graph import read_quantised_graph
 from edgebench.targets.mcu.cores import CORES
 from edgebench.targets.mcu.generator import generate
 from edgebench.targets.mcu.program import read_program

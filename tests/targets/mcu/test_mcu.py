@@ -17,14 +17,13 @@ from edgebench.core.plan import MeasurementPlan
 from edgebench.core.profile import Outcome, Profile
 from edgebench.core.summary import summarise
 from edgebench.errors import InputError, UnsupportedModelError
-from edgebench.flows.measurement.process import ChildError, ChildProcess
-from edgebench.flows.profile import ProfileRequest, profile
+from edgebench.flows.profile.profile import ProfileRequest, profile
 from edgebench.models.convert import quantise
-from edgebench.models.lower_tflite import to_tflite
 from edgebench.models.network import Network
+from edgebench.models.network.weights import random_weights
 from edgebench.models.prepare import PrepareRequest
-from edgebench.models.quantised_graph import read_quantised_graph
-from edgebench.models.weights import random_weights
+from edgebench.models.tflite.quantised_graph import read_quantised_graph
+from edgebench.models.tflite.writer import to_tflite
 from edgebench.models.zoo import export
 from edgebench.store.codec import to_plain
 from edgebench.store.devices import find_device
@@ -33,6 +32,7 @@ from edgebench.targets.mcu.cores import CORES
 from edgebench.targets.mcu.fixed_point import quantise_multiplier
 from edgebench.targets.mcu.generator import generate
 from edgebench.targets.registry import create_target
+from edgebench.workers.process import ChildError, ChildProcess
 from tests.models.network_strategies import networks
 
 needs_emulator = pytest.mark.skipif(

@@ -10,7 +10,7 @@ import pytest
 
 from edgebench.core.model import InputSource
 from edgebench.errors import EdgebenchError, TargetUnavailableError, UnsupportedModelError
-from edgebench.models.quantised_graph import read_quantised_graph
+from edgebench.models.tflite.quantised_graph import read_quantised_graph
 from edgebench.store.devices import find_device
 from edgebench.targets.mcu.fixed_point import activation_range
 from edgebench.targets.mcu.generator import GeneratedModel, generate

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from edgebench.models.quantised_graph import QuantisedOperator
+from edgebench.models.tflite.quantised_graph import QuantisedOperator
 from edgebench.targets.mcu.layer_code import CodeContext, LayerCode
 from edgebench.targets.mcu.operators import convolutions, elementwise, movement, pooling
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgebench.errors import UnsupportedModelError
-from edgebench.models.quantised_graph import QuantisedOperator, QuantisedTensor
+from edgebench.models.tflite.quantised_graph import QuantisedOperator, QuantisedTensor
 from edgebench.targets.mcu.fixed_point import activation_range
 from edgebench.targets.mcu.layer_code import CodeContext
 

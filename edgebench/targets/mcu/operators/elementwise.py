@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from edgebench.errors import UnsupportedModelError
-from edgebench.models.quantised_graph import QuantisedOperator, QuantisedTensor
+from edgebench.models.tflite.quantised_graph import QuantisedOperator, QuantisedTensor
 from edgebench.targets.mcu.fixed_point import quantise_multiplier
 from edgebench.targets.mcu.layer_code import CodeContext, LayerCode, array
 from edgebench.targets.mcu.operators.common import fused_activation, listed

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from edgebench.errors import UnsupportedModelError
-from edgebench.models.quantised_graph import QuantisedOperator
+from edgebench.models.tflite.quantised_graph import QuantisedOperator
 from edgebench.targets.mcu.layer_code import CodeContext, LayerCode
 from edgebench.targets.mcu.operators.common import each_image, listed, require_constant
 

@@ -1,0 +1,169 @@
+"""``edgebench search``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from edgebench.cli.output import Format, FormatOption, JsonOption
+
+if TYPE_CHECKING:
+    from edgebench.core.plan import MeasurementPlan
+    from edgebench.core.run import Run
+    from edgebench.flows.search.request import SearchRequest
+
+_LIMIT = "[DEVICE=]VALUE"
+
+
+def search(
+    space: Annotated[str, typer.Argument(metavar="SPACE", help="A search space, or `show` to print a study.")],
+    name: Annotated[str | None, typer.Argument(metavar="[STUDY]", help="Study to show.", hidden=True)] = None,
+    device: Annotated[
+        list[str], typer.Option("--device", "-d", metavar="NAME", help="Device it must run on; repeat it for several.")
+    ] = ["host"],
+    max_latency: Annotated[list[str], typer.Option(metavar=_LIMIT, help="Such as 50ms or host=5ms.")] = [],
+    max_energy: Annotated[list[str], typer.Option(metavar=_LIMIT, help="Such as 2mJ.")] = [],
+    max_ram: Annotated[list[str], typer.Option(metavar=_LIMIT, help="Such as 128KB.")] = [],
+    max_flash: Annotated[list[str], typer.Option(metavar=_LIMIT, help="Such as 512KB.")] = [],
+    min_accuracy: Annotated[str | None, typer.Option(metavar="95%", help="Least test accuracy.")] = None,
+    max_accuracy_drop: Annotated[
+        str | None, typer.Option(metavar="2%", help="Against the largest network of the space.")
+    ] = None,
+    objective: Annotated[str, typer.Option(help="accuracy, latency@DEVICE, ram@DEVICE, macs, ... with commas.")] = (
+        "accuracy"
+    ),
+    task: Annotated[
+        str | None, typer.Option(help="digits, mnist5k, FILE.npz, a folder of images, module:function.")
+    ] = None,
+    accuracy: Annotated[
+        str, typer.Option(help="train, supernet, proxy:parameters|macs|synflow, or table:FILE.")
+    ] = "train",
+    epochs: Annotated[int, typer.Option(min=1, help="Epochs of a trial.")] = 6,
+    final_epochs: Annotated[int, typer.Option(min=1, help="Epochs of a finalist.")] = 20,
+    distil: Annotated[bool, typer.Option("--distil", help="Finalists imitate the largest network too.")] = False,
+    finalists: Annotated[int, typer.Option(min=0, help="Networks to train in full and measure.")] = 3,
+    trials: Annotated[int, typer.Option(min=1, help="Trials of the study in all.")] = 50,
+    sampler: Annotated[str, typer.Option(help="edgebench, random, tpe, nsga2, nsga3, gp, ...")] = "edgebench",
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of everything random.")] = 0,
+    study: Annotated[str | None, typer.Option(metavar="NAME", help="Go on with it, or begin it.")] = None,
+    storage: Annotated[
+        str, typer.Option(metavar="URL", help="sqlite:///F, postgresql://..., grpc://HOST:PORT; else a journal.")
+    ] = "",
+    jobs: Annotated[int, typer.Option(min=1, max=256, help="Trainings at once.")] = 1,
+    dtype: Annotated[
+        list[str], typer.Option(metavar="[DEVICE=]TYPE", help="float32 or int8; what a device takes if not given.")
+    ] = [],
+    time_limit: Annotated[str, typer.Option(help="To measure a finalist on a device.")] = "60s",
+    results: Annotated[Path, typer.Option(metavar="FOLDER", help="Where tables, studies and runs lie.")] = Path(
+        "results"
+    ),
+    format_: FormatOption = Format.TERMINAL,
+    json_: JsonOption = False,
+) -> None:
+    """Find the networks of a space that hold every device's limits, measure the best, and export them.
+
+    Costs come from lookup tables (edgebench lut build); trials are trained only where the tables say that every
+    limit holds. The best are trained in full, exported, and profiled on every device.
+    """
+    from edgebench.cli.compose import compose_devices, compose_plan
+    from edgebench.cli.limits import compose_budget, compose_objectives
+    from edgebench.flows.lut.opening import load_tables, new_study_name, show_study
+    from edgebench.flows.search.request import SearchRequest
+    from edgebench.reports.spaces import open_space
+    from edgebench.tasks.recipe import Recipe
+    from edgebench.workers.training.jobs import TaskText
+
+    shown = Format.JSON if json_ else format_
+    if space == "show":
+        show_study(name or study, results, shown)
+        return
+    opened = open_space(space)
+    devices = compose_devices(device, [], threads=None, optimization=None)
+    tables = load_tables(results, opened, devices, dtype)
+    limits = {
+        "--max-latency": max_latency,
+        "--max-energy": max_energy,
+        "--max-ram": max_ram,
+        "--max-flash": max_flash,
+    }
+    request = SearchRequest(
+        space=opened,
+        devices=tuple(devices),
+        tables=tables,
+        budget=compose_budget(limits, tables, min_accuracy=min_accuracy, max_accuracy_drop=max_accuracy_drop),
+        objectives=compose_objectives(objective, devices),
+        accuracy=accuracy,
+        task=None if task is None else TaskText(text=task, seed=seed),
+        recipe=Recipe(epochs=epochs),
+        final_recipe=Recipe(epochs=final_epochs, distillation=0.5 if distil else 0.0),
+        finalists=finalists,
+        sampler=sampler,
+        trials=trials,
+        seed=seed,
+        study=study or new_study_name(opened.name),
+        storage=storage,
+        jobs=jobs,
+        results=results,
+    )
+    plan = compose_plan(repetitions=5, time_limit=time_limit, goal="2%", memory_limit=None, layers=False)
+    run, interrupted = _run(request, plan)
+    _show(run, request, shown)
+    raise typer.Exit(130 if interrupted else _exit_code(run))
+
+
+def _run(request: SearchRequest, plan: MeasurementPlan) -> tuple[Run, bool]:
+    """Search, saving the run after each stage."""
+    from dataclasses import replace
+
+    from edgebench.cli.progress import progress_bar
+    from edgebench.cli.recording import new_run
+    from edgebench.core.model import InputSource
+    from edgebench.core.profile import Profile
+    from edgebench.core.search import SearchRecord
+    from edgebench.flows.profile.profile import ProfileRequest
+    from edgebench.flows.search.search import search as find
+    from edgebench.store.runs import RunStore
+
+    store = RunStore(request.results)
+    inputs = InputSource(seed=request.seed)
+    current = new_run(store, ProfileRequest(models=[], devices=request.devices, plan=plan, inputs=inputs))
+    typer.echo(f"study {request.study}", err=True)
+
+    def save(record: SearchRecord, profiles: Sequence[Profile]) -> None:
+        nonlocal current
+        current = replace(current, search=record, profiles=tuple(profiles))
+        store.save(current)
+
+    try:
+        with progress_bar() as progress:
+            record = find(request, plan, on_update=save, on_progress=progress)
+    except KeyboardInterrupt:
+        return current, True
+    current = replace(current, search=record, complete=True)
+    store.save(current)
+    return current, False
+
+
+def _show(run: Run, request: SearchRequest, format_: Format) -> None:
+    from edgebench.cli.output import print_report
+    from edgebench.reports.report import Report
+    from edgebench.reports.search import search_report
+
+    print_report(search_report(run.search) if run.search else Report(tables=()), format_)
+    place = "" if request.results == Path("results") else f" --results {request.results}"
+    typer.echo(
+        f"\nall figures: edgebench report {run.name}{place}; the study: edgebench search show {request.study}{place}",
+        err=True,
+    )
+
+
+def _exit_code(run: Run) -> int:
+    """1 where the limits are not held."""
+    record = run.search
+    if record is None or record.infeasibility is not None or not record.front:
+        return 1
+    unsolved = bool(record.finalists) and not any(finalist.solution for finalist in record.finalists)
+    return 1 if unsolved else 0

@@ -1,1 +1,0 @@
-"""The measurement engine: a child process that runs a model, and its parent that samples it."""

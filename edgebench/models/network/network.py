@@ -1,0 +1,274 @@
+"""edgebench's own description of a network: what a search space builds and every writer lowers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from edgebench.errors import InputError
+from edgebench.models.network.layers import (
+    ActivationKind,
+    Add,
+    AveragePool2D,
+    Concat,
+    Conv2D,
+    Dense,
+    DepthwiseConv2D,
+    GlobalAveragePool,
+    Layer,
+    MaxPool2D,
+    Padding,
+    Reshape,
+    Shape,
+    Softmax,
+)
+
+INPUT = "input"
+"""Name of every network's input."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Network:
+    """Layers in the order of execution, with one input and one output, the last layer's.
+
+    Attributes:
+        name: For files and tables.
+        input_shape: Without the batch: rows, columns, channels, or the length of a vector.
+        layers: Each reads the input or layers before it.
+
+    Raises:
+        InputError: A name is taken or unknown, or shapes do not fit.
+    """
+
+    name: str
+    input_shape: Shape
+    layers: tuple[Layer, ...]
+
+    def __post_init__(self) -> None:
+        if not self.layers:
+            raise InputError(f"network {self.name!r} has no layers")
+        if any(size < 1 for size in self.input_shape):
+            raise InputError(f"network {self.name!r} has an input of the shape {self.input_shape}")
+        self.shapes  # noqa: B018 - computing them is the check
+
+    @cached_property
+    def shapes(self) -> Mapping[str, Shape]:
+        """Shape of the input and of every layer's output."""
+        shapes: dict[str, Shape] = {INPUT: self.input_shape}
+        for layer in self.layers:
+            if layer.name in shapes:
+                raise InputError(f"network {self.name!r} has two layers {layer.name!r}")
+            missing = [name for name in layer.inputs if name not in shapes]
+            if missing:
+                raise InputError(f"layer {layer.name!r} reads {missing[0]!r}, which is not before it")
+            shapes[layer.name] = layer.output_shape([shapes[name] for name in layer.inputs])
+        return shapes
+
+    @property
+    def output(self) -> str:
+        """Name of the last layer."""
+        return self.layers[-1].name
+
+    def input_shapes(self, layer: Layer) -> list[Shape]:
+        """Shapes that a layer reads."""
+        return [self.shapes[name] for name in layer.inputs]
+
+    def weight_shapes(self) -> dict[str, tuple[Shape, Shape]]:
+        """Shapes of kernel and bias of every layer that has them."""
+        found = {layer.name: layer.weight_shapes(self.input_shapes(layer)) for layer in self.layers}
+        return {name: shapes for name, shapes in found.items() if shapes is not None}
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of one inference."""
+        return sum(layer.macs(self.input_shapes(layer)) for layer in self.layers)
+
+    @property
+    def parameters(self) -> int:
+        """Elements of kernels and biases as deployed, with batch normalisation folded."""
+        return sum(math.prod(kernel) + math.prod(bias) for kernel, bias in self.weight_shapes().values())
+
+    @property
+    def trainable_parameters(self) -> int:
+        """Elements of kernels, of biases, and in their place of scale and shift of batch normalisation."""
+        total = 0
+        for layer in self.layers:
+            shapes = layer.weight_shapes(self.input_shapes(layer))
+            if shapes is not None:
+                kernel, bias = shapes
+                total += math.prod(kernel) + math.prod(bias) * (2 if getattr(layer, "batch_norm", False) else 1)
+        return total
+
+    @property
+    def activation_elements(self) -> int:
+        """Elements of the input and of all outputs of layers."""
+        return sum(math.prod(shape) for shape in self.shapes.values())
+
+
+def same_padding(size: tuple[int, int], kernel: tuple[int, int], stride: tuple[int, int]) -> Padding:
+    """TFLite's SAME: the output is the input divided by the stride, rounded up; the odd pixel goes below and right."""
+    totals = [
+        max(0, (-(-length // step) - 1) * step + window - length)
+        for length, window, step in zip(size, kernel, stride, strict=True)
+    ]
+    return Padding(
+        top=totals[0] // 2, bottom=totals[0] - totals[0] // 2, left=totals[1] // 2, right=totals[1] - totals[1] // 2
+    )
+
+
+class NetworkBuilder:
+    """Writes a network layer by layer; each method appends a layer and returns its name.
+
+    A layer reads the one before it unless ``after`` names another. Images are padded as TFLite's SAME
+    unless a padding is given.
+
+    Args:
+        name: Name of the network.
+        input_shape: Without the batch.
+    """
+
+    def __init__(self, name: str, input_shape: Shape) -> None:
+        self._name = name
+        self._input_shape = input_shape
+        self._layers: list[Layer] = []
+        self._shapes: dict[str, Shape] = {INPUT: input_shape}
+        self._scope = ""
+        self._in_scope = 0
+
+    def enter(self, scope: str) -> None:
+        """Name the layers that follow after a part of the network, counted anew.
+
+        Layers keep their names whatever lies before that part, which is what weight sharing goes by.
+        """
+        self._scope, self._in_scope = scope, len(self._layers)
+
+    @property
+    def last(self) -> str:
+        """Name of the layer that the next one reads."""
+        return self._layers[-1].name if self._layers else INPUT
+
+    def shape(self, name: str | None = None) -> Shape:
+        """Shape of a layer's output; of the last one's by default."""
+        return self._shapes[name or self.last]
+
+    def add_layer(self, layer: Layer) -> str:
+        """Append any layer.
+
+        Raises:
+            InputError: Its inputs do not fit.
+        """
+        self._shapes[layer.name] = layer.output_shape([self._shapes[name] for name in layer.inputs])
+        self._layers.append(layer)
+        return layer.name
+
+    def conv(
+        self,
+        filters: int,
+        kernel: int | tuple[int, int] = 1,
+        stride: int | tuple[int, int] = 1,
+        *,
+        activation: ActivationKind = "relu",
+        batch_norm: bool = True,
+        padding: Padding | None = None,
+        after: str | None = None,
+    ) -> str:
+        """A convolution."""
+        source, window, step = after or self.last, _pair(kernel), _pair(stride)
+        return self.add_layer(
+            Conv2D(
+                name=self._next("conv"),
+                inputs=(source,),
+                filters=filters,
+                kernel=window,
+                stride=step,
+                padding=self._padding(source, window, step, padding),
+                activation=activation,
+                batch_norm=batch_norm,
+            )
+        )
+
+    def depthwise(
+        self,
+        kernel: int | tuple[int, int] = 3,
+        stride: int | tuple[int, int] = 1,
+        *,
+        activation: ActivationKind = "relu",
+        batch_norm: bool = True,
+        padding: Padding | None = None,
+        after: str | None = None,
+    ) -> str:
+        """A depthwise convolution."""
+        source, window, step = after or self.last, _pair(kernel), _pair(stride)
+        return self.add_layer(
+            DepthwiseConv2D(
+                name=self._next("depthwise"),
+                inputs=(source,),
+                kernel=window,
+                stride=step,
+                padding=self._padding(source, window, step, padding),
+                activation=activation,
+                batch_norm=batch_norm,
+            )
+        )
+
+    def dense(self, units: int, *, activation: ActivationKind = "none", batch_norm: bool = False) -> str:
+        """A matrix product, after flattening an image."""
+        if len(self.shape()) != 1:
+            self.flatten()
+        name = self._next("dense")
+        layer = Dense(name=name, inputs=(self.last,), units=units, activation=activation, batch_norm=batch_norm)
+        return self.add_layer(layer)
+
+    def add(self, first: str, second: str, *, activation: ActivationKind = "none") -> str:
+        """A sum."""
+        return self.add_layer(Add(name=self._next("add"), inputs=(first, second), activation=activation))
+
+    def concat(self, *names: str) -> str:
+        """Channels side by side."""
+        return self.add_layer(Concat(name=self._next("concat"), inputs=names))
+
+    def average_pool(self, kernel: int | tuple[int, int], stride: int | tuple[int, int] | None = None) -> str:
+        """Means of windows without padding; windows side by side by default."""
+        window = _pair(kernel)
+        step = _pair(stride) if stride is not None else window
+        name = self._next("average_pool")
+        return self.add_layer(AveragePool2D(name=name, inputs=(self.last,), kernel=window, stride=step))
+
+    def max_pool(self, kernel: int | tuple[int, int], stride: int | tuple[int, int] | None = None) -> str:
+        """Largest of windows without padding; windows side by side by default."""
+        window = _pair(kernel)
+        step = _pair(stride) if stride is not None else window
+        name = self._next("max_pool")
+        return self.add_layer(MaxPool2D(name=name, inputs=(self.last,), kernel=window, stride=step))
+
+    def global_average_pool(self) -> str:
+        """Means of channels."""
+        return self.add_layer(GlobalAveragePool(name=self._next("global_average_pool"), inputs=(self.last,)))
+
+    def flatten(self) -> str:
+        """A vector of all elements."""
+        return self.add_layer(Reshape(name=self._next("flatten"), inputs=(self.last,)))
+
+    def softmax(self) -> str:
+        """Probabilities."""
+        return self.add_layer(Softmax(name=self._next("softmax"), inputs=(self.last,)))
+
+    def build(self) -> Network:
+        """The network."""
+        return Network(name=self._name, input_shape=self._input_shape, layers=tuple(self._layers))
+
+    def _next(self, kind: str) -> str:
+        prefix = f"{self._scope}_" if self._scope else ""
+        return f"{prefix}{kind}_{len(self._layers) - self._in_scope + 1}"
+
+    def _padding(self, source: str, kernel: tuple[int, int], stride: tuple[int, int], given: Padding | None) -> Padding:
+        if given is not None or len(self._shapes[source]) != 3:
+            return given or Padding()
+        height, width, _ = self._shapes[source]
+        return same_padding((height, width), kernel, stride)
+
+
+def _pair(value: int | tuple[int, int]) -> tuple[int, int]:
+    return (value, value) if isinstance(value, int) else value

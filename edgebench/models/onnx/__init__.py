@@ -1,0 +1,1 @@
+"""ONNX: description, costs, reader and writer."""

@@ -1,0 +1,1 @@
+"""PyTorch: description, costs, safety and writer."""

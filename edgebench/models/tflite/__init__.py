@@ -1,0 +1,1 @@
+"""TFLite: description, costs, writer and quantiser."""

@@ -1,0 +1,111 @@
+"""Describes a TFLite file from its graphs; the data of its weights is not read."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from edgebench.core.model import ModelFormat, ModelInfo, TensorSpec
+from edgebench.models.digest import digest_files
+from edgebench.models.source import ModelSource
+from edgebench.models.tflite.costs import count_macs
+from edgebench.models.tflite.file import Graph, Tensor, read_graphs
+
+_FLOATS = ("float", "bfloat")
+
+
+def inspect_tflite(path: Path, source: ModelSource, shapes: Mapping[str, tuple[int, ...]]) -> ModelInfo:
+    """Describe a file.
+
+    Args:
+        path: The file.
+        source: What the user typed.
+        shapes: Shapes of inputs, by name.
+
+    Raises:
+        InputError: Damaged.
+    """
+    digest, size = digest_files([path])
+    info = ModelInfo(name=source.name, source=source.text, format=ModelFormat.TFLITE, digest=digest, size_bytes=size)
+    try:
+        graphs = read_graphs(path)
+    except ModuleNotFoundError:
+        note = "inputs, parameters and MACs are not known without ai-edge-litert: pip install ai-edge-litert"
+        return replace(info, notes=(note,))
+    main = graphs[0]
+    macs, notes = _macs(main, shapes)
+    if len(graphs) > 1:
+        notes.append(f"MACs are those of the main graph; the file holds {len(graphs)}")
+    weights = list(_weights(graphs))
+    if any(tensor.sparse for tensor in weights):
+        notes.append("some weights are stored without their zeros, which count as parameters all the same")
+    lengths = _table_lengths(main)
+    return replace(
+        info,
+        parameters=sum(math.prod(tensor.shape) for tensor in weights),
+        macs=macs,
+        inputs=tuple(_input(main.tensors[index], shapes, lengths.get(index)) for index in main.inputs),
+        outputs=tuple(_output(main.tensors[index]) for index in main.outputs),
+        operators=dict(sorted(Counter(operator.kind for graph in graphs for operator in graph.operators).items())),
+        notes=tuple(notes),
+    )
+
+
+def _macs(graph: Graph, shapes: Mapping[str, tuple[int, ...]]) -> tuple[int | None, list[str]]:
+    """Operators' shapes at other input shapes than those in the file are known to the runtime alone."""
+    inputs = [graph.tensors[index] for index in graph.inputs]
+    resized = [tensor.name for tensor in inputs if shapes.get(tensor.name, tensor.shape) != tensor.shape]
+    if resized:
+        return None, [f"MACs are not known: {', '.join(resized)} is resized, and the file has the original shapes only"]
+    return count_macs(graph)
+
+
+def _weights(graphs: Sequence[Graph]) -> Iterator[Tensor]:
+    """Constants that are learned, each buffer once.
+
+    These are the constants with at least one dimension that an operator reads and that are floating-point, or
+    integers with a scale. Integers without one are shapes, axes, paddings or indices.
+    """
+    seen: set[int] = set()
+    for graph in graphs:
+        for index in (index for operator in graph.operators for index in operator.inputs if index >= 0):
+            tensor = graph.tensors[index]
+            if tensor.buffer is None or tensor.buffer in seen or not tensor.shape:
+                continue
+            if tensor.dtype.startswith(_FLOATS) or ("int" in tensor.dtype and tensor.quantized):
+                seen.add(tensor.buffer)
+                yield tensor
+
+
+def _table_lengths(graph: Graph) -> dict[int, int]:
+    """Length of the constant table that a tensor indexes, by the tensor's number."""
+    lengths: dict[int, int] = {}
+    for operator in graph.operators:
+        if operator.kind == "EMBEDDING_LOOKUP" and len(operator.inputs) > 1:
+            ids, table = operator.inputs[:2]
+        elif operator.kind == "GATHER" and len(operator.inputs) > 1:
+            table, ids = operator.inputs[:2]
+        else:
+            continue
+        shape = graph.tensors[table].shape if table >= 0 and graph.tensors[table].buffer is not None else ()
+        if ids >= 0 and -len(shape) <= operator.axis < len(shape):
+            lengths[ids] = min(shape[operator.axis], lengths.get(ids, shape[operator.axis]))
+    return lengths
+
+
+def _input(tensor: Tensor, shapes: Mapping[str, tuple[int, ...]], upper: int | None) -> TensorSpec:
+    """An open batch has a size in the file, 1, which holds unless the user gives another."""
+    open_from = 0 if tensor.name in shapes else 1
+    shape = tuple(
+        None if size < 0 and index >= open_from else stored
+        for index, (size, stored) in enumerate(zip(tensor.signature, tensor.shape, strict=True))
+    )
+    return TensorSpec(name=tensor.name, dtype=tensor.dtype, shape=shape, upper=upper if "int" in tensor.dtype else None)
+
+
+def _output(tensor: Tensor) -> TensorSpec:
+    shape = tuple(None if size < 0 else size for size in tensor.signature)
+    return TensorSpec(name=tensor.name, dtype=tensor.dtype, shape=shape)

@@ -1,0 +1,1 @@
+"""What results look like to a reader: from runs, tables and searches to a ``Report``."""

@@ -1,0 +1,309 @@
+"""A search as tables: the best networks, finalists against limits, or why nothing holds them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from edgebench.core.budget import Limit
+from edgebench.core.metric import Metric, Provenance
+from edgebench.core.search import Finalist, Infeasibility, LimitFact, SearchRecord, Share, TrialResult
+from edgebench.core.table import NETWORK, UNITS
+from edgebench.reports.report import Cell, Column, Remark, Report, Table
+
+
+def search_report(record: SearchRecord) -> Report:
+    """Everything there is to say about a search."""
+    tables: list[Table] = []
+    if record.infeasibility is not None:
+        tables += infeasible_tables(record.infeasibility)
+    if record.front:
+        tables.append(_front(record))
+    if record.finalists:
+        tables += [_checks(record), _accuracies(record)]
+    return Report(
+        tables=tuple(table for table in tables if table.rows),
+        remarks=tuple(_remarks(record)),
+        records=tuple(_records(record)),
+    )
+
+
+def _front(record: SearchRecord) -> Table:
+    single = len(record.objectives) == 1
+    columns = [
+        Column(key="trial", title="trial"),
+        Column(key="architecture", title="architecture"),
+        Column(key="accuracy", title="accuracy"),
+    ]
+    # What nothing depends on is in the records, not on the screen.
+    wanted = [limit.column for limit in record.budget.limits] + list(record.objectives)
+    names = [name for name in dict.fromkeys(wanted) if name in record.front[0].figures]
+    columns += [Column(key=name, title=_title(name)) for name in names]
+    rows = tuple(_trial_row(trial, names) for trial in record.front)
+    return Table(
+        title=f"Best network of {record.space} found" if single else f"Pareto front of {record.space}",
+        columns=tuple(columns),
+        rows=rows,
+        caption=f"{record.accuracy}; costs as tables predict them",
+    )
+
+
+def _trial_row(trial: TrialResult, names: Sequence[str]) -> dict[str, Cell]:
+    row: dict[str, Cell] = {
+        "trial": trial.number,
+        "architecture": trial.architecture,
+        "accuracy": None if trial.accuracy is None else _accuracy(trial.accuracy),
+    }
+    for name in names:
+        row[name] = _predicted(name, trial.figures[name])
+    return row
+
+
+def _predicted(name: str, value: float) -> Cell:
+    figure, _, device = name.partition("@")
+    if device == NETWORK:
+        return round(value)
+    return Metric(
+        value=value,
+        unit=UNITS[figure],
+        provenance=Provenance.ESTIMATED,
+        method="sum over the table's blocks",
+        source="the lookup table",
+    )
+
+
+def _checks(record: SearchRecord) -> Table:
+    """Every finalist against every limit, predicted against found."""
+    rows: list[dict[str, Cell]] = []
+    for finalist in record.finalists:
+        for check in finalist.checks:
+            error = None
+            if check.found is not None and check.found.value:
+                error = f"{check.predicted / check.found.value - 1:+.1%}"
+            rows.append(
+                {
+                    "network": finalist.architecture,
+                    "limit": _title(check.limit.column),
+                    "allowed": _exactly(check.limit),
+                    "predicted": _predicted(check.limit.column, check.predicted),
+                    "found": check.found,
+                    "error": error,
+                    "holds": "yes" if check.holds else "NO",
+                }
+            )
+    return Table(
+        title="Finalists against the limits",
+        columns=_columns(rows, {"error": "predicted / found"}),
+        rows=tuple(rows),
+        caption="a figure holds if the upper end of its interval or error band does",
+    )
+
+
+def _accuracies(record: SearchRecord) -> Table:
+    rows: list[dict[str, Cell]] = [
+        {
+            "network": finalist.architecture,
+            "device": item.device,
+            "accuracy": _share(item.accuracy),
+            "drop": None if item.drop is None else _share(item.drop),
+            "classified by": item.runtime,
+            "solution": "yes" if finalist.solution else "no",
+        }
+        for finalist in record.finalists
+        for item in finalist.accuracies
+    ]
+    return Table(
+        title="Accuracy of what is deployed, on test samples that the search never saw",
+        columns=_columns(rows, {}),
+        rows=tuple(rows),
+        caption="with 95 % intervals"
+        + ("; the drop is that against the reference on the same samples" if any(row["drop"] for row in rows) else ""),
+    )
+
+
+def _columns(rows: Sequence[Mapping[str, Cell]], titles: Mapping[str, str]) -> tuple[Column, ...]:
+    keys = [key for key in (rows[0] if rows else ()) if any(row[key] is not None for row in rows)]
+    return tuple(Column(key=key, title=titles.get(key, key)) for key in keys)
+
+
+def infeasible_tables(found: Infeasibility) -> Iterator[Table]:
+    """Which limit binds, what relaxing each would take, and what comes nearest."""
+    rows: list[dict[str, Cell]] = [
+        {
+            "limit": _title(fact.limit.column),
+            "allowed": _exactly(fact.limit),
+            "least": _predicted(fact.limit.column, fact.least),
+            "needed": None if fact.needed is None else _predicted(fact.limit.column, fact.needed),
+            "alone": _cause(fact),
+        }
+        for fact in found.limits
+    ]
+    titles = {"alone": "cause", "least": "least of any network", "needed": "would do, others staying"}
+    yield Table(
+        title="Nothing holds these limits",
+        columns=_columns(rows, titles),
+        rows=tuple(rows),
+        caption="with the margin for errors of prediction",
+    )
+    nearest: list[dict[str, Cell]] = [
+        {
+            "architecture": item.architecture,
+            **{
+                _title(fact.limit.column): _excess(excess)
+                for fact, excess in zip(found.limits, item.excess, strict=True)
+            },
+        }
+        for item in found.nearest
+    ]
+    yield Table(
+        title="What comes nearest, and by how much it exceeds each limit",
+        columns=_columns(nearest, {}),
+        rows=tuple(nearest),
+    )
+
+
+def _excess(share: float) -> str:
+    return f"{share:+.0%}" if share < 9 else f"{share + 1:,.0f} times"
+
+
+def _cause(fact: LimitFact) -> str:
+    if fact.least > fact.limit.value:
+        return "no network holds it"
+    return "binds with the others" if fact.needed is not None else "not by itself"
+
+
+def _remarks(record: SearchRecord) -> Iterator[Remark]:
+    share = "all" if record.complete else f"{record.looked_at:,} of"
+    yield Remark(
+        kind="note",
+        subject=record.space,
+        text=f"looked at {share} {record.space_size:,} architectures; {record.feasible:,} hold the limits as predicted",
+    )
+    for device, text in record.tables.items():
+        yield Remark(kind="note", subject=device, text=f"table: {text}")
+        if text.endswith("not validated"):
+            yield Remark(
+                kind="warning",
+                subject=device,
+                text="its table is not validated: predictions have no margin",
+                remedy=f"edgebench lut validate {record.space} -d {device}",
+            )
+    if record.task:
+        yield Remark(kind="note", subject=record.study, text=f"task: {record.task}")
+    if record.infeasibility is None:
+        yield Remark(
+            kind="note",
+            subject=record.study,
+            text=f"{record.trials} trials, {record.pruned} cut short, {record.failed} failed; sampler "
+            f"{record.sampler}, seed {record.seed}, {record.seconds:.0f} s; study in {record.storage}",
+        )
+    elif all(fact.needed is None for fact in record.infeasibility.limits):
+        yield Remark(
+            kind="note", subject=record.space, text="no limit is enough by itself: two or more must be relaxed"
+        )
+    if record.reference is not None:
+        yield Remark(kind="note", subject="reference", text=_reference(record))
+    yield from _verdicts(record)
+
+
+def _reference(record: SearchRecord) -> str:
+    reference = record.reference
+    if reference is None:
+        return ""
+    parts = [reference.architecture]
+    if reference.search_accuracy is not None:
+        parts.append(f"{_accuracy(reference.search_accuracy)} trained as trials are")
+    if reference.test_accuracy is not None:
+        parts.append(f"{_share(reference.test_accuracy)} on test samples trained in full")
+    return ", ".join(parts)
+
+
+def _verdicts(record: SearchRecord) -> Iterator[Remark]:
+    for finalist in record.finalists:
+        if finalist.solution:
+            yield Remark(
+                kind="note",
+                subject=finalist.architecture,
+                text=f"a solution: holds every limit as found; {_where(finalist)}",
+            )
+        else:
+            yield Remark(
+                kind="warning", subject=finalist.architecture, text=f"not a solution: {'; '.join(finalist.faults)}"
+            )
+    if record.infeasibility is None and not record.front:
+        yield Remark(
+            kind="failure",
+            subject=record.study,
+            text="no trial holds the accuracy that was asked for",
+            remedy="give more --trials or epochs, or relax the accuracy",
+        )
+    if record.finalists and not any(finalist.solution for finalist in record.finalists):
+        yield Remark(
+            kind="failure",
+            subject=record.study,
+            text="no finalist holds every limit as found",
+            remedy="validate the tables (edgebench lut validate), or relax the limit that is missed",
+        )
+
+
+def _where(finalist: Finalist) -> str:
+    return finalist.files[0].rpartition("/")[0] if finalist.files else ""
+
+
+def _records(record: SearchRecord) -> Iterator[Mapping[str, object]]:
+    """One flat row a trial of the front and a finalist."""
+    for trial in record.front:
+        yield {
+            "study": record.study,
+            "kind": "front",
+            "architecture": trial.architecture,
+            "trial": trial.number,
+            "accuracy": trial.accuracy,
+            **trial.figures,
+        }
+    for finalist in record.finalists:
+        row: dict[str, object] = {
+            "study": record.study,
+            "kind": "finalist",
+            "architecture": finalist.architecture,
+            "trial": finalist.trial,
+            "solution": finalist.solution,
+            "faults": "; ".join(finalist.faults),
+            "files": "; ".join(finalist.files),
+        }
+        for check in finalist.checks:
+            row[check.limit.column] = None if check.found is None else check.found.value
+            row[f"{check.limit.column}.predicted"] = check.predicted
+            row[f"{check.limit.column}.limit"] = check.limit.value
+        for item in finalist.accuracies:
+            row[f"test_accuracy@{item.device}"] = item.accuracy.value
+            row[f"accuracy_drop@{item.device}"] = None if item.drop is None else item.drop.value
+        yield row
+    if record.infeasibility is not None:
+        for fact in record.infeasibility.limits:
+            yield {
+                "study": record.study,
+                "kind": "limit",
+                "limit": fact.limit.column,
+                "allowed": fact.limit.value,
+                "least": fact.least,
+                "needed": fact.needed,
+            }
+
+
+def _title(column: str) -> str:
+    figure, _, device = column.partition("@")
+    name = figure.removesuffix("_s").removesuffix("_j").removesuffix("_bytes")
+    return name if device == NETWORK else f"{name} @ {device}"
+
+
+def _exactly(limit: Limit) -> Metric:
+    return Metric(value=limit.value, unit=UNITS[limit.figure], provenance=Provenance.EXACT, method="given")
+
+
+def _accuracy(value: float) -> str:
+    """A share in percent; a proxy's score as it is."""
+    return f"{value:.2%}" if 0 <= value <= 1 else f"{value:.3f}"
+
+
+def _share(share: Share) -> str:
+    return f"{share.value:.2%} ({share.low:.1%} to {share.high:.1%})"

@@ -1,0 +1,160 @@
+"""What a lookup table holds, and how far it can be trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from edgebench.core.metric import Metric, Provenance
+from edgebench.core.table import RULES, UNITS, LookupTable
+from edgebench.reports.report import Cell, Column, Remark, Report, Table
+from edgebench.spaces.space import SearchSpace
+
+
+def tables_report(tables: Sequence[LookupTable]) -> Report:
+    """One row a table."""
+    rows: list[dict[str, Cell]] = [
+        {
+            "space": table.space,
+            "device": table.key.device,
+            "dtype": table.key.dtype,
+            "blocks": len(table.entries),
+            "figures": ", ".join(name.rpartition("_")[0] for name in table.figures),
+            "validated": ", ".join(
+                f"{name.rpartition('_')[0]} {item.mean_error:.1%}" for name, item in table.validation.items()
+            )
+            or "no",
+            "when": table.when,
+        }
+        for table in tables
+    ]
+    titles = {"dtype": "type", "validated": "mean error"}
+    columns = tuple(Column(key=key, title=titles.get(key, key)) for key in rows[0]) if rows else ()
+    remarks = () if rows else (Remark(kind="note", subject="tables", text="there are none yet", remedy=_BUILD),)
+    return Report(
+        tables=(Table(title="Lookup tables", columns=columns, rows=tuple(rows)),) if rows else (),
+        remarks=remarks,
+        records=tuple(rows),
+    )
+
+
+_BUILD = "edgebench lut build SPACE -d DEVICE"
+
+
+def table_report(table: LookupTable, space: SearchSpace | None = None) -> Report:
+    """Every entry, what the table holds for, and its validation."""
+    rows = [_row(table, block) for block in table.entries]
+    shown = [name for name in RULES if name in table.figures]
+    columns = [
+        Column(key="block", title="block"),
+        *(Column(key=name, title=name.rpartition("_")[0]) for name in shown),
+    ]
+    held = ", ".join(f"{name} {value}" for name, value in table.key.versions.items())
+    caption = f"{table.key.dtype}; {held}"
+    entries = Table(
+        title=f"{table.space} on {table.key.device}: {len(rows)} blocks",
+        columns=tuple(columns),
+        rows=tuple(rows),
+        caption=caption,
+    )
+    records = tuple(_record(table, block) for block in table.entries)
+    return Report(
+        tables=tuple(part for part in (entries, validation_table(table)) if part.rows),
+        remarks=tuple(_remarks(table, space)),
+        records=records,
+    )
+
+
+def validation_table(table: LookupTable) -> Table:
+    """How well sums of entries predict whole networks."""
+    rows: list[dict[str, Cell]] = [
+        {
+            "figure": name.rpartition("_")[0],
+            "networks": item.networks,
+            "mean": f"{item.mean_error:.2%}",
+            "within5": f"{item.within_5_percent:.0%}",
+            "within10": f"{item.within_10_percent:.0%}",
+            "rank": None if item.rank_correlation is None else f"{item.rank_correlation:.3f}",
+            "interval": f"{item.low - 1:+.1%} to {item.high - 1:+.1%}",
+        }
+        for name, item in table.validation.items()
+    ]
+    titles = {
+        "mean": "mean error",
+        "within5": "within 5 %",
+        "within10": "within 10 %",
+        "rank": "rank correlation",
+        "interval": "95 % interval",
+    }
+    columns = tuple(Column(key=key, title=titles.get(key, key)) for key in rows[0]) if rows else ()
+    return Table(
+        title=f"Whole networks of {table.space} on {table.key.device}, predicted and then profiled",
+        columns=columns,
+        rows=tuple(rows),
+        caption="the interval is that of what a profile reports, around the prediction",
+    )
+
+
+def _row(table: LookupTable, block: str) -> dict[str, Cell]:
+    row: dict[str, Cell] = {"block": block}
+    for name in table.entries[block]:
+        figure = table.figures[name]
+        source = figure.source or (figure.method if figure.provenance is Provenance.ESTIMATED else None)
+        row[name] = Metric(
+            value=table.cost(block, name),
+            unit=UNITS[name],
+            provenance=figure.provenance,
+            method=figure.method,
+            source=source,
+        )
+    return row
+
+
+def _record(table: LookupTable, block: str) -> dict[str, object]:
+    figures = {name: table.cost(block, name) for name in table.entries[block]}
+    return {
+        "block": block,
+        "device": table.key.device,
+        "dtype": table.key.dtype,
+        **figures,
+        **{f"{name}.provenance": table.figures[name].provenance.value for name in figures},
+    }
+
+
+def _remarks(table: LookupTable, space: SearchSpace | None) -> list[Remark]:
+    subject = f"{table.space} on {table.key.device}"
+    remarks = [Remark(kind="note", subject=subject, text=text) for text in table.notes]
+    for name, figure in table.figures.items():
+        base = f"; every network has {figure.base:,.0f} {UNITS[name]} besides" if figure.base else ""
+        scale = f"; times {figure.scale:.4g}, as a few whole networks tell" if figure.scale != 1 else ""
+        text = f"{name.rpartition('_')[0]}: {figure.method}{scale}{base}"
+        remarks.append(Remark(kind="note", subject=subject, text=text))
+    if not table.validation:
+        remarks.append(
+            Remark(
+                kind="warning",
+                subject=subject,
+                text="not validated: predictions carry no interval",
+                remedy=f"edgebench lut validate {table.space} -d {table.key.device}",
+            )
+        )
+    if space is not None:
+        if not table.is_whole(space.digest):
+            remarks.append(
+                Remark(
+                    kind="warning",
+                    subject=subject,
+                    text="not whole: its build has not ended, or the space has changed since",
+                    remedy=f"edgebench lut build {table.space} -d {table.key.device}",
+                )
+            )
+        missing = sum(block.key not in table.entries for block in space.all_blocks)
+        if missing:
+            remarks.append(
+                Remark(
+                    kind="warning",
+                    subject=subject,
+                    text=f"{missing} of {len(space.all_blocks)} blocks are missing",
+                    remedy=f"edgebench lut build {table.space} -d {table.key.device}",
+                )
+            )
+    return remarks

@@ -1,0 +1,1 @@
+"""The mathematics of choosing: costs, candidates, fronts, what to try next. No input or output."""

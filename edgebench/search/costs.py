@@ -1,0 +1,106 @@
+"""A space and tables of devices, as a model of what its networks cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from edgebench.core.device import Device
+from edgebench.core.metric import Provenance
+from edgebench.core.table import NETWORK, LookupTable, TableFigure, TableKey
+from edgebench.errors import InputError
+from edgebench.search.cost_model import CostModel, SlotTable
+from edgebench.spaces.blocks import Block
+from edgebench.spaces.space import SearchSpace
+
+
+def cost_model(space: SearchSpace, tables: Mapping[str, LookupTable]) -> CostModel:
+    """Predicts the networks of a space: the tables' figures, and ``macs`` and ``parameters`` of the network.
+
+    Args:
+        space: Where architectures come from.
+        tables: By device.
+
+    Raises:
+        InputError: A table lacks a block of the space.
+    """
+    return CostModel(
+        [len(dimension.values) for dimension in space.dimensions],
+        [SlotTable(dimensions=term.dimensions, blocks=term.blocks) for term in space.terms],
+        [block.key for block in space.all_blocks],
+        {**tables, NETWORK: _sizes(space)},
+    )
+
+
+def require_columns(columns: Sequence[str], model: CostModel, space: str) -> None:
+    """Check that tables have what limits and objectives are about.
+
+    Args:
+        columns: Such as ``latency_s@host``.
+        model: Of the tables.
+        space: Its name.
+
+    Raises:
+        InputError: A table lacks one.
+    """
+    for column in columns:
+        if column not in model.names:
+            figure, _, device = column.partition("@")
+            known = ", ".join(name.partition("@")[0] for name in model.names if name.endswith(f"@{device}"))
+            raise InputError(
+                f"the table of {device} has no {figure.rpartition('_')[0] or figure}",
+                remedy=f"it has {known}" if known else f"edgebench lut build {space} -d {device}",
+            )
+
+
+def with_declared_energy(table: LookupTable, device: Device) -> LookupTable:
+    """A table with energy, where the device declares its power and the table has only latencies.
+
+    Energy is power x latency. Its interval is that of the latency, widened by the error of the power.
+    """
+    power = device.power
+    if power is None or "latency_s" not in table.figures or "energy_j" in table.figures:
+        return table
+    latency = table.figures["latency_s"]
+    figure = TableFigure(
+        provenance=Provenance.ESTIMATED,
+        method=f"declared power {power.active_w:g} W ({power.supply}) x {latency.provenance} latency",
+        base=latency.base * power.active_w,
+        scale=latency.scale,
+        source=power.source,
+    )
+    validation = dict(table.validation)
+    if "latency_s" in validation:
+        known = validation["latency_s"]
+        validation["energy_j"] = replace(
+            known,
+            low=known.low * (1 - power.relative_error),
+            high=known.high * (1 + power.relative_error),
+            found=tuple(value * power.active_w for value in known.found),
+            predicted=tuple(value * power.active_w for value in known.predicted),
+        )
+    return replace(
+        table,
+        figures={**table.figures, "energy_j": figure},
+        entries={
+            key: {**figures, "energy_j": figures["latency_s"] * power.active_w}
+            for key, figures in table.entries.items()
+        },
+        validation=validation,
+    )
+
+
+def _sizes(space: SearchSpace) -> LookupTable:
+    """Parameters and multiply-accumulates of every block, which need no device."""
+    figure = TableFigure(provenance=Provenance.EXACT, method="counted over the block's layers")
+    return LookupTable(
+        space=space.name,
+        key=TableKey(device=NETWORK, target="", dtype=""),
+        figures={"macs": figure, "parameters": figure},
+        entries={block.key: _counts(block) for block in space.all_blocks},
+    )
+
+
+def _counts(block: Block) -> Mapping[str, float]:
+    network = block.network()
+    return {"macs": float(network.macs), "parameters": float(network.parameters)}

@@ -1,0 +1,1 @@
+"""Child processes that touch models and data, and their parent."""

@@ -1,0 +1,1 @@
+"""The child that prepares and runs models."""

@@ -1,0 +1,81 @@
+"""Several models in one process, burst by burst in turn: what is compared sees the same machine."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from edgebench.core.device import Device
+from edgebench.core.model import InputSource
+from edgebench.core.record import Record
+from edgebench.workers.measuring.session import MeasurementSession
+
+BURST_S = 0.004
+MIN_ROUNDS = 12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RaceResult(Record):
+    """One model of a race.
+
+    Attributes:
+        latency_p5_s: 5th percentile of its latencies: what repeats best.
+        latency_s: Median of its latencies.
+        energy_j: Energy per inference where there is a meter.
+    """
+
+    latency_p5_s: float
+    latency_s: float
+    energy_j: float | None = None
+
+    @property
+    def robust(self) -> Mapping[str, float]:
+        """By name, the figures that repeat best: what tables hold and predict."""
+        return {"latency_s": self.latency_p5_s} | ({} if self.energy_j is None else {"energy_j": self.energy_j})
+
+
+def race(device: Device, models: Sequence[Path], inputs: InputSource, seconds: float) -> tuple[RaceResult, ...]:
+    """Run models in turn for some time, at least ``MIN_ROUNDS`` bursts each.
+
+    Args:
+        device: Where; its target must measure.
+        models: Files that the target takes.
+        inputs: Where their inputs come from.
+        seconds: How long in all, without loading.
+    """
+    with ExitStack() as stack:
+        sessions = []
+        bursts = []
+        for path in models:
+            session = MeasurementSession(device, path, inputs)
+            stack.callback(session.close)
+            loaded = session.load()
+            inference_s = loaded.burst_s / loaded.iterations
+            short = max(1, min(loaded.iterations, round(BURST_S / inference_s))) if inference_s > 0 else 1
+            sessions.append(session)
+            bursts.append(loaded.iterations if loaded.energy_scope else short)
+        latencies: list[list[float]] = [[] for _ in models]
+        energies: list[list[float]] = [[] for _ in models]
+        end = time.perf_counter() + seconds
+        turn = 0
+        while turn < MIN_ROUNDS or time.perf_counter() < end:
+            for offset in range(len(models)):
+                index = (offset + turn) % len(models)
+                sample = sessions[index].run(bursts[index])
+                latencies[index].extend(sample.latencies_s)
+                if sample.energy_j is not None:
+                    energies[index].append(sample.energy_j / len(sample.latencies_s))
+            turn += 1
+    return tuple(
+        RaceResult(
+            latency_p5_s=float(np.percentile(taken, 5)),
+            latency_s=float(np.median(taken)),
+            energy_j=float(np.median(joules)) if joules else None,
+        )
+        for taken, joules in zip(latencies, energies, strict=True)
+    )

@@ -1,0 +1,145 @@
+"""What happens inside the child process: one model, loaded once, run in bursts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from edgebench.core.device import Device
+from edgebench.core.metric import Metric
+from edgebench.core.model import InputSource
+from edgebench.core.profile import Footprint, LayerCost, Sample
+from edgebench.core.record import Record
+from edgebench.machine.resident_memory import ResidentMemory
+from edgebench.meters.base import EnergyMeter
+from edgebench.meters.registry import open_meter
+from edgebench.targets.registry import create_target
+
+WARM_UP_RUNS = 30
+WARM_UP_S = 0.3
+BURST_S = 0.04
+BURST_RUNS = 100
+METER_UPDATES = 20
+"""A burst lasts at least this many updates of the energy meter, so that one update is 5 % of it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded(Record):
+    """What the parent learns when a model is ready.
+
+    Attributes:
+        load_s: Reading and preparing the model.
+        first: The first inference; all there is to know for a deterministic target.
+        iterations: Inferences a burst should have.
+        burst_s: How long such a burst takes.
+        method: How latencies are taken.
+        energy_scope: What the meter covers, or None without one.
+    """
+
+    load_s: float
+    first: Sample
+    iterations: int
+    burst_s: float
+    method: str
+    energy_scope: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished(Record):
+    """What the parent learns when sampling is over."""
+
+    peak_ram_bytes: int
+    footprint: Footprint
+    metrics: Mapping[str, Metric] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    faults: tuple[str, ...] = ()
+    layers: tuple[LayerCost, ...] = ()
+
+
+class MeasurementSession:
+    """One model on one device in this process."""
+
+    def __init__(self, device: Device, model: Path, inputs: InputSource) -> None:
+        self._stack = ExitStack()
+        self._target = create_target(device)
+        self._memory = ResidentMemory()
+        self._meter: EnergyMeter | None = None
+        if not self._target.deterministic:
+            self._meter = open_meter(device.meter)
+        if self._meter is not None:
+            self._stack.enter_context(self._meter)
+        self._device = device
+        self._path = model
+        self._inputs = inputs
+
+    def load(self) -> Loaded:
+        """Load, run once, warm up and find the length of a burst."""
+        self._target.check()
+        self._target.import_runtime()
+        self._memory.start()
+        start = time.perf_counter()
+        self._model = self._stack.enter_context(self._target.load(self._path, self._inputs))
+        load_s = time.perf_counter() - start
+        first = self._model.run(1)
+        if self._target.deterministic:
+            return Loaded(load_s=load_s, first=first, iterations=1, burst_s=0.0, method=self._model.method)
+        inference_s = self._warm_up(first)
+        wanted_s = BURST_S
+        if self._meter is not None:
+            wanted_s = max(wanted_s, METER_UPDATES * self._meter.resolution_s)
+        iterations = max(1, round(wanted_s / inference_s)) if inference_s > 0 else BURST_RUNS
+        if self._meter is None:
+            iterations = min(iterations, BURST_RUNS)
+        return Loaded(
+            load_s=load_s,
+            first=first,
+            iterations=iterations,
+            burst_s=iterations * inference_s,
+            method=self._model.method,
+            energy_scope=self._meter.scope if self._meter else None,
+        )
+
+    def run(self, iterations: int) -> Sample:
+        """One burst, with the energy it took if there is a meter."""
+        if self._meter is None:
+            return self._model.run(iterations)
+        before = self._meter.read_j()
+        sample = self._model.run(iterations)
+        return replace(sample, energy_j=self._meter.read_j() - before)
+
+    def finish(self, *, layers: bool) -> Finished:
+        """Everything that is read once, after the last burst."""
+        peak = self._memory.peak_growth_bytes()
+        return Finished(
+            peak_ram_bytes=peak,
+            footprint=self._model.footprint,
+            metrics=self._model.metrics(),
+            notes=(*self._model.notes(), *self._output_notes()),
+            faults=tuple(self._model.faults()),
+            layers=tuple(self._model.layers()) if layers else (),
+        )
+
+    def close(self) -> None:
+        """Release the model."""
+        self._stack.close()
+
+    def _warm_up(self, first: Sample) -> float:
+        """Run until caches, branch predictors and clocks have settled; returns seconds per inference."""
+        begin = time.perf_counter()
+        latencies = list(first.latencies_s)
+        while len(latencies) < WARM_UP_RUNS and time.perf_counter() - begin < WARM_UP_S:
+            latencies.extend(self._model.run(1).latencies_s)
+        return float(np.median(latencies[len(latencies) // 2 :]))
+
+    def _output_notes(self) -> list[str]:
+        broken = []
+        for name, value in self._model.outputs().items():
+            if value.dtype.kind == "f" and not np.isfinite(value).all():
+                kind = "not-a-number" if np.isnan(value).any() else "infinite"
+                broken.append(f"output {name!r} holds {kind} values: check the weights and the inputs")
+        return broken

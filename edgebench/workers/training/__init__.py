@@ -1,0 +1,1 @@
+"""The child that trains networks, and the pool of them."""
