@@ -21,11 +21,11 @@ from edgebench.core.model import InputSource
 from edgebench.core.plan import MeasurementPlan
 from edgebench.core.search import Finalist
 from edgebench.core.summary import summarise
-from edgebench.flows.lut.opening import load_tables
+from edgebench.flows.lut.opening import open_tables
 from edgebench.flows.profile.profile import ProfileRequest, profile
 from edgebench.flows.search.request import SearchRequest
 from edgebench.flows.search.search import search
-from edgebench.reports.spaces import open_space
+from edgebench.flows.spaces import open_space
 from edgebench.search.costs import cost_model
 from edgebench.store.devices import find_device
 
@@ -41,7 +41,7 @@ def main() -> None:
     arguments = parser.parse_args()
     space = open_space(arguments.space)
     devices = tuple(find_device(name) for name in DEVICES)
-    tables = load_tables(arguments.results, space, devices, [])
+    tables = open_tables(arguments.results, space, devices, {})
     model = cost_model(space, tables)
     sample = model.predict(space.sample(np.random.default_rng(0), 50_000))
     finalists = solutions = checked = broken = nothing = 0

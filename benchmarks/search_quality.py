@@ -22,7 +22,7 @@ import numpy as np
 import optuna
 
 from edgebench.core.budget import Limit
-from edgebench.reports.spaces import open_space
+from edgebench.flows.spaces import open_space
 from edgebench.search.candidates import SizeFeatures, find_candidates
 from edgebench.search.costs import cost_model
 from edgebench.search.proposer import ACCURACY, make_sampler

@@ -26,7 +26,7 @@ from edgebench.core.budget import Limit
 from edgebench.core.metric import Provenance
 from edgebench.core.table import LookupTable, TableFigure, TableKey
 from edgebench.flows.search.request import ACCURACY
-from edgebench.reports.spaces import open_space
+from edgebench.flows.spaces import open_space
 from edgebench.search.candidates import SizeFeatures, find_candidates
 from edgebench.search.costs import cost_model
 from edgebench.search.front import feasible_front

@@ -42,10 +42,18 @@ class LimitError(EdgebenchError):
     exit_code = 1
 
 
-class TargetUnavailableError(EdgebenchError):
-    """A target cannot run here: a package, a library or a board is missing."""
+class UnavailableError(EdgebenchError):
+    """Something that was asked for is not to be had here."""
 
     exit_code = 3
+
+
+class TargetUnavailableError(UnavailableError):
+    """A target cannot run here: a package, a library or a board is missing."""
+
+
+class MissingPackageError(UnavailableError):
+    """A Python package is missing that is needed for more than one target, or for none."""
 
 
 class UnsupportedModelError(EdgebenchError):

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from edgebench.reports.spaces import open_space
+from edgebench.flows.spaces import open_space
 from edgebench.spaces.space import SearchSpace
 
 TWELVE = """schema = "edgebench.space/1"

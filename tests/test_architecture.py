@@ -25,6 +25,16 @@ LAYERS = (
     {"cli", "testing"},
 )
 LEVEL = {name: number for number, names in enumerate(LAYERS) for name in names}
+# The same within ``flows``.
+FLOWS = (
+    {"profile", "devices", "spaces", "zoo"},
+    {"export", "recording", "calibrate"},
+    {"lut"},
+    {"search"},
+)
+FLOW_LEVEL = {name: number for number, names in enumerate(FLOWS) for name in names}
+# What reaches for files.
+FILE_MODULES = {"glob", "io", "os", "pathlib", "shutil", "subprocess", "tempfile", "fcntl", "mmap"}
 
 
 @cache
@@ -69,6 +79,29 @@ def test_imports_go_one_way(path: Path) -> None:
         parts = module.split(".")
         if parts[0] == "edgebench" and len(parts) > 1 and parts[1] not in {own, "errors"}:
             assert LEVEL[parts[1]] < LEVEL[own], f"{ids(path)} imports {module}"
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if layer(path) == "flows"], ids=ids)
+def test_verbs_build_on_each_other_one_way(path: Path) -> None:
+    own = path.relative_to(PACKAGE).parts[1].removesuffix(".py")
+    for module in imports(path):
+        parts = module.split(".")
+        if parts[:2] == ["edgebench", "flows"] and len(parts) > 2 and parts[2] != own:
+            assert FLOW_LEVEL[parts[2]] < FLOW_LEVEL[own], f"{ids(path)} imports {module}"
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if layer(path) == "reports"], ids=ids)
+def test_reports_know_no_verb(path: Path) -> None:
+    assert not [module for module in imports(path) if module.split(".")[:2] == ["edgebench", "flows"]]
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if layer(path) in {"core", "search"}], ids=ids)
+def test_vocabulary_and_mathematics_touch_no_files(path: Path) -> None:
+    assert not FILE_MODULES & {module.split(".")[0] for module in imports(path)}
+    names = {
+        node.func.id for node in ast.walk(tree(path)) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    }
+    assert "open" not in names
 
 
 @pytest.mark.parametrize("path", FILES, ids=ids)

@@ -8,7 +8,7 @@ import pytest
 
 from edgebench.errors import NotComparableError, TargetUnavailableError
 from edgebench.flows.lut.build import TableRequest, build_table
-from edgebench.reports.spaces import open_space
+from edgebench.flows.spaces import open_space
 from edgebench.store.devices import find_device
 from edgebench.store.tables import load_table
 

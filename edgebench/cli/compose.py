@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from edgebench.core.device import Device, OptionValue
+from edgebench.core.dtype import DataType
 from edgebench.core.model import InputSource
 from edgebench.core.options import parse_option
 from edgebench.core.plan import MeasurementPlan
@@ -76,6 +77,24 @@ def compose_inputs(shapes: Sequence[str], file: Path | None, seed: int, calibrat
         file=None if file is None else str(file.resolve()),
         calibration=None if calibration is None else str(calibration.resolve()),
     )
+
+
+def compose_dtypes(texts: Sequence[str], devices: Sequence[Device]) -> dict[str, str]:
+    """Data types by device from ``--dtype int8`` (every device) and ``--dtype host=float32``; the last one wins.
+
+    Raises:
+        InputError: A type or a device is unknown.
+    """
+    names = [device.name for device in devices]
+    chosen: dict[str, str] = {}
+    for text in texts:
+        name, separator, dtype = text.rpartition("=")
+        if dtype not in set(DataType) or (separator and name not in names):
+            raise InputError(
+                f"{text!r} is not a type for one of {', '.join(names)}", where="--dtype", remedy=" or ".join(DataType)
+            )
+        chosen.update(dict.fromkeys([name] if separator else names, dtype))
+    return chosen
 
 
 def _shape(text: str) -> tuple[str, tuple[int, ...]]:

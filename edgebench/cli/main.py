@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from edgebench.cli.commands import devices, export, lut, profile, report, search, spaces, zoo
+from edgebench.cli.commands import devices, export, lut, profile, report, runs, search, spaces, zoo
 from edgebench.errors import EdgebenchError
 
 EXIT_INTERRUPTED = 130
@@ -28,6 +28,7 @@ app.command("report")(report.report)
 app.command("search")(search.search)
 app.add_typer(devices.app, name="devices")
 app.add_typer(lut.app, name="lut")
+app.add_typer(runs.app, name="runs")
 app.add_typer(spaces.app, name="spaces")
 app.add_typer(zoo.app, name="zoo")
 

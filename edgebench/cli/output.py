@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -25,23 +26,35 @@ class Format(StrEnum):
     PARQUET = "parquet"
 
 
+DetailsOption = Annotated[bool, typer.Option("--details", help="Show everything that is known, not only the answer.")]
 FormatOption = Annotated[Format, typer.Option("--format", "-f", help="How to print the result.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Short for --format json.")]
 
 
-def print_report(report: Report, format_: Format, output: Path | None = None) -> None:
+def print_report(
+    report: Report, command: str, format_: Format, output: Path | None = None, *, details: bool = False
+) -> None:
     """Write a report to standard output or to a file.
+
+    Args:
+        report: What to write. Programs get all of it.
+        command: What was asked for, without the program's name: ``lut show``.
+        format_: How.
+        output: A file, or None for standard output.
+        details: Whether people get all of it too.
 
     Raises:
         InputError: Parquet was asked for on a terminal.
         StorageError: The file cannot be written.
     """
+    if not details and format_ in {Format.TERMINAL, Format.MARKDOWN}:
+        report = report.brief()
     if format_ is Format.TERMINAL and output is None:
         from edgebench.cli.render.terminal import output_console, render_terminal
 
         render_terminal(report, output_console())
         return
-    content = _content(report, format_)
+    content = _content(report, command, format_)
     if output is not None:
         from edgebench.store.files import write_atomically
 
@@ -54,7 +67,19 @@ def print_report(report: Report, format_: Format, output: Path | None = None) ->
     sys.stdout.buffer.flush()
 
 
-def _content(report: Report, format_: Format) -> bytes:
+def print_rows(rows: Sequence[Mapping[str, object]], command: str) -> None:
+    """Write plain rows as JSON, in the same envelope as reports.
+
+    Args:
+        rows: Plain values.
+        command: What was asked for.
+    """
+    from edgebench.reports.report import Report
+
+    print_report(Report(tables=(), records=tuple(rows)), command, Format.JSON)
+
+
+def _content(report: Report, command: str, format_: Format) -> bytes:
     from edgebench.cli.render import data, markdown
 
     if format_ is Format.PARQUET:
@@ -62,7 +87,7 @@ def _content(report: Report, format_: Format) -> bytes:
     if format_ is Format.CSV:
         return data.render_csv(report).encode()
     if format_ is Format.JSON:
-        return data.render_json(report).encode()
+        return data.render_json(report, command).encode()
     if format_ is Format.MARKDOWN:
         return markdown.render_markdown(report).encode()
     from io import StringIO

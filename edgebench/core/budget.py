@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgebench.core.figure import column_name
 from edgebench.core.record import Record
 
-_ROWS = 2048
-_FIRST = 16
-_SAMPLE = 128
-_PAIRS = 1 << 20
+Value = TypeVar("Value", float, NDArray[np.float64])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limit(Record):
-    """One figure on one device may not exceed a value.
+    """One figure on one device may not exceed a value: the home of "is this limit met, with its margin".
 
     Attributes:
         figure: ``latency_s``, ``energy_j``, ``ram_bytes`` or ``flash_bytes``.
@@ -33,7 +31,25 @@ class Limit(Record):
     @property
     def column(self) -> str:
         """The column of a cost model that it limits."""
-        return f"{self.figure}@{self.device}"
+        return column_name(self.figure, self.device)
+
+    def excess(self, value: Value, margin: float = 1.0) -> Value:
+        """By how much of the limit a value lies above it; at most 0 where the limit is met.
+
+        Args:
+            value: One figure, or an array of them.
+            margin: The factor that covers the error of a prediction, at least 1.
+        """
+        return value * margin / self.value - 1
+
+    def is_met(self, value: float, margin: float = 1.0) -> bool:
+        """Whether a value, with the margin for the error of its prediction, is within the limit."""
+        return value * margin <= self.value
+
+    def are_met(self, values: NDArray[np.float64], margin: float = 1.0) -> NDArray[np.bool_]:
+        """The same of many values at once."""
+        met: NDArray[np.bool_] = values * margin <= self.value
+        return met
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,74 +65,3 @@ class Budget(Record):
     limits: tuple[Limit, ...] = ()
     min_accuracy: float | None = None
     max_accuracy_drop: float | None = None
-
-
-def feasible(
-    figures: NDArray[np.float64], columns: Sequence[str], limits: Sequence[Limit], margins: Sequence[float]
-) -> NDArray[np.bool_]:
-    """Which architectures hold every limit, with a margin for the error of prediction.
-
-    Args:
-        figures: One row an architecture, one column for each of ``columns``.
-        columns: Names such as ``latency_s@host``.
-        limits: What must hold.
-        margins: For each limit, the factor that a prediction is multiplied by, at least 1.
-    """
-    holds = np.ones(len(figures), dtype=bool)
-    for limit, margin in zip(limits, margins, strict=True):
-        holds &= figures[:, columns.index(limit.column)] * margin <= limit.value
-    return holds
-
-
-def non_dominated(costs: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Rows that no other row beats: none is at least as low in every column and lower in one.
-
-    Args:
-        costs: One row a point; every column is to be minimised. Of equal rows all are kept.
-
-    Sorted by the first column, a row can only be beaten by one before it or beside it.
-    """
-    order = np.lexsort(costs.T[::-1])
-    front = np.empty((0, costs.shape[1]))
-    keep = np.zeros(len(costs), dtype=bool)
-    for start in range(0, len(order), _ROWS):
-        rows = order[start : start + _ROWS]
-        rows = rows[~beaten(costs[rows], front)]
-        rows = rows[~_beats(costs[rows], costs[rows]).any(axis=0)]
-        keep[rows] = True
-        front = np.concatenate([front, costs[rows]])
-    return keep
-
-
-def beaten(points: NDArray[np.float64], front: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Which points some row of a front beats.
-
-    Args:
-        points: One row a point; every column is to be minimised.
-        front: As many columns.
-    """
-    lost = np.zeros(len(points), dtype=bool)
-    if len(front) > _FIRST and len(points) > _SAMPLE:
-        # A few rows beat most points, so those that beat most of a sample are tried first.
-        sample = points[:: len(points) // _SAMPLE]
-        front = front[np.argsort(-_beats(front, sample).sum(axis=1), kind="stable")]
-    left = np.arange(len(points))
-    start, size = 0, _FIRST
-    while start < len(front) and len(left):
-        now = _beats(front[start : start + size], points[left]).any(axis=0)
-        lost[left[now]] = True
-        left = left[~now]
-        start, size = start + size, max(_FIRST, _PAIRS // max(len(left), 1))
-    return lost
-
-
-def _beats(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """For each row of the first (rows) and each of the second (columns), whether it beats it."""
-    at_most = np.ones((len(first), len(second)), dtype=bool)
-    below = np.zeros((len(first), len(second)), dtype=bool)
-    for column in range(first.shape[1]):
-        mine, theirs = first[:, column, None], second[None, :, column]
-        at_most &= mine <= theirs
-        below |= mine < theirs
-    beats: NDArray[np.bool_] = at_most & below
-    return beats

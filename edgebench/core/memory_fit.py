@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from edgebench.core.figure import FLASH, RAM
 from edgebench.core.metric import Metric
 from edgebench.core.profile import Outcome, Profile
 from edgebench.core.record import Record
@@ -37,9 +38,15 @@ def memory_fits(profile: Profile) -> Mapping[str, MemoryFit]:
     if memory is None or profile.outcome is not Outcome.OK:
         return {}
     figures = summarise(profile)
-    limits = {"ram_bytes": memory.ram_bytes, "flash_bytes": memory.flash_bytes}
+    limits = {RAM: memory.ram_bytes, FLASH: memory.flash_bytes}
     return {
         name: MemoryFit(figure=name, needed=figures[name], limit=limit)
         for name, limit in limits.items()
         if limit is not None and name in figures
     }
+
+
+def fits(profile: Profile) -> bool | None:
+    """Whether a model fits every memory that is known of; None where none is."""
+    found = memory_fits(profile)
+    return all(fit.left >= 0 for fit in found.values()) if found else None

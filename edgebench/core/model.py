@@ -17,6 +17,25 @@ class ModelFormat(StrEnum):
     TORCHSCRIPT = "torchscript"
     TORCH_EXPORT = "pt2"
 
+    @property
+    def suffix(self) -> str:
+        """How files of this format end, such as ``.onnx``."""
+        return SUFFIXES[self][0]
+
+
+SUFFIXES: Mapping[ModelFormat, tuple[str, ...]] = {
+    ModelFormat.ONNX: (".onnx",),
+    ModelFormat.TFLITE: (".tflite",),
+    ModelFormat.TORCHSCRIPT: (".pt", ".pth", ".ts"),
+    ModelFormat.TORCH_EXPORT: (".pt2",),
+}
+"""Endings of each format's files, the usual one first. What a file is, its content tells."""
+
+
+def format_of_suffix(suffix: str) -> ModelFormat | None:
+    """The format whose files end so."""
+    return next((form for form, suffixes in SUFFIXES.items() if suffix.lower() in suffixes), None)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TensorSpec(Record):

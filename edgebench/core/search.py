@@ -184,6 +184,7 @@ class SearchRecord(Record):
         sampler: What proposed architectures.
         seed: Of everything random.
         tables: By device, what its table was built with and how well it predicts.
+        intervals: By column, the 95 % interval of what is found, as factors of the table's prediction.
         looked_at: Architectures whose cost was predicted.
         feasible: How many of them hold the limits.
         complete: Whether these are all of the space.
@@ -209,6 +210,7 @@ class SearchRecord(Record):
     sampler: str
     seed: int
     tables: Mapping[str, str]
+    intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     looked_at: int = 0
     feasible: int = 0
     complete: bool = False

@@ -4,40 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 
+from edgebench.core.figure import column_name
 from edgebench.core.metric import Provenance
 from edgebench.core.record import Record
-
-
-class Rule(StrEnum):
-    """How blocks make up a network."""
-
-    SUM = "sum"
-    """Latency, energy, flash: a base and what every block adds."""
-    MAX = "max"
-    """RAM: the planner reuses it, so the network needs what its largest block needs."""
-
-
-RULES: Mapping[str, Rule] = {
-    "latency_s": Rule.SUM,
-    "energy_j": Rule.SUM,
-    "flash_bytes": Rule.SUM,
-    "ram_bytes": Rule.MAX,
-    "macs": Rule.SUM,
-    "parameters": Rule.SUM,
-}
-"""The figures a table may hold, and how each of them adds up."""
-UNITS: Mapping[str, str] = {
-    "latency_s": "s",
-    "energy_j": "J",
-    "flash_bytes": "bytes",
-    "ram_bytes": "bytes",
-    "macs": "1",
-    "parameters": "1",
-}
-NETWORK = "network"
-"""Stands for a device where a figure is the network's own, such as ``macs@network``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,3 +145,16 @@ class LookupTable(Record):
             KeyError: The table lacks it.
         """
         return self.entries[block][figure] * self.figures[figure].scale
+
+
+def prediction_intervals(tables: Mapping[str, LookupTable]) -> dict[str, tuple[float, float]]:
+    """By column (``latency_s@host``), the interval of what is found, as factors of the prediction.
+
+    Args:
+        tables: By device; those that are not validated have no interval.
+    """
+    return {
+        column_name(figure, device): (validation.low, validation.high)
+        for device, table in tables.items()
+        for figure, validation in table.validation.items()
+    }

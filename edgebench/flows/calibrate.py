@@ -14,15 +14,14 @@ from edgebench.core.profile import Outcome, Profile
 from edgebench.core.units import Dimension, parse_quantity
 from edgebench.errors import InputError
 from edgebench.flows.profile.profile import ProfileProgress, ProfileRequest, profile
-from edgebench.reports.report import Cell, Column, Report, Table
-from edgebench.targets.mcu.calibration_fit import Fit, Measurement, fit_calibration
+from edgebench.targets.mcu.calibration_fit import Calibration, Fit, Measurement, fit_calibration
 
 _COLUMNS = ("model", "latency")
 
 
 def calibrate(
     device: Device, measurements: Path, on_progress: Callable[[ProfileProgress], None] = lambda _: None
-) -> tuple[Report, str]:
+) -> Calibration:
     """Count instructions of the measured networks on the emulated core, and fit the board's cycles to them.
 
     Args:
@@ -31,7 +30,7 @@ def calibrate(
         on_progress: Told what happens.
 
     Returns:
-        A table with each network's error when it is left out, and a ``[calibration]`` section for the file.
+        The fit with each network's error when it is left out, and a ``[calibration]`` section for the file.
 
     Raises:
         InputError: The device is no microcontroller, the file is not valid, or a network does not run.
@@ -52,7 +51,8 @@ def calibrate(
         fit = fit_calibration(found)
     except ValueError as error:
         raise InputError(str(error), where=str(measurements)) from None
-    return _report(found, fit, clock_hz), _section(fit, profiles[0], measurements)
+    section = _section(fit, profiles[0], measurements)
+    return Calibration(measurements=tuple(found), fit=fit, clock_hz=clock_hz, section=section)
 
 
 def _read(path: Path) -> list[tuple[str, float]]:
@@ -81,25 +81,6 @@ def _measurement(found: Profile, cycles: float) -> Measurement:
     for layer in found.layers:
         counts[layer.operator == "FULLY_CONNECTED"] += int(layer.metrics["instructions"].value)
     return Measurement(model=found.model.name, cycles=cycles, convolution=counts[False], fully_connected=counts[True])
-
-
-def _report(found: list[Measurement], fit: Fit, clock_hz: float) -> Report:
-    rows: list[dict[str, Cell]] = [
-        {
-            "model": m.model,
-            "measured": f"{m.cycles / clock_hz * 1e3:.4g} ms",
-            "fitted": f"{_cycles(m, fit) / clock_hz * 1e3:.4g} ms",
-            "left_out": f"{error:+.1%}",
-        }
-        for m, error in zip(found, fit.left_out, strict=True)
-    ]
-    titles = {"model": "model", "measured": "measured", "fitted": "fitted", "left_out": "error when left out"}
-    columns = tuple(Column(key=key, title=title) for key, title in titles.items())
-    return Report(tables=(Table(title="Calibration", columns=columns, rows=tuple(rows)),), records=tuple(rows))
-
-
-def _cycles(measurement: Measurement, fit: Fit) -> float:
-    return measurement.convolution * fit.convolution + measurement.fully_connected * fit.fully_connected
 
 
 def _section(fit: Fit, found: Profile, measurements: Path) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgebench.core.dtype import DataType
 from edgebench.core.model import ModelFormat, ModelInfo
 from edgebench.core.record import Record
 from edgebench.errors import UnsupportedModelError
@@ -80,7 +81,7 @@ def prepare(request: PrepareRequest) -> Prepared:
         from edgebench.models.zoo import export
 
         format_ = request.formats[0]
-        path = folder / f"{source.name}.{_SUFFIX[format_]}"
+        path = folder / f"{source.name}{format_.suffix}"
         export(source.zoo, format_, path, seed=request.seed)
     else:
         path = source.path or Path(source.text)
@@ -107,16 +108,8 @@ def _convert(request: PrepareRequest, path: Path, format_: ModelFormat, folder: 
                 remedy=f"profile it with -d {_RUNS_ON[format_]}, or convert it to {wanted} first",
             )
         result = onnx_to_tflite(path, folder / "converted.tflite", request.shapes)
-    if request.dtype == "int8":
+    if request.dtype == DataType.INT8:
         calibration = Path(request.calibration) if request.calibration else None
         quantised = quantise(result.path, folder / "quantised.tflite", calibration, request.seed)
         result = Conversion(path=quantised.path, notes=(*result.notes, *quantised.notes))
     return result
-
-
-_SUFFIX: Mapping[ModelFormat, str] = {
-    ModelFormat.ONNX: "onnx",
-    ModelFormat.TFLITE: "tflite",
-    ModelFormat.TORCHSCRIPT: "pt",
-    ModelFormat.TORCH_EXPORT: "pt2",
-}

@@ -10,7 +10,7 @@ import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgebench.core.model import ModelFormat
+from edgebench.core.model import SUFFIXES, ModelFormat
 from edgebench.core.suggestions import did_you_mean
 from edgebench.errors import InputError
 from edgebench.models.onnx.protobuf_wire import LENGTH_DELIMITED, WireError, walk_fields
@@ -21,7 +21,7 @@ DAMAGED_ARCHIVE = (
     struct.error, zlib.error,
 )  # fmt: skip
 """What ``zipfile`` raises for damaged, encrypted and unusual archives."""
-_MODEL_SUFFIXES = {".onnx", ".tflite", ".pt", ".pt2", ".pth", ".ts"}
+_MODEL_SUFFIXES = {suffix for suffixes in SUFFIXES.values() for suffix in suffixes}
 _EXPORT_AGAIN = "export the model with torch.onnx.export or torch.export.save and give that file"
 _ANY_MODEL = "give an .onnx, .tflite, TorchScript or torch.export file, or zoo:NAME (edgebench zoo list)"
 _ONNX_FIELDS = {1: 0, 2: 2, 3: 2, 4: 2, 5: 0, 6: 2, 7: 2, 8: 2, 14: 2, 20: 2, 25: 2, 26: 2}

@@ -16,6 +16,7 @@ from edgebench.core.suggestions import did_you_mean
 from edgebench.errors import InputError
 from edgebench.models.network import Network, NetworkBuilder
 from edgebench.models.network.weights import random_weights
+from edgebench.models.write import write_network
 
 _MOBILENET_V2 = re.compile(r"mobilenet-v2-(\d\.\d{1,2})-(\d{2,3})")
 _MLPERF_TINY = "Banbury et al. 2021, MLPerf Tiny Benchmark, reference network"
@@ -81,24 +82,10 @@ def export(name: str, format_: ModelFormat, path: Path, seed: int = 0) -> None:
 
     Raises:
         InputError: There is no such network, or it cannot be written in this format.
-        TargetUnavailableError: A package that writes the format is missing.
+        MissingPackageError: A package that writes the format is missing.
     """
     network = zoo_entry(name).build()
-    weights = random_weights(network, seed)
-    if format_ is ModelFormat.ONNX:
-        from edgebench.models.onnx.writer import to_onnx
-
-        to_onnx(network, weights, path)
-    elif format_ is ModelFormat.TFLITE:
-        from edgebench.models.tflite.writer import to_tflite
-
-        to_tflite(network, weights, path)
-    elif format_ is ModelFormat.TORCH_EXPORT:
-        from edgebench.models.pytorch.writer import export_torch
-
-        export_torch(network, weights, path)
-    else:
-        raise InputError(f"networks are not written as {format_}", remedy="use onnx, tflite or pt2")
+    write_network(network, format_, path, random_weights(network, seed))
 
 
 def _ds_cnn() -> Network:

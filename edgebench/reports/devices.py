@@ -1,67 +1,19 @@
-"""The verb ``devices``: what can be targeted here, what is missing, and why."""
+"""Devices as tables: what can be targeted here; one device, the machine and its meters."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
 
-from edgebench.core.device import Device
-from edgebench.errors import EdgebenchError
-from edgebench.reports.report import Column, Remark, Report, Table
-from edgebench.store.devices import device_names, find_device
-from edgebench.targets.registry import create_target
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeviceStatus:
-    """Whether a device can be targeted here.
-
-    Attributes:
-        name: Its name.
-        device: Its description, or None where its file is not valid.
-        versions: What its target found installed.
-        problem: Why it cannot be used, or None if it can.
-        remedy: What to do about it.
-    """
-
-    name: str
-    device: Device | None
-    versions: Mapping[str, str] = field(default_factory=dict)
-    problem: str | None = None
-    remedy: str | None = None
-
-    @property
-    def ready(self) -> bool:
-        """Whether a model can be profiled on it now."""
-        return self.problem is None
-
-
-def all_statuses() -> list[DeviceStatus]:
-    """Status of every device that can be found; a damaged file is a status, not an error."""
-    return [status_of(name) for name in device_names()]
-
-
-def status_of(name: str) -> DeviceStatus:
-    """Status of one device by name or path.
-
-    Raises:
-        InputError: There is no such device.
-    """
-    device = None
-    try:
-        device = find_device(name)
-        return DeviceStatus(name=device.name, device=device, versions=create_target(device).check())
-    except EdgebenchError as error:
-        if device is None and name not in device_names():
-            raise
-        problem = f"{error.where}: {error.what}" if error.where else error.what
-        return DeviceStatus(name=name, device=device, problem=problem, remedy=error.remedy)
+from edgebench.core.device_status import DeviceStatus
+from edgebench.meters.registry import MeterStatus
+from edgebench.reports.codes import Code, Kind
+from edgebench.reports.report import Cell, Column, Remark, Report, ReportTable, plain_columns
 
 
 def devices_report(statuses: Iterable[DeviceStatus]) -> Report:
     """A table of devices, with the remedy of each that is not ready."""
     known = list(statuses)
-    rows = [
+    rows: list[dict[str, Cell]] = [
         {
             "device": status.name,
             "kind": status.device.kind.value if status.device else None,
@@ -72,17 +24,17 @@ def devices_report(statuses: Iterable[DeviceStatus]) -> Report:
         }
         for status in known
     ]
-    columns = ("device", "kind", "target", "ready", "versions", "description")
+    columns = plain_columns(("device", "kind", "target", "ready", "versions", "description"))
     return Report(
-        tables=(
-            Table(
-                title="Devices",
-                columns=tuple(Column(key=key, title=key) for key in columns),
-                rows=tuple(rows),
-            ),
-        ),
+        tables=(ReportTable(title="Devices", columns=columns, rows=tuple(rows)),),
         remarks=tuple(
-            Remark(kind="failure", subject=status.name, text=status.problem, remedy=status.remedy)
+            Remark(
+                kind=Kind.FAILURE,
+                code=Code.DEVICE_NOT_READY,
+                subject=status.name,
+                text=status.problem,
+                remedy=status.remedy,
+            )
             for status in known
             if status.problem
         ),
@@ -91,3 +43,43 @@ def devices_report(statuses: Iterable[DeviceStatus]) -> Report:
             for row, status in zip(rows, known, strict=True)
         ),
     )
+
+
+def check_report(
+    status: DeviceStatus, machine: Mapping[str, str], warnings: Sequence[str], meters: Sequence[MeterStatus]
+) -> Report:
+    """Readiness first, then the machine and its energy meters; disturbances are warnings with a remedy.
+
+    Args:
+        status: Of the device.
+        machine: What the machine is.
+        warnings: What may disturb a measurement now.
+        meters: Energy meters, usable or not.
+    """
+    readiness = devices_report([status])
+    tables = (
+        *readiness.tables,
+        ReportTable(
+            title="This machine",
+            columns=(Column(key="what", title=""), Column(key="value", title="")),
+            rows=tuple({"what": key, "value": value} for key, value in machine.items()),
+        ),
+        ReportTable(
+            title="Energy meters",
+            columns=plain_columns(("meter", "ready", "measures or needs")),
+            rows=tuple(
+                {"meter": meter.name, "ready": "yes" if meter.ready else "no", "measures or needs": meter.detail}
+                for meter in meters
+            ),
+        ),
+    )
+    remarks = tuple(
+        Remark(kind=Kind.WARNING, code=Code.MACHINE, subject="this machine", text=text) for text in warnings
+    )
+    record = {
+        **readiness.records[0],
+        "machine": dict(machine),
+        "meters": [{"name": meter.name, "ready": meter.ready, "detail": meter.detail} for meter in meters],
+        "warnings": list(warnings),
+    }
+    return Report(tables=tables, remarks=(*readiness.remarks, *remarks), records=(record,))

@@ -1,19 +1,21 @@
-"""A search as tables: the best networks, finalists against limits, or why nothing holds them."""
+"""A search as tables: the best networks, finalists against limits, or why no network meets them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
 from edgebench.core.budget import Limit
+from edgebench.core.figure import column_title, figure_of
 from edgebench.core.metric import Metric, Provenance
 from edgebench.core.search import Finalist, Infeasibility, LimitFact, SearchRecord, Share, TrialResult
-from edgebench.core.table import NETWORK, UNITS
-from edgebench.reports.report import Cell, Column, Remark, Report, Table
+from edgebench.reports.codes import Code, Kind
+from edgebench.reports.predictions import Intervals, predicted
+from edgebench.reports.report import Cell, Column, Remark, Report, ReportTable, figure_column, plain_table
 
 
 def search_report(record: SearchRecord) -> Report:
     """Everything there is to say about a search."""
-    tables: list[Table] = []
+    tables: list[ReportTable] = []
     if record.infeasibility is not None:
         tables += infeasible_tables(record.infeasibility)
     if record.front:
@@ -27,7 +29,7 @@ def search_report(record: SearchRecord) -> Report:
     )
 
 
-def _front(record: SearchRecord) -> Table:
+def _front(record: SearchRecord) -> ReportTable:
     single = len(record.objectives) == 1
     columns = [
         Column(key="trial", title="trial"),
@@ -37,9 +39,9 @@ def _front(record: SearchRecord) -> Table:
     # What nothing depends on is in the records, not on the screen.
     wanted = [limit.column for limit in record.budget.limits] + list(record.objectives)
     names = [name for name in dict.fromkeys(wanted) if name in record.front[0].figures]
-    columns += [Column(key=name, title=_title(name)) for name in names]
-    rows = tuple(_trial_row(trial, names) for trial in record.front)
-    return Table(
+    columns += [figure_column(name, column_title(name)) for name in names]
+    rows = tuple(_trial_row(trial, names, record.intervals) for trial in record.front)
+    return ReportTable(
         title=f"Best network of {record.space} found" if single else f"Pareto front of {record.space}",
         columns=tuple(columns),
         rows=rows,
@@ -47,31 +49,18 @@ def _front(record: SearchRecord) -> Table:
     )
 
 
-def _trial_row(trial: TrialResult, names: Sequence[str]) -> dict[str, Cell]:
+def _trial_row(trial: TrialResult, names: Sequence[str], intervals: Intervals) -> dict[str, Cell]:
     row: dict[str, Cell] = {
         "trial": trial.number,
         "architecture": trial.architecture,
         "accuracy": None if trial.accuracy is None else _accuracy(trial.accuracy),
     }
     for name in names:
-        row[name] = _predicted(name, trial.figures[name])
+        row[name] = predicted(name, trial.figures[name], intervals)
     return row
 
 
-def _predicted(name: str, value: float) -> Cell:
-    figure, _, device = name.partition("@")
-    if device == NETWORK:
-        return round(value)
-    return Metric(
-        value=value,
-        unit=UNITS[figure],
-        provenance=Provenance.ESTIMATED,
-        method="sum over the table's blocks",
-        source="the lookup table",
-    )
-
-
-def _checks(record: SearchRecord) -> Table:
+def _checks(record: SearchRecord) -> ReportTable:
     """Every finalist against every limit, predicted against found."""
     rows: list[dict[str, Cell]] = []
     for finalist in record.finalists:
@@ -82,23 +71,23 @@ def _checks(record: SearchRecord) -> Table:
             rows.append(
                 {
                     "network": finalist.architecture,
-                    "limit": _title(check.limit.column),
+                    "limit": column_title(check.limit.column),
                     "allowed": _exactly(check.limit),
-                    "predicted": _predicted(check.limit.column, check.predicted),
+                    "predicted": predicted(check.limit.column, check.predicted, record.intervals),
                     "found": check.found,
                     "error": error,
-                    "holds": "yes" if check.holds else "NO",
+                    "met": "yes" if check.holds else "NO",
                 }
             )
-    return Table(
-        title="Finalists against the limits",
-        columns=_columns(rows, {"error": "predicted / found"}),
-        rows=tuple(rows),
-        caption="a figure holds if the upper end of its interval or error band does",
+    return plain_table(
+        "Finalists against the limits",
+        rows,
+        {"error": "predicted / found"},
+        "a limit is met if the upper end of the interval or error band of what was found meets it",
     )
 
 
-def _accuracies(record: SearchRecord) -> Table:
+def _accuracies(record: SearchRecord) -> ReportTable:
     rows: list[dict[str, Cell]] = [
         {
             "network": finalist.architecture,
@@ -111,54 +100,43 @@ def _accuracies(record: SearchRecord) -> Table:
         for finalist in record.finalists
         for item in finalist.accuracies
     ]
-    return Table(
-        title="Accuracy of what is deployed, on test samples that the search never saw",
-        columns=_columns(rows, {}),
-        rows=tuple(rows),
-        caption="with 95 % intervals"
-        + ("; the drop is that against the reference on the same samples" if any(row["drop"] for row in rows) else ""),
+    drops = "; the drop is against the reference on the same samples" if any(row["drop"] for row in rows) else ""
+    return plain_table(
+        "Accuracy of what is deployed, on test samples that the search never saw",
+        rows,
+        caption=f"with 95 % intervals{drops}",
     )
 
 
-def _columns(rows: Sequence[Mapping[str, Cell]], titles: Mapping[str, str]) -> tuple[Column, ...]:
-    keys = [key for key in (rows[0] if rows else ()) if any(row[key] is not None for row in rows)]
-    return tuple(Column(key=key, title=titles.get(key, key)) for key in keys)
-
-
-def infeasible_tables(found: Infeasibility) -> Iterator[Table]:
+def infeasible_tables(found: Infeasibility) -> Iterator[ReportTable]:
     """Which limit binds, what relaxing each would take, and what comes nearest."""
     rows: list[dict[str, Cell]] = [
         {
-            "limit": _title(fact.limit.column),
+            "limit": column_title(fact.limit.column),
             "allowed": _exactly(fact.limit),
-            "least": _predicted(fact.limit.column, fact.least),
-            "needed": None if fact.needed is None else _predicted(fact.limit.column, fact.needed),
-            "alone": _cause(fact),
+            "least": predicted(fact.limit.column, fact.least, {}),
+            "needed": None if fact.needed is None else predicted(fact.limit.column, fact.needed, {}),
+            "cause": _cause(fact),
         }
         for fact in found.limits
     ]
-    titles = {"alone": "cause", "least": "least of any network", "needed": "would do, others staying"}
-    yield Table(
-        title="Nothing holds these limits",
-        columns=_columns(rows, titles),
-        rows=tuple(rows),
-        caption="with the margin for errors of prediction",
+    yield plain_table(
+        "No network meets these limits",
+        rows,
+        {"least": "least of any network", "needed": "would do if only this changed"},
+        "with the margin for errors of prediction",
     )
     nearest: list[dict[str, Cell]] = [
         {
             "architecture": item.architecture,
             **{
-                _title(fact.limit.column): _excess(excess)
+                column_title(fact.limit.column): _excess(excess)
                 for fact, excess in zip(found.limits, item.excess, strict=True)
             },
         }
         for item in found.nearest
     ]
-    yield Table(
-        title="What comes nearest, and by how much it exceeds each limit",
-        columns=_columns(nearest, {}),
-        rows=tuple(nearest),
-    )
+    yield plain_table("What comes nearest, and by how much it exceeds each limit", nearest)
 
 
 def _excess(share: float) -> str:
@@ -167,41 +145,47 @@ def _excess(share: float) -> str:
 
 def _cause(fact: LimitFact) -> str:
     if fact.least > fact.limit.value:
-        return "no network holds it"
-    return "binds with the others" if fact.needed is not None else "not by itself"
+        return "no network meets it"
+    return "binds with the others" if fact.needed is not None else "not this one only"
 
 
 def _remarks(record: SearchRecord) -> Iterator[Remark]:
     share = "all" if record.complete else f"{record.looked_at:,} of"
     yield Remark(
-        kind="note",
+        kind=Kind.NOTE,
+        code=Code.ARCHITECTURES_LOOKED_AT,
         subject=record.space,
-        text=f"looked at {share} {record.space_size:,} architectures; {record.feasible:,} hold the limits as predicted",
+        text=f"looked at {share} {record.space_size:,} architectures; {record.feasible:,} meet the limits as predicted",
     )
     for device, text in record.tables.items():
-        yield Remark(kind="note", subject=device, text=f"table: {text}")
+        yield Remark(kind=Kind.NOTE, code=Code.TABLE_USED, subject=device, text=f"table: {text}")
         if text.endswith("not validated"):
             yield Remark(
-                kind="warning",
+                kind=Kind.WARNING,
+                code=Code.TABLE_NOT_VALIDATED,
                 subject=device,
                 text="its table is not validated: predictions have no margin",
                 remedy=f"edgebench lut validate {record.space} -d {device}",
             )
     if record.task:
-        yield Remark(kind="note", subject=record.study, text=f"task: {record.task}")
+        yield Remark(kind=Kind.NOTE, code=Code.TASK, subject=record.study, text=f"task: {record.task}")
     if record.infeasibility is None:
         yield Remark(
-            kind="note",
+            kind=Kind.NOTE,
+            code=Code.TRIALS,
             subject=record.study,
             text=f"{record.trials} trials, {record.pruned} cut short, {record.failed} failed; sampler "
             f"{record.sampler}, seed {record.seed}, {record.seconds:.0f} s; study in {record.storage}",
         )
     elif all(fact.needed is None for fact in record.infeasibility.limits):
         yield Remark(
-            kind="note", subject=record.space, text="no limit is enough by itself: two or more must be relaxed"
+            kind=Kind.NOTE,
+            code=Code.RELAX_SEVERAL,
+            subject=record.space,
+            text="relaxing one limit is not enough: two or more must be relaxed",
         )
     if record.reference is not None:
-        yield Remark(kind="note", subject="reference", text=_reference(record))
+        yield Remark(kind=Kind.NOTE, code=Code.REFERENCE, subject="reference", text=_reference(record))
     yield from _verdicts(record)
 
 
@@ -211,9 +195,9 @@ def _reference(record: SearchRecord) -> str:
         return ""
     parts = [reference.architecture]
     if reference.search_accuracy is not None:
-        parts.append(f"{_accuracy(reference.search_accuracy)} trained as trials are")
+        parts.append(f"{_accuracy(reference.search_accuracy)} after the training that trials get")
     if reference.test_accuracy is not None:
-        parts.append(f"{_share(reference.test_accuracy)} on test samples trained in full")
+        parts.append(f"{_share(reference.test_accuracy)} test accuracy after full training")
     return ", ".join(parts)
 
 
@@ -221,27 +205,33 @@ def _verdicts(record: SearchRecord) -> Iterator[Remark]:
     for finalist in record.finalists:
         if finalist.solution:
             yield Remark(
-                kind="note",
+                kind=Kind.NOTE,
+                code=Code.SOLUTION,
                 subject=finalist.architecture,
-                text=f"a solution: holds every limit as found; {_where(finalist)}",
+                text=f"a solution: meets every limit as found; {_where(finalist)}",
             )
         else:
             yield Remark(
-                kind="warning", subject=finalist.architecture, text=f"not a solution: {'; '.join(finalist.faults)}"
+                kind=Kind.WARNING,
+                code=Code.NOT_A_SOLUTION,
+                subject=finalist.architecture,
+                text=f"not a solution: {'; '.join(finalist.faults)}",
             )
     if record.infeasibility is None and not record.front:
         yield Remark(
-            kind="failure",
+            kind=Kind.FAILURE,
+            code=Code.NO_TRIAL_ACCURATE,
             subject=record.study,
-            text="no trial holds the accuracy that was asked for",
-            remedy="give more --trials or epochs, or relax the accuracy",
+            text="no trial reaches the accuracy that was asked for",
+            remedy="allow more --trials or --epochs, or ask for less accuracy",
         )
     if record.finalists and not any(finalist.solution for finalist in record.finalists):
         yield Remark(
-            kind="failure",
+            kind=Kind.FAILURE,
+            code=Code.NO_SOLUTION,
             subject=record.study,
-            text="no finalist holds every limit as found",
-            remedy="validate the tables (edgebench lut validate), or relax the limit that is missed",
+            text="no finalist meets every limit as found",
+            remedy="validate the tables (edgebench lut validate), or relax the limit that is not met",
         )
 
 
@@ -290,14 +280,8 @@ def _records(record: SearchRecord) -> Iterator[Mapping[str, object]]:
             }
 
 
-def _title(column: str) -> str:
-    figure, _, device = column.partition("@")
-    name = figure.removesuffix("_s").removesuffix("_j").removesuffix("_bytes")
-    return name if device == NETWORK else f"{name} @ {device}"
-
-
 def _exactly(limit: Limit) -> Metric:
-    return Metric(value=limit.value, unit=UNITS[limit.figure], provenance=Provenance.EXACT, method="given")
+    return Metric(value=limit.value, unit=figure_of(limit.figure).unit, provenance=Provenance.EXACT, method="given")
 
 
 def _accuracy(value: float) -> str:

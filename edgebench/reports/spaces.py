@@ -1,49 +1,41 @@
-"""The verb ``spaces``: what there is to search."""
+"""Search spaces as tables: all of them, one of them, one of its networks."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 import numpy as np
 
 from edgebench.errors import EdgebenchError
-from edgebench.reports.report import Cell, Column, Remark, Report, Table
+from edgebench.reports.codes import Code, Kind
+from edgebench.reports.report import Cell, Remark, Report, ReportTable, plain_table
 from edgebench.spaces.blocks import Block
-from edgebench.spaces.registry import create_space
 from edgebench.spaces.space import Architecture, SearchSpace
-from edgebench.store.spaces import find_space, space_names
 
 
-def open_space(reference: str) -> SearchSpace:
-    """A space by name or path.
+def spaces_report(spaces: Mapping[str, SearchSpace | EdgebenchError]) -> Report:
+    """One row a space; a file that is not valid is named with its fault.
 
-    Raises:
-        InputError: It does not exist, or its file is not valid.
+    Args:
+        spaces: By name, the space or why it cannot be opened.
     """
-    return create_space(find_space(reference))
-
-
-def spaces_report() -> Report:
-    """One row a space; a file that is not valid is named with its fault."""
-    rows: list[dict[str, Cell]] = []
-    remarks = []
-    for name in space_names():
-        try:
-            space = open_space(name)
-        except EdgebenchError as error:
-            remarks.append(Remark(kind="failure", subject=name, text=str(error)))
-            continue
-        rows.append(
-            {
-                "space": name,
-                "family": space.description.family,
-                "architectures": space.size,
-                "blocks": len(space.all_blocks),
-                "description": space.description.description,
-            }
-        )
-    keys = ("space", "family", "architectures", "blocks", "description")
-    columns = tuple(Column(key=key, title=key) for key in keys)
-    table = Table(title="Search spaces", columns=columns, rows=tuple(rows))
-    return Report(tables=(table,), remarks=tuple(remarks), records=tuple(rows))
+    rows: list[dict[str, Cell]] = [
+        {
+            "space": name,
+            "family": space.description.family,
+            "architectures": space.size,
+            "blocks": len(space.all_blocks),
+            "description": space.description.description,
+        }
+        for name, space in spaces.items()
+        if isinstance(space, SearchSpace)
+    ]
+    remarks = tuple(
+        Remark(kind=Kind.FAILURE, code=Code.NOT_VALID, subject=name, text=str(fault))
+        for name, fault in spaces.items()
+        if isinstance(fault, EdgebenchError)
+    )
+    return Report(tables=(plain_table("Search spaces", rows),), remarks=remarks, records=tuple(rows))
 
 
 def space_report(space: SearchSpace) -> Report:
@@ -56,15 +48,10 @@ def space_report(space: SearchSpace) -> Report:
         }
         for dimension in space.dimensions
     ]
-    described = [
-        Column(key=key, title=key)
-        for key in ("dimension", "values", "only where")
-        if any(row[key] is not None for row in dimensions)
-    ]
     ends = _networks(space, [("smallest", space.smallest), ("largest", space.largest)])
     title = f"{space.name}: {space.size:,} architectures of {len(space.all_blocks)} different blocks"
     return Report(
-        tables=(Table(title=title, columns=tuple(described), rows=tuple(dimensions)), ends),
+        tables=(plain_table(title, dimensions), ends),
         records=tuple({"space": space.name, "architectures": space.size, **row} for row in dimensions),
     )
 
@@ -83,7 +70,7 @@ def architecture_report(space: SearchSpace, text: str) -> Report:
         if dimension.needs is None or _has_effect(space, architecture, *dimension.needs)
     ]
     blocks: list[dict[str, Cell]] = [_block_row(slot, block) for slot, block in space.blocks(architecture)]
-    tables = [_plain_table(f"{space.name} {space.text(architecture)}", choices), _plain_table("Blocks", blocks)]
+    tables = [plain_table(f"{space.name} {space.text(architecture)}", choices), plain_table("Blocks", blocks)]
     return Report(tables=(*tables, _networks(space, [("", architecture)])), records=(*choices, *blocks))
 
 
@@ -96,10 +83,6 @@ def _block_row(slot: str, block: Block) -> dict[str, Cell]:
         "parameters": network.parameters,
         "MACs": network.macs,
     }
-
-
-def _plain_table(title: str, rows: list[dict[str, Cell]]) -> Table:
-    return Table(title=title, columns=tuple(Column(key=key, title=key) for key in rows[0]), rows=tuple(rows))
 
 
 def _has_effect(space: SearchSpace, architecture: Architecture, parent: str, least: int) -> bool:
@@ -118,7 +101,7 @@ def _condition(space: SearchSpace, parent: str, least: int) -> str:
     return f"{parent} is {' or '.join(map(str, values))}"
 
 
-def _networks(space: SearchSpace, chosen: list[tuple[str, Architecture]]) -> Table:
+def _networks(space: SearchSpace, chosen: list[tuple[str, Architecture]]) -> ReportTable:
     rows: list[dict[str, Cell]] = []
     for label, architecture in chosen:
         network = space.network(architecture)
@@ -131,7 +114,4 @@ def _networks(space: SearchSpace, chosen: list[tuple[str, Architecture]]) -> Tab
                 "layers": len(network.layers),
             }
         )
-    titles = {"network": "network", "architecture": "architecture", "macs": "MACs"}
-    keys = [key for key in rows[0] if any(row[key] is not None for row in rows)]
-    columns = tuple(Column(key=key, title=titles.get(key, key)) for key in keys)
-    return Table(title="Networks", columns=columns, rows=tuple(rows))
+    return plain_table("Networks", rows, {"macs": "MACs"})

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from edgebench.core.figure import TABLE_FIGURES, figure_of
 from edgebench.core.metric import Metric, Provenance
-from edgebench.core.table import RULES, UNITS, LookupTable
-from edgebench.reports.report import Cell, Column, Remark, Report, Table
+from edgebench.core.table import LookupTable
+from edgebench.reports.codes import Code, Kind
+from edgebench.reports.report import Cell, Column, Remark, Report, ReportTable, figure_column, plain_table
 from edgebench.spaces.space import SearchSpace
 
 
@@ -18,9 +20,9 @@ def tables_report(tables: Sequence[LookupTable]) -> Report:
             "device": table.key.device,
             "dtype": table.key.dtype,
             "blocks": len(table.entries),
-            "figures": ", ".join(name.rpartition("_")[0] for name in table.figures),
+            "figures": ", ".join(figure_of(name).title for name in table.figures),
             "validated": ", ".join(
-                f"{name.rpartition('_')[0]} {item.mean_error:.1%}" for name, item in table.validation.items()
+                f"{figure_of(name).title} {item.mean_error:.1%}" for name, item in table.validation.items()
             )
             or "no",
             "when": table.when,
@@ -28,11 +30,10 @@ def tables_report(tables: Sequence[LookupTable]) -> Report:
         for table in tables
     ]
     titles = {"dtype": "type", "validated": "mean error"}
-    columns = tuple(Column(key=key, title=titles.get(key, key)) for key in rows[0]) if rows else ()
-    remarks = () if rows else (Remark(kind="note", subject="tables", text="there are none yet", remedy=_BUILD),)
+    none = Remark(kind=Kind.NOTE, code=Code.NO_TABLES, subject="tables", text="there are none yet", remedy=_BUILD)
     return Report(
-        tables=(Table(title="Lookup tables", columns=columns, rows=tuple(rows)),) if rows else (),
-        remarks=remarks,
+        tables=(plain_table("Lookup tables", rows, titles),) if rows else (),
+        remarks=() if rows else (none,),
         records=tuple(rows),
     )
 
@@ -43,14 +44,14 @@ _BUILD = "edgebench lut build SPACE -d DEVICE"
 def table_report(table: LookupTable, space: SearchSpace | None = None) -> Report:
     """Every entry, what the table holds for, and its validation."""
     rows = [_row(table, block) for block in table.entries]
-    shown = [name for name in RULES if name in table.figures]
+    shown = [name for name in TABLE_FIGURES if name in table.figures]
     columns = [
         Column(key="block", title="block"),
-        *(Column(key=name, title=name.rpartition("_")[0]) for name in shown),
+        *map(figure_column, shown),
     ]
     held = ", ".join(f"{name} {value}" for name, value in table.key.versions.items())
     caption = f"{table.key.dtype}; {held}"
-    entries = Table(
+    entries = ReportTable(
         title=f"{table.space} on {table.key.device}: {len(rows)} blocks",
         columns=tuple(columns),
         rows=tuple(rows),
@@ -64,11 +65,11 @@ def table_report(table: LookupTable, space: SearchSpace | None = None) -> Report
     )
 
 
-def validation_table(table: LookupTable) -> Table:
+def validation_table(table: LookupTable) -> ReportTable:
     """How well sums of entries predict whole networks."""
     rows: list[dict[str, Cell]] = [
         {
-            "figure": name.rpartition("_")[0],
+            "figure": figure_of(name).title,
             "networks": item.networks,
             "mean": f"{item.mean_error:.2%}",
             "within5": f"{item.within_5_percent:.0%}",
@@ -85,12 +86,11 @@ def validation_table(table: LookupTable) -> Table:
         "rank": "rank correlation",
         "interval": "95 % interval",
     }
-    columns = tuple(Column(key=key, title=titles.get(key, key)) for key in rows[0]) if rows else ()
-    return Table(
-        title=f"Whole networks of {table.space} on {table.key.device}, predicted and then profiled",
-        columns=columns,
-        rows=tuple(rows),
-        caption="the interval is that of what a profile reports, around the prediction",
+    return plain_table(
+        f"Whole networks of {table.space} on {table.key.device}, predicted and then profiled",
+        rows,
+        titles,
+        "the interval is that of what a profile reports, around the prediction",
     )
 
 
@@ -101,7 +101,7 @@ def _row(table: LookupTable, block: str) -> dict[str, Cell]:
         source = figure.source or (figure.method if figure.provenance is Provenance.ESTIMATED else None)
         row[name] = Metric(
             value=table.cost(block, name),
-            unit=UNITS[name],
+            unit=figure_of(name).unit,
             provenance=figure.provenance,
             method=figure.method,
             source=source,
@@ -122,16 +122,17 @@ def _record(table: LookupTable, block: str) -> dict[str, object]:
 
 def _remarks(table: LookupTable, space: SearchSpace | None) -> list[Remark]:
     subject = f"{table.space} on {table.key.device}"
-    remarks = [Remark(kind="note", subject=subject, text=text) for text in table.notes]
+    remarks = [Remark(kind=Kind.NOTE, code=Code.TABLE_NOTE, subject=subject, text=text) for text in table.notes]
     for name, figure in table.figures.items():
-        base = f"; every network has {figure.base:,.0f} {UNITS[name]} besides" if figure.base else ""
+        base = f"; every network has {figure.base:,.0f} {figure_of(name).unit} besides" if figure.base else ""
         scale = f"; times {figure.scale:.4g}, as a few whole networks tell" if figure.scale != 1 else ""
-        text = f"{name.rpartition('_')[0]}: {figure.method}{scale}{base}"
-        remarks.append(Remark(kind="note", subject=subject, text=text))
+        text = f"{figure_of(name).title}: {figure.method}{scale}{base}"
+        remarks.append(Remark(kind=Kind.NOTE, code=Code.TABLE_METHOD, subject=subject, text=text))
     if not table.validation:
         remarks.append(
             Remark(
-                kind="warning",
+                kind=Kind.WARNING,
+                code=Code.TABLE_NOT_VALIDATED,
                 subject=subject,
                 text="not validated: predictions carry no interval",
                 remedy=f"edgebench lut validate {table.space} -d {table.key.device}",
@@ -141,9 +142,10 @@ def _remarks(table: LookupTable, space: SearchSpace | None) -> list[Remark]:
         if not table.is_whole(space.digest):
             remarks.append(
                 Remark(
-                    kind="warning",
+                    kind=Kind.WARNING,
+                    code=Code.TABLE_NOT_COMPLETE,
                     subject=subject,
-                    text="not whole: its build has not ended, or the space has changed since",
+                    text="not complete: its build has not ended, or the space has changed since",
                     remedy=f"edgebench lut build {table.space} -d {table.key.device}",
                 )
             )
@@ -151,7 +153,8 @@ def _remarks(table: LookupTable, space: SearchSpace | None) -> list[Remark]:
         if missing:
             remarks.append(
                 Remark(
-                    kind="warning",
+                    kind=Kind.WARNING,
+                    code=Code.BLOCKS_MISSING,
                     subject=subject,
                     text=f"{missing} of {len(space.all_blocks)} blocks are missing",
                     remedy=f"edgebench lut build {table.space} -d {table.key.device}",

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edgebench.core.budget import Limit, feasible
+from edgebench.core.budget import Limit
 from edgebench.search.cost_model import CostModel
+from edgebench.search.pareto import feasible
 from edgebench.spaces.space import Architectures, SearchSpace
 
 ENUMERATED = 1 << 22

@@ -13,25 +13,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edgebench.core.table import RULES, LookupTable, Rule
+from edgebench.core.figure import Combination, column_name, figure_of, split_column
+from edgebench.core.table import LookupTable
 from edgebench.errors import InputError
+from edgebench.spaces.space import Term
 
 MAX_CHUNK = 1 << 18
 MAX_JOINED = 1 << 16
 """Rows of a joined table: few enough to stay in a cache."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SlotTable:
-    """What one slot may hold.
-
-    Attributes:
-        dimensions: Columns of an architecture that decide it.
-        blocks: The block's position in a list of keys, -1 for nothing; one axis a dimension.
-    """
-
-    dimensions: tuple[int, ...]
-    blocks: NDArray[np.int32]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +36,7 @@ class CostModel:
 
     Args:
         sizes: Number of values of every dimension.
-        slots: Places in the chain.
+        slots: What each place in the chain may hold.
         blocks: Keys of blocks, in the order that ``slots`` number them.
         tables: By device, its table.
 
@@ -61,23 +50,22 @@ class CostModel:
     def __init__(
         self,
         sizes: Sequence[int],
-        slots: Sequence[SlotTable],
+        slots: Sequence[Term],
         blocks: Sequence[str],
         tables: Mapping[str, LookupTable],
     ) -> None:
         self._sizes = tuple(sizes)
         self.names: tuple[str, ...] = tuple(
-            f"{figure}@{device}"
-            for rule in Rule
+            column_name(figure, device)
+            for combination in Combination
             for device, table in tables.items()
             for figure in table.figures
-            if RULES[figure] is rule
+            if figure_of(figure).combines is combination
         )
-        self._sum_count = sum(RULES[name.partition("@")[0]] is Rule.SUM for name in self.names)
+        self._sum_count = sum(split_column(name)[0].combines is Combination.SUM for name in self.names)
         costs = self._block_costs(blocks, tables)
-        self._base = np.array(
-            [tables[name.partition("@")[2]].figures[name.partition("@")[0]].base for name in self.names]
-        )
+        places = [split_column(name) for name in self.names]
+        self._base = np.array([tables[device].figures[figure.name].base for figure, device in places])
         self._joined = self._join([self._expanded(slot, costs) for slot in slots])
 
     def predict(self, architectures: NDArray[np.int8]) -> NDArray[np.float64]:
@@ -150,19 +138,19 @@ class CostModel:
     def _block_costs(self, blocks: Sequence[str], tables: Mapping[str, LookupTable]) -> NDArray[np.float64]:
         """One row a block and a last row of zeros for an empty slot."""
         costs = np.zeros((len(blocks) + 1, len(self.names)))
-        for column, name in enumerate(self.names):
-            figure, _, device = name.partition("@")
+        for position, name in enumerate(self.names):
+            figure, device = split_column(name)
             entries = tables[device].entries
-            missing = [key for key in blocks if figure not in entries.get(key, {})]
+            missing = [key for key in blocks if figure.name not in entries.get(key, {})]
             if missing:
                 raise InputError(
                     f"the table of {device} lacks {len(missing)} of {len(blocks)} blocks",
                     remedy=f"edgebench lut build {tables[device].space} -d {device}",
                 )
-            costs[:-1, column] = [tables[device].cost(key, figure) for key in blocks]
+            costs[:-1, position] = [tables[device].cost(key, figure.name) for key in blocks]
         return costs
 
-    def _expanded(self, slot: SlotTable, costs: NDArray[np.float64]) -> tuple[tuple[int, ...], NDArray[np.float64]]:
+    def _expanded(self, slot: Term, costs: NDArray[np.float64]) -> tuple[tuple[int, ...], NDArray[np.float64]]:
         expanded: NDArray[np.float64] = costs[slot.blocks]
         return slot.dimensions, expanded
 

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from edgebench.core.device import Device
+from edgebench.core.figure import ENERGY, LATENCY, MACS, NETWORK, PARAMETERS, split_column
 from edgebench.core.metric import Provenance
-from edgebench.core.table import NETWORK, LookupTable, TableFigure, TableKey
+from edgebench.core.table import LookupTable, TableFigure, TableKey
 from edgebench.errors import InputError
-from edgebench.search.cost_model import CostModel, SlotTable
+from edgebench.search.cost_model import CostModel
 from edgebench.spaces.blocks import Block
 from edgebench.spaces.space import SearchSpace
 
@@ -26,7 +27,7 @@ def cost_model(space: SearchSpace, tables: Mapping[str, LookupTable]) -> CostMod
     """
     return CostModel(
         [len(dimension.values) for dimension in space.dimensions],
-        [SlotTable(dimensions=term.dimensions, blocks=term.blocks) for term in space.terms],
+        space.terms,
         [block.key for block in space.all_blocks],
         {**tables, NETWORK: _sizes(space)},
     )
@@ -43,12 +44,13 @@ def require_columns(columns: Sequence[str], model: CostModel, space: str) -> Non
     Raises:
         InputError: A table lacks one.
     """
+    names = [split_column(name) for name in model.names]
     for column in columns:
         if column not in model.names:
-            figure, _, device = column.partition("@")
-            known = ", ".join(name.partition("@")[0] for name in model.names if name.endswith(f"@{device}"))
+            figure, device = split_column(column)
+            known = ", ".join(other.short for other, place in names if place == device)
             raise InputError(
-                f"the table of {device} has no {figure.rpartition('_')[0] or figure}",
+                f"the table of {device} has no {figure.title}",
                 remedy=f"it has {known}" if known else f"edgebench lut build {space} -d {device}",
             )
 
@@ -59,9 +61,9 @@ def with_declared_energy(table: LookupTable, device: Device) -> LookupTable:
     Energy is power x latency. Its interval is that of the latency, widened by the error of the power.
     """
     power = device.power
-    if power is None or "latency_s" not in table.figures or "energy_j" in table.figures:
+    if power is None or LATENCY not in table.figures or ENERGY in table.figures:
         return table
-    latency = table.figures["latency_s"]
+    latency = table.figures[LATENCY]
     figure = TableFigure(
         provenance=Provenance.ESTIMATED,
         method=f"declared power {power.active_w:g} W ({power.supply}) x {latency.provenance} latency",
@@ -70,9 +72,9 @@ def with_declared_energy(table: LookupTable, device: Device) -> LookupTable:
         source=power.source,
     )
     validation = dict(table.validation)
-    if "latency_s" in validation:
-        known = validation["latency_s"]
-        validation["energy_j"] = replace(
+    if LATENCY in validation:
+        known = validation[LATENCY]
+        validation[ENERGY] = replace(
             known,
             low=known.low * (1 - power.relative_error),
             high=known.high * (1 + power.relative_error),
@@ -81,11 +83,8 @@ def with_declared_energy(table: LookupTable, device: Device) -> LookupTable:
         )
     return replace(
         table,
-        figures={**table.figures, "energy_j": figure},
-        entries={
-            key: {**figures, "energy_j": figures["latency_s"] * power.active_w}
-            for key, figures in table.entries.items()
-        },
+        figures={**table.figures, ENERGY: figure},
+        entries={key: {**figures, ENERGY: figures[LATENCY] * power.active_w} for key, figures in table.entries.items()},
         validation=validation,
     )
 
@@ -96,11 +95,11 @@ def _sizes(space: SearchSpace) -> LookupTable:
     return LookupTable(
         space=space.name,
         key=TableKey(device=NETWORK, target="", dtype=""),
-        figures={"macs": figure, "parameters": figure},
+        figures={MACS: figure, PARAMETERS: figure},
         entries={block.key: _counts(block) for block in space.all_blocks},
     )
 
 
 def _counts(block: Block) -> Mapping[str, float]:
     network = block.network()
-    return {"macs": float(network.macs), "parameters": float(network.parameters)}
+    return {MACS: float(network.macs), PARAMETERS: float(network.parameters)}

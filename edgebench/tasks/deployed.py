@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from edgebench.errors import InputError, TargetUnavailableError, UnsupportedModelError
+from edgebench.errors import InputError, MissingPackageError, UnsupportedModelError
 from edgebench.models.tflite.quantize import Samples, run_tflite
 from edgebench.tasks.task import Split
 
@@ -43,7 +43,7 @@ def deployed_accuracy(
     Raises:
         InputError: The file is not valid, or does not take these images.
         UnsupportedModelError: The runtime cannot run it.
-        TargetUnavailableError: The runtime is not installed.
+        MissingPackageError: The runtime is not installed.
     """
     suffix = path.suffix.lower()
     if not path.is_file() or suffix not in _RUNTIMES or runtime not in {None, _RUNTIMES[suffix]}:
@@ -70,7 +70,7 @@ def _litert_outputs(path: Path, split: Split, *, reference: bool) -> NDArray[np.
     try:
         from ai_edge_litert.interpreter import Interpreter
     except ModuleNotFoundError as error:
-        raise TargetUnavailableError("LiteRT is not installed", remedy="pip install ai-edge-litert") from error
+        raise MissingPackageError("LiteRT is not installed", remedy="pip install ai-edge-litert") from error
     try:
         details = Interpreter(model_path=str(path), num_threads=1).get_input_details()
         _check_one_input(path, [detail["name"] for detail in details])
@@ -93,7 +93,7 @@ def _onnx_outputs(path: Path, split: Split) -> NDArray[np.float64]:
         import onnxruntime
         from onnxruntime.capi import onnxruntime_pybind11_state as states
     except ModuleNotFoundError as error:
-        raise TargetUnavailableError("ONNX Runtime is not installed", remedy="pip install onnxruntime") from error
+        raise MissingPackageError("ONNX Runtime is not installed", remedy="pip install onnxruntime") from error
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 4

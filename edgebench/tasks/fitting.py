@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgebench.errors import InputError, TargetUnavailableError
+from edgebench.errors import InputError, MissingPackageError
 from edgebench.models.network import Network
 from edgebench.models.network.layers import Softmax
 from edgebench.tasks.task import Task
@@ -67,12 +67,12 @@ def require_torch() -> None:
     """See that PyTorch is installed.
 
     Raises:
-        TargetUnavailableError: It is not.
+        MissingPackageError: It is not.
     """
     try:
         import torch  # noqa: F401 - the import is the check
     except ModuleNotFoundError as error:
-        raise TargetUnavailableError(
+        raise MissingPackageError(
             "training needs PyTorch", remedy="pip install -c constraints.txt 'edgebench[train]'"
         ) from error
 

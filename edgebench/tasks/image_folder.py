@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgebench.errors import InputError, TargetUnavailableError
+from edgebench.errors import InputError, MissingPackageError
 from edgebench.tasks.builtin import INSTALL
 from edgebench.tasks.npz_file import MAX_BYTES
 from edgebench.tasks.splitting import checked_split, task_from_arrays, task_from_splits
@@ -41,7 +41,7 @@ def load_folder(folder: Path, *, seed: int) -> Task:
     Raises:
         InputError: The layout is another, images cannot be read (all of them are checked, the first few named), or
             they make no task.
-        TargetUnavailableError: Pillow is not installed.
+        MissingPackageError: Pillow is not installed.
     """
     parts = [name for name in _PARTS if (folder / name).is_dir()]
     if not parts:
@@ -177,5 +177,5 @@ def _pillow() -> Any:
         import PIL.Image
         import PIL.ImageOps
     except ModuleNotFoundError as error:
-        raise TargetUnavailableError("reading images needs Pillow", remedy=INSTALL) from error
+        raise MissingPackageError("reading images needs Pillow", remedy=INSTALL) from error
     return PIL

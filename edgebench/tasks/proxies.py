@@ -39,7 +39,7 @@ def synflow(network: Network, seed: int) -> float:
 
     Raises:
         InputError: The network has no weights, or so many layers that the flow overflows.
-        TargetUnavailableError: PyTorch is not installed.
+        MissingPackageError: PyTorch is not installed.
     """
     require_torch()
     import torch

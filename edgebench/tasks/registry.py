@@ -44,7 +44,7 @@ def load_task(text: str, *, seed: int = 0) -> Task:
 
     Raises:
         InputError: There is no such task, or its data is not valid.
-        TargetUnavailableError: A package is missing, or a plug-in does not import.
+        MissingPackageError: A package is missing, or a plug-in does not import.
     """
     if seed < 0:
         raise InputError(f"the seed must be at least 0, not {seed}", where="--seed")

@@ -85,7 +85,7 @@ class Supernet:
 
         Raises:
             InputError: There is none, or layers of one name are of different kinds.
-            TargetUnavailableError: PyTorch is not installed.
+            MissingPackageError: PyTorch is not installed.
         """
         require_torch()
         by_size = sorted(networks, key=lambda network: (network.macs, network.parameters))

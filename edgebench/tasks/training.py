@@ -85,7 +85,7 @@ def train(
     Raises:
         InputError: The network does not fit the task, or distillation has no teacher.
         TrainingFailed: The loss is infinite or not a number.
-        TargetUnavailableError: PyTorch is not installed.
+        MissingPackageError: PyTorch is not installed.
     """
     require_torch()
     fitted = fitted_task(network, task)
@@ -114,7 +114,7 @@ def evaluate(network: Network, weights: Weights, split: Split) -> float:
 
     Raises:
         InputError: The network does not take these images.
-        TargetUnavailableError: PyTorch is not installed.
+        MissingPackageError: PyTorch is not installed.
     """
     return top1(predict(network, weights, split), split.labels)
 
@@ -124,7 +124,7 @@ def predict(network: Network, weights: Weights, split: Split) -> NDArray[np.int6
 
     Raises:
         InputError: The network does not take these images.
-        TargetUnavailableError: PyTorch is not installed.
+        MissingPackageError: PyTorch is not installed.
     """
     require_torch()
     check_input(network, split.images.shape[3])

@@ -24,6 +24,7 @@ _KINDS = {
     "StorageError": Outcome.BAD_INPUT,
     "UnsupportedModelError": Outcome.UNSUPPORTED,
     "TargetUnavailableError": Outcome.UNAVAILABLE,
+    "MissingPackageError": Outcome.UNAVAILABLE,
     "MemoryError": Outcome.OUT_OF_MEMORY,
 }
 

@@ -37,7 +37,7 @@ def model(tmp_path: Path) -> Path:
 def test_a_profile_prints_a_table_and_saves_a_run(tmp_path: Path, model: Path) -> None:
     done = edgebench("profile", "model.onnx", "-d", "host", "-d", "fake", *QUICK, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    for words in ("model", "host", "fake", "median latency", "m measured", "s simulated", "saved: results/runs/"):
+    for words in ("model", "host", "fake", "latency: the median", "m measured", "s simulated", "saved: results/runs/"):
         assert words in done.stdout
     assert "\x1b" not in done.stdout
     assert done.stderr == ""
@@ -46,7 +46,7 @@ def test_a_profile_prints_a_table_and_saves_a_run(tmp_path: Path, model: Path) -
 
 def test_json_is_for_machines(tmp_path: Path, model: Path) -> None:
     done = edgebench("profile", "model.onnx", "-d", "fake", *QUICK, "--json", cwd=tmp_path)
-    (found,) = json.loads(done.stdout)["profiles"]
+    (found,) = json.loads(done.stdout)["rows"]
     assert found["latency_s.provenance"] == "simulated"
     assert found["latency_s.low"] <= found["latency_s"] <= found["latency_s.high"]
 
@@ -58,7 +58,7 @@ def test_reports_in_every_format(tmp_path: Path, model: Path) -> None:
     assert float(row["latency_s"]) > 0
     assert "| model | device |" in edgebench("report", "-f", "markdown", cwd=tmp_path).stdout
     assert "method" in edgebench("report", "--explain", cwd=tmp_path).stdout
-    explained = json.loads(edgebench("report", "--explain", "--json", cwd=tmp_path).stdout)["profiles"]
+    explained = json.loads(edgebench("report", "--explain", "--json", cwd=tmp_path).stdout)["rows"]
     (latency,) = [entry for entry in explained if entry["figure"] == "latency_s"]
     assert "file size / bytes_per_second" in latency["method"]
     assert latency["run"] in os.listdir(tmp_path / "results/runs")[0]
@@ -113,9 +113,10 @@ def test_what_does_not_fit_fails_a_build(tmp_path: Path, model: Path) -> None:
     )
     done = edgebench("profile", "model.onnx", "-d", "small.toml", *QUICK, cwd=tmp_path)
     assert done.returncode == 1, done.stdout + done.stderr
-    assert "Does it fit?" in done.stdout
+    assert "NO" in done.stdout
+    assert "Does it fit?" in edgebench("report", "--details", cwd=tmp_path).stdout
     assert "does not fit" in done.stdout
-    (found,) = json.loads(edgebench("report", "--json", cwd=tmp_path).stdout)["profiles"]
+    (found,) = json.loads(edgebench("report", "--json", cwd=tmp_path).stdout)["rows"]
     assert found["ram_bytes.left"] == 1 - found["ram_bytes"]
     assert found["flash_bytes.left"] > 0
 
@@ -134,7 +135,7 @@ def test_a_bad_model_spares_a_good_one(tmp_path: Path, model: Path) -> None:
     write_onnx_node(tmp_path / "new.onnx", helper.make_node("Relu", ["x"], ["y"]), opset=999)
     done = edgebench("profile", "rubbish.onnx", "new.onnx", "model.onnx", "-d", "host", *QUICK, "--json", cwd=tmp_path)
     assert done.returncode == 2
-    outcomes = [found["outcome"] for found in json.loads(done.stdout)["profiles"]]
+    outcomes = [found["outcome"] for found in json.loads(done.stdout)["rows"]]
     assert outcomes[2] == "ok"
     assert "ok" not in outcomes[:2]
 
@@ -238,7 +239,7 @@ main()
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=tmp_path, timeout=60)
     assert done.returncode == 2
     assert "disk is full" in done.stderr
-    assert "median latency" in done.stdout
+    assert "latency: the median" in done.stdout
     assert "saved:" not in done.stdout
     (path,) = (tmp_path / "results" / "runs").iterdir()
     assert json.loads(path.read_text())["profiles"]

@@ -90,7 +90,7 @@ def test_the_front_holds_the_limit(project: Path) -> None:
     assert rows
     none = edgebench("lut", "front", "twelve", "-d", "fake", "--max-latency", "1ns", cwd=project)
     assert none.returncode == 1
-    assert "Nothing holds these limits" in none.stdout
+    assert "No network meets these limits" in none.stdout
 
 
 @pytest.mark.parametrize(
@@ -103,11 +103,11 @@ def test_the_front_holds_the_limit(project: Path) -> None:
         (["lut", "front", "twelve", "-d", "fake", "--max-latency", "5MB"], "5MB"),
         (["lut", "front", "twelve", "-d", "fake", "--max-latency", "0ms"], "above 0"),
         (["lut", "front", "twelve", "-d", "fake", "--objective", "accuracy"], "nothing is trained"),
-        (["lut", "front", "twelve", "-d", "fake", "--objective", "macs@fake"], "has no macs"),
+        (["lut", "front", "twelve", "-d", "fake", "--objective", "macs@fake"], "has no MACs"),
         (["search", "twelve", "-d", "fake", "--accuracy", "proxy:macs", "--min-accuracy", "9%"], "--task"),
         (["search", "twelve", "-d", "fake", "--accuracy", "proxy:macs", "--study", "../x"], "not a name"),
         (["search", "twelve", "-d", "fake", "--sampler", "cmaes", "--objective", "accuracy,latency@fake"], "cmaes"),
-        (["lut", "front", "twelve", "-d", "fake", "--max-ram", "5MB"], "has ram"),
+        (["lut", "front", "twelve", "-d", "fake", "--max-ram", "5MB"], "has RAM"),
         (["lut", "import", "absent.csv", "--space", "twelve", "-d", "fake", "--source", "x"], "absent.csv"),
         (["search", "twelve", "-d", "fake", "--max-latency", "host=5ms", "--accuracy", "proxy:macs"], "host"),
     ],

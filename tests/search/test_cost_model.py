@@ -8,12 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edgebench.core.figure import Combination, figure_of
 from edgebench.core.metric import Provenance
-from edgebench.core.table import RULES, LookupTable, Rule, TableFigure, TableKey
+from edgebench.core.table import LookupTable, TableFigure, TableKey
 from edgebench.errors import InputError
-from edgebench.reports.spaces import open_space
-from edgebench.search.cost_model import MAX_CHUNK, CostModel, SlotTable
+from edgebench.flows.spaces import open_space
+from edgebench.search.cost_model import MAX_CHUNK, CostModel
 from edgebench.search.costs import cost_model
+from edgebench.spaces.space import Term
 from edgebench.store.spaces import space_names
 
 
@@ -30,20 +32,20 @@ def table(device: str, costs: dict[str, dict[str, float]], bases: dict[str, floa
 
 
 def written_out(
-    model: CostModel, tables: dict[str, LookupTable], keys: list[str], slots: list[SlotTable], row: Any
+    model: CostModel, tables: dict[str, LookupTable], keys: list[str], slots: list[Term], row: Any
 ) -> list[float]:
     found = []
     for name in model.names:
         figure, _, device = name.partition("@")
         numbers = [int(slot.blocks[tuple(int(row[column]) for column in slot.dimensions)]) for slot in slots]
         costs = [tables[device].entries[keys[number]][figure] for number in numbers if number >= 0]
-        total = math.fsum(costs) if RULES[figure] is Rule.SUM else max(costs, default=0.0)
+        total = math.fsum(costs) if figure_of(figure).combines is Combination.SUM else max(costs, default=0.0)
         found.append(total + tables[device].figures[figure].base)
     return found
 
 
 @st.composite
-def toys(draw: st.DrawFn) -> tuple[list[int], list[SlotTable], list[str], dict[str, LookupTable]]:
+def toys(draw: st.DrawFn) -> tuple[list[int], list[Term], list[str], dict[str, LookupTable]]:
     """Slots that share dimensions in any way, blocks of any cost, empty slots, two devices with unlike figures."""
     random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     sizes = draw(st.lists(st.integers(1, 4), min_size=1, max_size=5))
@@ -53,7 +55,7 @@ def toys(draw: st.DrawFn) -> tuple[list[int], list[SlotTable], list[str], dict[s
         columns = draw(st.lists(st.sampled_from(range(len(sizes))), unique=True, max_size=3))
         shape = tuple(sizes[column] for column in columns)
         slots.append(
-            SlotTable(dimensions=tuple(columns), blocks=random.integers(-1, len(keys), shape).astype(np.int32))
+            Term(slot="", dimensions=tuple(columns), blocks=random.integers(-1, len(keys), shape).astype(np.int32))
         )
     tables = {
         "one": table(
@@ -69,7 +71,7 @@ def toys(draw: st.DrawFn) -> tuple[list[int], list[SlotTable], list[str], dict[s
 @settings(max_examples=100, deadline=None)
 @given(toys())
 def test_every_combination_is_what_its_blocks_add_up_to(
-    toy: tuple[list[int], list[SlotTable], list[str], dict[str, LookupTable]],
+    toy: tuple[list[int], list[Term], list[str], dict[str, LookupTable]],
 ) -> None:
     sizes, slots, keys, tables = toy
     model = CostModel(sizes, slots, keys, tables)
@@ -111,7 +113,7 @@ def test_chunks_of_a_large_space_are_numbered_from_the_first_combination() -> No
 
 
 def test_a_table_that_lacks_blocks_is_refused_with_what_to_do() -> None:
-    slots = [SlotTable(dimensions=(0,), blocks=np.array([0, 1], dtype=np.int32))]
+    slots = [Term(slot="", dimensions=(0,), blocks=np.array([0, 1], dtype=np.int32))]
     half = table("one", {"a": {"latency_s": 1.0}}, {"latency_s": 0.0})
     with pytest.raises(InputError, match="lacks 1 of 2 blocks") as caught:
         CostModel([2], slots, ["a", "b"], {"one": half})

@@ -8,7 +8,7 @@ import pytest
 
 from edgebench.core.space import SpaceDescription
 from edgebench.errors import InputError
-from edgebench.reports.spaces import open_space
+from edgebench.flows.spaces import open_space
 from edgebench.spaces.blocks import Block, Head, Stem
 from edgebench.spaces.registry import create_space
 from edgebench.spaces.space import Dimension, SearchSpace, Slot

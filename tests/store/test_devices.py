@@ -113,3 +113,12 @@ def test_mutated_files_are_read_or_refused(tmp_path: Path, data: st.DataObject) 
         read_device(path)
     except InputError as error:
         assert str(path) in str(error)
+
+
+def test_an_option_under_its_old_name_is_understood(tmp_path: Path) -> None:
+    path = tmp_path / "old.toml"
+    path.write_text(
+        'schema = "edgebench.device/1"\nkind = "npu"\ntarget = "ethos-u"\ndescription = "old"\n'
+        '[options]\naccelerator = "ethos-u55-128"\noptimise = "Size"\n'
+    )
+    assert find_device(str(path)).options == {"accelerator": "ethos-u55-128", "optimization": "Size"}

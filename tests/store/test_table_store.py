@@ -149,3 +149,15 @@ def test_files_that_are_no_text_are_refused(tmp_path: Path) -> None:
         prepare()
         with pytest.raises(InputError):
             read_table_csv(path, space="toy", key=KEY, provenance=Provenance.MEASURED, source="x")
+
+
+def test_a_table_of_version_1_opens_with_the_options_as_they_are_called_now(tmp_path: Path) -> None:
+    store = TableStore(tmp_path)
+    key = replace(KEY, target="ethos-u", options={"optimization": "Size", "accelerator": "ethos-u55-128"})
+    path = store.save(replace(TABLE, key=key))
+    text = path.read_text().replace('"edgebench.table/2"', '"edgebench.table/1"').replace("optimization", "optimise")
+    path.write_text(text)
+    assert "optimise" in text
+    found = store.load("board", "toy", "int8")
+    assert found is not None
+    assert found.key == key

@@ -15,38 +15,46 @@ NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="A device, or 
 
 
 @app.callback()
-def list_devices(context: typer.Context, format_: FormatOption = Format.TERMINAL, json_: JsonOption = False) -> None:
-    """List all devices: kind, target, whether they are ready, and what to do if not."""
-    if context.invoked_subcommand is not None:
-        return
-    from edgebench.reports.devices import all_statuses, devices_report
+def default(context: typer.Context, format_: FormatOption = Format.TERMINAL, json_: JsonOption = False) -> None:
+    """Devices that can be targeted here; lists them if nothing else is asked for."""
+    if context.invoked_subcommand is None:
+        list_devices(format_, json_)
 
-    print_report(devices_report(all_statuses()), Format.JSON if json_ else format_)
+
+@app.command("list")
+def list_devices(format_: FormatOption = Format.TERMINAL, json_: JsonOption = False) -> None:
+    """List all devices: kind, target, whether they are ready, and what to do if not."""
+    from edgebench.flows.devices import all_statuses
+    from edgebench.reports.devices import devices_report
+
+    print_report(devices_report(all_statuses()), "devices list", Format.JSON if json_ else format_)
 
 
 @app.command()
 def show(name: NameArgument, json_: JsonOption = False) -> None:
     """Print a device's description and where it was read from."""
-    import json
-
+    from edgebench.cli.output import print_rows
     from edgebench.store.codec import to_plain
     from edgebench.store.devices import find_device
 
     device = find_device(name)
     if json_:
-        typer.echo(json.dumps(to_plain(device), indent=1))
+        print_rows([to_plain(device)], "devices show")
     else:
         typer.echo(f"# {device.origin}\n{Path(device.origin).read_text(encoding='utf-8').rstrip()}")
 
 
 @app.command()
-def check(name: NameArgument, json_: JsonOption = False) -> None:
+def check(name: NameArgument, format_: FormatOption = Format.TERMINAL, json_: JsonOption = False) -> None:
     """Say whether a device is ready, and how quiet the machine is."""
-    from edgebench.reports.device_check import check_report
-    from edgebench.reports.devices import status_of
+    from edgebench.flows.devices import status_of
+    from edgebench.machine.description import describe_machine, machine_warnings
+    from edgebench.meters.registry import available_meters
+    from edgebench.reports.devices import check_report
 
     status = status_of(name)
-    print_report(check_report(status), Format.JSON if json_ else Format.TERMINAL)
+    report = check_report(status, describe_machine(), machine_warnings(), available_meters())
+    print_report(report, "devices check", Format.JSON if json_ else format_)
     raise typer.Exit(0 if status.ready else 3)
 
 
@@ -61,13 +69,14 @@ def calibrate(
     """Fit a microcontroller's cycles per instruction to latencies measured on the board."""
     from edgebench.cli.progress import progress_bar
     from edgebench.flows.calibrate import calibrate as fit
+    from edgebench.reports.calibration import calibration_report
     from edgebench.store.devices import find_device
 
     with progress_bar() as progress:
-        report, section = fit(find_device(name), measurements, progress)
-    print_report(report, Format.JSON if json_ else Format.TERMINAL)
+        found = fit(find_device(name), measurements, on_progress=progress)
+    print_report(calibration_report(found), "devices calibrate", Format.JSON if json_ else Format.TERMINAL)
     if not json_:
-        typer.echo(f"\nfor the device file:\n\n{section}")
+        typer.echo(f"\nfor the device file:\n\n{found.section}")
 
 
 @app.command()

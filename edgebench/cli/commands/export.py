@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from edgebench.cli.options import CalibrationOption, SeedOption, ShapeOption
+
 
 def export(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A model file, or zoo:NAME.")],
@@ -17,13 +19,9 @@ def export(
     device: Annotated[
         str | None, typer.Option("--device", "-d", metavar="NAME", help="The microcontroller that the C is for.")
     ] = None,
-    calibration: Annotated[
-        Path | None, typer.Option(metavar="FILE.npz", help="Samples for quantising; random ones otherwise.")
-    ] = None,
-    shape: Annotated[
-        list[str], typer.Option(metavar="NAME=1,3,224,224", help="Shape of an input with open dimensions.")
-    ] = [],
-    seed: Annotated[int, typer.Option(min=0, help="Seed of built-in networks and random samples.")] = 0,
+    calibration: CalibrationOption = None,
+    shape: ShapeOption = [],
+    seed: SeedOption = 0,
 ) -> None:
     """Write a model in the form that a device ships: C for microcontrollers, or TFLite."""
     from edgebench.cli.compose import compose_inputs
@@ -32,7 +30,7 @@ def export(
     from edgebench.store.devices import find_device
 
     if to not in set(ExportForm):
-        raise InputError(f"{to!r} is not a form", where="--to", remedy=f"one of {', '.join(ExportForm)}")
+        raise InputError(f"cannot export to {to!r}", where="--to", remedy=f"one of {', '.join(ExportForm)}")
     if device is not None and to != ExportForm.C:
         raise InputError(f"{to} is the same for every device", where="--device", remedy="leave it out, or --to c")
     inputs = compose_inputs(shape, None, seed, calibration)

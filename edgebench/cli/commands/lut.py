@@ -8,25 +8,26 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgebench.cli.commands.front import front
+from edgebench.cli.options import (
+    RESULTS,
+    DtypeOption,
+    OldTargetOption,
+    OutputOption,
+    ResultsOption,
+    SpaceArgument,
+    TargetOption,
+    ThreadsOption,
+)
 from edgebench.cli.output import Format, FormatOption, JsonOption, print_report
 
 if TYPE_CHECKING:
-    from edgebench.core.table import LookupTable
     from edgebench.flows.lut.build import TableRequest
 
-app = typer.Typer(help="Lookup tables: what the blocks of a search space cost on a device.", no_args_is_help=True)
+app = typer.Typer(
+    help="Lookup tables: what the blocks of a search space cost on a device.", invoke_without_command=True
+)
 
-SpaceArgument = Annotated[str, typer.Argument(metavar="SPACE", help="A search space, or the path of its file.")]
 DeviceOption = Annotated[str, typer.Option("--device", "-d", metavar="NAME", help="Device the table is for.")]
-DtypeOption = Annotated[
-    str | None, typer.Option(metavar="TYPE", help="float32 or int8; what the device takes if not given.")
-]
-ResultsOption = Annotated[Path, typer.Option(metavar="FOLDER", help="Where tables are saved.")]
-ThreadsOption = Annotated[int | None, typer.Option(min=1, help="Threads, for runtimes that have them.")]
-OptionOption = Annotated[
-    list[str], typer.Option("--option", "-o", metavar="KEY=VALUE", help="Any other option of the target.")
-]
-RESULTS = Path("results")
 
 app.command()(front)
 
@@ -37,14 +38,15 @@ def build(
     device: DeviceOption,
     dtype: DtypeOption = None,
     threads: ThreadsOption = None,
-    option: OptionOption = [],
+    option: TargetOption = [],
+    old_option: OldTargetOption = [],
     jobs: Annotated[int, typer.Option(min=0, help="Processes for simulators; one a core if 0.")] = 0,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew in place of going on.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Start again instead of continuing.")] = False,
     results: ResultsOption = RESULTS,
     format_: FormatOption = Format.TERMINAL,
     json_: JsonOption = False,
 ) -> None:
-    """Measure every different block of a space; saved after each step, and gone on with when run again."""
+    """Measure every different block of a space; saved after each step, and continued when run again."""
     from dataclasses import replace
 
     from edgebench.cli.progress import progress_bar
@@ -52,14 +54,14 @@ def build(
     from edgebench.reports.tables import table_report
     from edgebench.store.tables import TableStore
 
-    request = replace(_request(space, device, dtype, threads, option), jobs=jobs)
+    request = replace(_request(space, device, dtype, threads, [*option, *old_option]), jobs=jobs)
     store = TableStore(results)
     names = request.device.name, request.space.name, request.dtype
     typer.echo(f"{len(request.space.all_blocks)} different blocks in {request.space.name}", err=True)
     with store.writing(*names), progress_bar() as progress:
         known = None if fresh else store.load_own(*names)
         table = build_table(request, known, on_update=store.save, on_progress=progress)
-    print_report(table_report(table, request.space), Format.JSON if json_ else format_)
+    print_report(table_report(table, request.space), "lut build", Format.JSON if json_ else format_)
     typer.echo(f"saved: {store.path(table.key.device, table.space, table.key.dtype)}", err=True)
 
 
@@ -71,25 +73,55 @@ def validate(
     seed: Annotated[int, typer.Option(min=0, help="Seed of the draw.")] = 0,
     dtype: DtypeOption = None,
     threads: ThreadsOption = None,
-    option: OptionOption = [],
+    option: TargetOption = [],
+    old_option: OldTargetOption = [],
     results: ResultsOption = RESULTS,
     format_: FormatOption = Format.TERMINAL,
     json_: JsonOption = False,
 ) -> None:
     """Profile random whole networks and store how well the table predicts them."""
     from edgebench.cli.progress import progress_bar
+    from edgebench.flows.lut.opening import load_table
     from edgebench.flows.lut.validate import validate_table
     from edgebench.reports.report import Report
     from edgebench.reports.tables import validation_table
     from edgebench.store.tables import TableStore
 
-    request = _request(space, device, dtype, threads, option)
+    request = _request(space, device, dtype, threads, [*option, *old_option])
     store = TableStore(results)
     with store.writing(request.device.name, request.space.name, request.dtype), progress_bar() as progress:
-        table = validate_table(request, _loaded(results, request), networks=networks, seed=seed, on_progress=progress)
+        known = load_table(results, request)
+        table = validate_table(request, known, networks=networks, seed=seed, on_progress=progress)
         store.save(table)
     shown = validation_table(table)
-    print_report(Report(tables=(shown,), records=shown.rows), Format.JSON if json_ else format_)
+    print_report(Report(tables=(shown,), records=shown.rows), "lut validate", Format.JSON if json_ else format_)
+
+
+@app.callback()
+def default(
+    context: typer.Context,
+    results: ResultsOption = RESULTS,
+    format_: FormatOption = Format.TERMINAL,
+    json_: JsonOption = False,
+) -> None:
+    """Lookup tables; lists them if nothing else is asked for."""
+    if context.invoked_subcommand is None:
+        list_tables(None, results, format_, json_)
+
+
+@app.command("list")
+def list_tables(
+    space: Annotated[str | None, typer.Argument(metavar="[SPACE]", help="Only the tables of this space.")] = None,
+    results: ResultsOption = RESULTS,
+    format_: FormatOption = Format.TERMINAL,
+    json_: JsonOption = False,
+) -> None:
+    """List the tables, yours and those that come with edgebench."""
+    from edgebench.reports.tables import tables_report
+    from edgebench.store.tables import TableStore
+
+    tables = [table for table in TableStore(results).all() if space in {None, table.space}]
+    print_report(tables_report(tables), "lut list", Format.JSON if json_ else format_)
 
 
 @app.command()
@@ -101,33 +133,33 @@ def show(
     format_: FormatOption = Format.TERMINAL,
     json_: JsonOption = False,
 ) -> None:
-    """List all tables, or show one."""
-    from edgebench.reports.tables import table_report, tables_report
-    from edgebench.store.tables import TableStore
+    """Show a table; without a space and a device, list them."""
+    from edgebench.flows.lut.opening import load_table
+    from edgebench.reports.tables import table_report
 
-    wanted = Format.JSON if json_ else format_
     if space is None or device is None:
-        tables = TableStore(results).all()
-        print_report(tables_report([t for t in tables if space in {None, t.space}]), wanted)
+        list_tables(space, results, format_, json_)
         return
     request = _request(space, device, dtype, None, [])
-    print_report(table_report(_loaded(results, request), request.space), wanted)
+    report = table_report(load_table(results, request), request.space)
+    print_report(report, "lut show", Format.JSON if json_ else format_)
 
 
 @app.command()
 def export(
     space: SpaceArgument,
     device: DeviceOption,
-    output: Annotated[Path | None, typer.Option("--output", metavar="FILE", help="Write to a file.")] = None,
+    output: OutputOption = None,
     format_: Annotated[Format, typer.Option("--format", "-f", help="csv or parquet.")] = Format.CSV,
     dtype: DtypeOption = None,
     results: ResultsOption = RESULTS,
 ) -> None:
     """Write a table's entries for other programs."""
+    from edgebench.flows.lut.opening import load_table
     from edgebench.reports.tables import table_report
 
     request = _request(space, device, dtype, None, [])
-    print_report(table_report(_loaded(results, request)), format_, output)
+    print_report(table_report(load_table(results, request)), "lut export", format_, output)
 
 
 @app.command("import")
@@ -146,7 +178,7 @@ def import_(
     force: Annotated[bool, typer.Option("--force", help="Replace the table that is there.")] = False,
     results: ResultsOption = RESULTS,
 ) -> None:
-    """Take in a table that somebody else measured; where it comes from is kept."""
+    """Import a table that somebody else measured; where it comes from is kept."""
     from dataclasses import replace
 
     from edgebench.core.metric import Provenance
@@ -189,31 +221,9 @@ def import_(
 
 def _request(space: str, device: str, dtype: str | None, threads: int | None, options: list[str]) -> TableRequest:
     from edgebench.cli.compose import compose_devices
-    from edgebench.errors import InputError
     from edgebench.flows.lut.build import TableRequest
-    from edgebench.reports.spaces import open_space
-    from edgebench.targets.registry import create_target
+    from edgebench.flows.lut.opening import dtype_of
+    from edgebench.flows.spaces import open_space
 
     (found,) = compose_devices([device], options, threads=threads, optimization=None)
-    chosen = dtype or create_target(found).dtype or "float32"
-    if chosen not in {"float32", "int8"}:
-        raise InputError(f"{chosen!r} is not a type", where="--dtype", remedy="float32 or int8")
-    return TableRequest(space=open_space(space), device=found, dtype=chosen)
-
-
-def _loaded(results: Path, request: TableRequest) -> LookupTable:
-    from edgebench.errors import InputError
-    from edgebench.flows.lut.opening import build_command
-    from edgebench.store.tables import TableStore
-    from edgebench.targets.registry import create_target
-
-    table = TableStore(results).load(request.device.name, request.space.name, request.dtype)
-    if table is None:
-        raise InputError(
-            f"there is no {request.dtype} table of {request.space.name} for {request.device.name}",
-            where=str(results / "tables"),
-            remedy=build_command(
-                request.space.name, request.device.name, request.dtype, create_target(request.device).dtype, results
-            ),
-        )
-    return table
+    return TableRequest(space=open_space(space), device=found, dtype=dtype_of(found, dtype))

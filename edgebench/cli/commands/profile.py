@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgebench.cli.output import Format, FormatOption, JsonOption
-from edgebench.errors import StorageError
+from edgebench.cli.options import (
+    RESULTS,
+    CalibrationOption,
+    OldTargetOption,
+    ResultsOption,
+    ShapeOption,
+    TargetOption,
+    ThreadsOption,
+)
+from edgebench.cli.output import DetailsOption, Format, FormatOption, JsonOption
 
 if TYPE_CHECKING:
-    from edgebench.core.profile import Profile
     from edgebench.core.run import Run
-    from edgebench.flows.profile.profile import ProfileRequest
-    from edgebench.store.runs import RunStore
+    from edgebench.flows.recording import RecordedRun
 
 
 def profile(
@@ -25,30 +32,25 @@ def profile(
         list[str],
         typer.Option("--device", "-d", metavar="NAME", help="Device to profile on; repeat it for several."),
     ] = ["host"],
-    shape: Annotated[
-        list[str], typer.Option(metavar="NAME=1,3,224,224", help="Shape of an input with open dimensions.")
-    ] = [],
+    shape: ShapeOption = [],
     inputs: Annotated[
-        Path | None, typer.Option(metavar="FILE.npz", help="Inputs to use in place of random ones.")
+        Path | None, typer.Option(metavar="FILE.npz", help="Inputs to use instead of random ones.")
     ] = None,
-    calibration: Annotated[
-        Path | None, typer.Option(metavar="FILE.npz", help="Samples for quantising, where a device takes int8.")
-    ] = None,
+    calibration: CalibrationOption = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of random inputs and of built-in networks.")] = 0,
-    threads: Annotated[int | None, typer.Option(min=1, help="Threads, for runtimes that have them.")] = None,
+    threads: ThreadsOption = None,
     optimization: Annotated[str | None, typer.Option(help="Optimisation level, for targets that have levels.")] = None,
-    option: Annotated[
-        list[str],
-        typer.Option("--option", "-o", metavar="[DEVICE:]KEY=VALUE", help="Any other option of a target; repeatable."),
-    ] = [],
-    repetitions: Annotated[int, typer.Option(min=1, help="Fresh processes at the least.")] = 5,
+    option: TargetOption = [],
+    old_option: OldTargetOption = [],
+    repetitions: Annotated[int, typer.Option(min=1, help="Fresh processes, at least.")] = 5,
     goal: Annotated[str, typer.Option(help="Stop when the median's 95 % interval is narrower.")] = "2%",
-    time_limit: Annotated[str, typer.Option(help="For each model on each device, in all.")] = "60s",
+    time_limit: Annotated[str, typer.Option(help="For each model on each device, in total.")] = "60s",
     memory_limit: Annotated[
         str | None, typer.Option(help="For each process; four fifths of what is free if not given.")
     ] = None,
     layers: Annotated[bool, typer.Option("--layers", help="Show the share of each operator.")] = False,
-    results: Annotated[Path, typer.Option(metavar="FOLDER", help="Where runs are saved.")] = Path("results"),
+    results: ResultsOption = RESULTS,
+    details: DetailsOption = False,
     format_: FormatOption = Format.TERMINAL,
     json_: JsonOption = False,
 ) -> None:
@@ -58,12 +60,14 @@ def profile(
     the same machine; every run is saved.
     """
     from edgebench.cli.compose import compose_devices, compose_inputs, compose_plan
+    from edgebench.cli.progress import progress_bar
     from edgebench.flows.profile.profile import ProfileRequest
+    from edgebench.flows.recording import record_profiles
     from edgebench.store.runs import RunStore
 
     request = ProfileRequest(
         models=list(dict.fromkeys(models)),
-        devices=compose_devices(device, option, threads=threads, optimization=optimization),
+        devices=compose_devices(device, [*option, *old_option], threads=threads, optimization=optimization),
         plan=compose_plan(
             repetitions=repetitions,
             time_limit=time_limit,
@@ -73,69 +77,41 @@ def profile(
         ),
         inputs=compose_inputs(shape, inputs, seed, calibration),
     )
-    run, interrupted, unsaved = _measure(request, RunStore(results))
-    path = None if unsaved else RunStore(results).path(run.name)
-    _show(run, path, Format.JSON if json_ else format_)
-    if unsaved:
-        raise unsaved
-    raise typer.Exit(130 if interrupted else _exit_code(run))
+    command = ("edgebench", *sys.argv[1:])
+    with progress_bar() as progress:
+        recorded = record_profiles(request, RunStore(results), command=command, on_progress=progress)
+    _show(recorded, Format.JSON if json_ else format_, details=details)
+    if recorded.unsaved:
+        raise recorded.unsaved
+    raise typer.Exit(130 if recorded.interrupted else _exit_code(recorded.run))
 
 
-def _measure(request: ProfileRequest, store: RunStore) -> tuple[Run, bool, StorageError | None]:
-    """Profile, saving after each step.
-
-    An interrupt ends it but keeps what was measured. So does a disk that is full: what cannot be saved any
-    more is still shown.
-    """
-    from dataclasses import replace
-
-    from edgebench.cli.progress import progress_bar
-    from edgebench.cli.recording import new_run
-    from edgebench.flows.profile.profile import profile as measure
-    from edgebench.machine.description import read_state, state_changes
-
-    before = read_state()
-    current = new_run(store, request)
-    # Saved before anything is measured: a folder that cannot be written to is found out now.
-    store.save(current)
-
-    def save(profiles: tuple[Profile, ...]) -> None:
-        nonlocal current
-        current = replace(current, profiles=profiles)
-        store.save(current)
-
-    interrupted, unsaved = False, None
-    try:
-        with progress_bar() as progress:
-            measure(request, on_update=save, on_progress=progress)
-    except KeyboardInterrupt:
-        interrupted = True
-    except StorageError as error:
-        unsaved = error
-    warnings = (*current.warnings, *state_changes(before, read_state()))
-    current = replace(current, complete=not interrupted and unsaved is None, warnings=warnings)
-    try:
-        store.save(current)
-    except StorageError as error:
-        unsaved = error
-    return current, interrupted, unsaved
-
-
-def _show(run: Run, path: Path | None, format_: Format) -> None:
+def _show(recorded: RecordedRun, format_: Format, *, details: bool) -> None:
     from edgebench.cli.output import print_report
     from edgebench.reports.profiles import report
 
-    print_report(report([run]), format_)
-    if format_ is Format.TERMINAL and path is not None:
-        typer.echo(f"\nsaved: {path}")
+    shown = report([recorded.run])
+    print_report(shown, "profile", format_, details=details)
+    if format_ is Format.TERMINAL and recorded.path is not None:
+        more = (
+            "" if details or shown == shown.brief() else f"; all there is to know: edgebench report {_hint(recorded)}"
+        )
+        typer.echo(f"\nsaved: {recorded.path}{more}")
+
+
+def _hint(recorded: RecordedRun) -> str:
+    """What ``report`` must be given to show this run with its details."""
+    folder = recorded.path.parent.parent if recorded.path else RESULTS
+    place = "" if folder == RESULTS else f" --results {folder}"
+    return f"{recorded.run.name} --details{place}"
 
 
 def _exit_code(run: Run) -> int:
     """0 when every profile has its numbers and fits; else 3 if a target is missing, 2 if a model does not run."""
-    from edgebench.core.memory_fit import memory_fits
+    from edgebench.core.memory_fit import fits
     from edgebench.core.profile import Outcome
 
     outcomes = {profile.outcome for profile in run.profiles}
     if outcomes <= {Outcome.OK}:
-        return int(any(fit.left < 0 for profile in run.profiles for fit in memory_fits(profile).values()))
+        return int(any(fits(profile) is False for profile in run.profiles))
     return 3 if outcomes <= {Outcome.OK, Outcome.UNAVAILABLE} else 2

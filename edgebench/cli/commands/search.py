@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from edgebench.cli.limits import MaxEnergyOption, MaxFlashOption, MaxLatencyOption, MaxRamOption
+from edgebench.cli.options import RESULTS, DtypesOption, ResultsOption
 from edgebench.cli.output import Format, FormatOption, JsonOption
 
 if TYPE_CHECKING:
     from edgebench.core.plan import MeasurementPlan
     from edgebench.core.run import Run
     from edgebench.flows.search.request import SearchRequest
-
-_LIMIT = "[DEVICE=]VALUE"
 
 
 def search(
@@ -24,10 +25,10 @@ def search(
     device: Annotated[
         list[str], typer.Option("--device", "-d", metavar="NAME", help="Device it must run on; repeat it for several.")
     ] = ["host"],
-    max_latency: Annotated[list[str], typer.Option(metavar=_LIMIT, help="Such as 50ms or host=5ms.")] = [],
-    max_energy: Annotated[list[str], typer.Option(metavar=_LIMIT, help="Such as 2mJ.")] = [],
-    max_ram: Annotated[list[str], typer.Option(metavar=_LIMIT, help="Such as 128KB.")] = [],
-    max_flash: Annotated[list[str], typer.Option(metavar=_LIMIT, help="Such as 512KB.")] = [],
+    max_latency: MaxLatencyOption = [],
+    max_energy: MaxEnergyOption = [],
+    max_ram: MaxRamOption = [],
+    max_flash: MaxFlashOption = [],
     min_accuracy: Annotated[str | None, typer.Option(metavar="95%", help="Least test accuracy.")] = None,
     max_accuracy_drop: Annotated[
         str | None, typer.Option(metavar="2%", help="Against the largest network of the space.")
@@ -53,42 +54,33 @@ def search(
         str, typer.Option(metavar="URL", help="sqlite:///F, postgresql://..., grpc://HOST:PORT; else a journal.")
     ] = "",
     jobs: Annotated[int, typer.Option(min=1, max=256, help="Trainings at once.")] = 1,
-    dtype: Annotated[
-        list[str], typer.Option(metavar="[DEVICE=]TYPE", help="float32 or int8; what a device takes if not given.")
-    ] = [],
+    dtype: DtypesOption = [],
     time_limit: Annotated[str, typer.Option(help="To measure a finalist on a device.")] = "60s",
-    results: Annotated[Path, typer.Option(metavar="FOLDER", help="Where tables, studies and runs lie.")] = Path(
-        "results"
-    ),
+    results: ResultsOption = RESULTS,
     format_: FormatOption = Format.TERMINAL,
     json_: JsonOption = False,
 ) -> None:
-    """Find the networks of a space that hold every device's limits, measure the best, and export them.
+    """Find the networks of a space that meet every device's limits, measure the best, and export them.
 
     Costs come from lookup tables (edgebench lut build); trials are trained only where the tables say that every
-    limit holds. The best are trained in full, exported, and profiled on every device.
+    limit is met. The best are trained in full, exported, and profiled on every device.
     """
-    from edgebench.cli.compose import compose_devices, compose_plan
+    from edgebench.cli.compose import compose_devices, compose_dtypes, compose_plan
     from edgebench.cli.limits import compose_budget, compose_objectives
-    from edgebench.flows.lut.opening import load_tables, new_study_name, show_study
-    from edgebench.flows.search.request import SearchRequest
-    from edgebench.reports.spaces import open_space
+    from edgebench.flows.lut.opening import open_tables
+    from edgebench.flows.search.request import SearchRequest, new_study_name
+    from edgebench.flows.spaces import open_space
     from edgebench.tasks.recipe import Recipe
     from edgebench.workers.training.jobs import TaskText
 
     shown = Format.JSON if json_ else format_
     if space == "show":
-        show_study(name or study, results, shown)
+        _show_study(name or study, results, shown)
         return
     opened = open_space(space)
     devices = compose_devices(device, [], threads=None, optimization=None)
-    tables = load_tables(results, opened, devices, dtype)
-    limits = {
-        "--max-latency": max_latency,
-        "--max-energy": max_energy,
-        "--max-ram": max_ram,
-        "--max-flash": max_flash,
-    }
+    tables = open_tables(results, opened, devices, compose_dtypes(dtype, devices))
+    limits = {"latency": max_latency, "energy": max_energy, "ram": max_ram, "flash": max_flash}
     request = SearchRequest(
         space=opened,
         devices=tuple(devices),
@@ -119,17 +111,14 @@ def _run(request: SearchRequest, plan: MeasurementPlan) -> tuple[Run, bool]:
     from dataclasses import replace
 
     from edgebench.cli.progress import progress_bar
-    from edgebench.cli.recording import new_run
-    from edgebench.core.model import InputSource
     from edgebench.core.profile import Profile
     from edgebench.core.search import SearchRecord
-    from edgebench.flows.profile.profile import ProfileRequest
+    from edgebench.flows.recording import new_run
     from edgebench.flows.search.search import search as find
     from edgebench.store.runs import RunStore
 
     store = RunStore(request.results)
-    inputs = InputSource(seed=request.seed)
-    current = new_run(store, ProfileRequest(models=[], devices=request.devices, plan=plan, inputs=inputs))
+    current = new_run(store, plan, seed=request.seed, command=("edgebench", *sys.argv[1:]))
     typer.echo(f"study {request.study}", err=True)
 
     def save(record: SearchRecord, profiles: Sequence[Profile]) -> None:
@@ -152,7 +141,7 @@ def _show(run: Run, request: SearchRequest, format_: Format) -> None:
     from edgebench.reports.report import Report
     from edgebench.reports.search import search_report
 
-    print_report(search_report(run.search) if run.search else Report(tables=()), format_)
+    print_report(search_report(run.search) if run.search else Report(tables=()), "search", format_)
     place = "" if request.results == Path("results") else f" --results {request.results}"
     typer.echo(
         f"\nall figures: edgebench report {run.name}{place}; the study: edgebench search show {request.study}{place}",
@@ -161,9 +150,33 @@ def _show(run: Run, request: SearchRequest, format_: Format) -> None:
 
 
 def _exit_code(run: Run) -> int:
-    """1 where the limits are not held."""
+    """1 where no network meets the limits."""
     record = run.search
     if record is None or record.infeasibility is not None or not record.front:
         return 1
     unsolved = bool(record.finalists) and not any(finalist.solution for finalist in record.finalists)
     return 1 if unsolved else 0
+
+
+def _show_study(name: str | None, results: Path, format_: Format) -> None:
+    """Print the newest run of a study.
+
+    Raises:
+        InputError: There is no such study.
+    """
+    from edgebench.cli.output import print_report
+    from edgebench.errors import InputError
+    from edgebench.reports.search import search_report
+    from edgebench.store.runs import RunStore
+
+    store = RunStore(results)
+    for run_name in reversed(store.names()):
+        run = store.load(run_name)
+        if run.search is not None and name in {None, run.search.study}:
+            print_report(search_report(run.search), "search show", format_)
+            return
+    raise InputError(
+        f"there is no study {name!r}" if name else "there are no studies yet",
+        where=str(results / "runs"),
+        remedy="edgebench search SPACE -d DEVICE --max-latency 50ms --task mnist5k",
+    )

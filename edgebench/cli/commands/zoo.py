@@ -9,15 +9,22 @@ import typer
 
 from edgebench.cli.output import Format, FormatOption, JsonOption, print_report
 
-app = typer.Typer(help="Built-in reference networks.", no_args_is_help=True)
+app = typer.Typer(help="Built-in reference networks.", invoke_without_command=True)
+
+
+@app.callback()
+def default(context: typer.Context, format_: FormatOption = Format.TERMINAL, json_: JsonOption = False) -> None:
+    """Built-in reference networks; lists them if nothing else is asked for."""
+    if context.invoked_subcommand is None:
+        list_networks(format_, json_)
 
 
 @app.command("list")
 def list_networks(format_: FormatOption = Format.TERMINAL, json_: JsonOption = False) -> None:
     """List the built-in networks."""
-    from edgebench.flows.zoo import zoo_report
+    from edgebench.reports.zoo import zoo_report
 
-    print_report(zoo_report(), Format.JSON if json_ else format_)
+    print_report(zoo_report(), "zoo list", Format.JSON if json_ else format_)
 
 
 @app.command()

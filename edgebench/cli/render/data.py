@@ -6,8 +6,10 @@ import csv
 import io
 import json
 
-from edgebench.errors import TargetUnavailableError
+from edgebench.errors import MissingPackageError
 from edgebench.reports.report import Report
+
+SCHEMA = "edgebench.report/1"
 
 
 def render_csv(report: Report) -> str:
@@ -19,20 +21,32 @@ def render_csv(report: Report) -> str:
     return buffer.getvalue()
 
 
-def render_json(report: Report) -> str:
-    """Profiles with their figures, and the remarks."""
+def render_json(report: Report, command: str) -> str:
+    """Rows and remarks; ``edgebench schema report`` describes them.
+
+    Args:
+        report: What to write.
+        command: What was asked for, such as ``profile`` or ``lut show``.
+    """
     remarks = [
-        {"kind": remark.kind, "subject": remark.subject, "text": remark.text, "remedy": remark.remedy}
+        {
+            "kind": remark.kind,
+            "code": remark.code,
+            "subject": remark.subject,
+            "text": remark.text,
+            "remedy": remark.remedy,
+        }
         for remark in report.remarks
     ]
-    return json.dumps({"profiles": list(report.records), "remarks": remarks}, indent=1) + "\n"
+    document = {"schema": SCHEMA, "command": command, "rows": list(report.records), "remarks": remarks}
+    return json.dumps(document, indent=1) + "\n"
 
 
 def render_parquet(report: Report) -> bytes:
     """One row a profile.
 
     Raises:
-        TargetUnavailableError: pyarrow is not installed.
+        MissingPackageError: pyarrow is not installed.
     """
     import pandas as pd
 
@@ -41,7 +55,7 @@ def render_parquet(report: Report) -> bytes:
     try:
         frame.to_parquet(buffer, engine="pyarrow", index=False)
     except ImportError as error:
-        raise TargetUnavailableError("Parquet needs pyarrow", remedy="pip install 'edgebench[parquet]'") from error
+        raise MissingPackageError("Parquet needs pyarrow", remedy="pip install 'edgebench[parquet]'") from error
     return buffer.getvalue()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from edgebench.cli.render.numbers import legend
 from edgebench.cli.render.texts import is_numeric, provenances, row_texts
-from edgebench.reports.report import Report, Table
+from edgebench.reports.report import Report, ReportTable
 
 
 def render_markdown(report: Report) -> str:
@@ -18,7 +18,7 @@ def render_markdown(report: Report) -> str:
     return "\n\n".join([*parts, *(["\n".join(remarks)] if remarks else [])]) + "\n"
 
 
-def _table(table: Table) -> str:
+def _table(table: ReportTable) -> str:
     keys = [column.key for column in table.columns]
     lines = [
         "| " + " | ".join(_escaped(column.title) for column in table.columns) + " |",

@@ -30,9 +30,15 @@ def format_value(value: float, unit: str) -> str:
     return text if unit in {"1/s", ""} else f"{text} {unit}"
 
 
-def format_metric(metric: Metric, *, interval: bool = False) -> str:
-    """A figure, on request with its interval, and the letter of its provenance."""
-    text = format_value(metric.value, metric.unit)
+def format_metric(metric: Metric, *, interval: bool = False, unit: bool = True) -> str:
+    """A figure and the letter of its provenance.
+
+    Args:
+        metric: The figure.
+        interval: Whether to show its interval or error band.
+        unit: Whether to write a unit that has no prefixes (cycles); one with prefixes is always written.
+    """
+    text = format_value(metric.value, metric.unit if unit or metric.unit in _SCALES else "")
     if interval and metric.low is not None and metric.high is not None and metric.value:
         below = 1 - metric.low / metric.value
         above = metric.high / metric.value - 1

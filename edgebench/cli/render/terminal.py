@@ -9,9 +9,10 @@ from rich.table import Table as RichTable
 
 from edgebench.cli.render.numbers import legend
 from edgebench.cli.render.texts import cell_text, is_numeric, provenances, row_texts
-from edgebench.reports.report import Remark, Report, Table
+from edgebench.reports.codes import Kind
+from edgebench.reports.report import Remark, Report, ReportTable
 
-_STYLES = {"failure": ("red", "x"), "warning": ("yellow", "!"), "note": ("dim", "-")}
+_STYLES = {Kind.FAILURE: ("red", "x"), Kind.WARNING: ("yellow", "!"), Kind.NOTE: ("dim", "-")}
 _SHORT = 36
 """Texts up to this length stay on one line, so that a narrow terminal folds the long ones first."""
 _MIN_WIDTH = 160
@@ -39,11 +40,11 @@ def output_console() -> Console:
     return console if console.is_terminal else Console(highlight=False, width=max(console.width, _MIN_WIDTH))
 
 
-def _rich_table(table: Table) -> RichTable:
+def _rich_table(table: ReportTable) -> RichTable:
     rich = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for column in table.columns:
         numeric = is_numeric(table, column.key)
-        longest = max((len(cell_text(column.key, row.get(column.key))) for row in table.rows), default=0)
+        longest = max((len(cell_text(column, row.get(column.key))) for row in table.rows), default=0)
         rich.add_column(
             escape(column.title),
             justify="right" if numeric else "left",

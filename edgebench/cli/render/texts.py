@@ -6,33 +6,31 @@ from collections.abc import Mapping
 
 from edgebench.cli.render.numbers import format_metric
 from edgebench.core.metric import Metric, Provenance
-from edgebench.reports.report import Cell, Table
-
-_WITH_INTERVAL = {"latency_s", "energy_j", "value"}
+from edgebench.reports.report import Cell, Column, ReportTable
 
 
-def cell_text(key: str, cell: Cell) -> str:
+def cell_text(column: Column, cell: Cell) -> str:
     """One cell; an absent figure is a dash."""
     if cell is None:
         return "-"
     if isinstance(cell, Metric):
-        text = format_metric(cell, interval=key in _WITH_INTERVAL)
         # A column of cycles need not say so in each row.
-        return text.replace(f" {cell.unit} ", " ") if cell.unit in key.split("_") else text
+        said = bool(cell.unit) and cell.unit in column.title.lower().split()
+        return format_metric(cell, interval=column.interval, unit=not said)
     return f"{cell:,}" if isinstance(cell, int) else cell
 
 
-def row_texts(table: Table, row: Mapping[str, Cell]) -> list[str]:
+def row_texts(table: ReportTable, row: Mapping[str, Cell]) -> list[str]:
     """All cells of a row in the order of the columns."""
-    return [cell_text(column.key, row.get(column.key)) for column in table.columns]
+    return [cell_text(column, row.get(column.key)) for column in table.columns]
 
 
-def provenances(table: Table) -> set[Provenance]:
+def provenances(table: ReportTable) -> set[Provenance]:
     """Which kinds of figures a table shows."""
     cells = (row.get(column.key) for row in table.rows for column in table.columns)
     return {cell.provenance for cell in cells if isinstance(cell, Metric)}
 
 
-def is_numeric(table: Table, key: str) -> bool:
+def is_numeric(table: ReportTable, key: str) -> bool:
     """Whether a column holds figures, which are set flush right."""
     return all(not isinstance(row.get(key), str) for row in table.rows)

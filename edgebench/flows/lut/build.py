@@ -13,8 +13,10 @@ from importlib.metadata import version
 from pathlib import Path
 
 from edgebench.core.device import Device, DeviceKind
+from edgebench.core.dtype import DataType
+from edgebench.core.figure import ENERGY, FLASH, LATENCY, RAM, TABLE_FIGURES
 from edgebench.core.metric import Metric, Provenance
-from edgebench.core.table import RULES, LookupTable, TableFigure, TableKey
+from edgebench.core.table import LookupTable, TableFigure, TableKey
 from edgebench.errors import NotComparableError
 from edgebench.flows.lut.bench import Bench
 from edgebench.flows.lut.context import after, before, first
@@ -42,13 +44,13 @@ class TableRequest:
     Attributes:
         space: Whose blocks.
         device: Where, with its options in force.
-        dtype: ``float32`` or ``int8``.
+        dtype: Data type of the networks.
         jobs: Child processes at once, for targets that do not measure time.
     """
 
     space: SearchSpace
     device: Device
-    dtype: str
+    dtype: DataType
     jobs: int = 0
 
 
@@ -134,7 +136,7 @@ def _begun(request: TableRequest, key: TableKey, known: LookupTable | None) -> L
     differences = known.key.differences(key)
     if differences:
         raise NotComparableError(
-            f"the table there is holds for something else: {'; '.join(differences)}",
+            f"the table that is there was built for something else: {'; '.join(differences)}",
             where=f"{known.space} on {known.key.device}",
             remedy="build a new one with --fresh, or go back to what it was built with",
         )
@@ -188,11 +190,11 @@ def _one_alone(bench: Bench, block: Block, starts: set[str]) -> _Step:
     """For microcontrollers, where a layer costs the same wherever it stands."""
     del starts
     found = bench.profile(block.network())
-    figures = {name: found[name].value for name in ("latency_s", "ram_bytes") if name in found}
+    figures = {name: found[name].value for name in (LATENCY, RAM) if name in found}
     methods = {name: _figure(found[name]) for name in figures}
-    if "flash_bytes" in found and "code_bytes" in found:
-        figures["flash_bytes"] = found["flash_bytes"].value - _kernel_code(found)
-        methods["flash_bytes"] = _figure(found["flash_bytes"])
+    if FLASH in found and "code_bytes" in found:
+        figures[FLASH] = found[FLASH].value - _kernel_code(found)
+        methods[FLASH] = _figure(found[FLASH])
     return {block.key: figures}, methods
 
 
@@ -205,15 +207,15 @@ def _one_in_context(bench: Bench, block: Block, starts: set[str]) -> _Step:
         found, without = bench.profile(after(block)), bench.profile(before(block))
     figures = {}
     for name, metric in found.items():
-        if name == "ram_bytes":
+        if name == RAM:
             figures[name] = metric.value
-        elif name in RULES:
+        elif name in TABLE_FIGURES:
             figures[name] = metric.value - (without[name].value if name in without else 0.0)
     methods = {name: _figure(found[name]) for name in figures}
     in_context = {
         name: replace(figure, method=f"network with the block minus network without it; {figure.method}")
         for name, figure in methods.items()
-        if name != "ram_bytes"
+        if name != RAM
     }
     return {block.key: figures}, {**methods, **in_context}
 
@@ -236,13 +238,13 @@ def _differences(group: Sequence[Block], results: Sequence[RaceResult], provenan
     """Blocks from networks with them; where there is one more network, it is what all have besides."""
     method = "network with the block minus network without it, in turn with the largest network: 5th percentiles"
     reference = results[len(group)] if len(results) > len(group) else None
-    figures = {"latency_s": TableFigure(provenance=provenance, method=method)}
+    figures = {LATENCY: TableFigure(provenance=provenance, method=method)}
     entries: dict[str, Figures] = {}
     for block, result in zip(group, results, strict=False):
-        entry = {"latency_s": result.latency_p5_s - (reference.latency_p5_s if reference else 0.0)}
+        entry = {LATENCY: result.latency_p5_s - (reference.latency_p5_s if reference else 0.0)}
         if result.energy_j is not None:
-            entry["energy_j"] = result.energy_j - ((reference.energy_j or 0.0) if reference else 0.0)
-            figures["energy_j"] = TableFigure(provenance=Provenance.MEASURED, method="energy meter; " + method)
+            entry[ENERGY] = result.energy_j - ((reference.energy_j or 0.0) if reference else 0.0)
+            figures[ENERGY] = TableFigure(provenance=Provenance.MEASURED, method="energy meter; " + method)
         entries[block.key] = entry
     return entries, figures
 
@@ -272,8 +274,8 @@ def _as_a_whole(
 
 def _with_base(request: TableRequest, bench: Bench, table: LookupTable) -> LookupTable:
     """The code of a microcontroller's kernels, read off the largest network."""
-    if request.device.kind is not DeviceKind.MCU or "flash_bytes" not in table.figures:
+    if request.device.kind is not DeviceKind.MCU or FLASH not in table.figures:
         return table
     found = bench.profile(request.space.network(request.space.largest))
-    figure = replace(table.figures["flash_bytes"], base=_kernel_code(found))
-    return replace(table, figures={**table.figures, "flash_bytes": figure})
+    figure = replace(table.figures[FLASH], base=_kernel_code(found))
+    return replace(table, figures={**table.figures, FLASH: figure})

@@ -1,105 +1,103 @@
-"""Tables and studies, as the search command finds and shows them."""
+"""Tables that fit the devices, versions and machine at hand: found, checked, or refused with the command that helps."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from edgebench.errors import InputError
+from edgebench.core.device import Device
+from edgebench.core.dtype import DataType
+from edgebench.core.table import LookupTable, TableKey
+from edgebench.errors import InputError, NotComparableError
+from edgebench.flows.lut.build import TableRequest, table_key
+from edgebench.search.costs import with_declared_energy
+from edgebench.spaces.space import SearchSpace
+from edgebench.store.tables import TableStore
+from edgebench.targets.registry import create_target
 
-if TYPE_CHECKING:
-    from edgebench.cli.output import Format
-    from edgebench.core.device import Device
-    from edgebench.core.table import LookupTable
-    from edgebench.spaces.space import SearchSpace
+
+def dtype_of(device: Device, wanted: str | None = None) -> DataType:
+    """The data type of a device's table: what was asked for, else what the device takes.
+
+    Raises:
+        InputError: It is not a type that tables have.
+    """
+    chosen = wanted or create_target(device).dtype or DataType.FLOAT32
+    if chosen not in set(DataType):
+        raise InputError(f"{chosen!r} is not a type", where="--dtype", remedy=" or ".join(DataType))
+    return DataType(chosen)
 
 
-def load_tables(
-    results: Path, space: SearchSpace, devices: Sequence[Device], dtypes: Sequence[str]
+def load_table(results: Path, request: TableRequest) -> LookupTable:
+    """The table of a request, as it is saved.
+
+    Raises:
+        InputError: There is none; the remedy builds it.
+    """
+    device, space = request.device, request.space
+    table = TableStore(results).load(device.name, space.name, request.dtype)
+    if table is None:
+        raise InputError(
+            f"there is no {request.dtype} table of {space.name} for {device.name}",
+            where=str(results / "tables"),
+            remedy=build_command(space.name, device, request.dtype, results),
+        )
+    return table
+
+
+def open_tables(
+    results: Path, space: SearchSpace, devices: Sequence[Device], dtypes: Mapping[str, str]
 ) -> dict[str, LookupTable]:
     """The table of each device, checked against what is installed.
+
+    Args:
+        results: The results folder.
+        space: Whose blocks the tables hold.
+        devices: Each must have one.
+        dtypes: By device, the data type that was asked for; what the device takes otherwise.
 
     Raises:
         InputError: There is none.
         NotComparableError: It was built with something else; what differs is named.
     """
-    from edgebench.flows.lut.build import table_key
-    from edgebench.flows.lut.validate import require_holds
-    from edgebench.search.costs import with_declared_energy
-    from edgebench.store.tables import TableStore
-    from edgebench.targets.registry import create_target
-
     found = {}
     for device in devices:
         target = create_target(device)
-        dtype = _dtype(device, dtypes, [item.name for item in devices]) or target.dtype or "float32"
-        table = TableStore(results).load(device.name, space.name, dtype)
-        if table is None:
-            raise InputError(
-                f"there is no {dtype} table of {space.name} for {device.name}",
-                where=str(results / "tables"),
-                remedy=build_command(space.name, device.name, dtype, target.dtype, results),
-            )
-        here = table_key(device, target.check(), dtype, measured=not target.deterministic)
-        require_holds(table, space, here)
+        request = TableRequest(space=space, device=device, dtype=dtype_of(device, dtypes.get(device.name)))
+        table = load_table(results, request)
+        require_fit(table, space, table_key(device, target.check(), request.dtype, measured=not target.deterministic))
         found[device.name] = with_declared_energy(table, device)
     return found
 
 
-def build_command(space: str, device: str, dtype: str, only: str | None, results: Path) -> str:
-    """The command that builds a table, with what differs from its defaults.
+def require_fit(table: LookupTable, space: SearchSpace, here: TableKey) -> None:
+    """Check that a table was built for a device as it is here and now, and is complete for the space as it is.
 
     Args:
-        space: Name of the space.
-        device: Name of the device.
-        dtype: Type of the table.
-        only: The one type that the device takes, if so.
-        results: The results folder.
-    """
-    words = ["edgebench lut build", space, "-d", device]
-    words += [] if dtype == (only or "float32") else ["--dtype", dtype]
-    words += [] if results == Path("results") else ["--results", str(results)]
-    return " ".join(words)
-
-
-def _dtype(device: Device, texts: Sequence[str], names: Sequence[str]) -> str | None:
-    chosen = None
-    for text in texts:
-        name, separator, dtype = text.rpartition("=")
-        if dtype not in {"float32", "int8"} or (separator and name not in names):
-            raise InputError(
-                f"{text!r} is not a type for one of {', '.join(names)}", where="--dtype", remedy="float32 or int8"
-            )
-        if not separator or name == device.name:
-            chosen = dtype
-    return chosen
-
-
-def new_study_name(space: str) -> str:
-    """A name that no other study has."""
-    return f"{space}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
-
-
-def show_study(name: str | None, results: Path, format_: Format) -> None:
-    """Print the newest run of a study.
+        table: The table.
+        space: Whose networks it is to predict.
+        here: What a table built here and now would be for.
 
     Raises:
-        InputError: There is no such study.
+        NotComparableError: It is for something else; what differs is named.
+        InputError: Its build has not ended, or was of another state of the space.
     """
-    from edgebench.cli.output import print_report
-    from edgebench.reports.search import search_report
-    from edgebench.store.runs import RunStore
+    where, build = f"{table.space} on {table.key.device}", f"edgebench lut build {table.space} -d {table.key.device}"
+    differences = table.key.differences(here)
+    if differences:
+        raise NotComparableError(
+            f"the table was built for something else: {'; '.join(differences)}",
+            where=where,
+            remedy=f"{build} --fresh",
+        )
+    if not table.is_whole(space.digest):
+        why = "its build has not ended" if table.space_digest in {space.digest, ""} else "the space has changed since"
+        raise InputError(f"the table is not complete: {why}", where=where, remedy=f"{build} measures what is missing")
 
-    store = RunStore(results)
-    for run_name in reversed(store.names()):
-        run = store.load(run_name)
-        if run.search is not None and name in {None, run.search.study}:
-            print_report(search_report(run.search), format_)
-            return
-    raise InputError(
-        f"there is no study {name!r}" if name else "there are no studies yet",
-        where=str(results / "runs"),
-        remedy="edgebench search SPACE -d DEVICE --max-latency 50ms --task mnist5k",
-    )
+
+def build_command(space: str, device: Device, dtype: str, results: Path) -> str:
+    """The command that builds a table, with what differs from its defaults."""
+    words = ["edgebench lut build", space, "-d", device.name]
+    words += [] if dtype == dtype_of(device) else ["--dtype", dtype]
+    words += [] if results == Path("results") else ["--results", str(results)]
+    return " ".join(words)

@@ -14,7 +14,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from edgebench.core.table import RULES, LookupTable, Rule
+from edgebench.core.figure import Combination, column_name, figure_of
+from edgebench.core.table import LookupTable
 from edgebench.models.network import Network
 from edgebench.search.costs import cost_model
 from edgebench.spaces.space import Architectures, SearchSpace
@@ -56,10 +57,10 @@ def with_scale(
     predicted = model.predict(rows)
     figures = dict(unscaled.figures)
     for name, figure in unscaled.figures.items():
-        if RULES[name] is not Rule.SUM or any(name not in item for item in found):
+        if figure_of(name).combines is not Combination.SUM or any(name not in item for item in found):
             continue
-        column = predicted[:, model.names.index(f"{name}@{device}")]
-        ratios = [item[name] / value for item, value in zip(found, column, strict=True) if value > 0]
+        sums = predicted[:, model.names.index(column_name(name, device))]
+        ratios = [item[name] / value for item, value in zip(found, sums, strict=True) if value > 0]
         if ratios:
             figures[name] = replace(figure, scale=statistics.median(ratios))
     return replace(unscaled, figures=figures)

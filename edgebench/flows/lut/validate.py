@@ -11,11 +11,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from edgebench.core.figure import LATENCY, column_name
 from edgebench.core.prediction_error import prediction_error, ratio_interval
-from edgebench.core.table import LookupTable, TableKey, Validation
-from edgebench.errors import InputError, NotComparableError
+from edgebench.core.table import LookupTable, Validation
 from edgebench.flows.lut.bench import Bench
 from edgebench.flows.lut.build import TableRequest, table_key
+from edgebench.flows.lut.opening import require_fit
 from edgebench.flows.lut.scale import scale_networks
 from edgebench.flows.profile.profile import ProfileProgress
 from edgebench.models.network import Network
@@ -56,7 +57,7 @@ def validate_table(
         Bench(request.device, request.dtype, Path(folder), space.network(space.largest), table.reference_s) as bench,
     ):
         here = table_key(request.device, bench.versions, request.dtype, measured=not bench.deterministic)
-        require_holds(table, space, here)
+        require_fit(table, space, here)
         for number, row in enumerate(chosen):
             on_progress(ProfileProgress(done=number / len(chosen), text=f"{number} of {len(chosen)} networks"))
             found.append(_profiled(bench, space.network(tuple(map(int, row)))))
@@ -65,7 +66,7 @@ def validate_table(
     texts = tuple(space.text(row) for row in chosen)
     validation = {
         figure: _validation(
-            figure, found, predicted[:, model.names.index(f"{figure}@{request.device.name}")], texts, seed
+            figure, found, predicted[:, model.names.index(column_name(figure, request.device.name))], texts, seed
         )
         for figure in table.figures
         if all(figure in item.robust for item in found)
@@ -81,29 +82,6 @@ def _unseen(space: SearchSpace, networks: int, seed: int) -> Architectures:
     return np.random.default_rng(seed).permutation(unseen)[:networks]
 
 
-def require_holds(table: LookupTable, space: SearchSpace, here: TableKey) -> None:
-    """Check that a table holds for a device as it is here and now, and is whole for the space as it is.
-
-    Args:
-        table: The table.
-        space: Whose networks it is to predict.
-        here: What a table built here and now would hold for.
-
-    Raises:
-        NotComparableError: It holds for something else; what differs is named.
-        InputError: Its build has not ended, or was that of another state of the space.
-    """
-    where, build = f"{table.space} on {table.key.device}", f"edgebench lut build {table.space} -d {table.key.device}"
-    differences = table.key.differences(here)
-    if differences:
-        raise NotComparableError(
-            f"the table holds for something else: {'; '.join(differences)}", where=where, remedy=f"{build} --fresh"
-        )
-    if not table.is_whole(space.digest):
-        why = "its build has not ended" if table.space_digest in {space.digest, ""} else "the space has changed since"
-        raise InputError(f"the table is not whole: {why}", where=where, remedy=f"{build} measures what is missing")
-
-
 def _profiled(bench: Bench, network: Network) -> _Found:
     if bench.deterministic:
         figures = bench.profile(network)
@@ -113,7 +91,7 @@ def _profiled(bench: Bench, network: Network) -> _Found:
             highest={name: metric.most for name, metric in figures.items()},
         )
     result = bench.race_whole(network)
-    reported = {**result.robust, "latency_s": result.latency_s}
+    reported = {**result.robust, LATENCY: result.latency_s}
     return _Found(robust=result.robust, lowest=reported, highest=reported)
 
 

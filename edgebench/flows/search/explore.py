@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edgebench.core.figure import ACCURACY
 from edgebench.flows.profile.profile import ProfileProgress
 from edgebench.flows.search.accuracy import AccuracySource
-from edgebench.flows.search.request import ACCURACY, SearchRequest
+from edgebench.flows.search.request import SearchRequest
 from edgebench.flows.search.study import (
     ATTEMPT,
     OWNER,

@@ -7,10 +7,12 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 from edgebench.core.budget import Budget, Limit
 from edgebench.core.device import Device
+from edgebench.core.figure import ACCURACY
 from edgebench.core.record import Record
 from edgebench.core.table import LookupTable
 from edgebench.errors import InputError
@@ -18,8 +20,6 @@ from edgebench.spaces.space import SearchSpace
 from edgebench.tasks.recipe import Recipe
 from edgebench.workers.training.jobs import TaskText
 
-ACCURACY = "accuracy"
-"""The objective that is not a cost; also a trial's user attribute that holds it."""
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
 SAMPLERS = ("edgebench", "random", "tpe", "nsga2", "nsga3", "gp", "cmaes", "qmc", "brute-force")
 
@@ -161,6 +161,11 @@ class SearchRequest:
             seed=self.seed,
             tables={device: _identity(table) for device, table in self.tables.items()},
         )
+
+
+def new_study_name(space: str) -> str:
+    """A name that no other study has."""
+    return f"{space}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
 
 
 def margins(limits: Sequence[Limit], tables: Mapping[str, LookupTable]) -> tuple[float, ...]:

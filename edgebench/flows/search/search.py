@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edgebench.core.budget import non_dominated
+from edgebench.core.figure import ACCURACY
 from edgebench.core.plan import MeasurementPlan
 from edgebench.core.profile import Profile
 from edgebench.core.search import Reference, SearchRecord, TrialResult
@@ -20,12 +20,13 @@ from edgebench.flows.profile.profile import ProfileProgress
 from edgebench.flows.search.accuracy import AccuracySource, accuracy_source
 from edgebench.flows.search.explore import ARCHITECTURE, FAILURE, FIGURES, Exploration
 from edgebench.flows.search.finalists import Finals
-from edgebench.flows.search.request import ACCURACY, SearchRequest
+from edgebench.flows.search.request import SearchRequest
 from edgebench.flows.search.study import all_trials, lasting, one_at_a_time, open_study
 from edgebench.search.candidates import Candidates, SizeFeatures, find_candidates
 from edgebench.search.cost_model import CostModel
 from edgebench.search.costs import cost_model, require_columns
 from edgebench.search.infeasible import explain
+from edgebench.search.pareto import non_dominated
 from edgebench.search.proposer import make_sampler
 from edgebench.workers.training.jobs import TaskFacts
 from edgebench.workers.training.pool import TrainingPool

@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import psutil
 
+from edgebench.core.figure import ACCURACY
 from edgebench.errors import InputError, NotComparableError, StorageError, TargetUnavailableError
 from edgebench.flows.search.journal import open_journal
-from edgebench.flows.search.request import ACCURACY, SearchRequest, SearchSettings
+from edgebench.flows.search.request import SearchRequest, SearchSettings
 from edgebench.machine.lock import one_process_at_a_time
 from edgebench.store.codec import from_plain, to_plain
 

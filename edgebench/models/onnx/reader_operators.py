@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgebench.errors import UnsupportedModelError
+from edgebench.models.network import INPUT, Network, same_padding
 from edgebench.models.network.layers import (
     Activation,
     ActivationKind,
@@ -29,7 +30,6 @@ from edgebench.models.network.layers import (
     Shape,
     Softmax,
 )
-from edgebench.models.network.network import INPUT, Network, same_padding
 from edgebench.models.network.weights import LayerWeights
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from edgebench.errors import TargetUnavailableError
+from edgebench.errors import MissingPackageError
 from edgebench.models.network import INPUT, Network
 from edgebench.models.network.layers import (
     Activation,
@@ -241,12 +241,12 @@ def export_torch(network: Network, weights: Weights, path: Path) -> None:
     """Write a network as a ``torch.export`` file with a batch of 1.
 
     Raises:
-        TargetUnavailableError: PyTorch is not installed.
+        MissingPackageError: PyTorch is not installed.
     """
     try:
         import torch
     except ModuleNotFoundError as error:
-        raise TargetUnavailableError(
+        raise MissingPackageError(
             "PyTorch is not installed", remedy="pip install -c constraints.txt 'edgebench[train]'"
         ) from error
     example = torch.zeros(channels_first(network.input_shape))

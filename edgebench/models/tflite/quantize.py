@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgebench.core.record import Record
-from edgebench.errors import TargetUnavailableError, UnsupportedModelError
+from edgebench.errors import MissingPackageError, UnsupportedModelError
 from edgebench.models.tflite.float16 import fold_float16, pack_model
 
 Samples = list[dict[str, NDArray[np.generic]]]
@@ -49,10 +49,10 @@ def quantise_tflite(source: Path, target: Path, samples: Iterable[Mapping[str, N
 
     Raises:
         UnsupportedModelError: The quantiser cannot handle the model.
-        TargetUnavailableError: The quantiser is not installed.
+        MissingPackageError: The quantiser is not installed.
     """
     if find_spec("ai_edge_quantizer") is None:
-        raise TargetUnavailableError("quantising needs ai-edge-quantizer", remedy="pip install ai-edge-quantizer")
+        raise MissingPackageError("quantising needs ai-edge-quantizer", remedy="pip install ai-edge-quantizer")
     try:
         with _quiet():
             target.write_bytes(_quantised_bytes(source, [dict(sample) for sample in samples]))

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgebench.errors import InputError, TargetUnavailableError
+from edgebench.errors import InputError, MissingPackageError
+from edgebench.models.network import INPUT, Network, same_padding
 from edgebench.models.network.layers import (
     Activation,
     Add,
@@ -26,7 +27,6 @@ from edgebench.models.network.layers import (
     Reshape,
     Softmax,
 )
-from edgebench.models.network.network import INPUT, Network, same_padding
 from edgebench.models.network.weights import Weights
 
 SCHEMA_VERSION = 3
@@ -43,7 +43,7 @@ def to_tflite(network: Network, weights: Weights, path: Path) -> None:
 
     Raises:
         InputError: The weights need more than the 2 GiB that one file can hold.
-        TargetUnavailableError: LiteRT, which carries the schema, is not installed.
+        MissingPackageError: LiteRT, which carries the schema, is not installed.
     """
     size = sum(layer.kernel.nbytes + layer.bias.nbytes for layer in weights.values())
     if size > _MAX_BYTES:
@@ -62,7 +62,7 @@ class _Graph:
         try:
             from ai_edge_litert import schema_py_generated as schema
         except ModuleNotFoundError as error:
-            raise TargetUnavailableError(
+            raise MissingPackageError(
                 "writing TFLite needs ai-edge-litert", remedy="pip install ai-edge-litert"
             ) from error
         self.network = network

@@ -111,7 +111,7 @@ def compile_model(model: Path, options: EthosUOptions) -> Compilation:
                 model.read_bytes(),
                 "TFLITE",
                 _system_description(architecture, config),
-                options=_compiler_options(architecture, options.optimise),
+                options=_compiler_options(architecture, options.optimization),
                 verbose=False,
             )
         except (RuntimeError, ValueError) as error:
@@ -127,7 +127,7 @@ def _system_description(architecture: Any, config: str) -> str:
     )
 
 
-def _compiler_options(architecture: Any, optimise: str) -> str:
+def _compiler_options(architecture: Any, optimization: str) -> str:
     """The options that the command line has by default, and the performance database."""
     from ethosu.vela.vela import get_compiler_config
 
@@ -142,7 +142,7 @@ def _compiler_options(architecture: Any, optimise: str) -> str:
     )  # fmt: skip
     options: str = get_compiler_config(
         **switches,
-        optimize=optimise,
+        optimize=optimization,
         arena_cache_size=architecture.arena_cache_size,
         verbose_performance=True,
         output_format="tflite",

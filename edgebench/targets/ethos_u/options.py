@@ -38,14 +38,14 @@ class EthosUOptions:
         system_config: Section of the configuration file: clock and memories.
         memory_mode: Section of the configuration file: what lies in which memory.
         config: A configuration file of the user's; Arm's own otherwise.
-        optimise: What the compiler's scheduler favours.
+        optimization: What the compiler's scheduler favours.
     """
 
     accelerator: Accelerator
     system_config: str
     memory_mode: str
     config: str = ""
-    optimise: Literal["Performance", "Size"] = "Performance"
+    optimization: Literal["Performance", "Size"] = "Performance"
 
     @property
     def config_path(self) -> Path:

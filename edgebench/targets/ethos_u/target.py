@@ -85,7 +85,7 @@ class EthosUModel(PlainModel):
         options = self._options
         return (
             f"Vela {self._version}, {options.accelerator}, {options.system_config}, {options.memory_mode}, "
-            f"optimise {options.optimise}"
+            f"optimization {options.optimization}"
         )
 
     @property

@@ -45,6 +45,29 @@ class Fit:
     fully_connected_error: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calibration:
+    """A board's calibration as found.
+
+    Attributes:
+        measurements: Networks that were measured on the board.
+        fit: What was fitted to them.
+        clock_hz: Of the board.
+        section: The ``[calibration]`` section for its device file.
+    """
+
+    measurements: tuple[Measurement, ...]
+    fit: Fit
+    clock_hz: float
+    section: str
+
+    def fitted_s(self, measurement: Measurement) -> float:
+        """The latency of a network by the fit, in seconds."""
+        instructions = measurement.convolution, measurement.fully_connected
+        cycles = instructions[0] * self.fit.convolution + instructions[1] * self.fit.fully_connected
+        return cycles / self.clock_hz
+
+
 def fit_calibration(measurements: Sequence[Measurement]) -> Fit:
     """Least squares of relative errors. A kind that no network has gets the ratio of the other.
 

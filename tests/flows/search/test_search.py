@@ -220,7 +220,7 @@ def test_nothing_feasible_names_limits_and_the_nearest(space: SearchSpace, tmp_p
     assert fact.least == pytest.approx(least) == fact.needed
     assert record.infeasibility.nearest[0].excess[0] == pytest.approx(least / 1e-6 - 1)
     titles = [table.title for table in search_report(record).tables]
-    assert titles[0] == "Nothing holds these limits"
+    assert titles[0] == "No network meets these limits"
 
 
 def test_finalists_are_measured_and_a_wrong_table_is_found_out(space: SearchSpace, tmp_path: Path) -> None:
@@ -298,7 +298,7 @@ def test_wrong_tables_of_accuracies_are_named(space: SearchSpace, tmp_path: Path
 
 def test_what_a_table_lacks_is_named(space: SearchSpace, tmp_path: Path) -> None:
     budget = Budget(limits=(Limit(figure="ram_bytes", device="fake", value=1e6),))
-    with pytest.raises(InputError, match="no ram"):
+    with pytest.raises(InputError, match="no RAM"):
         run(request(space, tmp_path, budget=budget))
     with pytest.raises(InputError, match="needs a task"):
         run(request(space, tmp_path, accuracy="train"))

@@ -4,7 +4,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgebench.core.budget import Limit, feasible, non_dominated
+from edgebench.core.budget import Limit
+from edgebench.search.pareto import feasible, non_dominated
 
 
 @settings(max_examples=100, deadline=None)

@@ -1,0 +1,45 @@
+"""``edgebench runs``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from edgebench.cli.commands.report import print_runs, report
+from edgebench.cli.options import RESULTS, ResultsOption
+from edgebench.cli.output import DetailsOption, Format, FormatOption, JsonOption
+
+app = typer.Typer(help="Saved runs.", invoke_without_command=True)
+
+
+@app.callback()
+def default(
+    context: typer.Context,
+    results: ResultsOption = RESULTS,
+    format_: FormatOption = Format.TERMINAL,
+    json_: JsonOption = False,
+) -> None:
+    """Saved runs; lists them if nothing else is asked for."""
+    if context.invoked_subcommand is None:
+        print_runs(results, Format.JSON if json_ else format_)
+
+
+@app.command("list")
+def list_runs(
+    results: ResultsOption = RESULTS, format_: FormatOption = Format.TERMINAL, json_: JsonOption = False
+) -> None:
+    """List all runs: when, what, and whether they came to their end."""
+    print_runs(results, Format.JSON if json_ else format_)
+
+
+@app.command()
+def show(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="Name, beginning of a name or file of a run.")],
+    results: ResultsOption = RESULTS,
+    details: DetailsOption = False,
+    format_: FormatOption = Format.TERMINAL,
+    json_: JsonOption = False,
+) -> None:
+    """Print one run; the same as `edgebench report RUN`."""
+    report([run], results=results, details=details, format_=format_, json_=json_)

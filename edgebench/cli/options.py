@@ -1,0 +1,36 @@
+"""Options that several commands share, so that one thing is spelled one way."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+RESULTS = Path("results")
+
+SpaceArgument = Annotated[str, typer.Argument(metavar="SPACE", help="A search space, or the path of its file.")]
+ResultsOption = Annotated[Path, typer.Option(metavar="FOLDER", help="Where tables, studies and runs are kept.")]
+ThreadsOption = Annotated[int | None, typer.Option(min=1, help="Threads, for runtimes that have them.")]
+SeedOption = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
+ShapeOption = Annotated[
+    list[str], typer.Option(metavar="NAME=1,3,224,224", help="Shape of an input with open dimensions.")
+]
+CalibrationOption = Annotated[
+    Path | None, typer.Option(metavar="FILE.npz", help="Samples for quantising, where a device takes int8.")
+]
+OutputOption = Annotated[
+    Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write to a file instead of standard output.")
+]
+TargetOption = Annotated[
+    list[str],
+    typer.Option("--option", "-O", metavar="[DEVICE:]KEY=VALUE", help="Any other option of a target; repeatable."),
+]
+OldTargetOption = Annotated[list[str], typer.Option("-o", metavar="[DEVICE:]KEY=VALUE", hidden=True)]
+"""What ``-O`` was called before ``-o`` came to mean an output everywhere."""
+DtypeOption = Annotated[
+    str | None, typer.Option(metavar="TYPE", help="float32 or int8; what the device takes if not given.")
+]
+DtypesOption = Annotated[
+    list[str], typer.Option(metavar="[DEVICE=]TYPE", help="float32 or int8; what each device takes if not given.")
+]

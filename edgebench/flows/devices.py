@@ -1,0 +1,30 @@
+"""The verb ``devices``: what can be targeted here, what is missing, and why."""
+
+from __future__ import annotations
+
+from edgebench.core.device_status import DeviceStatus
+from edgebench.errors import EdgebenchError
+from edgebench.store.devices import device_names, find_device
+from edgebench.targets.registry import create_target
+
+
+def all_statuses() -> list[DeviceStatus]:
+    """Status of every device that can be found; a damaged file is a status, not an error."""
+    return [status_of(name) for name in device_names()]
+
+
+def status_of(name: str) -> DeviceStatus:
+    """Status of one device by name or path.
+
+    Raises:
+        InputError: There is no such device.
+    """
+    device = None
+    try:
+        device = find_device(name)
+        return DeviceStatus(name=device.name, device=device, versions=create_target(device).check())
+    except EdgebenchError as error:
+        if device is None and name not in device_names():
+            raise
+        problem = f"{error.where}: {error.what}" if error.where else error.what
+        return DeviceStatus(name=name, device=device, problem=problem, remedy=error.remedy)

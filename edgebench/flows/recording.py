@@ -1,0 +1,96 @@
+"""Keeps what a command measures as a run, saved after each step, whatever happens to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from edgebench.core.plan import MeasurementPlan
+from edgebench.core.profile import Profile
+from edgebench.core.run import Run
+from edgebench.errors import StorageError
+from edgebench.flows.profile.profile import ProfileProgress, ProfileRequest, profile
+from edgebench.machine.description import describe_machine, machine_warnings, read_state, state_changes
+from edgebench.store.runs import RunStore
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordedRun:
+    """A run and what became of it.
+
+    Attributes:
+        run: As far as it has come.
+        path: Where it is saved, or None if it could not be.
+        interrupted: Whether the user ended it.
+        unsaved: Why it could not be saved, if so.
+    """
+
+    run: Run
+    path: Path | None
+    interrupted: bool = False
+    unsaved: StorageError | None = None
+
+
+def new_run(store: RunStore, plan: MeasurementPlan, *, seed: int, command: Sequence[str]) -> Run:
+    """A run without profiles yet."""
+    return Run(
+        name=store.new_name(),
+        started=datetime.now(UTC).isoformat(timespec="seconds"),
+        command=tuple(command),
+        edgebench=version("edgebench"),
+        plan=plan,
+        machine=describe_machine(),
+        seed=seed,
+        warnings=tuple(machine_warnings()),
+    )
+
+
+def record_profiles(
+    request: ProfileRequest,
+    store: RunStore,
+    *,
+    command: Sequence[str],
+    on_progress: Callable[[ProfileProgress], None] = lambda _: None,
+) -> RecordedRun:
+    """Profile, saving after each step.
+
+    An interrupt ends it but keeps what was measured. So does a disk that is full: what cannot be saved any
+    more is still returned.
+
+    Args:
+        request: What to profile.
+        store: Where the run is saved.
+        command: What was typed or called, for the record.
+        on_progress: Told of every step.
+
+    Raises:
+        StorageError: The results folder cannot be written to; nothing was measured.
+    """
+    before = read_state()
+    current = new_run(store, request.plan, seed=request.inputs.seed, command=command)
+    # Saved before anything is measured: a folder that cannot be written to is found out now.
+    store.save(current)
+
+    def save(profiles: tuple[Profile, ...]) -> None:
+        nonlocal current
+        current = replace(current, profiles=profiles)
+        store.save(current)
+
+    interrupted, unsaved = False, None
+    try:
+        profile(request, on_update=save, on_progress=on_progress)
+    except KeyboardInterrupt:
+        interrupted = True
+    except StorageError as error:
+        unsaved = error
+    warnings = (*current.warnings, *state_changes(before, read_state()))
+    current = replace(current, complete=not interrupted and unsaved is None, warnings=warnings)
+    try:
+        store.save(current)
+    except StorageError as error:
+        unsaved = error
+    path = None if unsaved else store.path(current.name)
+    return RecordedRun(run=current, path=path, interrupted=interrupted, unsaved=unsaved)

@@ -1,0 +1,47 @@
+"""What remarks are about, so that a machine can select them."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """How much a remark matters."""
+
+    FAILURE = "failure"
+    """Something was asked for and is not there, or a limit is not met."""
+    WARNING = "warning"
+    """How far to trust a figure depends on it."""
+    NOTE = "note"
+    """Good to know."""
+
+
+class Code(StrEnum):
+    """What a remark is about."""
+
+    PROFILE_FAILED = "profile-failed"
+    DOES_NOT_FIT = "does-not-fit"
+    DISTURBED = "disturbed"
+    DISTURBANCE = "disturbance"
+    MACHINE = "machine"
+    CONDITIONS_DIFFER = "conditions-differ"
+    MODEL_NOTE = "model-note"
+    DEVICE_NOTE = "device-note"
+    DEVICE_NOT_READY = "device-not-ready"
+    NOT_VALID = "not-valid"
+    NO_TABLES = "no-tables"
+    TABLE_NOTE = "table-note"
+    TABLE_METHOD = "table-method"
+    TABLE_NOT_VALIDATED = "table-not-validated"
+    TABLE_NOT_COMPLETE = "table-not-complete"
+    BLOCKS_MISSING = "blocks-missing"
+    ARCHITECTURES_LOOKED_AT = "architectures-looked-at"
+    TABLE_USED = "table-used"
+    TASK = "task"
+    TRIALS = "trials"
+    RELAX_SEVERAL = "relax-several"
+    REFERENCE = "reference"
+    SOLUTION = "solution"
+    NOT_A_SOLUTION = "not-a-solution"
+    NO_TRIAL_ACCURATE = "no-trial-accurate"
+    NO_SOLUTION = "no-solution"

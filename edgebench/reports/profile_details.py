@@ -1,0 +1,157 @@
+"""What stands behind the answer: distributions, memories one by one, figures of single targets, operators."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from edgebench.core.figure import ENERGY, FLASH, LATENCY, MACS, MODEL_BYTES, PARAMETERS, RAM
+from edgebench.core.memory_fit import fits, memory_fits
+from edgebench.core.metric import Provenance
+from edgebench.core.profile import Outcome, Profile
+from edgebench.core.run import Run
+from edgebench.core.summary import sample_count, summarise
+from edgebench.reports.report import Cell, Column, ReportTable, figure_column, filled, plain_table
+
+Profiles = Sequence[tuple[Run, Profile]]
+_SUBJECT = (Column(key="model", title="model"), Column(key="device", title="device"))
+_SPEED = (
+    figure_column(LATENCY, "median latency"),
+    *map(figure_column, ("latency_p5_s", "latency_p90_s", "latency_p99_s", "latency_min_s")),
+    *map(figure_column, ("latency_at_least_s", "latency_at_most_s")),
+    Column(key="n", title="n"),
+    figure_column("throughput_per_s"),
+    Column(key="outcome", title="outcome"),
+)
+_COST = tuple(map(figure_column, ("load_s", "first_inference_s", "peak_ram_bytes", RAM, FLASH, ENERGY)))
+_FIT = (
+    figure_column(RAM),
+    Column(key="ram_limit", title="of"),
+    Column(key="ram_left", title="left"),
+    figure_column(FLASH),
+    Column(key="flash_limit", title="of"),
+    Column(key="flash_left", title="left"),
+    Column(key="fits", title="fits"),
+)
+
+
+def detail_tables(profiles: Profiles) -> list[ReportTable]:
+    """Every table that people see when they ask for details."""
+    return [_models(profiles), _speed(profiles), _cost(profiles), _fit(profiles), *_further(profiles)]
+
+
+def layer_table(profile: Profile) -> ReportTable:
+    """Operators in the order the target gave them, with every figure any of them has."""
+    keys = list(dict.fromkeys(key for layer in profile.layers for key in layer.metrics))
+    rows: list[Mapping[str, Cell]] = [
+        {
+            "layer": layer.name,
+            "operator": layer.operator,
+            "share": None if layer.share is None else f"{layer.share:.1%}",
+            "placement": layer.placement,
+            "reason": layer.reason,
+            **layer.metrics,
+        }
+        for layer in profile.layers
+    ]
+    titles = {"layer": "layer", "operator": "operator", "share": "share", "placement": "on", "reason": "why"}
+    columns = [Column(key=key, title=title) for key, title in titles.items()]
+    return ReportTable(
+        title=f"Operators of {profile.model.name} on {profile.device.name}",
+        columns=filled([*columns, *map(figure_column, keys)], rows),
+        rows=tuple(rows),
+    )
+
+
+def energy_source(profile: Profile) -> str:
+    """Where the energy of a profile comes from, or why there is none."""
+    energy = summarise(profile).get(ENERGY)
+    if energy is None:
+        return "none: no meter and no declared power"
+    found = profile.energy_scope if energy.provenance is Provenance.MEASURED else energy.source
+    return f"{energy.provenance}, {found}"
+
+
+def _models(profiles: Profiles) -> ReportTable:
+    rows: dict[str, Mapping[str, Cell]] = {}
+    for _, profile in profiles:
+        model = profile.model
+        if not model.digest or model.digest in rows:
+            continue
+        rows[model.digest] = {
+            "model": model.name,
+            "format": None if model.format is None else model.format.value,
+            MODEL_BYTES: summarise(profile)[MODEL_BYTES],
+            PARAMETERS: model.parameters,
+            MACS: model.macs,
+            "source": model.source,
+        }
+    titles = {key: figure_column(key).title for key in (MODEL_BYTES, PARAMETERS, MACS)}
+    return replace(plain_table("Models", list(rows.values()), titles), detail=True)
+
+
+def _speed(profiles: Profiles) -> ReportTable:
+    """How fast each model is on each device, and what became of those that gave no numbers."""
+    rows = [
+        {
+            **_figures(profile),
+            "n": sample_count(profile) or None,
+            "outcome": None if profile.outcome is Outcome.OK else profile.outcome.value,
+        }
+        for _, profile in profiles
+    ]
+    sampled = any(row["n"] for row in rows)
+    caption = "the median with its 95 % interval over fresh processes" if sampled else ""
+    return _table("Latency", _SPEED, rows, caption)
+
+
+def _cost(profiles: Profiles) -> ReportTable:
+    """What each model takes besides time."""
+    rows = [_figures(profile) for _, profile in profiles]
+    shown = [row for row in rows if any(row.get(column.key) is not None for column in _COST)]
+    sources: dict[str, list[str]] = defaultdict(list)
+    for device, source in {p.device.name: energy_source(p) for _, p in profiles if p.outcome is Outcome.OK}.items():
+        sources[source].append(device)
+    caption = "energy: " + "; ".join(f"{', '.join(names)}: {source}" for source, names in sources.items())
+    return _table("Start, memory and energy", _COST, shown, caption if sources else "")
+
+
+def _fit(profiles: Profiles) -> ReportTable:
+    """Memory against what each device has."""
+    rows: list[dict[str, Cell]] = []
+    for _, profile in profiles:
+        found = memory_fits(profile)
+        if not found:
+            continue
+        row: dict[str, Cell] = {"model": profile.model.name, "device": profile.device.name}
+        for name, fit in found.items():
+            kind = "ram" if name == RAM else "flash"
+            row[name] = fit.needed
+            row[f"{kind}_limit"] = replace(fit.needed, value=fit.limit, provenance=Provenance.EXACT)
+            row[f"{kind}_left"] = replace(fit.needed, value=fit.left)
+        row["fits"] = "yes" if fits(profile) else "NO"
+        rows.append(row)
+    return _table("Does it fit?", _FIT, rows)
+
+
+def _further(profiles: Profiles) -> Iterator[ReportTable]:
+    """What only some targets tell, such as cycles or the use of each memory: a table for each set of figures."""
+    shown = {column.key for column in (*_SPEED, *_COST)} | {MODEL_BYTES}
+    groups: dict[tuple[str, ...], list[dict[str, Cell]]] = defaultdict(list)
+    for _, profile in profiles:
+        keys = tuple(key for key in profile.metrics if key not in shown)
+        if keys:
+            groups[keys].append(_figures(profile))
+    for keys, rows in groups.items():
+        yield _table("Further figures", tuple(map(figure_column, keys)), rows)
+
+
+def _figures(profile: Profile) -> dict[str, Cell]:
+    return {**summarise(profile), "model": profile.model.name, "device": profile.device.name}
+
+
+def _table(title: str, columns: Sequence[Column], rows: Sequence[Mapping[str, Cell]], caption: str = "") -> ReportTable:
+    """A table with a row a profile; columns that nobody fills are left out."""
+    columns = (*_SUBJECT, *filled(columns, rows))
+    return ReportTable(title=title, columns=columns, rows=tuple(rows), caption=caption, detail=True)

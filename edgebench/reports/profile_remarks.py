@@ -1,0 +1,113 @@
+"""What a reader must know beside the figures of profiles, each thing said once."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from edgebench.core.figure import figure_of
+from edgebench.core.memory_fit import memory_fits
+from edgebench.core.profile import Profile
+from edgebench.core.run import Run
+from edgebench.core.summary import disturbances
+from edgebench.reports.codes import Code, Kind
+from edgebench.reports.report import Remark
+
+Profiles = Sequence[tuple[Run, Profile]]
+_NAMED = 3
+"""Pairs of model and device that a remark names one by one; the rest is a number."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _About:
+    """A remark and the one pair of model and device that it was made about."""
+
+    model: str
+    device: str
+    remark: Remark
+
+
+def profile_remarks(runs: Sequence[Run]) -> Iterator[Remark]:
+    """Failures, what disturbed the measurement, notes, and conditions that differ."""
+    profiles = [(run, profile) for run in runs for profile in run.profiles]
+    yield from _said_once([about for _, profile in profiles for about in _of_profile(profile)], profiles)
+    for run in runs:
+        subject = run.name if len(runs) > 1 else "this machine"
+        for warning in run.warnings:
+            yield Remark(kind=Kind.WARNING, code=Code.MACHINE, subject=subject, text=warning)
+    yield from _differences(profiles)
+
+
+def conditions(run: Run, profile: Profile) -> dict[str, str]:
+    """What must be equal before two figures of a device may be compared."""
+    options = {f"option {key}": str(value) for key, value in profile.device.options.items()}
+    machine = {key: run.machine[key] for key in ("cpu", "governor") if key in run.machine}
+    return {**machine, **dict(profile.versions), **options, "target": profile.device.target}
+
+
+def _of_profile(profile: Profile) -> Iterator[_About]:
+    def about(kind: Kind, code: Code, text: str, remedy: str | None = None, *, detail: bool = False) -> _About:
+        remark = Remark(kind=kind, code=code, subject="", text=text, remedy=remedy, detail=detail)
+        return _About(model=profile.model.name, device=profile.device.name, remark=remark)
+
+    if profile.failure is not None:
+        text = f"{profile.outcome}: {profile.failure.message}"
+        yield about(Kind.FAILURE, Code.PROFILE_FAILED, text, profile.failure.remedy)
+    for fit in memory_fits(profile).values():
+        if fit.left < 0:
+            title = figure_of(fit.figure).title
+            text = f"does not fit: {fit.needed.value:,.0f} bytes of {title}, {-fit.left:,.0f} more than the device has"
+            yield about(Kind.FAILURE, Code.DOES_NOT_FIT, text, "--layers shows what takes them")
+    found = disturbances(profile)
+    if found:
+        remedy = "compare on p5, or measure again when it is quiet; --details says what disturbed it"
+        yield about(Kind.WARNING, Code.DISTURBED, "the machine was not quiet while this was measured", remedy)
+    for sentence in found:
+        yield about(Kind.WARNING, Code.DISTURBANCE, sentence, detail=True)
+    for note in profile.notes:
+        yield about(Kind.NOTE, Code.DEVICE_NOTE, note, detail=True)
+    for note in profile.model.notes:
+        yield about(Kind.NOTE, Code.MODEL_NOTE, note, detail=True)
+
+
+def _said_once(remarks: Sequence[_About], profiles: Profiles) -> Iterator[Remark]:
+    """Remarks that say the same of several models or devices, in one."""
+    grouped: dict[Remark, list[tuple[str, str]]] = defaultdict(list)
+    for about in remarks:
+        pair = (about.model, about.device)
+        if pair not in grouped[about.remark]:
+            grouped[about.remark].append(pair)
+    pairs = list(dict.fromkeys((profile.model.name, profile.device.name) for _, profile in profiles))
+    for remark, concerned in grouped.items():
+        yield replace(remark, subject=_subject(concerned, pairs))
+
+
+def _subject(concerned: Sequence[tuple[str, str]], pairs: Sequence[tuple[str, str]]) -> str:
+    """The shortest name of pairs of model and device: a device where all its models are meant, and the reverse."""
+    for position in (1, 0):
+        names = list(dict.fromkeys(pair[position] for pair in concerned))
+        meant = [pair for pair in pairs if pair[position] in names]
+        if len(meant) == len(concerned) and len(names) < len(concerned):
+            return ", ".join(names)
+    named = [f"{model} on {device}" for model, device in concerned]
+    left = len(named) - _NAMED
+    return ", ".join(named) if left <= 1 else f"{', '.join(named[:_NAMED])} and {left} more"
+
+
+def _differences(profiles: Profiles) -> Iterator[Remark]:
+    """Conditions that differ between figures of one device."""
+    seen: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    for run, profile in profiles:
+        for key, value in conditions(run, profile).items():
+            seen[profile.device.name][key].add(value)
+    for device, items in seen.items():
+        differing = [f"{key} ({' | '.join(sorted(values))})" for key, values in items.items() if len(values) > 1]
+        if differing:
+            yield Remark(
+                kind=Kind.WARNING,
+                code=Code.CONDITIONS_DIFFER,
+                subject=device,
+                text=f"these figures were taken under different conditions: {', '.join(differing)}",
+                remedy="do not compare them; measure again in one run",
+            )

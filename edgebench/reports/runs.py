@@ -1,0 +1,71 @@
+"""Stored runs: a list of them, and where each of their figures comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from edgebench.core.metric import Metric
+from edgebench.core.profile import Profile
+from edgebench.core.run import Run
+from edgebench.core.summary import summarise
+from edgebench.reports.report import Cell, Column, Report, ReportTable, filled, plain_table
+
+
+def overview(runs: Sequence[Run]) -> Report:
+    """One row a run: when it was, what it profiled, how it ended."""
+    rows: list[dict[str, Cell]] = [
+        {
+            "run": run.name,
+            "started": run.started,
+            "models": ", ".join(dict.fromkeys(profile.model.name for profile in run.profiles)),
+            "devices": ", ".join(dict.fromkeys(profile.device.name for profile in run.profiles)),
+            "profiles": len(run.profiles),
+            "complete": "yes" if run.complete else "no",
+        }
+        for run in runs
+    ]
+    return Report(tables=(plain_table("Runs", rows),), records=tuple(rows))
+
+
+def explain(runs: Sequence[Run]) -> Report:
+    """One row a figure: which run, method, file and formula made it."""
+    tables: list[ReportTable] = []
+    records: list[Mapping[str, object]] = []
+    for run in runs:
+        for profile in run.profiles:
+            figures = summarise(profile)
+            subject = f"{profile.model.name} on {profile.device.name} (run {run.name})"
+            tables.append(_explanations(subject, figures))
+            records.extend(_explanation(run, profile, name, metric) for name, metric in figures.items())
+    return Report(tables=tuple(tables), records=tuple(records))
+
+
+def _explanations(title: str, figures: Mapping[str, Metric]) -> ReportTable:
+    rows = [
+        {"figure": name, "value": metric, "method": metric.method, "source": metric.source}
+        for name, metric in figures.items()
+    ]
+    columns = (
+        Column(key="figure", title="figure"),
+        Column(key="value", title="value", interval=True),
+        Column(key="method", title="method"),
+        Column(key="source", title="source"),
+    )
+    return ReportTable(title=title, columns=filled(columns, rows), rows=tuple(rows))
+
+
+def _explanation(run: Run, profile: Profile, name: str, metric: Metric) -> Mapping[str, object]:
+    return {
+        "run": run.name,
+        "model": profile.model.name,
+        "digest": profile.model.digest,
+        "device": profile.device.name,
+        "figure": name,
+        "value": metric.value,
+        "unit": metric.unit,
+        "low": metric.low,
+        "high": metric.high,
+        "provenance": metric.provenance.value,
+        "method": metric.method,
+        "source": metric.source,
+    }
