@@ -23,11 +23,13 @@ LAYERS = (
     {"flows"},
     {"reports"},
     {"cli", "testing"},
+    {"api_results"},
+    {"api"},
 )
 LEVEL = {name: number for number, names in enumerate(LAYERS) for name in names}
 # The same within ``flows``.
 FLOWS = (
-    {"profile", "devices", "spaces", "zoo"},
+    {"profile", "devices", "schema", "spaces", "zoo"},
     {"export", "recording", "calibrate"},
     {"lut"},
     {"search"},

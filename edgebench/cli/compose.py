@@ -31,13 +31,25 @@ def compose_devices(
     Raises:
         InputError: A device or an option is unknown, or an option fits no device.
     """
-    devices = [find_device(name) for name in dict.fromkeys(names)]
+    named = {"threads": threads, "optimization": optimization}
+    texts = [*options, *(f"{key}={value}" for key, value in named.items() if value is not None)]
+    return with_options([find_device(name) for name in dict.fromkeys(names)], texts)
+
+
+def with_options(devices: Sequence[Device], options: Sequence[str]) -> list[Device]:
+    """Devices with options in force.
+
+    Args:
+        devices: As their files describe them.
+        options: ``KEY=VALUE`` for all devices whose target has the key, ``DEVICE:KEY=VALUE`` for one.
+
+    Raises:
+        InputError: An option is unknown, or fits no device.
+    """
+    found = list(devices)
     for option in options:
-        devices = _with_option(devices, option)
-    for key, value in (("threads", threads), ("optimization", optimization)):
-        if value is not None:
-            devices = _with_option(devices, f"{key}={value}")
-    return devices
+        found = _with_option(found, option)
+    return found
 
 
 def compose_plan(
