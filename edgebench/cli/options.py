@@ -34,3 +34,8 @@ DtypeOption = Annotated[
 DtypesOption = Annotated[
     list[str], typer.Option(metavar="[DEVICE=]TYPE", help="float32 or int8; what each device takes if not given.")
 ]
+_LIMIT = "[DEVICE=]VALUE"
+MaxLatencyOption = Annotated[list[str], typer.Option(metavar=_LIMIT, help="Such as 50ms or host=5ms; repeatable.")]
+MaxEnergyOption = Annotated[list[str], typer.Option(metavar=_LIMIT, help="Such as 2mJ.")]
+MaxRamOption = Annotated[list[str], typer.Option(metavar=_LIMIT, help="Such as 128KB.")]
+MaxFlashOption = Annotated[list[str], typer.Option(metavar=_LIMIT, help="Such as 512KB.")]

@@ -8,8 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgebench.cli.limits import MaxEnergyOption, MaxFlashOption, MaxLatencyOption, MaxRamOption
-from edgebench.cli.options import RESULTS, DtypesOption, ResultsOption
+from edgebench.cli.options import (
+    RESULTS,
+    DtypesOption,
+    MaxEnergyOption,
+    MaxFlashOption,
+    MaxLatencyOption,
+    MaxRamOption,
+    ResultsOption,
+)
 from edgebench.cli.output import Format, FormatOption, JsonOption
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from edgebench.errors import TargetUnavailableError
+from edgebench.machine.folders import cache_folder
 from edgebench.machine.lock import one_process_at_a_time
-from edgebench.targets.mcu.cache import cache_folder
 from edgebench.targets.mcu.cores import Core
 from edgebench.targets.mcu.generator import GeneratedModel
 from edgebench.targets.mcu.qemu_emulator import board_header
@@ -128,7 +128,7 @@ class Toolchain:
         key = hashlib.sha256(repr(settings).encode())
         for source in (*sources, *sorted(_SOURCES.rglob("*.h"))):
             key.update(source.read_bytes())
-        folder = cache_folder() / f"kernels-{self.core.name}-{key.hexdigest()[:16]}"
+        folder = cache_folder("mcu") / f"kernels-{self.core.name}-{key.hexdigest()[:16]}"
         try:
             with one_process_at_a_time(folder.with_name(f"{folder.name}.lock")):
                 if not (folder / _OBJECTS).is_file():
