@@ -174,8 +174,7 @@ def write_device_copy(name: str, source: str, folder: Path) -> Path:
         raise InputError("this device file exists already", where=str(path), remedy="choose another name")
     header = (
         f"# Device {name!r}, begun as a copy of {source!r}. devices/README.md describes every key.\n"
-        "# Files in ./devices win over those in ~/.config/edgebench/devices, and these over those that come with edgebench."
-        "\n\n"
+        "# Files in ./devices win over those in ~/.config/edgebench/devices, and both over those of edgebench.\n\n"
     )
     write_atomically(path, (header + read_toml(original, "device")[0]).encode())
     return path
