@@ -19,7 +19,7 @@ from edgebench.tasks.recipe import Recipe
 from edgebench.workers.training.jobs import TaskText
 
 ACCURACY = "accuracy"
-"""The objective that is not a cost; also a trial's user attribute that holds it."""
+"""The objective that is not a cost."""
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
 SAMPLERS = ("edgebench", "random", "tpe", "nsga2", "nsga3", "gp", "cmaes", "qmc", "brute-force")
 
