@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from edgebench.core.budget import Budget, Limit
 from edgebench.core.metric import Metric
@@ -220,4 +220,3 @@ class SearchRecord(Record):
     finalists: tuple[Finalist, ...] = ()
     infeasibility: Infeasibility | None = None
     seconds: float = 0.0
-    notes: tuple[str, ...] = field(default_factory=tuple)
