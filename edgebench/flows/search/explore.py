@@ -91,22 +91,17 @@ class Exploration:
         running: _Running = {}
         pool = ThreadPoolExecutor(self._request.jobs)
         try:
-            more = True
             while True:
-                while more and len(running) < self._request.jobs:
-                    more = self._begin(running, pool)
+                while len(running) < self._request.jobs and self._left() and self._begin(running, pool):
+                    pass
                 self._report(running)
                 if running:
                     self._collect(running)
-                    more = not self._study.exhausted
-                    continue
-                more = self._take_over() > 0 or self._left()
-                if more:
-                    continue
-                if not others_at_work(self._study.trials, self._owner):
-                    break
-                # Their trials belong to the outcome, and are to be done here if those processes die.
-                time.sleep(_OTHERS_S)
+                elif not self._take_over() and not self._left():
+                    if not others_at_work(self._study.trials, self._owner):
+                        break
+                    # Their trials belong to the outcome, and are to be done here if those processes die.
+                    time.sleep(_OTHERS_S)
         except BaseException:
             self._stop.set()
             self._give_back(running)
@@ -120,7 +115,7 @@ class Exploration:
             return requeue_abandoned(self._study, len(self._request.space.dimensions))
 
     def _left(self) -> bool:
-        """Whether the study, as it was last looked at, lacks trials."""
+        """Whether the study lacks trials: as it was last looked at, with what was done here since."""
         trials = self._study.trials
         return trials.waiting if self._study.exhausted else trials.lack(self._request.trials)
 
@@ -140,9 +135,7 @@ class Exploration:
             self._study.look()
             if not self._left():
                 return None
-            trial = self._study.ask()
-            # Before anything is chosen: a trial without an owner says nothing of who is at it.
-            trial.belongs_to(self._owner)
+            trial = self._study.ask(self._owner)
             chosen = trial.choose(space.dimensions)
             if self._study.exhausted and trial.retry_of is None:
                 self._study.end(trial, State.FAIL)
@@ -205,7 +198,8 @@ class Exploration:
         if not done and any(
             trial.state is State.RUNNING and trial.owner != self._owner for trial in self._study.trials
         ):
-            self._study.look()  # Only for what people are told; alone, this process knows all there is.
+            # What others do changes what is left to do; on its own, this process knows all there is.
+            self._study.look()
 
     def _tell(self, asked: _Asked, future: Future[float]) -> None:
         """Store what became of a trial."""
@@ -238,14 +232,14 @@ class Exploration:
 
     def _report(self, running: _Running) -> None:
         trials, wanted = self._study.trials, self._request.trials
-        holding = [
+        good = [
             (trial.accuracy, trial.architecture or "")
             for trial in trials
             if trial.state.finished
             and trial.accuracy is not None
             and all(value <= 0 for value in trial.constraints.values())
         ]
-        best = f", best {max(holding)[0]:.2%} ({max(holding)[1]})" if holding and self._source.trained else ""
+        best = f", best {max(good)[0]:.2%} ({max(good)[1]})" if good and self._source.trained else ""
         text = f"trial {trials.finished} of {wanted}{best}, {len(running)} running"
         numbers = [asked.trial.number for asked in running.values()]
         epochs = [str(self._epochs[number]) for number in numbers if number in self._epochs]

@@ -1,4 +1,4 @@
-"""The best networks of a search: trained in full, exported, profiled, and held against every limit."""
+"""The best networks of a search: trained in full, exported, profiled, and checked against every limit."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Finals:
         )
 
     def finalist(self, trial: TrialResult) -> Finalist:
-        """Train, export and profile one network, and hold it against the limits."""
+        """Train, export and profile one network, and check it against the limits."""
         full, files = self._made(trial)
         profiles = self._profiled(files, trial.architecture)
         self.profiles.extend(profiles.values())

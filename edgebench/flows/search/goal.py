@@ -1,4 +1,4 @@
-"""What the trials of a search are held against: the task, and the accuracy that a solution must have."""
+"""What the trials of a search are checked against: the task, and the accuracy that a solution must have."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Goal:
     """What trials must reach.
 
     Attributes:
-        least: The accuracy that a trial must have, or None where there is no limit that trials can be held against.
+        least: The accuracy that a trial must have, or None where trials have no such limit.
         reference: The network that a drop of accuracy is counted from, trained as trials are, or None.
     """
 
@@ -82,10 +82,10 @@ def task_facts(request: SearchRequest, pool: TrainingPool) -> TaskFacts | None:
 
 
 def require_accuracies(request: SearchRequest, source: AccuracySource) -> None:
-    """Check that there will be accuracies which a limit of accuracy can be held against.
+    """Check that a limit of accuracy, if there is one, can be checked.
 
     Raises:
-        InputError: There will be none.
+        InputError: Nothing will ever tell an accuracy.
     """
     if not source.trained and request.task is None and request.needs_accuracy:
         raise InputError(

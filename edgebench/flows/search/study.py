@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from edgebench.errors import InputError, NotComparableError
 from edgebench.flows.search.request import ACCURACY, SearchRequest, SearchSettings
 from edgebench.flows.search.storage import lasting, open_storage, without_password
-from edgebench.flows.search.trial import ATTEMPT, RETRY_OF, OpenTrial, State, Trial
+from edgebench.flows.search.trial import OpenTrial, State, Trial, retry
 from edgebench.flows.search.trials import Trials
 from edgebench.spaces.space import Value
 from edgebench.store.codec import from_plain, to_plain
@@ -74,9 +74,16 @@ class SearchStudy:
         states = (_state(State.RUNNING),)
         return [Trial.of(frozen) for frozen in lasting(lambda: self._study.get_trials(deepcopy=False, states=states))]
 
-    def ask(self) -> OpenTrial:
-        """A new trial, or one that was queued."""
-        return OpenTrial(lasting(self._study.ask))
+    def ask(self, owner: str) -> OpenTrial:
+        """A new trial, or one that was queued.
+
+        Args:
+            owner: Who is at it. It is written at once: a trial without an owner says nothing of who is at it.
+        """
+        trial = OpenTrial(lasting(self._study.ask))
+        trial.belongs_to(owner)
+        self.trials = self.trials.having(trial.begun(owner))
+        return trial
 
     def complete(self, trial: OpenTrial, values: Sequence[float]) -> None:
         """Finish a trial.
@@ -106,8 +113,7 @@ class SearchStudy:
             attempt: How often a process died over it.
         """
         if attempt <= MAX_RETRIES:
-            attributes = {RETRY_OF: retry_of, ATTEMPT: attempt}
-            lasting(lambda: self._study.enqueue_trial(dict(choices), user_attrs=attributes))
+            lasting(lambda: self._study.enqueue_trial(dict(choices), user_attrs=retry(retry_of, attempt)))
 
     def give_back(self, trial: OpenTrial) -> None:
         """Queue a trial that was cut off; at once or not at all, as somebody waits for the process to end.

@@ -105,6 +105,16 @@ class Trial:
         )
 
 
+def retry(retry_of: int, attempt: int) -> dict[str, Any]:
+    """Attributes of a trial that repeats another, for the study's queue.
+
+    Args:
+        retry_of: Number of the other.
+        attempt: How often a process died over the same architecture.
+    """
+    return {RETRY_OF: retry_of, ATTEMPT: attempt}
+
+
 class OpenTrial:
     """A trial on its way in this process, and the only hand that writes to it.
 
@@ -136,6 +146,19 @@ class OpenTrial:
     def pruned(self) -> bool:
         """Whether it was cut short."""
         return PRUNED_AT in self.optuna.user_attrs
+
+    def begun(self, owner: str) -> Trial:
+        """What is known of it before anything is chosen."""
+        return Trial(
+            number=self.number,
+            state=State.RUNNING,
+            choices={},
+            figures={},
+            constraints={},
+            owner=owner,
+            attempt=self.attempt,
+            retry_of=self.retry_of,
+        )
 
     def belongs_to(self, owner: str) -> None:
         """Say who is at it."""
