@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from edgebench.core.run import Run
 from edgebench.errors import InputError
@@ -14,7 +15,7 @@ from edgebench.store.codec import from_plain, to_plain
 from edgebench.store.files import Migration, read_json, write_json
 
 KIND = "run"
-VERSION = 2
+VERSION = 3
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -99,5 +100,13 @@ def load_run(path: Path) -> Run:
     return from_plain(Run, read_json(path, kind=KIND, version=VERSION, migrations=_MIGRATIONS), where=str(path))
 
 
-# Version 2 added the outcome of a search, which older runs do not have.
-_MIGRATIONS: Mapping[int, Migration] = {1: lambda document: document}
+def _without_notes(document: dict[str, Any]) -> dict[str, Any]:
+    """Searches had notes that nothing ever wrote."""
+    found = document.get("search")
+    if isinstance(found, dict):
+        document = {**document, "search": {key: value for key, value in found.items() if key != "notes"}}
+    return document
+
+
+# Version 2 added the outcome of a search, which older runs do not have; version 3 took a search's notes out.
+_MIGRATIONS: Mapping[int, Migration] = {1: lambda document: document, 2: _without_notes}

@@ -22,9 +22,12 @@ from edgebench.core.search import SearchRecord, TrialResult
 from edgebench.core.table import LookupTable, TableFigure
 from edgebench.errors import InputError, NotComparableError, StorageError
 from edgebench.flows.lut.build import table_key
+from edgebench.flows.search import storage
 from edgebench.flows.search import study as studies
+from edgebench.flows.search.ranking import spread
 from edgebench.flows.search.request import SearchRequest
-from edgebench.flows.search.search import search, spread
+from edgebench.flows.search.search import search
+from edgebench.flows.search.trial import OWNER
 from edgebench.models.network import NetworkBuilder
 from edgebench.reports.search import search_report
 from edgebench.search.costs import cost_model
@@ -266,7 +269,7 @@ def test_a_trial_that_died_before_it_had_chosen_is_replaced(space: SearchSpace, 
     study = studies.load_study("s", "", tmp_path / "results" / "studies")
     trial = study.ask()
     trial.suggest_categorical(space.dimensions[0].name, space.dimensions[0].values)
-    trial.set_user_attr(studies.OWNER, json.dumps([socket.gethostname(), 4194305, 0.0]))
+    trial.set_user_attr(OWNER, json.dumps([socket.gethostname(), 4194305, 0.0]))
     run(replace(wanted, trials=6))
     found = tried(wanted)
     assert len(found) == len(set(found)) == 6
@@ -309,7 +312,7 @@ def test_what_a_table_lacks_is_named(space: SearchSpace, tmp_path: Path) -> None
 def test_a_storage_that_stays_away_ends_the_search(
     space: SearchSpace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(studies, "_WAITS_S", (0.0, 0.0))
+    monkeypatch.setattr(storage, "_WAITS_S", (0.0, 0.0))
     wanted = request(space, tmp_path, trials=12)
     run(replace(wanted, trials=2))
     import optuna

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from edgebench.errors import NotComparableError, StorageError
-from edgebench.flows.search import study as studies
+from edgebench.flows.search import storage
 from edgebench.spaces.space import SearchSpace
 from edgebench.store.tables import TableStore
 from tests.flows.search.test_search import accuracies, command, fake_table, request, run, tried
@@ -155,7 +155,7 @@ def test_a_database_that_goes_away_ends_the_search_and_loses_nothing(
 ) -> None:
     import optuna
 
-    monkeypatch.setattr(studies, "_WAITS_S", (0.01, 0.01))
+    monkeypatch.setattr(storage, "_WAITS_S", (0.01, 0.01))
     wanted = request(space, tmp_path, storage=server.url, trials=12)
     real, told = optuna.Study.tell, [0]
 
