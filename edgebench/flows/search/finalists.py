@@ -128,7 +128,7 @@ class Finals:
             limit=limit,
             predicted=predicted[limit.column],
             found=found,
-            holds=found is not None and found.most <= limit.value,
+            holds=found is not None and limit.is_met(found.most),
         )
 
     def _accuracies(self, files: Sequence[str]) -> list[DeviceAccuracy]:
