@@ -14,7 +14,7 @@ from edgebench.models.prepare import Prepared, PrepareRequest
 from edgebench.store.codec import from_plain, to_plain
 from edgebench.store.devices import find_device
 from edgebench.store.files import write_atomically
-from edgebench.workers.process import ChildError, ChildProcess
+from edgebench.workers.worker import ChildError, ChildProcess
 
 _TIME_LIMIT_S = 300.0
 _ANY_DEVICE = "nucleo-l4r5zi"

@@ -22,7 +22,7 @@ from edgebench.store.codec import from_plain, to_plain
 from edgebench.targets.registry import create_target
 from edgebench.workers.measuring.race import RaceResult
 from edgebench.workers.measuring.session import Finished
-from edgebench.workers.process import ChildError, ChildProcess
+from edgebench.workers.worker import ChildError, ChildProcess
 
 TIMEOUT_S = 300.0
 RACE_PROCESSES = 3

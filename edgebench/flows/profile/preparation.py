@@ -14,7 +14,7 @@ from edgebench.flows.profile.sampling import Cell
 from edgebench.models.prepare import Prepared, PrepareRequest
 from edgebench.store.codec import from_plain, to_plain
 from edgebench.targets.registry import create_target
-from edgebench.workers.process import ChildError, ChildProcess
+from edgebench.workers.worker import ChildError, ChildProcess
 
 _Key = tuple[str, tuple[ModelFormat, ...], str | None]
 

@@ -15,7 +15,7 @@ from edgebench.core.profile import Failure, LayerCost, Outcome, ProcessRun, Prof
 from edgebench.core.statistics import Interval, median_interval
 from edgebench.store.codec import from_plain, to_plain
 from edgebench.workers.measuring.session import Finished, Loaded
-from edgebench.workers.process import ChildError, ChildProcess
+from edgebench.workers.worker import ChildError, ChildProcess
 
 BURSTS_S = 0.6
 MIN_BURSTS = 3

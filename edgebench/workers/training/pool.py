@@ -11,10 +11,10 @@ from typing import Any, Self, TypeVar
 from edgebench.core.profile import Outcome
 from edgebench.errors import EdgebenchError, InputError, TargetUnavailableError, UnsupportedModelError
 from edgebench.store.codec import from_plain, to_plain
-from edgebench.workers.process import ChildError, ChildProcess
 from edgebench.workers.training.jobs import Epoch, ExportJob, Predictions, SupernetJob, TaskFacts, TaskText, TrainJob
+from edgebench.workers.worker import ChildError, ChildProcess
 
-MODULE = "edgebench.workers.training.trainer"
+MODULE = "edgebench.workers.training.server"
 STEP_S = 3600.0
 """An epoch, a file, a set of predictions may take an hour."""
 T = TypeVar("T")

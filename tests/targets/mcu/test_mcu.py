@@ -32,7 +32,7 @@ from edgebench.targets.mcu.cores import CORES
 from edgebench.targets.mcu.fixed_point import quantise_multiplier
 from edgebench.targets.mcu.generator import generate
 from edgebench.targets.registry import create_target
-from edgebench.workers.process import ChildError, ChildProcess
+from edgebench.workers.worker import ChildError, ChildProcess
 from tests.models.network_strategies import networks
 
 needs_emulator = pytest.mark.skipif(
