@@ -144,7 +144,7 @@ def _models(profiles: Sequence[tuple[Run, Profile]]) -> Table:
             continue
         rows[model.digest] = {
             "model": model.name,
-            "format": model.format.value,
+            "format": model.format,
             "model_bytes": summarise(profile)["model_bytes"],
             "parameters": model.parameters,
             "macs": model.macs,

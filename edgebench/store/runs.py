@@ -14,7 +14,7 @@ from edgebench.store.codec import from_plain, to_plain
 from edgebench.store.files import Migration, read_json, write_json
 
 KIND = "run"
-VERSION = 2
+VERSION = 3
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -99,5 +99,6 @@ def load_run(path: Path) -> Run:
     return from_plain(Run, read_json(path, kind=KIND, version=VERSION, migrations=_MIGRATIONS), where=str(path))
 
 
-# Version 2 added the outcome of a search, which older runs do not have.
-_MIGRATIONS: Mapping[int, Migration] = {1: lambda document: document}
+# Version 2 added the outcome of a search, which older runs do not have. Since version 3 a model that could not be read
+# has no format; older runs say ONNX of it, and nobody can tell any more which of them is true.
+_MIGRATIONS: Mapping[int, Migration] = {1: lambda document: document, 2: lambda document: document}

@@ -1,74 +1,86 @@
-"""The parent's handle on one child process."""
+"""The parent's handle on one worker: asks it, and makes of whatever goes wrong a ``ChildError``."""
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
-import selectors
-import signal
-import subprocess
-import sys
-import tempfile
-import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
 
-import psutil
-
 from edgebench.core.profile import Outcome
+from edgebench.errors import EdgebenchError
+from edgebench.links.base import (
+    Ending,
+    Limits,
+    Link,
+    LinkClosedError,
+    LinkError,
+    LinkTimeoutError,
+    MessageTooLongError,
+)
+from edgebench.workers.protocol import (
+    MAX_MESSAGE_BYTES,
+    Answer,
+    FailureKind,
+    LongRequest,
+    Order,
+    Progress,
+    ProtocolError,
+    Request,
+    Trouble,
+    VersionMismatchError,
+    open_envelope,
+    order_message,
+    read_answer,
+    read_progress,
+    request_message,
+)
 
-_SIGNALS = {-number.value: number.name for number in signal.Signals}
-_KINDS = {
-    "InputError": Outcome.BAD_INPUT,
-    "StorageError": Outcome.BAD_INPUT,
-    "UnsupportedModelError": Outcome.UNSUPPORTED,
-    "TargetUnavailableError": Outcome.UNAVAILABLE,
-    "MemoryError": Outcome.OUT_OF_MEMORY,
+_OUTCOMES: Mapping[FailureKind, Outcome] = {
+    FailureKind.BAD_INPUT: Outcome.BAD_INPUT,
+    FailureKind.UNSUPPORTED: Outcome.UNSUPPORTED,
+    FailureKind.UNAVAILABLE: Outcome.UNAVAILABLE,
+    FailureKind.OUT_OF_MEMORY: Outcome.OUT_OF_MEMORY,
 }
+_LONGEST_TEXT = 10_000
+_REPORT = "this is a fault of the runtime or of edgebench, not of your input: please report it"
 
 
-WORKER = "edgebench.workers.server"
-
-
-class ChildError(Exception):
+class ChildError(EdgebenchError):
     """A child did not give the answer that was asked for.
 
     Attributes:
         outcome: What became of it.
         message: One sentence.
         remedy: What to do next, if known.
+        kind: What the child itself said it was, or None if it did not live to tell.
     """
 
-    def __init__(self, outcome: Outcome, message: str, remedy: str | None = None) -> None:
-        super().__init__(message)
+    def __init__(
+        self, outcome: Outcome, message: str, remedy: str | None = None, kind: FailureKind | None = None
+    ) -> None:
+        super().__init__(message, remedy=remedy)
         self.outcome = outcome
         self.message = message
-        self.remedy = remedy
+        self.kind = kind
 
 
-class ChildProcess:
-    """A fresh Python process that prepares or runs one model, bounded in time and memory.
+class Worker:
+    """A fresh process that answers requests, bounded in time and memory; started when it is first asked.
+
+    After a failure that the child reports it may be asked again. After anything else it is gone.
 
     Args:
-        number: Counts the fresh processes of one measurement.
-        memory_limit_bytes: Data it may allocate; by default four fifths of what is available now.
-        module: What runs in it: a module whose ``main`` answers requests.
+        link: Leads to where it runs; not started yet.
+        command: What runs there.
+        memory_limit_bytes: Data it may allocate, or None for no bound.
     """
 
-    def __init__(self, *, number: int = 0, memory_limit_bytes: int | None = None, module: str = WORKER) -> None:
-        limit = memory_limit_bytes or int(psutil.virtual_memory().available * 0.8)
-        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the child
-        self._limit = limit
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", module, str(limit)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._log,
-            env={**os.environ, "EDGEBENCH_PROCESS": str(number), "PYTHONUNBUFFERED": "1"},
-            start_new_session=True,
-        )
-        self._pending = b""
+    def __init__(self, link: Link, command: Sequence[str], *, memory_limit_bytes: int | None = None) -> None:
+        self._link = link
+        self._command = command
+        self._limits = Limits(message_bytes=MAX_MESSAGE_BYTES, memory_bytes=memory_limit_bytes)
+        self._started = False
 
     def __enter__(self) -> Self:
         return self
@@ -78,126 +90,131 @@ class ChildProcess:
     ) -> None:
         self.close()
 
-    def ask(self, request: dict[str, Any], *, timeout_s: float) -> Any:
+    def ask(self, request: Request[Answer], *, timeout_s: float) -> Answer:
         """Send a request and wait for its answer.
 
         Raises:
-            ChildError: The child reported an error, died, or did not answer in time; in the last two cases
-                it is gone.
+            ChildError: The child reported a failure, died, talked nonsense, or did not answer in time.
         """
-        deadline = time.monotonic() + timeout_s
-        try:
-            self._stdin.write(json.dumps(request).encode() + b"\n")
-            self._stdin.flush()
-        except (BrokenPipeError, OSError):
-            raise self._death(request["do"]) from None
-        answer = json.loads(self._read_line(request["do"], deadline, timeout_s))
-        if "error" in answer:
-            raise self._reported(answer["error"])
-        return answer["result"]
+        message = _sendable(request)
+        with self._ended_by_errors(request, timeout_s):
+            return self._answer(self._exchange(message, timeout_s), request)
+
+    def follow(
+        self, request: LongRequest[Answer, Progress], on_progress: Callable[[Progress], bool], *, timeout_s: float
+    ) -> Answer:
+        """Send a request, hear of its progress and wait for its answer.
+
+        Args:
+            request: What is asked for.
+            on_progress: Told of each step; says whether to go on.
+            timeout_s: For each step.
+
+        Raises:
+            ChildError: The child reported a failure, died, talked nonsense, or did not report in time.
+        """
+        message = _sendable(request)
+        with self._ended_by_errors(request, timeout_s):
+            order = Order.CONTINUE
+            envelope = self._exchange(message, timeout_s)
+            while order is Order.CONTINUE and (progress := read_progress(envelope, request)) is not None:
+                order = Order.CONTINUE if on_progress(progress) else Order.STOP
+                envelope = self._exchange(order_message(order), timeout_s)
+            return self._answer(envelope, request)
 
     def close(self) -> None:
         """End the child and all it has started."""
-        with contextlib.suppress(OSError):
-            self._stdin.close()
+        self._link.close()
+
+    def _exchange(self, message: bytes, timeout_s: float) -> Mapping[str, Any]:
+        if not self._started:
+            self._started = True
+            self._link.start(self._command, self._limits)
+        self._link.send(message)
+        return open_envelope(self._link.receive(timeout_s))
+
+    @contextmanager
+    def _ended_by_errors(self, request: Request[Any], timeout_s: float) -> Iterator[None]:
+        """Ends the child at whatever it did not report itself: it could only answer out of turn from then on."""
         try:
-            self._process.wait(timeout=0.5)
-        except subprocess.TimeoutExpired:
-            self._kill()
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        if self._process.stdout is not None:
-            self._process.stdout.close()
-        self._log.close()
+            yield
+        except ChildError:
+            raise
+        except BaseException as error:
+            self.close()
+            told = self._explained(error, request.step, timeout_s)
+            if told is None:
+                raise
+            raise told from None
 
-    @property
-    def _stdin(self) -> Any:
-        return self._process.stdin
+    def _explained(self, error: BaseException, step: str, timeout_s: float) -> ChildError | None:
+        if isinstance(error, LinkTimeoutError):
+            return ChildError(
+                Outcome.TIMED_OUT,
+                f"no answer within {timeout_s:.0f} s ({step})",
+                "raise --time-limit if the model is that slow; else it hangs on this device",
+            )
+        if isinstance(error, LinkClosedError):
+            return self._death(error.ending, step)
+        if isinstance(error, VersionMismatchError):
+            return ChildError(Outcome.UNAVAILABLE, error.what, error.remedy)
+        if isinstance(error, (ProtocolError, MessageTooLongError)):
+            return ChildError(Outcome.CRASHED, f"the worker answered nonsense: {error.what}", _REPORT)
+        if isinstance(error, LinkError):
+            return ChildError(Outcome.UNAVAILABLE, error.what, error.remedy)
+        return None
 
-    def _read_line(self, step: str, deadline: float, timeout_s: float) -> bytes:
-        stdout = self._process.stdout
-        if stdout is None:
-            raise self._death(step)
-        with selectors.DefaultSelector() as selector:
-            selector.register(stdout, selectors.EVENT_READ)
-            while b"\n" not in self._pending:
-                if not selector.select(timeout=max(0.0, deadline - time.monotonic())):
-                    self._kill()
-                    raise ChildError(
-                        Outcome.TIMED_OUT,
-                        f"no answer within {timeout_s:.0f} s ({_STEPS[step]})",
-                        "raise --time-limit if the model is that slow; else it hangs on this device",
-                    )
-                chunk = os.read(stdout.fileno(), 1 << 16)
-                if not chunk:
-                    raise self._death(step)
-                self._pending += chunk
-        line, _, self._pending = self._pending.partition(b"\n")
-        return line
+    def _answer(self, envelope: Mapping[str, Any], request: Request[Answer]) -> Answer:
+        answer = read_answer(envelope, request)
+        if isinstance(answer, Trouble):
+            raise self._reported(answer)
+        return answer
 
-    def _reported(self, error: dict[str, Any]) -> ChildError:
-        outcome = _KINDS.get(error["kind"], Outcome.CRASHED)
-        where = f"{error['where']}: " if error.get("where") else ""
-        message = f"{where}{error['what']}"
-        remedy = error.get("remedy")
-        if outcome is Outcome.CRASHED:
-            message = f"{error['kind']}: {message}"
-            remedy = remedy or "this is a fault of the runtime or of edgebench, not of your input: please report it"
+    def _reported(self, trouble: Trouble) -> ChildError:
+        outcome = _OUTCOMES.get(trouble.kind, Outcome.CRASHED)
+        where = f"{trouble.where}: " if trouble.where else ""
+        message, remedy = f"{where}{trouble.what}", trouble.remedy
+        if trouble.exception:
+            message = f"{trouble.exception}: {message}"
+        if trouble.kind in {FailureKind.CRASHED, FailureKind.PROTOCOL}:
+            remedy = remedy or _REPORT
         if outcome is Outcome.OUT_OF_MEMORY:
             message, remedy = self._out_of_memory(message)
-        return ChildError(outcome, message, remedy)
+        return ChildError(outcome, _printable(message), remedy and _printable(remedy), trouble.kind)
 
     def _out_of_memory(self, message: str) -> tuple[str, str]:
-        return (
-            f"{message} (limit {self._limit / 2**30:.1f} GiB)",
-            "use smaller input shapes, or raise --memory-limit",
-        )
+        limit = self._limits.memory_bytes
+        told = "" if limit is None else f" (limit {limit / 2**30:.1f} GiB)"
+        return f"{message}{told}", "use smaller input shapes, or raise --memory-limit"
 
-    def _death(self, step: str) -> ChildError:
-        code = self._process.wait()
-        last = self._last_words()
+    def _death(self, ending: Ending, step: str) -> ChildError:
+        last = ending.last_words
         if "bad_alloc" in last or "MemoryError" in last:
-            return ChildError(Outcome.OUT_OF_MEMORY, *self._out_of_memory(_STEPS[step]))
-        name = _SIGNALS.get(code, f"exit code {code}")
-        if name == "SIGKILL":
+            return ChildError(Outcome.OUT_OF_MEMORY, *self._out_of_memory(step))
+        if ending.signal == "SIGKILL":
             return ChildError(
                 Outcome.OUT_OF_MEMORY,
-                f"killed by SIGKILL {_STEPS[step]}, most likely by the system for want of memory",
+                f"killed by SIGKILL {step}, most likely by the system for want of memory",
                 "free memory or use smaller input shapes",
             )
         detail = f": {last}" if last else ""
+        if ending.signal is None and ending.exit_code is None:
+            return ChildError(Outcome.CRASHED, f"stopped answering {step}, without ending{detail}", _REPORT)
         return ChildError(
             Outcome.CRASHED,
-            f"crashed {_STEPS[step]} with {name}{detail}",
+            f"crashed {step} with {ending.signal or f'exit code {ending.exit_code}'}{detail}",
             "the runtime died on this model; try another version of it, or report the model to its authors",
         )
 
-    def _last_words(self) -> str:
-        """The last line that the child wrote to standard error."""
-        self._log.seek(0, os.SEEK_END)
-        self._log.seek(max(0, self._log.tell() - 4096))
-        lines = self._log.read().decode("utf-8", "replace").strip().splitlines()
-        return lines[-1].strip()[:300] if lines else ""
 
-    def _kill(self) -> None:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
+def _sendable(request: Request[Any]) -> bytes:
+    try:
+        return request_message(request)
+    except ProtocolError as error:
+        raise ChildError(Outcome.BAD_INPUT, error.what) from None
 
 
-_STEPS = {
-    "prepare": "while the model file was read",
-    "load": "while the model was loaded and warmed up",
-    "run": "while the model ran",
-    "finish": "while the last figures were read",
-    "race": "while models ran in turn",
-    "train": "while a network was trained",
-    "continue": "while a network was trained",
-    "stop": "while a training was stopped",
-    "supernet": "while shared weights were trained",
-    "shared": "while shared weights were tried",
-    "export": "while a network was exported",
-    "predict": "while a network was tried on data",
-    "synflow": "while a network was rated",
-    "task": "while a task was loaded",
-}
+def _printable(text: str) -> str:
+    """Without what would move a terminal's cursor; sentences may have several lines."""
+    shown = text[:_LONGEST_TEXT]
+    return "".join(character if character.isprintable() or character in "\n\t" else "\ufffd" for character in shown)

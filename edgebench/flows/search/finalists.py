@@ -28,6 +28,7 @@ from edgebench.store.codec import to_plain
 from edgebench.store.files import read_json, write_json
 from edgebench.targets.registry import create_target
 from edgebench.tasks.accuracy import accuracy_drop, wilson_interval
+from edgebench.workers.base import Workers
 from edgebench.workers.training.jobs import ExportJob, Predictions, SpaceText, TaskText, TrainJob, exported_names
 from edgebench.workers.training.pool import TrainingProcess
 
@@ -61,6 +62,7 @@ class Finals:
         on_progress: Told of every step.
         least: Accuracy that networks must have where trials' accuracies are all that is known.
         task_digest: Of the task's data and split.
+        workers: Who starts the processes that convert and measure.
     """
 
     def __init__(
@@ -71,9 +73,11 @@ class Finals:
         on_progress: Callable[[ProfileProgress], None],
         least: float | None = None,
         task_digest: str = "",
+        *,
+        workers: Workers,
     ) -> None:
         self._request, self._process, self._plan = request, process, plan
-        self._on_progress = on_progress
+        self._on_progress, self._workers = on_progress, workers
         self._least, self._task_digest = least, task_digest
         self._reference: tuple[Full, Predictions] | None = None
         self.profiles: list[Profile] = []
@@ -177,7 +181,8 @@ class Finals:
             write(network, format_, folder, title)
         paths = [folder / file for file in exported_names(title)]
         if any(self._dtype(device) == "int8" for device in self._request.devices):
-            export_model(str(paths[1]), ExportForm.INT8_TFLITE, paths[2], InputSource(seed=self._request.seed))
+            inputs = InputSource(seed=self._request.seed)
+            export_model(str(paths[1]), ExportForm.INT8_TFLITE, paths[2], inputs, workers=self._workers)
         return [str(path) for path in paths if path.is_file()]
 
     def _dtype(self, device: Device) -> str:
@@ -201,7 +206,8 @@ class Finals:
             request = ProfileRequest(
                 models=[file], devices=devices, plan=self._plan, inputs=InputSource(seed=self._request.seed)
             )
-            for result in profile(request, on_update=lambda _: None, on_progress=self._on_progress):
+            results = profile(request, on_update=lambda _: None, on_progress=self._on_progress, workers=self._workers)
+            for result in results:
                 found[result.device.name] = result
         return found
 
@@ -280,7 +286,8 @@ class Finals:
         folders = []
         for device in devices:
             folder = self._folder(name) / (_C_FOLDER if len(devices) == 1 else f"{_C_FOLDER}-{device.name}")
-            export_model(files[2], ExportForm.C, folder, InputSource(seed=self._request.seed), device)
+            inputs = InputSource(seed=self._request.seed)
+            export_model(files[2], ExportForm.C, folder, inputs, device, workers=self._workers)
             folders.append(str(folder))
         return tuple(folders)
 

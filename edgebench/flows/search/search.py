@@ -27,6 +27,8 @@ from edgebench.search.cost_model import CostModel
 from edgebench.search.costs import cost_model, require_columns
 from edgebench.search.infeasible import explain
 from edgebench.search.proposer import make_sampler
+from edgebench.workers.base import Workers
+from edgebench.workers.local import LOCAL
 from edgebench.workers.training.jobs import TaskFacts
 from edgebench.workers.training.pool import TrainingPool
 
@@ -42,7 +44,12 @@ OnUpdate = Callable[[SearchRecord, Sequence[Profile]], object]
 
 
 def search(
-    request: SearchRequest, plan: MeasurementPlan, *, on_update: OnUpdate, on_progress: OnProgress = lambda _: None
+    request: SearchRequest,
+    plan: MeasurementPlan,
+    *,
+    on_update: OnUpdate,
+    on_progress: OnProgress = lambda _: None,
+    workers: Workers = LOCAL,
 ) -> SearchRecord:
     """Search a space, and prove what was found.
 
@@ -51,6 +58,7 @@ def search(
         plan: How long finalists are measured.
         on_update: Called with the record and all profiles after each stage; saves them.
         on_progress: Told of every step.
+        workers: Who starts the processes that train and measure.
 
     Raises:
         InputError: A limit, a task or a source of accuracy is wrong.
@@ -71,7 +79,7 @@ def search(
         record = replace(record, infeasibility=found, seconds=time.monotonic() - start)
         on_update(record, ())
         return record
-    with TrainingPool(request.jobs) as pool:
+    with TrainingPool(request.jobs, workers) as pool:
         facts = _task_facts(request, pool)
         source = accuracy_source(request, pool)
         if not source.trained and request.task is None and request.needs_accuracy:
@@ -104,7 +112,7 @@ def search(
             raise
         record = so_far()
         with one_at_a_time(request.folder, "finals"):
-            record = _with_finalists(record, request, study, pool, plan, on_update, on_progress, least, facts)
+            record = _with_finalists(record, request, study, pool, plan, on_update, on_progress, least, facts, workers)
     return replace(record, seconds=time.monotonic() - start)
 
 
@@ -293,11 +301,13 @@ def _with_finalists(
     on_progress: OnProgress,
     least: float | None,
     facts: TaskFacts | None,
+    workers: Workers,
 ) -> SearchRecord:
     """Best first, until there are solutions or nothing is left that was wanted."""
     ranked = _ranked(request, finished_trials(study), record)
     with pool.process() as process:
-        finals = Finals(request, process, plan, on_progress, least, facts.digest if facts else "")
+        digest = facts.digest if facts else ""
+        finals = Finals(request, process, plan, on_progress, least, digest, workers=workers)
         wants_reference = request.budget.max_accuracy_drop is not None or request.final_recipe.distillation > 0
         if wants_reference and request.task is not None and ranked and request.finalists:
             known = record.reference.search_accuracy if record.reference else None
