@@ -18,8 +18,8 @@ from edgebench.links.base import Ending, Limits, LinkClosedError, LinkError, Lin
 _CHUNK = 1 << 18
 _LOOK_S = 0.2
 """Between looks at whether the child lives: a process that it started may keep its output open."""
-_GRACE_S = 5.0
-"""From the end of a child's output to its own end; the system may have much memory to take back."""
+_GRACE_S = 2.0
+"""From the end of a child's output to its own end; the system has taken its memory back by then."""
 _FAREWELL_S = 0.5
 """For a child to end by itself when its input ends."""
 _LOG_TAIL = 4096

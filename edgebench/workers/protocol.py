@@ -257,7 +257,10 @@ def _plain(record: Record) -> Any:
 
 def _message(**content: Any) -> bytes:
     try:
-        message = json.dumps({"protocol": VERSION, **content}, allow_nan=False).encode("ascii")
+        # Not escaped: what is no valid Unicode, such as a file's name in another encoding, is found out here.
+        message = json.dumps({"protocol": VERSION, **content}, allow_nan=False, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise ProtocolError(f"a message holds text that is not Unicode: {excerpt(error.object)}") from None
     except ValueError:
         raise ProtocolError("a message holds numbers that are infinite or not a number") from None
     if len(message) > MAX_MESSAGE_BYTES:
