@@ -108,5 +108,6 @@ def _without_notes(document: dict[str, Any]) -> dict[str, Any]:
     return document
 
 
-# Version 2 added the outcome of a search, which older runs do not have; version 3 took a search's notes out.
+# Version 2 added the outcome of a search, which older runs do not have. Version 3 took a search's notes out, and gives a
+# model that could not be read no format; older runs say ONNX of it, and nobody can tell which of them is true.
 _MIGRATIONS: Mapping[int, Migration] = {1: lambda document: document, 2: _without_notes}

@@ -12,7 +12,6 @@ from typing import Any, Protocol
 from edgebench.errors import InputError
 from edgebench.flows.search.request import SearchRequest
 from edgebench.spaces.space import Architecture, SearchSpace
-from edgebench.store.codec import to_plain
 from edgebench.tasks.recipe import Recipe
 from edgebench.workers.training.jobs import SpaceText, SupernetJob, TaskText, TrainJob
 from edgebench.workers.training.pool import OnEpoch, TrainingPool
@@ -124,7 +123,7 @@ class ProxySource:
             raise InputError(f"there is no proxy {name!r}", where="--accuracy", remedy=f"one of {', '.join(PROXIES)}")
         self.kind = f"proxy: {name}, only for ranking"
         self._space, self._name, self._pool = space, name, pool
-        self._text: dict[str, Any] = to_plain(SpaceText.of(space))
+        self._text = SpaceText.of(space)
 
     def accuracy(self, architecture: Architecture, on_epoch: OnEpoch) -> float:
         """The score's logarithm, so that it is of the order of ten."""

@@ -19,6 +19,8 @@ from edgebench.flows.search.full_training import Full, FullTraining
 from edgebench.flows.search.request import SearchRequest
 from edgebench.targets.registry import create_target
 from edgebench.tasks.accuracy import accuracy_drop, wilson_interval
+from edgebench.workers.base import Workers
+from edgebench.workers.local import LOCAL
 from edgebench.workers.training.jobs import Predictions
 from edgebench.workers.training.pool import TrainingProcess
 
@@ -33,6 +35,7 @@ class Finals:
         on_progress: Told of every step.
         least: Accuracy that networks must have where trials' accuracies are all that is known.
         task_digest: Of the task's data and split.
+        workers: Who starts the processes that convert and measure.
     """
 
     def __init__(
@@ -43,10 +46,12 @@ class Finals:
         on_progress: Callable[[ProfileProgress], None],
         least: float | None = None,
         task_digest: str = "",
+        *,
+        workers: Workers = LOCAL,
     ) -> None:
         self._request, self._process, self._plan = request, process, plan
-        self._on_progress, self._least = on_progress, least
-        self._training = FullTraining(request, process, on_progress, task_digest)
+        self._on_progress, self._least, self._workers = on_progress, least, workers
+        self._training = FullTraining(request, process, on_progress, task_digest, workers)
         self._reference: tuple[Full, Predictions] | None = None
         self.profiles: list[Profile] = []
 
@@ -117,7 +122,8 @@ class Finals:
             request = ProfileRequest(
                 models=[file], devices=devices, plan=self._plan, inputs=InputSource(seed=self._request.seed)
             )
-            for result in profile(request, on_update=lambda _: None, on_progress=self._on_progress):
+            results = profile(request, on_update=lambda _: None, on_progress=self._on_progress, workers=self._workers)
+            for result in results:
                 found[result.device.name] = result
         return found
 

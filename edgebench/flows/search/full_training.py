@@ -13,12 +13,13 @@ from edgebench.core.device import Device
 from edgebench.core.model import InputSource, ModelFormat
 from edgebench.errors import StorageError
 from edgebench.flows.export import ExportForm, export_model
-from edgebench.flows.lut.context import write
 from edgebench.flows.profile.profile import ProfileProgress
 from edgebench.flows.search.request import SearchRequest
+from edgebench.models.write import write_network
 from edgebench.spaces.space import Architecture
 from edgebench.store.codec import to_plain
 from edgebench.store.files import read_json, write_json
+from edgebench.workers.base import Workers
 from edgebench.workers.training.jobs import Epoch, ExportJob, SpaceText, TaskText, TrainJob, exported_names
 from edgebench.workers.training.pool import TrainingProcess
 
@@ -50,6 +51,7 @@ class FullTraining:
         process: Trains and exports.
         on_progress: Told of every step.
         task_digest: Of the task's data and split.
+        workers: Who starts the processes that convert.
     """
 
     def __init__(
@@ -58,9 +60,10 @@ class FullTraining:
         process: TrainingProcess,
         on_progress: Callable[[ProfileProgress], None],
         task_digest: str,
+        workers: Workers,
     ) -> None:
         self._request, self._process = request, process
-        self._on_progress, self._task_digest = on_progress, task_digest
+        self._on_progress, self._task_digest, self._workers = on_progress, task_digest, workers
 
     def trained(self, architecture: Architecture, name: str, task: TaskText, teacher: Full | None) -> Full:
         """Train a network unless that was done before: a search that goes on does not train it again.
@@ -130,10 +133,11 @@ class FullTraining:
         network = self._request.space.network(architecture)
         title = f"{self._request.space.name}-{name}"
         for format_ in (ModelFormat.ONNX, ModelFormat.TFLITE):
-            write(network, format_, folder, title)
+            write_network(network, format_, folder / f"{title}{format_.suffix}")
         paths = [folder / file for file in exported_names(title)]
         if quantised:
-            export_model(str(paths[1]), ExportForm.INT8_TFLITE, paths[2], InputSource(seed=self._request.seed))
+            inputs = InputSource(seed=self._request.seed)
+            export_model(str(paths[1]), ExportForm.INT8_TFLITE, paths[2], inputs, workers=self._workers)
         return [str(path) for path in paths if path.is_file()]
 
     def c_projects(self, model: str, name: str, devices: list[Device]) -> tuple[str, ...]:
@@ -141,7 +145,8 @@ class FullTraining:
         folders = []
         for device in devices:
             folder = self._folder(name) / (_C_FOLDER if len(devices) == 1 else f"{_C_FOLDER}-{device.name}")
-            export_model(model, ExportForm.C, folder, InputSource(seed=self._request.seed), device)
+            inputs = InputSource(seed=self._request.seed)
+            export_model(model, ExportForm.C, folder, inputs, device, workers=self._workers)
             folders.append(str(folder))
         return tuple(folders)
 

@@ -26,6 +26,8 @@ from edgebench.search.candidates import Candidates, find_candidates
 from edgebench.search.cost_model import CostModel
 from edgebench.search.costs import cost_model, require_columns
 from edgebench.search.infeasible import explain
+from edgebench.workers.base import Workers
+from edgebench.workers.local import LOCAL
 from edgebench.workers.training.jobs import TaskFacts
 from edgebench.workers.training.pool import TrainingPool
 
@@ -42,6 +44,7 @@ class _Call:
         plan: How long finalists are measured.
         on_update: Saves what there is.
         on_progress: Told of every step.
+        workers: Who starts processes.
         start: When it began.
     """
 
@@ -49,6 +52,7 @@ class _Call:
     plan: MeasurementPlan
     on_update: OnUpdate
     on_progress: OnProgress
+    workers: Workers
     start: float = field(default_factory=time.monotonic)
 
     def timed(self, record: SearchRecord) -> SearchRecord:
@@ -57,7 +61,12 @@ class _Call:
 
 
 def search(
-    request: SearchRequest, plan: MeasurementPlan, *, on_update: OnUpdate, on_progress: OnProgress = lambda _: None
+    request: SearchRequest,
+    plan: MeasurementPlan,
+    *,
+    on_update: OnUpdate,
+    on_progress: OnProgress = lambda _: None,
+    workers: Workers = LOCAL,
 ) -> SearchRecord:
     """Search a space, and prove what was found.
 
@@ -66,6 +75,7 @@ def search(
         plan: How long finalists are measured.
         on_update: Called with the record and all profiles after each stage; saves them.
         on_progress: Told of every step.
+        workers: Who starts the processes that train and measure.
 
     Raises:
         InputError: A limit, a task or a source of accuracy is wrong.
@@ -73,7 +83,7 @@ def search(
         StorageError: The storage went away; what was finished is in it.
         KeyboardInterrupt: What was finished is kept.
     """
-    call = _Call(request=request, plan=plan, on_update=on_update, on_progress=on_progress)
+    call = _Call(request=request, plan=plan, on_update=on_update, on_progress=on_progress, workers=workers)
     budget, space = request.budget, request.space
     model = cost_model(space, request.tables)
     costs = [name for name in request.objectives if name != ACCURACY]
@@ -86,7 +96,7 @@ def search(
         record = call.timed(replace(record, infeasibility=found))
         on_update(record, ())
         return record
-    with TrainingPool(request.jobs) as pool:
+    with TrainingPool(request.jobs, workers) as pool:
         opened = _opened(call, pool)
         record = replace(record, accuracy=opened.source.kind, task=described(opened.facts))
         record = opened.explored(record, model, candidates)
@@ -144,7 +154,9 @@ class _Opened:
         order = ranked(request, self.study.trials.results(), record.front)
         digest = self.facts.digest if self.facts else ""
         with self.pool.process() as process:
-            finals = Finals(request, process, call.plan, call.on_progress, self.goal.least, digest)
+            finals = Finals(
+                request, process, call.plan, call.on_progress, self.goal.least, digest, workers=call.workers
+            )
             wants_reference = request.budget.max_accuracy_drop is not None or request.final_recipe.distillation > 0
             if wants_reference and request.task is not None and order and request.finalists:
                 known = record.reference.search_accuracy if record.reference else None

@@ -24,6 +24,8 @@ from edgebench.search.costs import cost_model, with_declared_energy
 from edgebench.search.front import feasible_front
 from edgebench.spaces.space import SearchSpace
 from edgebench.store.devices import find_device
+from edgebench.workers.measuring.jobs import Race, Raced, RaceResult
+from tests.canned_workers import CannedWorkers
 from tests.small_space import open_twelve
 
 FAKE = find_device("fake")
@@ -142,14 +144,14 @@ def test_what_slows_the_machine_down_is_taken_out(
     """A network that takes a fifth of the reference's time does so on a busy machine as well."""
     slowness = iter([1.2, 1.0, 1.1, 1.0, 1.3, 1.7, 1.4, 1.0, 2.0, 2.0, 2.0])
 
-    def answer(self: Bench, request: dict[str, list[str]]) -> list[object]:
+    def answer(race: Race) -> Raced:
         factor = next(slowness)
-        times = [1e-3 * factor] * (len(request["models"]) - 1) + [5e-3 * factor]
-        return [{"latency_p5_s": time, "latency_s": 1.1 * time} for time in times]
+        times = [1e-3 * factor] * (len(race.models) - 1) + [5e-3 * factor]
+        return Raced(results=tuple(RaceResult(latency_p5_s=time, latency_s=1.1 * time) for time in times))
 
     monkeypatch.setattr(benches, "RACE_PROCESSES", 3)
-    monkeypatch.setattr(Bench, "_ask", answer)
-    with Bench(FAKE, "float32", tmp_path, space.network(space.largest)) as bench:
+    workers = CannedWorkers({Race: answer})
+    with Bench(FAKE, "float32", tmp_path, space.network(space.largest), workers=workers) as bench:
         for _ in range(2):
             (found,) = bench.race([space.network(space.smallest)], 0.1)
             assert found.latency_p5_s == pytest.approx(1e-3)

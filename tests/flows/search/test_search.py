@@ -1,7 +1,6 @@
 """The search, with a table of accuracies where training is not the point, and trained for real where it is."""
 
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -13,11 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 
 from edgebench.core.budget import Budget, Limit
 from edgebench.core.metric import Provenance
+from edgebench.core.model import ModelFormat, ModelInfo
 from edgebench.core.plan import MeasurementPlan
+from edgebench.core.profile import Footprint, Sample
 from edgebench.core.search import SearchRecord, TrialResult
 from edgebench.core.table import LookupTable, TableFigure
 from edgebench.errors import InputError, NotComparableError, StorageError
@@ -29,6 +31,7 @@ from edgebench.flows.search.request import SearchRequest
 from edgebench.flows.search.search import search
 from edgebench.flows.search.trial import OWNER
 from edgebench.models.network import NetworkBuilder
+from edgebench.models.prepare import Prepared
 from edgebench.reports.search import search_report
 from edgebench.search.costs import cost_model
 from edgebench.spaces.space import SearchSpace
@@ -36,8 +39,22 @@ from edgebench.store.devices import find_device
 from edgebench.store.tables import TableStore
 from edgebench.targets.registry import create_target
 from edgebench.tasks.recipe import Recipe
-from edgebench.workers.training.jobs import SpaceText, TaskText, TrainJob
+from edgebench.workers.measuring.jobs import Finish, Finished, Load, Loaded, Prepare, Run
+from edgebench.workers.training.jobs import (
+    DescribeTask,
+    Epoch,
+    Exported,
+    ExportJob,
+    Predict,
+    Predictions,
+    SpaceText,
+    TaskFacts,
+    TaskText,
+    Trained,
+    TrainJob,
+)
 from edgebench.workers.training.pool import TrainingProcess, TrialFailedError
+from tests.canned_workers import CannedWorkers
 from tests.small_space import open_twelve
 
 FAKE = find_device("fake")
@@ -387,6 +404,45 @@ def test_trained_distilled_exported_and_measured(space: SearchSpace, tmp_path: P
     assert again.finalists[0].validation_accuracy == finalist.validation_accuracy
 
 
+def test_a_search_trains_and_measures_wherever_its_workers_are(
+    space: SearchSpace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No process is started here: workers answer from a table."""
+    monkeypatch.setattr(subprocess, "Popen", lambda *_, **__: pytest.fail("a child process was started"))
+    largest = space.canonical_one(space.largest)
+    network = space.network(largest)
+    shape = (*network.input_shape[:2], network.input_shape[-1])
+    classes = network.shapes[network.output][0]
+    info = ModelInfo(name="n", source="n", format=ModelFormat.ONNX, digest="ab", size_bytes=1)
+    facts = TaskFacts(name="canned", classes=classes, input_shape=shape, digest="cd", samples=(8, 4, 4))
+    sample = Sample(latencies_s=(1e-4,), wall_s=1e-4)
+    workers = CannedWorkers(
+        {
+            DescribeTask: lambda _: facts,
+            TrainJob: lambda job: [
+                Epoch(number=1, accuracy=0.5),
+                Trained(epochs=2, accuracy=0.9 if job.architecture == largest else 0.8),
+            ],
+            ExportJob: lambda job: Exported(
+                paths=(f"{job.name}.onnx", f"{job.name}.tflite", f"{job.name}.int8.tflite")
+            ),
+            Predict: lambda _: Predictions(classes=(1, 2, 3, 1), labels=(1, 2, 3, 4)),
+            Prepare: lambda prepare: Prepared(info=info, path=prepare.wanted.source),
+            Load: lambda _: Loaded(load_s=0.1, first=sample, iterations=1, burst_s=1e-4, method="canned"),
+            Run: lambda _: sample,
+            Finish: lambda _: Finished(peak_ram_bytes=1, footprint=Footprint()),
+        }
+    )
+    wanted = request(space, tmp_path, accuracy="train", task=TaskText(text="canned", seed=0), trials=4, finalists=1)
+    record = search(wanted, PLAN, on_update=lambda *_: None, workers=workers)
+    (finalist,) = record.finalists
+    assert finalist.solution
+    assert finalist.accuracies[0].accuracy.value == pytest.approx(0.75)
+    assert finalist.checks[0].found is not None
+    assert finalist.checks[0].found.value == pytest.approx(1e-4)
+    assert record.front[0].accuracy == pytest.approx(0.9 if finalist.architecture == space.text(largest) else 0.8)
+
+
 @needs_training
 def test_losses_that_are_no_numbers_fail_trials_and_nothing_else(space: SearchSpace, tmp_path: Path) -> None:
     wanted = request(
@@ -418,8 +474,10 @@ def test_a_killed_training_is_done_again(space: SearchSpace) -> None:
         if kills[0]:
             kills[0] -= 1
             kills[1] += 1
-            assert process._child is not None
-            os.kill(process._child._process.pid, signal.SIGKILL)
+            (child,) = (
+                child for child in psutil.Process().children() if "edgebench.workers.training" in child.cmdline()
+            )
+            child.kill()
         return True
 
     try:

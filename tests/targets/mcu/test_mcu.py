@@ -25,14 +25,15 @@ from edgebench.models.prepare import PrepareRequest
 from edgebench.models.tflite.quantised_graph import read_quantised_graph
 from edgebench.models.tflite.writer import to_tflite
 from edgebench.models.zoo import export
-from edgebench.store.codec import to_plain
 from edgebench.store.devices import find_device
 from edgebench.targets.mcu.calibration import read_calibration
 from edgebench.targets.mcu.cores import CORES
 from edgebench.targets.mcu.fixed_point import quantise_multiplier
 from edgebench.targets.mcu.generator import generate
 from edgebench.targets.registry import create_target
-from edgebench.workers.process import ChildError, ChildProcess
+from edgebench.workers.local import LOCAL
+from edgebench.workers.measuring.jobs import Prepare
+from edgebench.workers.worker import ChildError
 from tests.models.network_strategies import networks
 
 needs_emulator = pytest.mark.skipif(
@@ -98,13 +99,13 @@ def test_random_networks_are_exact_or_their_operator_is_named(tmp_path: Path, ne
         source=str(tmp_path / "float.tflite"), formats=(ModelFormat.TFLITE,), dtype="int8", folder=str(tmp_path)
     )
     # In a process of its own, as in a profile: LiteRT aborts on some degenerate quantised graphs.
-    with ChildProcess() as child:
+    with LOCAL.measuring() as worker:
         try:
-            answer = child.ask({"do": "prepare", "request": to_plain(request)}, timeout_s=60)
+            prepared = worker.ask(Prepare(wanted=request), timeout_s=60)
         except ChildError as error:
             assert error.message
             return
-    model = Path(answer["path"])
+    model = Path(prepared.path)
     try:
         target = create_target(find_device("nucleo-l4r5zi"))
         with target.load(model, InputSource(seed=1)) as loaded:
