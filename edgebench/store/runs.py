@@ -13,6 +13,7 @@ from edgebench.core.run import Run
 from edgebench.errors import InputError
 from edgebench.store.codec import from_plain, to_plain
 from edgebench.store.files import Migration, read_json, write_json
+from edgebench.store.renames import present_options
 
 KIND = "run"
 VERSION = 3
@@ -100,14 +101,25 @@ def load_run(path: Path) -> Run:
     return from_plain(Run, read_json(path, kind=KIND, version=VERSION, migrations=_MIGRATIONS), where=str(path))
 
 
-def _without_notes(document: dict[str, Any]) -> dict[str, Any]:
-    """Searches had notes that nothing ever wrote."""
+def _to_version_3(document: dict[str, Any]) -> dict[str, Any]:
+    """Searches had notes that nothing ever wrote; options of targets are spelled as they are called now."""
     found = document.get("search")
     if isinstance(found, dict):
         document = {**document, "search": {key: value for key, value in found.items() if key != "notes"}}
+    profiles = document.get("profiles")
+    if isinstance(profiles, list):
+        document = {**document, "profiles": [_with_present_options(profile) for profile in profiles]}
     return document
 
 
-# Version 2 added the outcome of a search, which older runs do not have. Version 3 took a search's notes out, and gives a
-# model that could not be read no format; older runs say ONNX of it, and nobody can tell which of them is true.
-_MIGRATIONS: Mapping[int, Migration] = {1: lambda document: document, 2: _without_notes}
+def _with_present_options(profile: Any) -> Any:
+    device = profile.get("device") if isinstance(profile, dict) else None
+    if not isinstance(device, dict) or not isinstance(device.get("options"), dict):
+        return profile  # Not valid: the key is named where the document is checked.
+    options = present_options(str(device.get("target")), device["options"])
+    return {**profile, "device": {**device, "options": options}}
+
+
+# Version 2 added the outcome of a search, which older runs do not have. Since version 3 a model that could not be read
+# has no format; older runs say ONNX of it, and nobody can tell which of them is true.
+_MIGRATIONS: Mapping[int, Migration] = {1: lambda document: document, 2: _to_version_3}

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, BinaryIO, ClassVar
 
 from edgebench.core.record import Record
-from edgebench.errors import EdgebenchError, InputError, StorageError, TargetUnavailableError, UnsupportedModelError
+from edgebench.errors import EdgebenchError, InputError, StorageError, UnavailableError, UnsupportedModelError
 from edgebench.workers.limits import limit_this_process
 from edgebench.workers.protocol import (
     MAX_MESSAGE_BYTES,
@@ -50,7 +50,7 @@ class Server:
         InputError: FailureKind.BAD_INPUT,
         StorageError: FailureKind.BAD_INPUT,
         UnsupportedModelError: FailureKind.UNSUPPORTED,
-        TargetUnavailableError: FailureKind.UNAVAILABLE,
+        UnavailableError: FailureKind.UNAVAILABLE,
         MemoryError: FailureKind.OUT_OF_MEMORY,
         ProtocolError: FailureKind.PROTOCOL,
     }

@@ -60,3 +60,23 @@ def test_a_run_of_version_2_without_a_search_opens(tmp_path: Path) -> None:
 def test_notes_are_unknown_to_the_present_version(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="notes"):
         load_run(stored(tmp_path, 3, SEARCH))
+
+
+def test_options_of_a_version_2_run_are_called_as_they_are_now(tmp_path: Path) -> None:
+    store = RunStore(tmp_path)
+    profile = {
+        "model": {"name": "m", "source": "m.tflite", "format": "tflite", "digest": "", "size_bytes": 1},
+        "device": {
+            "name": "npu", "kind": "npu", "target": "ethos-u", "description": "", "options": {"optimise": "Size"}
+        },
+        "outcome": "ok",
+    }  # fmt: skip
+    path = store.path("old")
+    path.parent.mkdir(parents=True)
+    document = {
+        "schema": "edgebench.run/2", "name": "old", "started": "", "command": [], "edgebench": "0", "plan": {},
+        "profiles": [profile],
+    }  # fmt: skip
+    path.write_text(json.dumps(document))
+    (found,) = store.load("old").profiles
+    assert found.device.options == {"optimization": "Size"}

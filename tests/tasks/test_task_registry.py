@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgebench.errors import EdgebenchError, InputError, TargetUnavailableError
+from edgebench.errors import EdgebenchError, InputError, MissingPackageError
 from edgebench.tasks.registry import load_task, task_names
 from tests.tasks.synthetic import bars, bars_task
 
@@ -46,7 +46,7 @@ def test_a_missing_package_is_named_with_the_extra(name: str, package: str, monk
     for module in [module for module in sys.modules if module.split(".")[0] == package]:
         monkeypatch.delitem(sys.modules, module)
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(TargetUnavailableError, match=rf"{package}.*edgebench\[tasks\]"):
+    with pytest.raises(MissingPackageError, match=rf"{package}.*edgebench\[tasks\]"):
         load_task(name)
 
 

@@ -12,7 +12,7 @@ from edgebench.core.metric import Provenance
 from edgebench.core.model import InputSource, ModelFormat, ModelInfo
 from edgebench.core.plan import MeasurementPlan
 from edgebench.core.profile import Failure, Outcome, Profile
-from edgebench.errors import EdgebenchError, TargetUnavailableError
+from edgebench.errors import EdgebenchError, UnavailableError
 from edgebench.models.prepare import Prepared, PrepareRequest
 from edgebench.targets.base import Target
 from edgebench.targets.registry import create_target
@@ -80,7 +80,7 @@ class Preparation:
         try:
             target = create_target(device)
             versions = target.check()
-        except TargetUnavailableError as error:
+        except UnavailableError as error:
             failure = Failure(message=error.what, remedy=error.remedy)
             return failed_profile(model, device, Outcome.UNAVAILABLE, failure)
         except EdgebenchError as error:

@@ -11,7 +11,7 @@ from json import JSONDecodeError
 from pathlib import Path
 from typing import Any, TypeVar
 
-from edgebench.errors import StorageError, TargetUnavailableError
+from edgebench.errors import MissingPackageError, StorageError
 from edgebench.flows.search.journal import open_journal
 
 T = TypeVar("T")
@@ -29,7 +29,7 @@ def open_storage(url: str, folder: Path) -> Any:
 
     Raises:
         StorageError: It cannot be opened.
-        TargetUnavailableError: A package that it needs is missing.
+        MissingPackageError: A package that it needs is missing.
     """
     import optuna
 
@@ -44,7 +44,7 @@ def open_storage(url: str, folder: Path) -> Any:
             return _database(_with_driver(url))
         return open_journal(Path(url) if url else folder / "journal.log")
     except ImportError as error:
-        raise TargetUnavailableError(
+        raise MissingPackageError(
             f"this storage needs a package: {error}",
             where=without_password(url),
             remedy="pip install 'edgebench[storages]' (PostgreSQL, gRPC), or the driver of your database",
