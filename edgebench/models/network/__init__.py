@@ -1,5 +1,5 @@
 """edgebench's own description of a network, its layers and weights."""
 
-from edgebench.models.network.network import INPUT, Network, NetworkBuilder
+from edgebench.models.network.network import INPUT, Network, NetworkBuilder, same_padding
 
-__all__ = ["INPUT", "Network", "NetworkBuilder"]
+__all__ = ["INPUT", "Network", "NetworkBuilder", "same_padding"]
