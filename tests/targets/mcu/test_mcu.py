@@ -57,6 +57,7 @@ def run(model: Path, *devices: Device) -> list[Profile]:
     return list(profile(request, on_update=lambda _: None))
 
 
+@pytest.mark.child
 @needs_emulator
 @pytest.mark.parametrize("name", ["ds-cnn", "resnet8", "fc-autoencoder"])
 def test_a_calibrated_board_has_every_figure_and_exact_outputs(name: str, int8_models: dict[str, Path]) -> None:
@@ -77,6 +78,7 @@ def test_a_calibrated_board_has_every_figure_and_exact_outputs(name: str, int8_m
     assert any("its peak is" in note for note in found.notes)
 
 
+@pytest.mark.child
 @needs_emulator
 @pytest.mark.parametrize("core", [pytest.param(core, marks=pytest.mark.slow) for core in CORES])
 @pytest.mark.parametrize("name", ["tiny", "ds-cnn"])
@@ -90,6 +92,7 @@ def test_every_core_computes_the_same(core: str, name: str, int8_models: dict[st
     assert any("latency is a range" in note for note in found.notes)
 
 
+@pytest.mark.child
 @needs_emulator
 @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 @given(networks())
@@ -115,6 +118,7 @@ def test_random_networks_are_exact_or_their_operator_is_named(tmp_path: Path, ne
         assert error.what
 
 
+@pytest.mark.child
 @needs_emulator
 def test_what_does_not_fit_is_emulated_and_says_by_how_much(int8_models: dict[str, Path]) -> None:
     small = Memory(ram_bytes=16 * 1024, flash_bytes=64 * 1024, source="a test")
@@ -126,6 +130,7 @@ def test_what_does_not_fit_is_emulated_and_says_by_how_much(int8_models: dict[st
     assert summarise(found)["instructions"].value > 1e6
 
 
+@pytest.mark.child
 @needs_emulator
 @pytest.mark.slow
 def test_kernels_may_come_from_a_checkout(int8_models: dict[str, Path], tmp_path: Path) -> None:
@@ -142,6 +147,7 @@ def test_kernels_may_come_from_a_checkout(int8_models: dict[str, Path], tmp_path
     assert summarise(theirs)["instructions"].value == summarise(ours)["instructions"].value
 
 
+@pytest.mark.child
 @needs_emulator
 def test_gcc_and_zig_agree_on_outputs(int8_models: dict[str, Path]) -> None:
     if shutil.which("arm-none-eabi-gcc") is None:
@@ -152,6 +158,7 @@ def test_gcc_and_zig_agree_on_outputs(int8_models: dict[str, Path]) -> None:
     assert any("calibration was made with zig" in note for note in found.notes)
 
 
+@pytest.mark.child
 @needs_emulator
 def test_a_missing_compiler_is_a_missing_target(int8_models: dict[str, Path]) -> None:
     device = find_device("nucleo-l4r5zi")
