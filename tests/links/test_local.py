@@ -13,6 +13,8 @@ from edgebench.links.base import Limits, Link, LinkClosedError
 from edgebench.links.local import LocalLink
 from edgebench.testing.link_contract import LinkContract
 
+pytestmark = pytest.mark.child
+
 
 class TestLocalLink(LinkContract):
     @pytest.fixture

@@ -11,6 +11,8 @@ from edgebench.links.base import Ending, Limits, Link, LinkClosedError
 from edgebench.links.local import LocalLink
 from edgebench.testing.link_contract import LinkContract
 
+pytestmark = pytest.mark.child
+
 LIMITS = Limits(message_bytes=16 << 20)
 Test = Callable[[LinkContract, Callable[..., Link]], None]
 

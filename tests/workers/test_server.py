@@ -173,6 +173,7 @@ main(Noisy)
 """
 
 
+@pytest.mark.child
 def test_what_runtimes_print_and_read_does_not_disturb_the_answers() -> None:
     shout = envelope(request="shout", body={}) + b"\n"
     done = subprocess.run(

@@ -24,6 +24,8 @@ from edgebench.workers.worker import ChildError, Worker
 from tests.canned_workers import CannedWorkers, TalkingLink
 from tests.models_on_disk import write_onnx
 
+pytestmark = pytest.mark.child
+
 RUN = Run(iterations=2)
 JOB = TrainJob(
     space=SpaceText(name="s", family="dscnn", options={}),

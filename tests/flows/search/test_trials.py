@@ -180,6 +180,7 @@ def test_a_trial_without_a_name_has_a_moment_to_get_one() -> None:
     assert not others_at_work(Trials({0: old}), "me")
 
 
+@pytest.mark.child
 @pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 def test_a_trial_whose_process_dies_when_nothing_else_is_left_is_done_here(space: SearchSpace, tmp_path: Path) -> None:
     """The other process is at trial 0, whose number is one like others."""
