@@ -7,6 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from edgebench.core.device import Device
+from edgebench.core.dtype import DataType
 from edgebench.core.model import InputSource, ModelFormat
 from edgebench.core.profile import Outcome
 from edgebench.errors import InputError, TargetUnavailableError, UnsupportedModelError
@@ -73,7 +74,7 @@ def _prepare(model: str, form: ExportForm, folder: str, inputs: InputSource, wor
     request = PrepareRequest(
         source=model,
         formats=(ModelFormat.TFLITE,),
-        dtype=None if form is ExportForm.TFLITE else "int8",
+        dtype=None if form is ExportForm.TFLITE else DataType.INT8,
         shapes=inputs.shapes,
         calibration=inputs.calibration,
         seed=inputs.seed,

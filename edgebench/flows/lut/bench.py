@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from edgebench.core.device import Device
+from edgebench.core.dtype import DataType
 from edgebench.core.metric import Metric
 from edgebench.core.model import InputSource, ModelFormat
 from edgebench.core.profile import Outcome
@@ -75,13 +76,13 @@ class Bench:
                 f"{device.name} takes {target.dtype} networks alone", remedy=f"use --dtype {target.dtype}"
             )
         written = [form for form in target.formats if form in {ModelFormat.ONNX, ModelFormat.TFLITE}]
-        if not written or (dtype == "int8" and ModelFormat.TFLITE not in written):
+        if not written or (dtype == DataType.INT8 and ModelFormat.TFLITE not in written):
             kinds = ", ".join(target.formats)
             raise UnsupportedModelError(
                 f"no {dtype} table can be built for {device.name}: its target takes {kinds} files",
                 remedy="use a device whose target takes .tflite files, or --dtype float32",
             )
-        self._format = ModelFormat.TFLITE if dtype == "int8" else written[0]
+        self._format = ModelFormat.TFLITE if dtype == DataType.INT8 else written[0]
         self._dtype = dtype
         self._folder = folder
         self._numbers = itertools.count()
@@ -170,7 +171,7 @@ class Bench:
         name = f"network{next(self._numbers)}"
         path = self._folder / f"{name}{self._format.suffix}"
         write_network(network, self._format, path)
-        if self._dtype == "float32":
+        if self._dtype == DataType.FLOAT32:
             return path
         folder = self._folder / name
         folder.mkdir()

@@ -9,6 +9,7 @@ import numpy as np
 
 from edgebench.core.budget import Limit
 from edgebench.core.device import Device, DeviceKind
+from edgebench.core.dtype import DataType
 from edgebench.core.model import InputSource, ModelFormat
 from edgebench.core.plan import MeasurementPlan
 from edgebench.core.profile import Outcome, Profile
@@ -95,7 +96,7 @@ class Finals:
         name, task = trial.architecture, self._request.task
         architecture = self._request.space.parse(name)
         if task is None:
-            quantised = any(self._dtype(device) == "int8" for device in self._request.devices)
+            quantised = any(self._dtype(device) == DataType.INT8 for device in self._request.devices)
             return None, self._training.untrained(architecture, name, quantised=quantised)
         teacher = self._reference[0] if self._reference and self._request.final_recipe.distillation else None
         full = self._training.trained(architecture, name, task, teacher=teacher)
@@ -106,7 +107,7 @@ class Finals:
 
     def _file(self, device: Device, files: Sequence[str]) -> str:
         """What is deployed on a device."""
-        if self._dtype(device) == "int8":
+        if self._dtype(device) == DataType.INT8:
             return files[2]
         return files[0] if ModelFormat.ONNX in create_target(device).formats else files[1]
 
@@ -147,7 +148,7 @@ class Finals:
         for device in self._request.devices:
             file = self._file(device, files)
             # Emulated and compiled kernels compute what LiteRT's reference kernels do.
-            exact = self._dtype(device) == "int8" and device.kind is not DeviceKind.CPU
+            exact = self._dtype(device) == DataType.INT8 and device.kind is not DeviceKind.CPU
             key = (file, exact)
             if key not in known:
                 self._on_progress(ProfileProgress(done=1.0, text=f"classifying test samples with {Path(file).name}"))
