@@ -45,8 +45,8 @@ class LocalLink:
             LinkError: There is no such program, or the system has no room for a process.
         """
         self._limits = limits
-        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the child
         try:
+            self._log = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the child
             self._process = subprocess.Popen(
                 list(command),
                 stdin=subprocess.PIPE,
@@ -58,7 +58,7 @@ class LocalLink:
         except OSError as error:
             raise LinkError(
                 f"{command[0]} cannot be started: {error.strerror}",
-                remedy="check that it is installed, and that there is room for another process",
+                remedy="check that it is installed, and that the machine has room for another process",
             ) from error
         if limits.memory_bytes is not None:
             _bound_memory(self._process.pid, limits.memory_bytes)

