@@ -53,6 +53,16 @@ class QuantisedTensor:
         """Number of values."""
         return int(np.prod(self.shape, dtype=np.int64)) if self.shape else 1
 
+    @property
+    def item_bytes(self) -> int:
+        """Bytes of one value."""
+        return np.dtype(self.dtype).itemsize
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of all values."""
+        return self.elements * self.item_bytes
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuantisedOperator:
@@ -103,26 +113,6 @@ def read_quantised_graph(path: Path) -> QuantisedGraph:
     except _DAMAGE as error:
         raise InputError(f"damaged TFLite file: {error or type(error).__name__}", where=str(path)) from None
     return QuantisedGraph(name=path.stem, tensors=tensors, operators=operators, inputs=inputs, outputs=outputs)
-
-
-def require_int8(graph: QuantisedGraph) -> None:
-    """Check that everything that is computed is int8.
-
-    Raises:
-        UnsupportedModelError: It is not; the operator and its tensor are named.
-    """
-    for operator in graph.operators:
-        for index in (*operator.inputs, *operator.outputs):
-            tensor = graph.tensors[index] if index >= 0 else None
-            if tensor is None or tensor.data is not None:
-                continue
-            if tensor.dtype != "int8" or len(tensor.scales) != 1:
-                raise UnsupportedModelError(
-                    f"{operator.kind} computes on {tensor.dtype} ({tensor.name!r}), microcontrollers get int8",
-                    where=graph.name,
-                    remedy="quantise the whole model to int8 (edgebench export MODEL --to int8-tflite), activations "
-                    "included",
-                )
 
 
 def _tensor(model: Any, tensor: Any, content: bytes) -> QuantisedTensor:

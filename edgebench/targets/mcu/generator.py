@@ -6,26 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from edgebench.errors import InputError, UnsupportedModelError
-from edgebench.models.tflite.quantised_graph import QuantisedGraph, QuantisedOperator, require_int8
+from edgebench.models.tflite.quantised_graph import QuantisedGraph, QuantisedOperator
 from edgebench.targets.mcu.float_edges import without_float_edges
 from edgebench.targets.mcu.layer_code import ARENA, CodeContext, LayerCode
-from edgebench.targets.mcu.operators import IN_PLACE, WRITERS, Writer
+from edgebench.targets.mcu.operators import IN_PLACE, OTHER_TYPES, WRITERS, Writer
 from edgebench.targets.mcu.planner import Buffer, Plan, plan_arena
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Port:
-    """An input or output in the arena.
-
-    Attributes:
-        name: Of its tensor.
-        offset: Bytes from the start of the arena.
-        size: Bytes.
-    """
-
-    name: str
-    offset: int
-    size: int
+from edgebench.targets.mcu.ports import C_TYPES, Port
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +58,7 @@ def generate(graph: QuantisedGraph, *, helium: bool = False) -> GeneratedModel:
         UnsupportedModelError: An operator has no kernel; it is named with its layer and what would help.
     """
     graph, stripped = without_float_edges(graph)
-    require_int8(graph)
+    _require_types(graph)
     context = CodeContext(graph, helium=helium)
     layers = []
     for index, operator in enumerate(graph.operators):
@@ -86,7 +72,8 @@ def generate(graph: QuantisedGraph, *, helium: bool = False) -> GeneratedModel:
             )
         layers.append(_written(writer, context, operator, index))
     places, plan = _planned(graph, layers)
-    notes = ("inputs and outputs of the C model are int8: converting real numbers is left to the application",)
+    edges = " and ".join(sorted({graph.tensors[index].dtype for index in (*graph.inputs, *graph.outputs)}))
+    notes = (f"inputs and outputs of the C model are {edges}: converting real numbers is left to the application",)
     return GeneratedModel(
         files={"model.c": _model_c(graph, layers, plan, places, helium=helium), "model.h": _model_h(graph)},
         layers=tuple(layers),
@@ -96,6 +83,28 @@ def generate(graph: QuantisedGraph, *, helium: bool = False) -> GeneratedModel:
         notes=notes if stripped else (),
         constant_bytes=sum(tensor.data.nbytes for tensor in graph.tensors if tensor.data is not None),
     )
+
+
+def _require_types(graph: QuantisedGraph) -> None:
+    """Check that every operator computes on types that its writer takes.
+
+    Raises:
+        UnsupportedModelError: One does not; it is named with its tensor.
+    """
+    for operator in graph.operators:
+        types = {"int8"} | OTHER_TYPES.get(operator.kind, set())
+        for index in (*operator.inputs, *operator.outputs):
+            tensor = graph.tensors[index] if index >= 0 else None
+            if tensor is None or tensor.data is not None:
+                continue
+            quantised = tensor.dtype in {"int8", "int16"}
+            if tensor.dtype not in types or (quantised and len(tensor.scales) != 1):
+                raise UnsupportedModelError(
+                    f"{operator.kind} computes on {tensor.dtype} ({tensor.name!r}), microcontrollers get int8",
+                    where=graph.name,
+                    remedy="quantise the whole model to int8 (edgebench export MODEL --to int8-tflite), activations "
+                    "included",
+                )
 
 
 def _written(writer: Writer, context: CodeContext, operator: QuantisedOperator, index: int) -> LayerCode:
@@ -113,7 +122,8 @@ def _written(writer: Writer, context: CodeContext, operator: QuantisedOperator, 
 
 def _port(graph: QuantisedGraph, index: int, plan: Plan, places: Mapping[int, int]) -> Port:
     tensor = graph.tensors[index]
-    return Port(name=tensor.name, offset=plan.offsets[_buffer_name(places[index])], size=tensor.elements)
+    offset = plan.offsets[_buffer_name(places[index])]
+    return Port(name=tensor.name, offset=offset, size=tensor.size_bytes, dtype=tensor.dtype)
 
 
 def _planned(graph: QuantisedGraph, layers: list[LayerCode]) -> tuple[Mapping[int, int], Plan]:
@@ -138,7 +148,7 @@ def _shared_places(graph: QuantisedGraph) -> dict[int, int]:
         output = operator.outputs[0]
         for index in operator.inputs:
             dies = index in spans and spans[index][1] == step and index not in graph.outputs
-            same = dies and graph.tensors[index].elements == graph.tensors[output].elements
+            same = dies and graph.tensors[index].size_bytes == graph.tensors[output].size_bytes
             if same and operator.inputs.count(index) == 1:
                 places[output] = places[index]
                 break
@@ -175,7 +185,7 @@ def _buffers(graph: QuantisedGraph, layers: list[LayerCode], places: Mapping[int
         span = joined.setdefault(places[index], [first, last])
         span[:] = [min(span[0], first), max(span[1], last)]
     buffers = [
-        Buffer(name=_buffer_name(index), size=graph.tensors[index].elements, first=first, last=last)
+        Buffer(name=_buffer_name(index), size=graph.tensors[index].size_bytes, first=first, last=last)
         for index, (first, last) in joined.items()
     ]
     buffers += [
@@ -204,11 +214,11 @@ def _model_c(
     )
     calls = "".join(f"  if (edgebench_layer_{step}() != 0) return {step + 1};\n" for step in range(len(layers)))
     inputs = "".join(
-        f"int8_t *edgebench_input{suffix}(void) {{ return {ARENA} + OFFSET_{index}; }}\n"
+        f"{_c_type(graph, index)}*edgebench_input{suffix}(void) {{ return {_place(graph, index)}; }}\n"
         for suffix, index in _numbered(graph.inputs)
     )
     outputs = "".join(
-        f"const int8_t *edgebench_output{suffix}(void) {{ return {ARENA} + OFFSET_{index}; }}\n"
+        f"const {_c_type(graph, index)}*edgebench_output{suffix}(void) {{ return {_place(graph, index)}; }}\n"
         for suffix, index in _numbered(graph.outputs)
     )
     return (
@@ -229,6 +239,17 @@ _NO_HELIUM = """\
 """
 
 
+def _c_type(graph: QuantisedGraph, index: int) -> str:
+    """Type of a tensor's values, with a blank."""
+    return f"{C_TYPES[graph.tensors[index].dtype]} "
+
+
+def _place(graph: QuantisedGraph, index: int) -> str:
+    """Where an input or output lies, as a pointer to its type."""
+    place = f"{ARENA} + OFFSET_{index}"
+    return place if graph.tensors[index].dtype == "int8" else f"({_c_type(graph, index)}*)({place})"
+
+
 def _numbered(indices: tuple[int, ...]) -> list[tuple[str, int]]:
     """Endings of names: none for the only one, else ``_0``, ``_1``, ..."""
     return [(f"_{number}" if len(indices) > 1 else "", index) for number, index in enumerate(indices)]
@@ -236,15 +257,18 @@ def _numbered(indices: tuple[int, ...]) -> list[tuple[str, int]]:
 
 def _model_h(graph: QuantisedGraph) -> str:
     constants, functions = "", ""
-    for kind, result, indices in (("INPUT", "int8_t *", graph.inputs), ("OUTPUT", "const int8_t *", graph.outputs)):
+    for kind, qualifier, indices in (("INPUT", "", graph.inputs), ("OUTPUT", "const ", graph.outputs)):
         for suffix, index in _numbered(indices):
             tensor, name = graph.tensors[index], f"EDGEBENCH_{kind}{suffix}"
             constants += (
                 f"/* {_comment(tensor.name)}: {' x '.join(map(str, tensor.shape))} */\n"
-                f"#define {name}_SIZE {tensor.elements}\n#define {name}_SCALE {tensor.scale!r}f\n"
-                f"#define {name}_ZERO_POINT ({tensor.zero_point})\n"
+                f"#define {name}_SIZE {tensor.elements}\n"
             )
-            functions += f"{result}edgebench_{kind.lower()}{suffix}(void);\n"
+            if tensor.scales:
+                constants += (
+                    f"#define {name}_SCALE {tensor.scale!r}f\n#define {name}_ZERO_POINT ({tensor.zero_point})\n"
+                )
+            functions += f"{qualifier}{_c_type(graph, index)}*edgebench_{kind.lower()}{suffix}(void);\n"
     first = _numbered(graph.inputs)[0][0], _numbered(graph.outputs)[0][0]
     return f"""/* Written by edgebench.
  *

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from edgebench.errors import UnsupportedModelError
 from edgebench.models.tflite.quantised_graph import QuantisedGraph, QuantisedTensor
+from edgebench.targets.mcu.ports import C_TYPES
 
 ARENA = "edgebench_arena"
 WEIGHTS_SECTION = ".rodata.edgebench_weights"
@@ -50,7 +51,7 @@ class CodeContext:
         return self.graph.tensors[index]
 
     def pointer(self, index: int) -> str:
-        """C expression for a tensor in the arena; its offset is filled in once the arena is planned.
+        """C expression for a tensor in the arena, a pointer to its type; its offset follows once the arena is planned.
 
         Raises:
             UnsupportedModelError: It is a constant.
@@ -61,7 +62,8 @@ class CodeContext:
                 f"an operator computes with the constant {tensor.name!r} alone",
                 remedy="fold it: compute such values before the model is converted",
             )
-        return f"(edgebench_arena + OFFSET_{index})"
+        place = f"(edgebench_arena + OFFSET_{index})"
+        return place if tensor.dtype == "int8" else f"(({C_TYPES[tensor.dtype]} *){place})"
 
 
 def array(kind: str, name: str, values: NDArray[np.generic], *, weights: bool = False) -> str:

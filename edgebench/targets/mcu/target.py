@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import importlib
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,10 +25,11 @@ from edgebench.targets.base import PlainModel
 from edgebench.targets.mcu.calibration import Calibration, read_calibration
 from edgebench.targets.mcu.cores import CORES, Core
 from edgebench.targets.mcu.emulator import create_emulator
-from edgebench.targets.mcu.float_edges import without_float_edges
 from edgebench.targets.mcu.generator import GeneratedModel, generate
+from edgebench.targets.mcu.ports import split_outputs
 from edgebench.targets.mcu.program import Execution, Program, read_program
 from edgebench.targets.mcu.qemu_emulator import qemu_version
+from edgebench.targets.mcu.reference import reference_outputs
 from edgebench.targets.mcu.toolchain import Toolchain
 from edgebench.targets.packages import require_package
 
@@ -186,7 +187,7 @@ class McuModel(PlainModel):
         self._calibration: Calibration | None = read_calibration(device)
         self._emulator = create_emulator(self._core, program, len(generated.layers))
         random = np.random.default_rng(seed)
-        self._inputs = [random.integers(-128, 128, port.size).astype(np.int8) for port in generated.inputs]
+        self._inputs = [port.random_values(random) for port in generated.inputs]
         self._execution: Execution | None = None
 
     @property
@@ -209,15 +210,20 @@ class McuModel(PlainModel):
 
     def outputs(self) -> Mapping[str, NDArray[np.generic]]:
         """What the emulated program wrote."""
-        return {"output": self._ran.output}
+        ports = self._generated.outputs
+        values = split_outputs(self._ran.output, ports)
+        if len({port.dtype for port in ports}) == 1:
+            return {"output": np.concatenate(values)}
+        return {port.name: value for port, value in zip(ports, values, strict=True)}
 
     def faults(self) -> list[str]:
         """Outputs that are not those of LiteRT's reference kernels, to the bit."""
-        expected = _reference_output(self._path, self._inputs)
-        different = int(np.count_nonzero(expected != self._ran.output))
+        expected = reference_outputs(self._path, self._inputs)
+        found = split_outputs(self._ran.output, self._generated.outputs)
+        different = sum(int(np.count_nonzero(a != b)) for a, b in zip(expected, found, strict=True))
         if not different:
             return []
-        return [f"{different} of {len(expected)} outputs differ from LiteRT's reference kernels"]
+        return [f"{different} of {sum(map(len, expected))} outputs differ from LiteRT's reference kernels"]
 
     @property
     def footprint(self) -> Footprint:
@@ -333,31 +339,3 @@ class McuModel(PlainModel):
 
     def _metric(self, value: float, unit: str, provenance: Provenance, what: str) -> Metric:
         return Metric(value=value, unit=unit, provenance=provenance, method=f"{what}; {self.method}")
-
-
-def _reference_output(model: Path, inputs: Sequence[NDArray[np.int8]]) -> NDArray[Any]:
-    """All outputs as int8; where the file takes real numbers, those that stand for the inputs."""
-    from ai_edge_litert.interpreter import Interpreter, OpResolverType
-
-    try:
-        interpreter = Interpreter(model_path=str(model), experimental_op_resolver_type=OpResolverType.BUILTIN_REF)
-        interpreter.allocate_tensors()
-    except (RuntimeError, ValueError) as error:
-        raise InputError(f"LiteRT refuses the model: {' '.join(str(error).split())[:300]}", where=str(model)) from None
-    graph = read_quantised_graph(model)
-    inside, _ = without_float_edges(graph)
-    for detail, index, values in zip(interpreter.get_input_details(), inside.inputs, inputs, strict=True):
-        given: NDArray[Any] = values
-        if detail["dtype"] == np.float32:
-            tensor = graph.tensors[index]
-            given = (values.astype(np.float32) - tensor.zero_point) * np.float32(tensor.scale)
-        interpreter.set_tensor(detail["index"], given.reshape(detail["shape"]))
-    interpreter.invoke()
-    found = []
-    for detail, index in zip(interpreter.get_output_details(), inside.outputs, strict=True):
-        value: NDArray[Any] = interpreter.get_tensor(detail["index"]).ravel()
-        if detail["dtype"] == np.float32:
-            tensor = graph.tensors[index]
-            value = np.rint(value / np.float32(tensor.scale)).astype(np.int64) + tensor.zero_point
-        found.append(value.astype(np.int8))
-    return np.concatenate(found)

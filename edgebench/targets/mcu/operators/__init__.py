@@ -50,3 +50,5 @@ IN_PLACE = {kind for kind, writer in WRITERS.items() if writer in {elementwise.t
     "EXPAND_DIMS",
 }
 """Operators that read each value before they write over it, so that their output may lie where an input dies."""
+OTHER_TYPES: Mapping[str, set[str]] = {}
+"""Types of computed values, beside int8, that an operator's writer takes; the writer checks which go together."""
