@@ -12,6 +12,7 @@ from edgebench.targets.mcu.layer_code import ARENA, CodeContext, LayerCode
 from edgebench.targets.mcu.operators import IN_PLACE, OTHER_TYPES, WRITERS, Writer
 from edgebench.targets.mcu.planner import Buffer, Plan, plan_arena
 from edgebench.targets.mcu.ports import C_TYPES, Port
+from edgebench.targets.mcu.refusals import in_layer, no_kernel, odd_edge, wrong_type
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,34 +63,29 @@ def generate(graph: QuantisedGraph, *, helium: bool = False) -> GeneratedModel:
     context = CodeContext(graph, helium=helium)
     layers = []
     for index, operator in enumerate(graph.operators):
-        writer = WRITERS.get(operator.kind)
-        if writer is None:
-            name = graph.tensors[operator.outputs[0]].name
-            raise UnsupportedModelError(
-                f"there is no kernel for {operator.kind} (layer {name!r})",
-                operators=(operator.kind,),
-                remedy=f"replace it; there are kernels for {', '.join(sorted(WRITERS))}",
-            )
-        layers.append(_written(writer, context, operator, index))
+        if operator.kind not in WRITERS:
+            raise no_kernel(graph, operator)
+        layers.append(_written(WRITERS[operator.kind], context, operator, index))
     places, plan = _planned(graph, layers)
     edges = " and ".join(sorted({graph.tensors[index].dtype for index in (*graph.inputs, *graph.outputs)}))
-    notes = (f"inputs and outputs of the C model are {edges}: converting real numbers is left to the application",)
+    notes = [f"inputs and outputs of the C model are {edges}: converting real numbers is left to the application"]
+    notes = [*(notes if stripped else ()), *dict.fromkeys(note for layer in layers for note in layer.notes)]
     return GeneratedModel(
         files={"model.c": _model_c(graph, layers, plan, places, helium=helium), "model.h": _model_h(graph)},
         layers=tuple(layers),
         plan=plan,
         inputs=tuple(_port(graph, index, plan, places) for index in graph.inputs),
         outputs=tuple(_port(graph, index, plan, places) for index in graph.outputs),
-        notes=notes if stripped else (),
+        notes=tuple(notes),
         constant_bytes=sum(tensor.data.nbytes for tensor in graph.tensors if tensor.data is not None),
     )
 
 
 def _require_types(graph: QuantisedGraph) -> None:
-    """Check that every operator computes on types that its writer takes.
+    """Check that every operator has a kernel, and computes on types that it takes.
 
     Raises:
-        UnsupportedModelError: One does not; it is named with its tensor.
+        UnsupportedModelError: One does not; it is named with its layer or tensor.
     """
     for operator in graph.operators:
         types = {"int8"} | OTHER_TYPES.get(operator.kind, set())
@@ -97,14 +93,14 @@ def _require_types(graph: QuantisedGraph) -> None:
             tensor = graph.tensors[index] if index >= 0 else None
             if tensor is None or tensor.data is not None:
                 continue
+            if operator.kind not in WRITERS and tensor.dtype != "float32":
+                raise no_kernel(graph, operator)
             quantised = tensor.dtype in {"int8", "int16"}
             if tensor.dtype not in types or (quantised and len(tensor.scales) != 1):
-                raise UnsupportedModelError(
-                    f"{operator.kind} computes on {tensor.dtype} ({tensor.name!r}), microcontrollers get int8",
-                    where=graph.name,
-                    remedy="quantise the whole model to int8 (edgebench export MODEL --to int8-tflite), activations "
-                    "included",
-                )
+                raise wrong_type(graph, operator, tensor, types)
+    for index in (*graph.inputs, *graph.outputs):
+        if graph.tensors[index].dtype not in C_TYPES:
+            raise odd_edge(graph, graph.tensors[index])
 
 
 def _written(writer: Writer, context: CodeContext, operator: QuantisedOperator, index: int) -> LayerCode:
@@ -114,6 +110,8 @@ def _written(writer: Writer, context: CodeContext, operator: QuantisedOperator, 
         raise InputError(f"{operator.kind} moves by less than 1", where=f"layer {name!r}")
     try:
         return writer(context, operator, index)
+    except UnsupportedModelError as error:
+        raise in_layer(error, context.graph, operator) from None
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise InputError(
             f"{operator.kind} does not fit together ({type(error).__name__}: {error})", where=f"layer {name!r}"

@@ -12,18 +12,21 @@ from numpy.typing import NDArray
 from edgebench.errors import InputError
 from edgebench.models.tflite.quantised_graph import read_quantised_graph
 from edgebench.targets.mcu.float_edges import without_float_edges
+from edgebench.targets.mcu.reference_models import reference_content
 
 
 def reference_outputs(model: Path, inputs: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
     """Each output as the C model has it; where the file takes real numbers, those that stand for the inputs."""
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
+    graph = read_quantised_graph(model)
     try:
-        interpreter = Interpreter(model_path=str(model), experimental_op_resolver_type=OpResolverType.BUILTIN_REF)
+        interpreter = Interpreter(
+            model_content=reference_content(model, graph), experimental_op_resolver_type=OpResolverType.BUILTIN_REF
+        )
         interpreter.allocate_tensors()
     except (RuntimeError, ValueError) as error:
         raise InputError(f"LiteRT refuses the model: {' '.join(str(error).split())[:300]}", where=str(model)) from None
-    graph = read_quantised_graph(model)
     inside, _ = without_float_edges(graph)
     for detail, index, values in zip(interpreter.get_input_details(), inside.inputs, inputs, strict=True):
         given: NDArray[Any] = values

@@ -24,7 +24,7 @@ from edgebench.targets.mcu.qemu_emulator import board_header
 
 _SOURCES = Path(__file__).parent / "c"
 _BOARDS = Path(__file__).parent / "boards"
-_OWN_SOURCES = ("edgebench_dense.c", "edgebench_kernels.c", "edgebench_memory.c")
+_OWN_SOURCES = tuple(sorted(path.name for path in _SOURCES.glob("edgebench_*.c")))
 _OBJECTS = "objects.txt"
 _COMPILE_S = 300
 _FLAGS = (
