@@ -41,7 +41,7 @@ def _remedy(kind: str) -> str:
     if kind in _LOOPS:
         return "export the model with its loops unrolled and its conditions decided (Keras: unroll=True)"
     if kind in _RECURRENT:
-        return "export the layer as a one-directional LSTM (UNIDIRECTIONAL_SEQUENCE_LSTM), or unrolled (Keras: unroll=True)"
+        return "export the layer as UNIDIRECTIONAL_SEQUENCE_LSTM in int8, or unrolled (Keras: unroll=True)"
     if kind in _ENDINGS:
         return "end the model at the tensors that this layer reads, and compute what follows in the application"
     if kind in _BEGINNINGS:
