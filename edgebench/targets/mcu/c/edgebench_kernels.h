@@ -4,6 +4,7 @@
 #include <stdint.h>
 
 #include "edgebench_math.h"
+#include "edgebench_matmul.h"
 
 typedef struct {
   int32_t features, units;
