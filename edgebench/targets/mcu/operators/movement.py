@@ -14,15 +14,12 @@ from edgebench.targets.mcu.operators.common import each_image, listed, require_c
 MAX_AXES = 4
 
 
-def reshape(context: CodeContext, operator: QuantisedOperator, _: int) -> LayerCode:
+def reshape(context: CodeContext, operator: QuantisedOperator, index: int) -> LayerCode:
     """RESHAPE, SQUEEZE, EXPAND_DIMS: nothing at all where both lie in one place."""
     output = context.tensor(operator.outputs[0])
-    body = (
-        f"  memmove({context.pointer(operator.outputs[0])}, {context.pointer(operator.inputs[0])}, "
-        f"{output.elements});\n"
-        "  return 0;\n"
-    )
-    return LayerCode(name=output.name, kind=operator.kind, body=body)
+    source, constants = context.operand(operator, 0, index)
+    body = f"  memmove({context.pointer(operator.outputs[0])}, {source}, {output.size_bytes});\n  return 0;\n"
+    return LayerCode(name=output.name, kind=operator.kind, body=body, constants=constants)
 
 
 def pad(context: CodeContext, operator: QuantisedOperator, _: int) -> LayerCode:
