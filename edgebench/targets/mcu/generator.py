@@ -10,6 +10,7 @@ from edgebench.models.tflite.quantised_graph import QuantisedGraph, QuantisedOpe
 from edgebench.targets.mcu.float_edges import without_float_edges
 from edgebench.targets.mcu.layer_code import ARENA, CodeContext, LayerCode
 from edgebench.targets.mcu.operators import IN_PLACE, MOVED, OTHER_TYPES, WRITERS, Writer
+from edgebench.targets.mcu.operators.gathering import position_limits
 from edgebench.targets.mcu.planner import Buffer, Plan, plan_arena
 from edgebench.targets.mcu.ports import C_TYPES, Port
 from edgebench.targets.mcu.state import States, find_states, states_c
@@ -77,6 +78,7 @@ def generate(graph: QuantisedGraph, *, helium: bool = False) -> GeneratedModel:
             )
         layers.append(_written(writer, context, operator, index))
     places, plan = _planned(graph, layers, states)
+    limits = position_limits(graph)
     edges = " and ".join(sorted({graph.tensors[index].dtype for index in (*graph.inputs, *graph.outputs)}))
     notes = []
     if stripped:
@@ -91,7 +93,7 @@ def generate(graph: QuantisedGraph, *, helium: bool = False) -> GeneratedModel:
         },
         layers=tuple(layers),
         plan=plan,
-        inputs=tuple(_port(graph, index, plan, places) for index in graph.inputs),
+        inputs=tuple(_port(graph, index, plan, places, limits.get(index)) for index in graph.inputs),
         outputs=tuple(_port(graph, index, plan, places) for index in graph.outputs),
         notes=tuple(notes),
         constant_bytes=sum(tensor.data.nbytes for tensor in graph.tensors if tensor.data is not None),
@@ -148,10 +150,10 @@ def _written(writer: Writer, context: CodeContext, operator: QuantisedOperator, 
         ) from None
 
 
-def _port(graph: QuantisedGraph, index: int, plan: Plan, places: Mapping[int, int]) -> Port:
+def _port(graph: QuantisedGraph, index: int, plan: Plan, places: Mapping[int, int], upper: int | None = None) -> Port:
     tensor = graph.tensors[index]
     offset = plan.offsets[_buffer_name(places[index])]
-    return Port(name=tensor.name, offset=offset, size=tensor.size_bytes, dtype=tensor.dtype)
+    return Port(name=tensor.name, offset=offset, size=tensor.size_bytes, dtype=tensor.dtype, upper=upper)
 
 
 def _planned(graph: QuantisedGraph, layers: list[LayerCode], states: States) -> tuple[Mapping[int, int], Plan]:

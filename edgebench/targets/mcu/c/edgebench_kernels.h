@@ -3,6 +3,8 @@
 #define EDGEBENCH_KERNELS_H
 #include <stdint.h>
 
+#include "edgebench_movement.h"
+
 typedef struct {
   int32_t features, units;
   int32_t input_offset, output_offset;
