@@ -1,79 +1,14 @@
-"""Random operators that move values, several of a kind side by side in one graph."""
+"""Random operators that move values."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tests.targets.mcu.small_graphs import Operator, Tensor, write_graph
-
-QUANTISED = {"scale": 0.05, "zero_point": 3}
-WIDE_TYPES = ("INT32", "INT64", "BOOL", "INT16")
-
-
-class RandomGraph:
-    """Operators beside one another, each with inputs and outputs of its own."""
-
-    def __init__(self, random: np.random.Generator) -> None:
-        self.random = random
-        self.tensors: list[Tensor] = []
-        self.operators: list[Operator] = []
-        self.inputs: list[int] = []
-        self.outputs: list[int] = []
-
-    def number(self, low: int, high: int) -> int:
-        """From low to high, both included."""
-        return int(self.random.integers(low, high + 1))
-
-    def shape(self, rank: int, largest: int = 5) -> tuple[int, ...]:
-        return tuple(self.number(1, largest) for _ in range(rank))
-
-    def dtype(self, *others: str) -> str:
-        """Often int8."""
-        return "INT8" if self.number(0, 1) else str(self.random.choice(others or WIDE_TYPES))
-
-    def input(self, shape: tuple[int, ...], dtype: str = "INT8", **changes: Any) -> int:
-        self.inputs.append(self._add(Tensor(shape=shape, dtype=dtype, **_quantisation(dtype, changes))))
-        return self.inputs[-1]
-
-    def output(self, shape: tuple[int, ...], dtype: str = "INT8", **changes: Any) -> int:
-        self.outputs.append(self._add(Tensor(shape=shape, dtype=dtype, **_quantisation(dtype, changes))))
-        return self.outputs[-1]
-
-    def constant(self, values: Any, dtype: str = "INT32", **changes: Any) -> int:
-        data = np.array(values, dtype.lower())
-        return self._add(Tensor(shape=data.shape, dtype=dtype, data=data, **{"scale": None, **changes}))
-
-    def operator(self, kind: str, inputs: list[int], outputs: list[int], **options: Any) -> None:
-        name = options.pop("options_type", f"{kind.title().replace('_', '')}Options")
-        version = options.pop("version", 2)
-        self.operators.append(
-            Operator(
-                kind=kind,
-                inputs=tuple(inputs),
-                outputs=tuple(outputs),
-                options_type=name,
-                options=options,
-                version=version,
-            )
-        )
-
-    def write(self, path: Path) -> Path:
-        return write_graph(path, self.tensors, self.operators, self.inputs, self.outputs)
-
-    def _add(self, tensor: Tensor) -> int:
-        self.tensors.append(tensor)
-        return len(self.tensors) - 1
-
-
-def _quantisation(dtype: str, changes: dict[str, Any]) -> dict[str, Any]:
-    if dtype == "INT16":
-        return {"scale": 0.01, "zero_point": 0, **changes}
-    return {**(QUANTISED if dtype == "INT8" else {"scale": None}), **changes}
+from tests.targets.mcu.random_graphs import QUANTISED, RandomGraph, quantisation
 
 
 def transpose(graph: RandomGraph) -> None:
@@ -200,7 +135,7 @@ def _constant_or_input(graph: RandomGraph, shape: tuple[int, ...], dtype: str) -
     if graph.number(0, 3) or not graph.inputs:
         return graph.input(shape, dtype)
     values = graph.random.integers(0, 2 if dtype == "BOOL" else 100, shape)
-    return graph.constant(values, dtype, **_quantisation(dtype, {}))
+    return graph.constant(values, dtype, **quantisation(dtype, {}))
 
 
 def pad(graph: RandomGraph) -> None:
@@ -312,11 +247,3 @@ KINDS: dict[str, Callable[[RandomGraph], None]] = {
         *(broadcast_to, depth_to_space, space_to_batch, gather, gather_nd, reshape),
     )
 }
-
-
-def random_graph(kind: str, seed: int, count: int, path: Path) -> Path:
-    """A file with some operators of a kind."""
-    graph = RandomGraph(np.random.default_rng([seed, *kind.encode()]))
-    while len(graph.operators) < count:
-        KINDS[kind](graph)
-    return graph.write(path)

@@ -3,7 +3,9 @@
 #define EDGEBENCH_KERNELS_H
 #include <stdint.h>
 
+#include "edgebench_logic.h"
 #include "edgebench_movement.h"
+#include "edgebench_resize.h"
 
 typedef struct {
   int32_t features, units;

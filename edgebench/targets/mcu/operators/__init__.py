@@ -10,30 +10,43 @@ from edgebench.targets.mcu.operators import (
     convolutions,
     elementwise,
     gathering,
+    logic,
     movement,
     pooling,
     rearranging,
+    resizing,
     variables,
 )
 
 Writer = Callable[[CodeContext, QuantisedOperator, int], LayerCode]
 WRITERS: Mapping[str, Writer] = {
     "ADD": elementwise.binary,
+    "ARG_MAX": logic.extreme,
+    "ARG_MIN": logic.extreme,
     "ASSIGN_VARIABLE": variables.assign_variable,
     "AVERAGE_POOL_2D": pooling.pool,
     "BATCH_TO_SPACE_ND": rearranging.batch_to_space,
     "BROADCAST_TO": rearranging.broadcast_to,
+    "CAST": logic.cast,
     "CONCATENATION": movement.concatenation,
     "CONV_2D": convolutions.conv,
     "DEPTHWISE_CONV_2D": convolutions.depthwise,
     "DEPTH_TO_SPACE": rearranging.depth_to_space,
     "EMBEDDING_LOOKUP": gathering.embedding_lookup,
+    "EQUAL": logic.compare,
     "EXPAND_DIMS": movement.reshape,
     "FULLY_CONNECTED": convolutions.fully_connected,
     "GATHER": gathering.gather,
     "GATHER_ND": gathering.gather_nd,
+    "GREATER": logic.compare,
+    "GREATER_EQUAL": logic.compare,
     "HARD_SWISH": elementwise.table,
     "LEAKY_RELU": elementwise.table,
+    "LESS": logic.compare,
+    "LESS_EQUAL": logic.compare,
+    "LOGICAL_AND": logic.logical,
+    "LOGICAL_NOT": logic.logical,
+    "LOGICAL_OR": logic.logical,
     "LOGISTIC": elementwise.table,
     "MAXIMUM": elementwise.binary,
     "MAX_POOL_2D": pooling.pool,
@@ -41,6 +54,7 @@ WRITERS: Mapping[str, Writer] = {
     "MINIMUM": elementwise.binary,
     "MIRROR_PAD": rearranging.mirror_pad,
     "MUL": elementwise.binary,
+    "NOT_EQUAL": logic.compare,
     "PACK": movement.concatenation,
     "PAD": rearranging.pad,
     "PADV2": rearranging.pad,
@@ -51,7 +65,11 @@ WRITERS: Mapping[str, Writer] = {
     "RELU_0_TO_1": elementwise.table,
     "RELU_N1_TO_1": elementwise.table,
     "RESHAPE": movement.reshape,
+    "RESIZE_BILINEAR": resizing.resize_bilinear,
+    "RESIZE_NEAREST_NEIGHBOR": resizing.resize_nearest,
     "REVERSE_V2": movement.reverse,
+    "SELECT": logic.select,
+    "SELECT_V2": logic.select,
     "SLICE": movement.slice_,
     "SOFTMAX": elementwise.softmax,
     "SPACE_TO_BATCH_ND": rearranging.space_to_batch,
@@ -73,17 +91,21 @@ IN_PLACE = {kind for kind, writer in WRITERS.items() if writer in {elementwise.t
 }
 """Operators that read each value before they write over it, so that their output may lie where an input dies."""
 MOVED = {
-    *("ASSIGN_VARIABLE", "BATCH_TO_SPACE_ND", "BROADCAST_TO", "CONCATENATION", "DEPTH_TO_SPACE", "EMBEDDING_LOOKUP"),
-    *("EXPAND_DIMS", "GATHER", "GATHER_ND", "MIRROR_PAD", "PACK", "PAD"),
-    *("PADV2", "READ_VARIABLE", "RESHAPE", "REVERSE_V2", "SLICE", "SPACE_TO_BATCH_ND"),
-    *("SPACE_TO_DEPTH", "SPLIT", "SPLIT_V", "SQUEEZE", "STRIDED_SLICE", "TILE"),
-    *("TRANSPOSE", "UNPACK"),
+    *("ASSIGN_VARIABLE", "BATCH_TO_SPACE_ND", "BROADCAST_TO", "CAST", "CONCATENATION", "DEPTH_TO_SPACE"),
+    *("EMBEDDING_LOOKUP", "EXPAND_DIMS", "GATHER", "GATHER_ND", "MIRROR_PAD", "PACK"),
+    *("PAD", "PADV2", "READ_VARIABLE", "RESHAPE", "RESIZE_NEAREST_NEIGHBOR", "REVERSE_V2"),
+    *("SELECT", "SELECT_V2", "SLICE", "SPACE_TO_BATCH_ND", "SPACE_TO_DEPTH", "SPLIT"),
+    *("SPLIT_V", "SQUEEZE", "STRIDED_SLICE", "TILE", "TRANSPOSE", "UNPACK"),
 }
 """Operators that move values, whatever they stand for: of any size, and with or without a scale."""
-_ANY_TYPE = {"bool", "int16", "int32", "int64", "uint8"}
+_INTEGERS = {"bool", "int16", "int32", "int64", "uint8"}
+_HANDLES = {*_INTEGERS, "resource"}
+_TRUTH = {"bool"}
 OTHER_TYPES: Mapping[str, set[str]] = {
-    **dict.fromkeys(MOVED, _ANY_TYPE),
-    "ASSIGN_VARIABLE": {*_ANY_TYPE, "resource"},
-    "READ_VARIABLE": {*_ANY_TYPE, "resource"},
+    **dict.fromkeys(MOVED, _INTEGERS),
+    **dict.fromkeys(("ASSIGN_VARIABLE", "READ_VARIABLE"), _HANDLES),
+    **dict.fromkeys((kind for kind, writer in WRITERS.items() if writer in {logic.compare, logic.extreme}), _INTEGERS),
+    **dict.fromkeys(("LOGICAL_AND", "LOGICAL_NOT", "LOGICAL_OR"), _TRUTH),
+    "RESIZE_BILINEAR": {"int16"},
 }
 """Types of computed values, beside int8, that an operator's writer takes; the writer checks which go together."""
