@@ -3,6 +3,7 @@
 #define EDGEBENCH_KERNELS_H
 #include <stdint.h>
 
+#include "edgebench_columns.h"
 #include "edgebench_logic.h"
 #include "edgebench_movement.h"
 #include "edgebench_resize.h"

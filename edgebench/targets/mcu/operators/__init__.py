@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from edgebench.models.tflite.quantised_graph import QuantisedOperator
 from edgebench.targets.mcu.layer_code import CodeContext, LayerCode
 from edgebench.targets.mcu.operators import (
+    columns,
     convolutions,
     elementwise,
     gathering,
@@ -82,6 +83,7 @@ WRITERS: Mapping[str, Writer] = {
     "TANH": elementwise.table,
     "TILE": rearranging.tile,
     "TRANSPOSE": movement.transpose,
+    "TRANSPOSE_CONV": columns.transposed,
     "UNPACK": movement.unpack,
 }
 IN_PLACE = {kind for kind, writer in WRITERS.items() if writer in {elementwise.table, elementwise.binary}} | {
