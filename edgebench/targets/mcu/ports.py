@@ -50,7 +50,7 @@ class Port:
         limits = np.iinfo(kind)
         if self.upper is not None:
             return random.integers(0, min(self.upper, int(limits.max) + 1), count).astype(kind)
-        return random.integers(limits.min, limits.max, count, kind, endpoint=True)
+        return random.integers(limits.min, limits.max, count, endpoint=True).astype(kind)
 
 
 def split_outputs(content: NDArray[np.int8], ports: Sequence[Port]) -> list[NDArray[Any]]:
