@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgebench.errors import InputError
+from edgebench.models.tflite.mending import content_for_litert
 from edgebench.models.tflite.quantised_graph import read_quantised_graph
 from edgebench.targets.mcu.float_edges import without_float_edges
 
@@ -19,7 +20,9 @@ def reference_outputs(model: Path, inputs: Sequence[NDArray[Any]]) -> list[NDArr
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
     try:
-        interpreter = Interpreter(model_path=str(model), experimental_op_resolver_type=OpResolverType.BUILTIN_REF)
+        interpreter = Interpreter(
+            model_content=content_for_litert(model), experimental_op_resolver_type=OpResolverType.BUILTIN_REF
+        )
         interpreter.allocate_tensors()
     except (RuntimeError, ValueError) as error:
         raise InputError(f"LiteRT refuses the model: {' '.join(str(error).split())[:300]}", where=str(model)) from None
