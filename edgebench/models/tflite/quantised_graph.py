@@ -128,7 +128,7 @@ def read_quantised_graph(path: Path) -> QuantisedGraph:
     content = path.read_bytes()
     try:
         model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
-        _load_buffers(model, content)
+        load_buffers(model, content)
         fold_constants(schema, model)
         names = {value: name for name, value in vars(schema.BuiltinOperator).items() if isinstance(value, int)}
         graph = _graph(model, 0, names, path.stem)
@@ -143,13 +143,14 @@ def read_quantised_graph(path: Path) -> QuantisedGraph:
     return replace(graph, initial=initial)
 
 
-def _load_buffers(model: Any, content: bytes) -> None:
+def load_buffers(model: Any, content: bytes) -> None:
     """Put constants that lie behind the tables, at an offset in the file, into their buffers."""
     for buffer in model.buffers:
         if (buffer.data is None or not len(buffer.data)) and buffer.offset > 1:
             if buffer.offset + buffer.size > len(content):
                 raise ValueError("the data of a buffer lies outside the file")
             buffer.data = np.frombuffer(content, np.uint8, buffer.size, buffer.offset)
+            buffer.offset = buffer.size = 0
         if buffer.data is not None and not len(buffer.data):
             buffer.data = None
 

@@ -13,6 +13,7 @@ from edgebench.targets.mcu.operators import IN_PLACE, MOVED, OTHER_TYPES, WRITER
 from edgebench.targets.mcu.operators.gathering import position_limits
 from edgebench.targets.mcu.planner import Buffer, Plan, plan_arena
 from edgebench.targets.mcu.ports import C_TYPES, Port
+from edgebench.targets.mcu.refusals import in_layer, no_kernel, odd_edge, wrong_type
 from edgebench.targets.mcu.state import States, find_states, states_c
 
 
@@ -68,15 +69,9 @@ def generate(graph: QuantisedGraph, *, helium: bool = False) -> GeneratedModel:
     context = CodeContext(graph, helium=helium, states=states.places)
     layers = []
     for index, operator in enumerate(graph.operators):
-        writer = WRITERS.get(operator.kind)
-        if writer is None:
-            name = graph.tensors[operator.outputs[0]].name
-            raise UnsupportedModelError(
-                f"there is no kernel for {operator.kind} (layer {name!r})",
-                operators=(operator.kind,),
-                remedy=f"replace it; there are kernels for {', '.join(sorted(WRITERS))}",
-            )
-        layers.append(_written(writer, context, operator, index))
+        if operator.kind not in WRITERS:
+            raise no_kernel(graph, operator)
+        layers.append(_written(WRITERS[operator.kind], context, operator, index))
     places, plan = _planned(graph, layers, states)
     limits = position_limits(graph)
     edges = " and ".join(sorted({graph.tensors[index].dtype for index in (*graph.inputs, *graph.outputs)}))
@@ -86,6 +81,7 @@ def generate(graph: QuantisedGraph, *, helium: bool = False) -> GeneratedModel:
     state_bytes = sum(len(state.initial) for state in states.buffers)
     if state_bytes:
         notes += [f"the model keeps {state_bytes:,} bytes from run to run; edgebench_reset() clears them"]
+    notes += dict.fromkeys(note for layer in layers for note in layer.notes)
     return GeneratedModel(
         files={
             "model.c": _model_c(graph, layers, plan, places, states, helium=helium),
@@ -116,10 +112,10 @@ def _with_own_outputs(graph: QuantisedGraph, states: States) -> QuantisedGraph:
 
 
 def _require_types(graph: QuantisedGraph) -> None:
-    """Check that every operator computes on types that its writer takes.
+    """Check that every operator has a kernel, and computes on types that it takes.
 
     Raises:
-        UnsupportedModelError: One does not; it is named with its tensor.
+        UnsupportedModelError: One does not; it is named with its layer or tensor.
     """
     for operator in graph.operators:
         types = {"int8"} | OTHER_TYPES.get(operator.kind, set())
@@ -127,14 +123,14 @@ def _require_types(graph: QuantisedGraph) -> None:
             tensor = graph.tensors[index] if index >= 0 else None
             if tensor is None or tensor.data is not None:
                 continue
+            if operator.kind not in WRITERS and tensor.dtype != "float32":
+                raise no_kernel(graph, operator)
             quantised = tensor.dtype in {"int8", "int16"} and operator.kind not in MOVED
             if tensor.dtype not in types or (quantised and len(tensor.scales) != 1):
-                raise UnsupportedModelError(
-                    f"{operator.kind} computes on {tensor.dtype} ({tensor.name!r}), microcontrollers get int8",
-                    where=graph.name,
-                    remedy="quantise the whole model to int8 (edgebench export MODEL --to int8-tflite), activations "
-                    "included",
-                )
+                raise wrong_type(graph, operator, tensor, types)
+    for index in (*graph.inputs, *graph.outputs):
+        if graph.tensors[index].dtype not in C_TYPES:
+            raise odd_edge(graph, graph.tensors[index])
 
 
 def _written(writer: Writer, context: CodeContext, operator: QuantisedOperator, index: int) -> LayerCode:
@@ -144,6 +140,8 @@ def _written(writer: Writer, context: CodeContext, operator: QuantisedOperator, 
         raise InputError(f"{operator.kind} moves by less than 1", where=f"layer {name!r}")
     try:
         return writer(context, operator, index)
+    except UnsupportedModelError as error:
+        raise in_layer(error, context.graph, operator) from None
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise InputError(
             f"{operator.kind} does not fit together ({type(error).__name__}: {error})", where=f"layer {name!r}"

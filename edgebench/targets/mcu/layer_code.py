@@ -26,6 +26,7 @@ class LayerCode:
         body: Statements of its function.
         constants: Definitions its function needs.
         scratch_bytes: Working memory while it runs.
+        notes: What a user of the layer must know.
     """
 
     name: str
@@ -33,6 +34,7 @@ class LayerCode:
     body: str
     constants: str = ""
     scratch_bytes: int = 0
+    notes: tuple[str, ...] = ()
 
 
 class CodeContext:

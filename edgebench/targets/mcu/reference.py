@@ -10,23 +10,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgebench.errors import InputError
-from edgebench.models.tflite.mending import content_for_litert
 from edgebench.models.tflite.quantised_graph import read_quantised_graph
 from edgebench.targets.mcu.float_edges import without_float_edges
+from edgebench.targets.mcu.reference_models import reference_content
+
+
+class RefusedValuesError(Exception):
+    """LiteRT has no answer for some values of the inputs."""
 
 
 def reference_outputs(model: Path, inputs: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
-    """Each output as the C model has it; where the file takes real numbers, those that stand for the inputs."""
+    """Each output as the C model has it; where the file takes real numbers, those that stand for the inputs.
+
+    Raises:
+        InputError: LiteRT refuses the model.
+        RefusedValuesError: LiteRT refuses the values.
+    """
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
+    graph = read_quantised_graph(model)
     try:
         interpreter = Interpreter(
-            model_content=content_for_litert(model), experimental_op_resolver_type=OpResolverType.BUILTIN_REF
+            model_content=reference_content(model, graph), experimental_op_resolver_type=OpResolverType.BUILTIN_REF
         )
         interpreter.allocate_tensors()
     except (RuntimeError, ValueError) as error:
         raise InputError(f"LiteRT refuses the model: {' '.join(str(error).split())[:300]}", where=str(model)) from None
-    graph = read_quantised_graph(model)
     inside, _ = without_float_edges(graph)
     for detail, index, values in zip(interpreter.get_input_details(), inside.inputs, inputs, strict=True):
         given: NDArray[Any] = values
@@ -34,7 +43,10 @@ def reference_outputs(model: Path, inputs: Sequence[NDArray[Any]]) -> list[NDArr
         if detail["dtype"] == np.float32 and tensor.dtype != "float32":
             given = (values.astype(np.float32) - tensor.zero_point) * np.float32(tensor.scale)
         interpreter.set_tensor(detail["index"], given.reshape(detail["shape"]))
-    interpreter.invoke()
+    try:
+        interpreter.invoke()
+    except RuntimeError as error:
+        raise RefusedValuesError(" ".join(str(error).split())[:200]) from None
     found = []
     for detail, index in zip(interpreter.get_output_details(), inside.outputs, strict=True):
         value: NDArray[Any] = interpreter.get_tensor(detail["index"]).ravel()

@@ -7,8 +7,9 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +30,7 @@ from edgebench.targets.mcu.generator import GeneratedModel, generate
 from edgebench.targets.mcu.ports import split_outputs
 from edgebench.targets.mcu.program import Execution, Program, read_program
 from edgebench.targets.mcu.qemu_emulator import qemu_version
-from edgebench.targets.mcu.reference import reference_outputs
+from edgebench.targets.mcu.reference import RefusedValuesError, reference_outputs
 from edgebench.targets.mcu.toolchain import Toolchain
 from edgebench.targets.packages import require_package
 
@@ -189,6 +190,7 @@ class McuModel(PlainModel):
         random = np.random.default_rng(seed)
         self._inputs = [port.random_values(random) for port in generated.inputs]
         self._execution: Execution | None = None
+        self._uncompared = ""
 
     @property
     def method(self) -> str:
@@ -218,12 +220,22 @@ class McuModel(PlainModel):
 
     def faults(self) -> list[str]:
         """Outputs that are not those of LiteRT's reference kernels, to the bit."""
-        expected = reference_outputs(self._path, self._inputs)
+        if self._reference is None:
+            return []
         found = split_outputs(self._ran.output, self._generated.outputs)
-        different = sum(int(np.count_nonzero(a != b)) for a, b in zip(expected, found, strict=True))
+        different = sum(int(np.count_nonzero(a != b)) for a, b in zip(self._reference, found, strict=True))
         if not different:
             return []
-        return [f"{different} of {sum(map(len, expected))} outputs differ from LiteRT's reference kernels"]
+        return [f"{different} of {sum(map(len, self._reference))} outputs differ from LiteRT's reference kernels"]
+
+    @cached_property
+    def _reference(self) -> list[NDArray[Any]] | None:
+        """What LiteRT's reference kernels answer, or None where they refuse the values, such as roots below 0."""
+        try:
+            return reference_outputs(self._path, self._inputs)
+        except RefusedValuesError as error:
+            self._uncompared = f"outputs were not compared with LiteRT's, which refuses the random inputs: {error}"
+            return None
 
     @property
     def footprint(self) -> Footprint:
@@ -285,6 +297,8 @@ class McuModel(PlainModel):
         for peak in self._generated.layers[plan.peak : plan.peak + 1]:
             size += f"; its peak is {peak.kind} {peak.name.rpartition(';')[2]!r}"
         notes = [*self._generated.notes, size]
+        if self._reference is None:
+            notes.append(self._uncompared)
         if self._calibration is None:
             notes.append("nothing calibrates this core with its memory: latency is a range, not a figure")
         elif self._calibration.compiler != self._toolchain.version.split()[0]:
