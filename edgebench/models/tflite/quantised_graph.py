@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgebench.errors import InputError, UnsupportedModelError
-from edgebench.models.tflite.constants import fold_constants
+from edgebench.models.tflite.folding import fold_constants
 
 _DTYPES = {
     **dict(
