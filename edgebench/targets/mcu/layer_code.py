@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgebench.errors import UnsupportedModelError
-from edgebench.models.tflite.quantised_graph import QuantisedGraph, QuantisedTensor
+from edgebench.models.tflite.quantised_graph import QuantisedGraph, QuantisedOperator, QuantisedTensor
 from edgebench.targets.mcu.ports import C_TYPES
 
 ARENA = "edgebench_arena"
@@ -42,18 +43,20 @@ class CodeContext:
     Args:
         graph: The model.
         helium: Whether kernels are compiled for Arm's vector extension, and need more scratch memory.
+        states: Symbols of the buffers of tensors that live from run to run, by the tensors' indices.
     """
 
-    def __init__(self, graph: QuantisedGraph, *, helium: bool = False) -> None:
+    def __init__(self, graph: QuantisedGraph, *, helium: bool = False, states: Mapping[int, str] | None = None) -> None:
         self.graph = graph
         self.helium = helium
+        self.states = states or {}
 
     def tensor(self, index: int) -> QuantisedTensor:
         """A tensor by its index."""
         return self.graph.tensors[index]
 
     def pointer(self, index: int) -> str:
-        """C expression for a tensor in the arena, a pointer to its type; its offset follows once the arena is planned.
+        """C expression for a computed tensor, a pointer to its type; its offset follows once the arena is planned.
 
         Raises:
             UnsupportedModelError: It is a constant.
@@ -64,8 +67,25 @@ class CodeContext:
                 f"an operator computes with the constant {tensor.name!r} alone",
                 remedy="fold it: compute such values before the model is converted",
             )
-        place = f"(edgebench_arena + OFFSET_{index})"
-        return place if tensor.dtype == "int8" else f"(({C_TYPES[tensor.dtype]} *){place})"
+        place = self.states.get(index, f"({ARENA} + OFFSET_{index})")
+        return (
+            place if tensor.dtype not in C_TYPES or tensor.dtype == "int8" else f"(({C_TYPES[tensor.dtype]} *){place})"
+        )
+
+    def operand(self, operator: QuantisedOperator, position: int, layer: int) -> tuple[str, str]:
+        """C expression for an input, which may be a constant, and the definition that it then needs.
+
+        Args:
+            operator: Reads the input.
+            position: Of the input among the operator's.
+            layer: Number of the operator; it makes the constant's name unique.
+        """
+        tensor = self.tensor(operator.inputs[position])
+        if tensor.data is None:
+            return self.pointer(operator.inputs[position]), ""
+        name = f"constant_{layer}_{position}"
+        values = tensor.data.view(np.uint8) if tensor.dtype == "bool" else tensor.data
+        return name, array(C_TYPES[tensor.dtype], name, values, weights=True)
 
 
 def array(kind: str, name: str, values: NDArray[np.generic], *, weights: bool = False) -> str:

@@ -30,15 +30,17 @@ class Port:
         offset: Bytes from the start of the arena.
         size: Bytes.
         dtype: Type of its values.
+        upper: Where its values are positions, how many there are.
     """
 
     name: str
     offset: int
     size: int
     dtype: str = "int8"
+    upper: int | None = None
 
     def random_values(self, random: np.random.Generator) -> NDArray[Any]:
-        """Any values of its type."""
+        """Any values of its type that the network takes."""
         kind = np.dtype(self.dtype)
         count = self.size // kind.itemsize
         if kind.kind == "b":
@@ -46,7 +48,9 @@ class Port:
         if kind.kind == "f":
             return random.standard_normal(count).astype(kind)
         limits = np.iinfo(kind)
-        return random.integers(limits.min, int(limits.max) + 1, count).astype(kind)
+        if self.upper is not None:
+            return random.integers(0, min(self.upper, int(limits.max) + 1), count).astype(kind)
+        return random.integers(limits.min, limits.max, count, endpoint=True).astype(kind)
 
 
 def split_outputs(content: NDArray[np.int8], ports: Sequence[Port]) -> list[NDArray[Any]]:

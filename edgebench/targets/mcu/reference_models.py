@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgebench.models.tflite.float16 import pack_model
-from edgebench.models.tflite.quantised_graph import QuantisedGraph, QuantisedOperator
+from edgebench.models.tflite.folding import fold_constants
+from edgebench.models.tflite.mending import mend_axes
+from edgebench.models.tflite.quantised_graph import QuantisedGraph, QuantisedOperator, load_buffers
 from edgebench.targets.mcu.reference_tables import WITHOUT_REFERENCE, reference_table
 
 _REPLACED = WITHOUT_REFERENCE | {"SUM"}
@@ -25,16 +27,16 @@ def reference_content(path: Path, graph: QuantisedGraph) -> bytes:
         path: The model.
         graph: What is in it.
     """
-    if not any(operator.kind in _REPLACED for operator in graph.operators):
-        return path.read_bytes()
     from ai_edge_litert import schema_py_generated as schema
 
     content = path.read_bytes()
     model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
-    for buffer in model.buffers:
-        if buffer.offset > 1:
-            buffer.data = np.frombuffer(content, np.uint8, buffer.size, buffer.offset)
-            buffer.offset = buffer.size = 0
+    load_buffers(model, content)
+    mended = mend_axes(model)
+    if not any(operator.kind in _REPLACED for operator in graph.operators):
+        return pack_model(model, len(content)) if mended else content
+    # The same operators as in the graph.
+    fold_constants(schema, model)
     writer = _Writer(schema, model)
     found = []
     for number, operator in enumerate(graph.operators):

@@ -292,12 +292,11 @@ class McuModel(PlainModel):
     def notes(self) -> list[str]:
         """Whether it fits, which layer is the peak, and what is not known."""
         plan = self._generated.plan
-        peak = self._generated.layers[plan.peak]
         bound = "and no plan is smaller" if plan.size == plan.lower_bound else f"no plan is below {plan.lower_bound:,}"
-        notes = [
-            *self._generated.notes,
-            f"the arena takes {plan.size:,} bytes, {bound}; its peak is {peak.kind} {peak.name.rpartition(';')[2]!r}",
-        ]
+        size = f"the arena takes {plan.size:,} bytes, {bound}"
+        for peak in self._generated.layers[plan.peak : plan.peak + 1]:
+            size += f"; its peak is {peak.kind} {peak.name.rpartition(';')[2]!r}"
+        notes = [*self._generated.notes, size]
         if self._reference is None:
             notes.append(self._uncompared)
         if self._calibration is None:

@@ -24,7 +24,6 @@ from edgebench.targets.mcu.qemu_emulator import board_header
 
 _SOURCES = Path(__file__).parent / "c"
 _BOARDS = Path(__file__).parent / "boards"
-_OWN_SOURCES = tuple(sorted(path.name for path in _SOURCES.glob("edgebench_*.c")))
 _OBJECTS = "objects.txt"
 _COMPILE_S = 300
 _FLAGS = (
@@ -79,7 +78,7 @@ class Toolchain:
     @property
     def kernel_sources(self) -> list[Path]:
         """All kernels, ours and CMSIS-NN's."""
-        return [*(_SOURCES / name for name in _OWN_SOURCES), *self._kernels.sources]
+        return [*sorted(_SOURCES.glob("edgebench_*.c")), *self._kernels.sources]
 
     @property
     def stand_ins(self) -> Path:

@@ -18,7 +18,7 @@ class Tensor:
     """A tensor; with ``data`` a constant."""
 
     shape: tuple[int, ...]
-    scale: float | None = 0.05
+    scale: float | Sequence[float] | None = 0.05
     zero_point: int = 0
     dtype: str = "INT8"
     data: NDArray[Any] | None = None
@@ -53,7 +53,8 @@ def write_graph(
         made.type = getattr(schema.TensorType, tensor.dtype)
         if tensor.scale is not None and tensor.dtype != "FLOAT32":
             made.quantization = schema.QuantizationParametersT()
-            made.quantization.scale, made.quantization.zeroPoint = [tensor.scale], [tensor.zero_point]
+            scales = [tensor.scale] if isinstance(tensor.scale, float) else list(tensor.scale)
+            made.quantization.scale, made.quantization.zeroPoint = scales, [tensor.zero_point] * len(scales)
         if tensor.data is not None:
             buffer = schema.BufferT()
             buffer.data = np.frombuffer(tensor.data.tobytes(), np.uint8)

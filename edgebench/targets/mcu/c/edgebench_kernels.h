@@ -3,8 +3,12 @@
 #define EDGEBENCH_KERNELS_H
 #include <stdint.h>
 
+#include "edgebench_columns.h"
+#include "edgebench_logic.h"
 #include "edgebench_math.h"
 #include "edgebench_matmul.h"
+#include "edgebench_movement.h"
+#include "edgebench_resize.h"
 
 typedef struct {
   int32_t features, units;

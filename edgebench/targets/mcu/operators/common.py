@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 from edgebench.errors import UnsupportedModelError
 from edgebench.models.tflite.quantised_graph import QuantisedOperator, QuantisedTensor
 from edgebench.targets.mcu.fixed_point import activation_range
-from edgebench.targets.mcu.layer_code import CodeContext, array
-from edgebench.targets.mcu.ports import C_TYPES
+from edgebench.targets.mcu.layer_code import CodeContext
 
 _ACTIVATIONS = {0: "NONE", 1: "RELU", 2: "RELU_N1_TO_1", 3: "RELU6"}
 _SAME = 0
@@ -41,11 +40,8 @@ class Operand:
 
 def operand(context: CodeContext, operator: QuantisedOperator, position: int, index: int) -> Operand:
     """An input in the arena, or as a constant of the layer with this index."""
-    tensor = context.tensor(operator.inputs[position])
-    if tensor.data is None:
-        return Operand(pointer=context.pointer(operator.inputs[position]))
-    name = f"constant_{index}_{position}"
-    return Operand(pointer=name, constants=array(C_TYPES[tensor.dtype], name, tensor.data, weights=True))
+    pointer, constants = context.operand(operator, position, index)
+    return Operand(pointer=pointer, constants=constants)
 
 
 def rows_of(tensor: QuantisedTensor) -> tuple[int, int]:
