@@ -10,7 +10,7 @@ import numpy as np
 from edgebench.models.tflite.quantised_graph import QuantisedOperator, QuantisedTensor
 from edgebench.targets.mcu.fixed_point import quantise_multiplier
 from edgebench.targets.mcu.layer_code import CodeContext, LayerCode
-from edgebench.targets.mcu.operators.common import listed, operand, require_same_types
+from edgebench.targets.mcu.operators.common import listed, require_same_types
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,8 +44,8 @@ def batch_matmul(context: CodeContext, operator: QuantisedOperator, index: int) 
     # LiteRT multiplies these two scales in single precision.
     product = float(np.float32(left.scale) * np.float32(right.scale))
     scaling = quantise_multiplier(product / float(np.float32(output.scale)))
-    operands = [operand(context, operator, position, index) for position in (0, 1)]
-    pointers, layouts, offsets = [item.pointer for item in operands], [rows, columns], [left, right]
+    operands = [context.operand(operator, position, index) for position in (0, 1)]
+    pointers, layouts, offsets = [item[0] for item in operands], [rows, columns], [left, right]
     steps = [1, output.shape[-1]]  # between results of neighbouring columns, and of rows
     # The kernel is quick with lines that lie whole; vectors it copies anyway.
     lines = 1 if rows.step != 1 and columns.step == 1 else 0
@@ -63,7 +63,7 @@ def batch_matmul(context: CodeContext, operator: QuantisedOperator, index: int) 
         f"    eb_matmul_s8({pointers[vectors]}{places[vectors]}, {pointers[lines]}{places[lines]}, NULL, "
         f"{target}{places[2]}, (int16_t *)(edgebench_arena + SCRATCH_{index}), &params);\n  return 0;\n"
     )
-    constants = "".join(item.constants for item in operands)
+    constants = operands[0][1] + operands[1][1]
     return LayerCode(name=output.name, kind=operator.kind, body=body, constants=constants, scratch_bytes=2 * depth)
 
 
