@@ -23,6 +23,7 @@ class Tensor:
     dtype: str = "INT8"
     data: NDArray[Any] | None = None
     open_width: bool = False
+    variable: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +36,7 @@ class Operator:
     options: Mapping[str, Any] = field(default_factory=dict)
     options_type: str = ""
     version: int = 2
+    intermediates: tuple[int, ...] = ()
 
 
 def write_graph(
@@ -50,7 +52,7 @@ def write_graph(
         made.name, made.shape, made.buffer = f"t{number}".encode(), list(tensor.shape), 0
         if tensor.open_width:
             made.shapeSignature = [*tensor.shape[:-1], -1]
-        made.type = getattr(schema.TensorType, tensor.dtype)
+        made.type, made.isVariable = getattr(schema.TensorType, tensor.dtype), tensor.variable
         if tensor.scale is not None and tensor.dtype != "FLOAT32":
             made.quantization = schema.QuantizationParametersT()
             scales = [tensor.scale] if isinstance(tensor.scale, float) else list(tensor.scale)
@@ -67,6 +69,7 @@ def write_graph(
         code.deprecatedBuiltinCode, code.version = min(code.builtinCode, 127), operator.version
         model.operatorCodes.append(code)
         made.opcodeIndex, made.inputs, made.outputs = number, list(operator.inputs), list(operator.outputs)
+        made.intermediates = list(operator.intermediates) or None
         if operator.options_type:
             made.builtinOptionsType = getattr(schema.BuiltinOptions, operator.options_type)
             made.builtinOptions = getattr(schema, f"{operator.options_type}T")()

@@ -8,6 +8,7 @@
 #include "edgebench_math.h"
 #include "edgebench_matmul.h"
 #include "edgebench_movement.h"
+#include "edgebench_recurrent.h"
 #include "edgebench_resize.h"
 
 typedef struct {

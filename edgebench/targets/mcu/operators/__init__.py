@@ -19,6 +19,7 @@ from edgebench.targets.mcu.operators import (
     normalisation,
     pooling,
     rearranging,
+    recurrent,
     reductions,
     resizing,
     variables,
@@ -107,6 +108,7 @@ WRITERS: Mapping[str, Writer] = {
     "TILE": rearranging.tile,
     "TRANSPOSE": movement.transpose,
     "TRANSPOSE_CONV": columns.transposed,
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": recurrent.lstm,
     "UNPACK": movement.unpack,
 }
 IN_PLACE = {kind for kind, writer in WRITERS.items() if writer in {elementwise.table, arithmetic.binary}} | {
@@ -132,5 +134,6 @@ OTHER_TYPES: Mapping[str, set[str]] = {
     **dict.fromkeys((kind for kind, writer in WRITERS.items() if writer in {logic.compare, logic.extreme}), _INTEGERS),
     **dict.fromkeys(("LOGICAL_AND", "LOGICAL_NOT", "LOGICAL_OR"), _TRUTH),
     "RESIZE_BILINEAR": {"int16"},
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": {"int16"},
 }
 """Types of computed values, beside int8, that an operator's writer takes; the writer checks which go together."""
