@@ -37,6 +37,17 @@ def quantise_small_multiplier(value: float) -> tuple[int, int]:
     return quantise_multiplier(value)
 
 
+def power_of_two(scale: float) -> int | None:
+    """The power of two that a scale is, or is so near that TFLite takes it for one (``CheckedLog2``)."""
+    power = float(np.float32(np.log(np.float32(scale))) * np.float32(1 / np.log(np.float32(2.0))))
+    return round(power) if abs(power - round(power)) < 1e-3 else None
+
+
+def reduced(multiplier: int) -> int:
+    """A multiplier of 31 bits as one of 15, as TFLite takes it for sums of 64 bits."""
+    return min((multiplier + (1 << 15)) >> 16, 0x7FFF)
+
+
 def activation_range(
     kind: str, scale: float, zero_point: int, limits: tuple[int, int] = (INT8_MIN, INT8_MAX)
 ) -> tuple[int, int]:

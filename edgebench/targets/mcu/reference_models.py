@@ -88,7 +88,7 @@ class _Writer:
         sums = self._tensor((1, output.elements, 1, 1), kind, like=operator.outputs[0])
         ones = self._tensor((1, 1, 1, count), "INT8", np.ones(count, np.int8), scale=1.0)
         zero = self._tensor((1,), "INT32", np.zeros(1, np.int32), scale=source.scale)
-        steps = {"strideW": 1, "strideH": 1, "padding": 1}
+        steps = {"strideW": 1, "strideH": 1, "padding": 1, "quantizedBiasType": self._schema.TensorType.INT32}
         return [
             self._operator("TRANSPOSE", [operator.inputs[0], self._indices(order)], [moved], "TransposeOptions"),
             self._operator("RESHAPE", [moved, self._indices([1, output.elements, 1, count])], [rows]),

@@ -30,7 +30,7 @@ from edgebench.targets.mcu.generator import GeneratedModel, generate
 from edgebench.targets.mcu.ports import split_outputs
 from edgebench.targets.mcu.program import Execution, Program, read_program
 from edgebench.targets.mcu.qemu_emulator import qemu_version
-from edgebench.targets.mcu.reference import RefusedValuesError, reference_outputs
+from edgebench.targets.mcu.reference import NoReferenceError, reference_outputs
 from edgebench.targets.mcu.toolchain import Toolchain
 from edgebench.targets.packages import require_package
 
@@ -230,11 +230,11 @@ class McuModel(PlainModel):
 
     @cached_property
     def _reference(self) -> list[NDArray[Any]] | None:
-        """What LiteRT's reference kernels answer, or None where they refuse the values, such as roots below 0."""
+        """What LiteRT's reference kernels answer, or None where they have no answer, such as for roots below 0."""
         try:
             return reference_outputs(self._path, self._inputs)
-        except RefusedValuesError as error:
-            self._uncompared = f"outputs were not compared with LiteRT's, which refuses the random inputs: {error}"
+        except NoReferenceError as error:
+            self._uncompared = f"outputs were not compared with LiteRT's reference kernels, which refuse: {error}"
             return None
 
     @property

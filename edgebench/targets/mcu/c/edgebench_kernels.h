@@ -10,6 +10,7 @@
 #include "edgebench_movement.h"
 #include "edgebench_recurrent.h"
 #include "edgebench_resize.h"
+#include "edgebench_wide.h"
 
 typedef struct {
   int32_t features, units;

@@ -2,30 +2,11 @@
 #include "edgebench_kernels.h"
 
 #include "edgebench_fixed.h"
+#include "edgebench_quotient.h"
 #include "edgebench_walk.h"
 
-/* LiteRT's kernel shifts by more than 31 bits where a quotient is below a quarter of a step. What its compilers make of
- * that on processors whose shifts take five bits is part of its results, and so of ours. */
-static inline int32_t shift_right_as_litert(int32_t value, int32_t bits) {
-  if (bits >= 0 && bits <= 31) return eb_shift_right(value, bits);
-  return (value >> (bits & 31)) + (value >= 0);
-}
-
-static inline int32_t quotient(int32_t above, int32_t below, const eb_binary_params *p) {
-  if (below < 0) above = -above, below = -below;
-  if (below == 0) below = 1; /* LiteRT refuses it */
-  const int32_t zeros = eb_leading_zeros((uint32_t)below);
-  const int32_t inverse = eb_reciprocal_of_one_plus((int32_t)(((uint32_t)below << zeros) - 0x80000000u));
-  const uint32_t size = above < 0 ? 2u * (uint32_t)-above - 1 : (uint32_t)above;
-  const int32_t room = size == 0 ? 31 : eb_leading_zeros(size) - 1 + (above < 0);
-  const int32_t whole = eb_product((int32_t)((uint32_t)above << room), inverse);
-  const int32_t bits = 31 - zeros + room - p->shift;
-  const int32_t value = shift_right_as_litert(eb_product(whole, p->multiplier), bits) + p->offset;
-  return eb_clamp(value, p->low, p->high);
-}
-
 static inline int8_t div_one_s8(int8_t first, int8_t second, const eb_binary_params *p) {
-  return (int8_t)quotient(first + p->offset1, second + p->offset2, p);
+  return (int8_t)eb_quotient(first + p->offset1, second + p->offset2, p);
 }
 
 static inline int8_t squared_difference_one_s8(int8_t first, int8_t second, const eb_binary_params *p) {

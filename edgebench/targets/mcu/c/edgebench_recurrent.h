@@ -31,4 +31,19 @@ typedef struct {
 /* A long short-term memory over all time steps. Scratch holds (inputs + outputs + 5 * cells + 6) values of 16 bits. */
 void eb_lstm_s8(const int8_t *input, int8_t *output, int8_t *state, int16_t *cell, int16_t *scratch,
                 const eb_lstm_params *p);
+
+typedef struct {
+  int32_t batches, inputs, filters, rank, memory; /* so many filters, of which `rank` make one output */
+  const int8_t *weights;
+  const int32_t *bias; /* NULL for none */
+  int32_t input_offset, multiplier, shift, state_zero;
+  int32_t out_multiplier, out_shift, out_zero;
+} eb_svdf_params;
+
+/* Filters over time: the state holds the last `memory` results of each filter, the newest last. Scratch holds `inputs`
+ * values of 16 bits. */
+void eb_svdf_s8(const int8_t *input, const int8_t *time_weights, int8_t *output, int8_t *state, int16_t *scratch,
+                const eb_svdf_params *p);
+void eb_svdf_s16(const int8_t *input, const int16_t *time_weights, int8_t *output, int16_t *state, int16_t *scratch,
+                 const eb_svdf_params *p);
 #endif

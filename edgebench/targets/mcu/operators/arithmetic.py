@@ -9,7 +9,7 @@ import numpy as np
 
 from edgebench.errors import UnsupportedModelError
 from edgebench.models.tflite.quantised_graph import QuantisedOperator, QuantisedTensor
-from edgebench.targets.mcu.fixed_point import quantise_multiplier, quantise_small_multiplier
+from edgebench.targets.mcu.fixed_point import power_of_two, quantise_multiplier, quantise_small_multiplier
 from edgebench.targets.mcu.layer_code import CodeContext, LayerCode
 from edgebench.targets.mcu.operators.common import (
     fused_activation,
@@ -80,9 +80,9 @@ def _sum_scaling(
     kind = operator.kind.lower()
     tensors = (first, second, output)
     if output.dtype == "int16" and operator.options.get("potScaleInt16", True):
-        powers = [math.frexp(tensor.scale) for tensor in tensors]
-        if all(fraction == 0.5 for fraction, _ in powers):
-            shifts = [powers[2][1] - power for _, power in powers[:2]]
+        powers = [power_of_two(tensor.scale) for tensor in tensors]
+        if powers[0] is not None and powers[1] is not None and powers[2] is not None:
+            shifts = [powers[2] - powers[0], powers[2] - powers[1]]
             if min(shifts) < 0 or 0 not in shifts or (kind == "add" and first.shape != second.shape):
                 raise UnsupportedModelError(
                     f"{operator.kind} of {list(first.shape)} and {list(second.shape)} with powers of two as scales: "

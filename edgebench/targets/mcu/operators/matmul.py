@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgebench.models.tflite.quantised_graph import QuantisedOperator, QuantisedTensor
-from edgebench.targets.mcu.fixed_point import quantise_multiplier
+from edgebench.targets.mcu.fixed_point import quantise_multiplier, reduced
 from edgebench.targets.mcu.layer_code import CodeContext, LayerCode
-from edgebench.targets.mcu.operators.common import listed, require_same_types
+from edgebench.targets.mcu.operators.common import listed, require_same_types, type_suffix
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +34,8 @@ def batch_matmul(context: CodeContext, operator: QuantisedOperator, index: int) 
     """BATCH_MATMUL: the rows of the left matrix times the columns of the right one, either as it is or transposed."""
     left, right = (context.tensor(i) for i in operator.inputs)
     output = context.tensor(operator.outputs[0])
-    require_same_types(operator, left, right, output)
+    wide = output.dtype == "int16"
+    require_same_types(operator, left, output, *([] if wide and right.dtype == "int8" else [right]))
     rows = _layout(left, transposed=bool(operator.options.get("adjX")))
     columns = _layout(right, transposed=not operator.options.get("adjY"))
     depth, batch = left.shape[-2 if operator.options.get("adjX") else -1], output.shape[:-2]
@@ -43,7 +44,7 @@ def batch_matmul(context: CodeContext, operator: QuantisedOperator, index: int) 
         raise ValueError(f"{list(left.shape)} times {list(right.shape)} is not {list(output.shape)}")
     # LiteRT multiplies these two scales in single precision.
     product = float(np.float32(left.scale) * np.float32(right.scale))
-    scaling = quantise_multiplier(product / float(np.float32(output.scale)))
+    multiplier, shift = quantise_multiplier(product / float(np.float32(output.scale)))
     operands = [context.operand(operator, position, index) for position in (0, 1)]
     pointers, layouts, offsets = [item[0] for item in operands], [rows, columns], [left, right]
     steps = [1, output.shape[-1]]  # between results of neighbouring columns, and of rows
@@ -54,14 +55,18 @@ def batch_matmul(context: CodeContext, operator: QuantisedOperator, index: int) 
         *(depth, layouts[vectors].rows, layouts[lines].rows),
         *(layouts[vectors].row_step, layouts[vectors].step, layouts[lines].row_step, layouts[lines].step),
         *(steps[lines], steps[vectors]),
-        *(-offsets[vectors].zero_point, -offsets[lines].zero_point, output.zero_point, *scaling),
+        *(-offsets[vectors].zero_point, -offsets[lines].zero_point, output.zero_point),
+        *(reduced(multiplier) if wide else multiplier, shift),
     )
-    body = f"  static const eb_matmul_params params = {{{listed(settings)}, NULL, 0, -128, 127}};\n"
+    limits = np.iinfo(output.dtype)
+    body = f"  static const eb_matmul_params params = {{{listed(settings)}, NULL, 0, {limits.min}, {limits.max}}};\n"
     loops, places = _batches(batch, layouts, (left.shape, right.shape), output.shape)
     target = context.pointer(operator.outputs[0])
+    name = f"{type_suffix(offsets[vectors])}_{type_suffix(offsets[lines])}" if wide else "s8"
     body += loops + (
-        f"    eb_matmul_s8({pointers[vectors]}{places[vectors]}, {pointers[lines]}{places[lines]}, NULL, "
-        f"{target}{places[2]}, (int16_t *)(edgebench_arena + SCRATCH_{index}), &params);\n  return 0;\n"
+        f"    eb_matmul_{name}({pointers[vectors]}{places[vectors]}, {pointers[lines]}{places[lines]}, "
+        f"{'' if wide else 'NULL, '}{target}{places[2]}, (int16_t *)(edgebench_arena + SCRATCH_{index}), &params);\n"
+        "  return 0;\n"
     )
     constants = operands[0][1] + operands[1][1]
     return LayerCode(name=output.name, kind=operator.kind, body=body, constants=constants, scratch_bytes=2 * depth)

@@ -16,7 +16,8 @@ from edgebench.targets.mcu.fixed_point import (
     rounding_shift,
 )
 from edgebench.targets.mcu.layer_code import CodeContext, LayerCode, array
-from edgebench.targets.mcu.operators.common import rows_of
+from edgebench.targets.mcu.operators.common import listed, rows_of
+from edgebench.targets.mcu.operators.curves import tabulated
 
 _SUM_BITS = 12
 _DISTANCES = 256
@@ -38,6 +39,36 @@ def softmax(context: CodeContext, operator: QuantisedOperator, index: int) -> La
         f"{output.zero_point});\n  return 0;\n"
     )
     constants = f"static const float exponentials_{index}[256] = {{{values}}};\n"
+    return LayerCode(name=output.name, kind=operator.kind, body=body, constants=constants)
+
+
+def wide_softmax(context: CodeContext, operator: QuantisedOperator, index: int) -> LayerCode:
+    """Over the last axis, with results of 16 bits."""
+    source, output = context.tensor(operator.inputs[0]), context.tensor(operator.outputs[0])
+    beta, scale = float(operator.options.get("beta", 1.0)), np.float32(source.scale)
+    if output.dtype != "int16":
+        raise UnsupportedModelError(f"SOFTMAX from {source.dtype} to {output.dtype} has no kernel, nor has LiteRT")
+    rows, width = rows_of(source)
+    place = f"{context.pointer(operator.inputs[0])}, {context.pointer(operator.outputs[0])}, {rows}, {width}"
+    if source.dtype == "int8":
+        multiplier, shift = quantise_multiplier(min(beta * float(scale) * (1 << 26), 2.0**31 - 1))
+        reach = math.floor(31 * (1 << 26) / (1 << shift))
+        terms = [
+            exponential(rescale(-distance, multiplier, shift)) if distance <= reach else 0
+            for distance in range(_DISTANCES)
+        ]
+        body = f"  eb_softmax_s8_s16({place}, exponentials_{index});\n  return 0;\n"
+        constants = array("int32_t", f"exponentials_{index}", np.array(terms))
+        return LayerCode(name=output.name, kind=operator.kind, body=body, constants=constants)
+    factor = float(scale * np.float32(beta)) / (10.0 / 65535.0)
+    exponentials = tabulated(math.exp, 10.0 / 65535, 32767, 2.0 / 65535)
+    reciprocals = tabulated(lambda value: 1.0 / (1.0 + value), 1.0 / 65535, -32768, 2.0 / 65535)
+    constants = array("int16_t", f"exponentials_{index}", exponentials)
+    constants += array("int16_t", f"reciprocals_{index}", reciprocals)
+    body = (
+        f"  eb_softmax_s16({place}, exponentials_{index}, reciprocals_{index}, "
+        f"{listed(quantise_multiplier(factor))});\n  return 0;\n"
+    )
     return LayerCode(name=output.name, kind=operator.kind, body=body, constants=constants)
 
 

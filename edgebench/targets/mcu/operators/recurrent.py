@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,9 +9,9 @@ from numpy.typing import NDArray
 
 from edgebench.errors import UnsupportedModelError
 from edgebench.models.tflite.quantised_graph import QuantisedOperator, QuantisedTensor
-from edgebench.targets.mcu.fixed_point import quantise_multiplier
+from edgebench.targets.mcu.fixed_point import power_of_two, quantise_multiplier
 from edgebench.targets.mcu.layer_code import CodeContext, LayerCode, array
-from edgebench.targets.mcu.operators.common import listed, require_same_types
+from edgebench.targets.mcu.operators.common import listed, require_same_types, type_suffix
 
 _INPUT, _PROJECTION, _PROJECTION_BIAS, _STATE, _CELL = 0, 16, 17, 18, 19
 _WEIGHTS, _RECURRENT, _PEEPHOLES, _BIASES, _NORMS = 1, 5, 9, 12, 20
@@ -20,6 +19,7 @@ _GATES = ("input", "forget", "cell", "output")
 _PEEPHOLE_GATES = {0: 0, 1: 1, 3: 2}
 _INTERMEDIATES = 5
 _HIDDEN = 4
+_RELU = 1
 _REMEDY = "export the layer with int8 weights and an int16 cell, as LiteRT's own converter does"
 
 
@@ -143,15 +143,14 @@ def _sizes(cell: _Cell, operator: QuantisedOperator) -> _Sizes:
 
 def _cell_bits(cell: _Cell, operator: QuantisedOperator) -> int:
     state = cell.needed(_CELL)
-    fraction, power = math.frexp(state.scale)
-    bits = 1 - power
-    if state.dtype != "int16" or fraction != 0.5 or not 9 <= bits <= 15:
+    power = power_of_two(state.scale)
+    if state.dtype != "int16" or power is None or not 9 <= -power <= 15:
         raise UnsupportedModelError(
             f"{operator.kind} has a kernel for cells of 16 bits in steps of 2^-9 to 2^-15; {state.name!r} is "
             f"{state.dtype} in steps of {state.scale:g}",
             remedy=_REMEDY,
         )
-    return bits
+    return -power
 
 
 def _clip(operator: QuantisedOperator, option: str, tensor: QuantisedTensor, largest: int) -> int:
@@ -236,3 +235,49 @@ def _projection(cell: _Cell, operator: QuantisedOperator, sizes: _Sizes, hidden:
     )
     clip = _clip(operator, "projClip", state, 127)
     return f"{', '.join(names)}, {listed((*quantise_multiplier(float(factor)), state.zero_point, clip))}"
+
+
+def svdf(context: CodeContext, operator: QuantisedOperator, index: int) -> LayerCode:
+    """SVDF with a state of 8 or of 16 bits."""
+    cell = _Cell(context, operator, index)
+    source, output, state = cell.needed(0), context.tensor(operator.outputs[0]), cell.needed(4)
+    require_same_types(operator, source, output)
+    if output.dtype != "int8" or state.dtype not in {"int8", "int16"}:
+        raise UnsupportedModelError(
+            f"{operator.kind} has a kernel for values of 8 bits and a state of 8 or 16", remedy=_REMEDY
+        )
+    if operator.options.get("fusedActivationFunction") != _RELU:
+        raise UnsupportedModelError(
+            f"{operator.kind} has a kernel with the activation RELU, as LiteRT does",
+            remedy="let the layer end with RELU, whose output cannot be below its zero point",
+        )
+    filters, inputs = cell.needed(1).shape
+    memory, rank = cell.needed(2).shape[1], int(operator.options["rank"])
+    batches = source.elements // inputs
+    if batches * inputs != source.elements or rank < 1 or batches * filters != rank * output.elements:
+        raise ValueError(f"{list(source.shape)} gives {list(output.shape)} with {filters} filters of rank {rank}")
+    if state.elements != batches * filters * memory:
+        raise ValueError(f"a state of {state.elements} values for {batches} x {filters} x {memory}")
+    weights = cell.define("weights", "int8_t", cell.values(1, "int8", (filters, inputs)))
+    times = cell.define("times", f"{state.dtype}_t", cell.values(2, state.dtype, (filters, memory)))
+    bias = "NULL"
+    if cell.tensor(3) is not None:
+        bias = cell.define("bias", "int32_t", cell.values(3, "int32", (filters // rank,)))
+    # LiteRT multiplies these scales in single precision.
+    scales = [np.float32(tensor.scale) for tensor in (source, cell.needed(1), state, cell.needed(2), output)]
+    factors = [float(scales[0] * scales[1] / scales[2]), float(scales[2] * scales[3] / scales[4])]
+    zero = state.zero_point if state.dtype == "int8" else 0
+    settings = (
+        f"{listed((batches, inputs, filters, rank, memory))}, {weights}, {bias}, {-source.zero_point}, "
+        f"{listed(quantise_multiplier(factors[0]))}, {zero}, {listed(quantise_multiplier(factors[1]))}, "
+        f"{output.zero_point}"
+    )
+    body = (
+        f"  static const eb_svdf_params params = {{{settings}}};\n"
+        f"  eb_svdf_{type_suffix(state)}({context.pointer(operator.inputs[0])}, {times}, "
+        f"{context.pointer(operator.outputs[0])}, {context.pointer(operator.inputs[4])}, "
+        f"(int16_t *)(edgebench_arena + SCRATCH_{index}), &params);\n  return 0;\n"
+    )
+    return LayerCode(
+        name=output.name, kind=operator.kind, body=body, constants=cell.constants, scratch_bytes=2 * inputs
+    )

@@ -8,7 +8,7 @@ import numpy as np
 
 from edgebench.errors import UnsupportedModelError
 from edgebench.models.tflite.quantised_graph import QuantisedOperator, QuantisedTensor
-from edgebench.targets.mcu.fixed_point import quantise_multiplier
+from edgebench.targets.mcu.fixed_point import quantise_multiplier, reduced
 from edgebench.targets.mcu.layer_code import CodeContext, LayerCode
 from edgebench.targets.mcu.operators.common import (
     listed,
@@ -88,7 +88,7 @@ def _scaling(
     if kind == "REDUCE_PROD":
         # The output's scale is shared among the steps; the multiplier of wide values has 16 bits.
         multiplier, shift = quantise_multiplier(ends[0] / ends[1] ** (1.0 / count))
-        return "reduce_prod", (min((multiplier + (1 << 15)) >> 16, 0x7FFF), shift)
+        return "reduce_prod", (reduced(multiplier), shift)
     if (source.scale, source.zero_point) != (output.scale, output.zero_point):
         raise UnsupportedModelError(
             f"{kind} keeps the scale of what it reads; {output.name!r} has another",
