@@ -114,7 +114,7 @@ class Toolchain:
         program, objects = folder / "model.elf", self._kernel_objects()
         self._run(
             [*map(str, sources), f"@{objects.name}", "-I", str(folder), "-T", str(script),
-             "-nostartfiles", "-Wl,-e,edgebench_invoke", "-Wl,--gc-sections",
+             "-nostartfiles", "-Wl,-e,edgebench_invoke", "-Wl,-u,edgebench_arena", "-Wl,--gc-sections",
              *([] if self._zig else ["-specs=nosys.specs"]), "-o", str(program)],
             objects.parent,
         )  # fmt: skip
