@@ -29,6 +29,24 @@ class Prepare(Request[Prepared]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Done(Record):
+    """That something was done."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MakeReady(Request[Done]):
+    """Do what a target has to do once, before its first model.
+
+    Attributes:
+        device: Where models will run.
+    """
+
+    verb: ClassVar[str] = "make ready"
+    step: ClassVar[str] = "while the device was made ready"
+    device: Device
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Written(Record):
     """Files that were written.
 

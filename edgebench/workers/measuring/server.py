@@ -10,10 +10,12 @@ from edgebench.core.profile import Sample
 from edgebench.errors import InputError
 from edgebench.models.prepare import Prepared
 from edgebench.workers.measuring.jobs import (
+    Done,
     Finish,
     Finished,
     Load,
     Loaded,
+    MakeReady,
     Prepare,
     Race,
     Raced,
@@ -34,6 +36,7 @@ class MeasuringServer(Server):
         super().__init__(answers, requests)
         self._session: MeasurementSession | None = None
         self.on(Prepare, self._prepare)
+        self.on(MakeReady, self._make_ready)
         self.on(WriteProject, self._write_project)
         self.on(Load, self._load)
         self.on(Run, self._run)
@@ -44,6 +47,15 @@ class MeasuringServer(Server):
         from edgebench.models.prepare import prepare
 
         return prepare(request.wanted)
+
+    def _make_ready(self, request: MakeReady) -> Done:
+        from edgebench.targets.base import MadeReadyOnce
+        from edgebench.targets.registry import create_target
+
+        target = create_target(request.device)
+        if isinstance(target, MadeReadyOnce):
+            target.make_ready()
+        return Done()
 
     def _write_project(self, request: WriteProject) -> Written:
         from edgebench.targets.mcu.project import write_project
