@@ -82,12 +82,14 @@ class QuantisedOperator:
         inputs: Indices of tensors, -1 for none.
         outputs: Indices of tensors.
         options: The operator's own settings, by the schema's names.
+        intermediates: Indices of tensors that only give the scales of what it computes inside.
     """
 
     kind: str
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     options: Mapping[str, Any] = field(default_factory=dict)
+    intermediates: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -243,6 +245,7 @@ def _operator(model: Any, operator: Any, names: Mapping[int, str], tensors: int)
         inputs=_indices(operator.inputs, tensors, lowest=-1),
         outputs=_indices(operator.outputs, tensors),
         options=dict(options),
+        intermediates=_indices(operator.intermediates, tensors),
     )
 
 

@@ -37,6 +37,7 @@ class Operator:
     options: Mapping[str, Any] = field(default_factory=dict)
     options_type: str = ""
     version: int = 2
+    intermediates: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,10 +76,9 @@ def _subgraph(schema: Any, model: Any, tensors: Sequence[Tensor], operators: Seq
     for number, tensor in enumerate(tensors):
         made = schema.TensorT()
         made.name, made.shape, made.buffer = f"t{number}".encode(), list(tensor.shape), 0
-        made.isVariable = tensor.variable
         if tensor.open_width:
             made.shapeSignature = [*tensor.shape[:-1], -1]
-        made.type = getattr(schema.TensorType, tensor.dtype)
+        made.type, made.isVariable = getattr(schema.TensorType, tensor.dtype), tensor.variable
         if tensor.scale is not None and tensor.dtype != "FLOAT32":
             made.quantization = schema.QuantizationParametersT()
             scales = [tensor.scale] if isinstance(tensor.scale, float) else list(tensor.scale)
@@ -100,6 +100,7 @@ def _subgraph(schema: Any, model: Any, tensors: Sequence[Tensor], operators: Seq
             list(operator.outputs),
         )
         model.operatorCodes.append(code)
+        made.intermediates = list(operator.intermediates) or None
         if operator.options_type:
             made.builtinOptionsType = getattr(schema.BuiltinOptions, operator.options_type)
             made.builtinOptions = getattr(schema, f"{operator.options_type}T")()

@@ -6,7 +6,9 @@
 #include "edgebench_columns.h"
 #include "edgebench_logic.h"
 #include "edgebench_math.h"
+#include "edgebench_matmul.h"
 #include "edgebench_movement.h"
+#include "edgebench_recurrent.h"
 #include "edgebench_resize.h"
 
 typedef struct {

@@ -86,8 +86,7 @@ void eb_log_softmax_s8(const int8_t *input, int8_t *output, int32_t rows, int32_
   }
 }
 
-/* 1 / sqrt(value) as a multiplier and a shift, by Newton's method. */
-static int32_t inverse_root(int32_t value, int32_t *shift) {
+int32_t eb_inverse_root(int32_t value, int32_t *shift) {
   *shift = 0;
   if (value <= 1) return INT32_MAX;
   int32_t bits = 11;
@@ -111,7 +110,7 @@ void eb_l2_normalization_s8(const int8_t *input, int8_t *output, int32_t rows, i
   for (int32_t row = 0; row < rows; row++, input += width, output += width) {
     int32_t sum = 0, shift;
     for (int32_t i = 0; i < width; i++) sum += (input[i] + offset) * (input[i] + offset);
-    const int32_t multiplier = inverse_root(sum, &shift);
+    const int32_t multiplier = eb_inverse_root(sum, &shift);
     for (int32_t i = 0; i < width; i++)
       output[i] = (int8_t)eb_clamp(eb_rescale(input[i] + offset, multiplier, shift + 7), -128, 127);
   }

@@ -55,6 +55,8 @@ typedef struct {
 /* Logarithm of softmax over rows of `width` values, in steps of 1/16 with the zero point 127. */
 void eb_log_softmax_s8(const int8_t *input, int8_t *output, int32_t rows, int32_t width,
                        const eb_log_softmax_params *p);
+/* 1 / sqrt(value) as a multiplier, which is returned, and a shift; by Newton's method. */
+int32_t eb_inverse_root(int32_t value, int32_t *shift);
 /* Rows divided by their length, in steps of 1/128. */
 void eb_l2_normalization_s8(const int8_t *input, int8_t *output, int32_t rows, int32_t width, int32_t offset);
 #endif

@@ -10,13 +10,16 @@ from edgebench.targets.mcu.operators import (
     arithmetic,
     columns,
     convolutions,
+    dense,
     elementwise,
     gathering,
     logic,
+    matmul,
     movement,
     normalisation,
     pooling,
     rearranging,
+    recurrent,
     reductions,
     resizing,
     variables,
@@ -30,6 +33,7 @@ WRITERS: Mapping[str, Writer] = {
     "ARG_MIN": logic.extreme,
     "ASSIGN_VARIABLE": variables.assign_variable,
     "AVERAGE_POOL_2D": pooling.pool,
+    "BATCH_MATMUL": matmul.batch_matmul,
     "BATCH_TO_SPACE_ND": rearranging.batch_to_space,
     "BROADCAST_TO": rearranging.broadcast_to,
     "CAST": logic.cast,
@@ -43,7 +47,7 @@ WRITERS: Mapping[str, Writer] = {
     "EQUAL": logic.compare,
     "EXP": elementwise.table,
     "EXPAND_DIMS": movement.reshape,
-    "FULLY_CONNECTED": convolutions.fully_connected,
+    "FULLY_CONNECTED": dense.fully_connected,
     "GATHER": gathering.gather,
     "GATHER_ND": gathering.gather_nd,
     "GELU": elementwise.table,
@@ -104,6 +108,7 @@ WRITERS: Mapping[str, Writer] = {
     "TILE": rearranging.tile,
     "TRANSPOSE": movement.transpose,
     "TRANSPOSE_CONV": columns.transposed,
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": recurrent.lstm,
     "UNPACK": movement.unpack,
 }
 IN_PLACE = {kind for kind, writer in WRITERS.items() if writer in {elementwise.table, arithmetic.binary}} | {
@@ -129,5 +134,6 @@ OTHER_TYPES: Mapping[str, set[str]] = {
     **dict.fromkeys((kind for kind, writer in WRITERS.items() if writer in {logic.compare, logic.extreme}), _INTEGERS),
     **dict.fromkeys(("LOGICAL_AND", "LOGICAL_NOT", "LOGICAL_OR"), _TRUTH),
     "RESIZE_BILINEAR": {"int16"},
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": {"int16"},
 }
 """Types of computed values, beside int8, that an operator's writer takes; the writer checks which go together."""

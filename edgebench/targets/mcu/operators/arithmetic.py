@@ -14,7 +14,6 @@ from edgebench.targets.mcu.layer_code import CodeContext, LayerCode
 from edgebench.targets.mcu.operators.common import (
     fused_activation,
     listed,
-    operand,
     require_same_types,
     type_suffix,
 )
@@ -32,7 +31,7 @@ def binary(context: CodeContext, operator: QuantisedOperator, index: int) -> Lay
     require_same_types(operator, first, *([] if operator.kind == "PRELU" else [second]), output)
     name, scaling = _scaling(operator, first, second, output)
     low, high = fused_activation(operator, output)
-    operands = [operand(context, operator, position, index) for position in (0, 1)]
+    operands = [context.operand(operator, position, index) for position in (0, 1)]
     body = (
         f"  static const eb_binary_params params = {{{-first.zero_point}, {listed(scaling[0])}, {-second.zero_point}, "
         f"{listed(scaling[1])}, {output.zero_point}, {listed(scaling[2])}, {low}, {high}}};\n"
@@ -40,13 +39,13 @@ def binary(context: CodeContext, operator: QuantisedOperator, index: int) -> Lay
     suffix, target = type_suffix(output), context.pointer(operator.outputs[0])
     if first.elements == second.elements == output.elements:
         body += (
-            f"  eb_{name}_{suffix}({operands[0].pointer}, {operands[1].pointer}, {target}, {output.elements}, "
+            f"  eb_{name}_{suffix}({operands[0][0]}, {operands[1][0]}, {target}, {output.elements}, "
             "&params);\n  return 0;\n"
         )
     else:
-        pointers = (operands[0].pointer, operands[1].pointer, target)
+        pointers = (operands[0][0], operands[1][0], target)
         body += _repeated(f"eb_{name}_repeated_{suffix}", pointers, first.shape, second.shape, output.shape)
-    constants = "".join(item.constants for item in operands)
+    constants = operands[0][1] + operands[1][1]
     notes = (_QUOTIENTS,) if operator.kind == "DIV" else ()
     return LayerCode(name=output.name, kind=operator.kind, body=body, constants=constants, notes=notes)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,25 +21,6 @@ def fused_activation(operator: QuantisedOperator, output: QuantisedTensor) -> tu
         raise UnsupportedModelError(f"{operator.kind} has a fused activation without a kernel (code {code})")
     limits = np.iinfo(output.dtype)
     return activation_range(_ACTIVATIONS[code], output.scale, output.zero_point, (int(limits.min), int(limits.max)))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Operand:
-    """An input that may be a constant.
-
-    Attributes:
-        pointer: C expression for where its values lie.
-        constants: Its definition if it is one.
-    """
-
-    pointer: str
-    constants: str = ""
-
-
-def operand(context: CodeContext, operator: QuantisedOperator, position: int, index: int) -> Operand:
-    """An input in the arena, or as a constant of the layer with this index."""
-    pointer, constants = context.operand(operator, position, index)
-    return Operand(pointer=pointer, constants=constants)
 
 
 def rows_of(tensor: QuantisedTensor) -> tuple[int, int]:

@@ -1,12 +1,8 @@
-"""Convolutions and matrix products, on CMSIS-NN's kernels."""
+"""Convolutions, on CMSIS-NN's kernels."""
 
 from __future__ import annotations
 
-import numpy as np
-
-from edgebench.errors import InputError
 from edgebench.models.tflite.quantised_graph import QuantisedOperator
-from edgebench.targets.mcu.fixed_point import quantise_multiplier
 from edgebench.targets.mcu.layer_code import CodeContext, LayerCode
 from edgebench.targets.mcu.operators.columns import grouped
 from edgebench.targets.mcu.operators.common import (
@@ -114,53 +110,5 @@ def depthwise(context: CodeContext, operator: QuantisedOperator, index: int) -> 
         (context.pointer(operator.inputs[0]), context.pointer(operator.outputs[0])),
         bias,
         scratch,
-    )
-    return LayerCode(name=output.name, kind=operator.kind, body=body, constants=constants, scratch_bytes=scratch)
-
-
-def fully_connected(context: CodeContext, operator: QuantisedOperator, index: int) -> LayerCode:
-    """A product with a matrix, with one scale or one for each output."""
-    source, weights = context.tensor(operator.inputs[0]), context.tensor(operator.inputs[1])
-    output = context.tensor(operator.outputs[0])
-    units, features = weights.shape
-    rows = source.elements // features
-    if rows * features != source.elements or rows * units != output.elements:
-        raise InputError(f"{output.name!r} does not fit its weights {list(weights.shape)}", where="FULLY_CONNECTED")
-    low, high = fused_activation(operator, output)
-    pointers = (context.pointer(operator.inputs[0]), context.pointer(operator.outputs[0]))
-    if len(weights.scales) > 1:
-        return _dense_per_channel(context, operator, index, (low, high))
-    constants, bias = weighted(context, operator, index, units, per_tensor=True)
-    # Unlike a convolution's, TFLite multiplies these two scales in single precision.
-    product = float(np.float32(source.scale) * np.float32(weights.scale))
-    multiplier, shift = quantise_multiplier(product / float(np.float32(output.scale)))
-    body = (
-        "  const cmsis_nn_context context = {NULL, 0};\n"
-        f"  const cmsis_nn_fc_params params = {{{-source.zero_point}, 0, {output.zero_point}, {{{low}, {high}}}}};\n"
-        f"  const cmsis_nn_per_tensor_quant_params quant = {{{multiplier}, {shift}}};\n"
-        f"  const cmsis_nn_dims in = {{{rows}, 1, 1, {features}}}, filter = {{{features}, 1, 1, {units}}}, "
-        f"bias_dims = {{1, 1, 1, {units}}}, out = {{{rows}, 1, 1, {units}}};\n"
-        f"  return arm_fully_connected_s8(&context, &params, &quant, &in, {pointers[0]}, &filter, kernel_{index}, "
-        f"&bias_dims, {bias}, &out, {pointers[1]});\n"
-    )
-    return LayerCode(name=output.name, kind=operator.kind, body=body, constants=constants)
-
-
-def _dense_per_channel(
-    context: CodeContext, operator: QuantisedOperator, index: int, limits: tuple[int, int]
-) -> LayerCode:
-    """One scale an output, which CMSIS-NN's fully connected kernel does not take."""
-    source, output = context.tensor(operator.inputs[0]), context.tensor(operator.outputs[0])
-    units, features = context.tensor(operator.inputs[1]).shape
-    rows = source.elements // features
-    constants, bias = weighted(context, operator, index, units)
-    scratch = 2 * features
-    body = (
-        f"  static const eb_dense_params params = {{{features}, {units}, {-source.zero_point}, {output.zero_point}, "
-        f"multiplier_{index}, shift_{index}, {limits[0]}, {limits[1]}}};\n"
-        f"  for (int row = 0; row < {rows}; row++)\n"
-        f"    eb_dense_s8({context.pointer(operator.inputs[0])} + row * {features}, kernel_{index}, {bias}, "
-        f"{context.pointer(operator.outputs[0])} + row * {units}, (int16_t *)(edgebench_arena + SCRATCH_{index}), "
-        "&params);\n  return 0;\n"
     )
     return LayerCode(name=output.name, kind=operator.kind, body=body, constants=constants, scratch_bytes=scratch)
