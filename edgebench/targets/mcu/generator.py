@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from edgebench.errors import InputError, UnsupportedModelError
 from edgebench.models.tflite.quantised_graph import QuantisedGraph, QuantisedOperator
 from edgebench.targets.mcu.float_edges import without_float_edges
-from edgebench.targets.mcu.layer_code import ARENA, CodeContext, LayerCode
+from edgebench.targets.mcu.layer_code import ARENA, WEIGHTS_MACRO, CodeContext, LayerCode
 from edgebench.targets.mcu.operators import IN_PLACE, MOVED, OTHER_TYPES, WRITERS, Writer
 from edgebench.targets.mcu.operators.gathering import position_limits
 from edgebench.targets.mcu.planner import Buffer, Plan, plan_arena
@@ -262,7 +262,7 @@ def _model_c(
     return (
         "/* Written by edgebench; see model.h for how to use it. */\n"
         '#include "model.h"\n\n#include "arm_nnfunctions.h"\n#include "edgebench_kernels.h"\n\n'
-        f"{guard}"
+        f"{guard}{WEIGHTS_MACRO}\n"
         f"int8_t {ARENA}[{max(plan.size, 16)}] __attribute__((aligned(16)));\n"
         f"{states_c(states)}\n{offsets}\n{functions}{inputs}{outputs}\n"
         f"int edgebench_invoke(void) {{\n{calls}  return 0;\n}}\n"

@@ -13,7 +13,15 @@ from edgebench.models.tflite.quantised_graph import QuantisedGraph, QuantisedOpe
 from edgebench.targets.mcu.ports import C_TYPES
 
 ARENA = "edgebench_arena"
-WEIGHTS_SECTION = ".rodata.edgebench_weights"
+WEIGHTS = "EDGEBENCH_WEIGHTS"
+WEIGHTS_MACRO = f"""\
+#if defined(__ELF__)
+#define {WEIGHTS} __attribute__((section(".rodata.edgebench_weights"), aligned(4)))
+#else
+#define {WEIGHTS} __attribute__((aligned(4)))
+#endif
+"""
+"""What marks weights in C. Their section of their own tells their size apart; not all hosts' files have such names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +98,7 @@ class CodeContext:
 
 def array(kind: str, name: str, values: NDArray[np.generic], *, weights: bool = False) -> str:
     """A constant array; weights go into a section of their own, so that their size can be told apart."""
-    section = f' __attribute__((section("{WEIGHTS_SECTION}"), aligned(4)))' if weights else ""
+    section = f" {WEIGHTS}" if weights else ""
     flat = values.ravel().tolist()
     lines = [", ".join(map(str, flat[start : start + 24])) for start in range(0, len(flat), 24)]
     return f"static const {kind} {name}[{len(flat)}]{section} = {{\n  " + ",\n  ".join(lines) + "\n};\n"

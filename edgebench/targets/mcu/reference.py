@@ -19,43 +19,68 @@ class NoReferenceError(Exception):
     """LiteRT's reference kernels have no answer for a model, or for some values of its inputs."""
 
 
+class ReferenceModel:
+    """A model in LiteRT's reference kernels; what it keeps from run to run begins as the file says.
+
+    Args:
+        model: A ``.tflite`` file.
+
+    Raises:
+        InputError: LiteRT refuses the model.
+        NoReferenceError: LiteRT has no kernel that ends well.
+    """
+
+    def __init__(self, model: Path) -> None:
+        from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+        self._graph = read_quantised_graph(model)
+        _require_kernels(self._graph)
+        self._inside, _ = without_float_edges(self._graph)
+        try:
+            self._interpreter: Any = Interpreter(
+                model_content=reference_content(model, self._graph),
+                experimental_op_resolver_type=OpResolverType.BUILTIN_REF,
+            )
+            self._interpreter.allocate_tensors()
+        except (RuntimeError, ValueError) as error:
+            what = f"LiteRT refuses the model: {' '.join(str(error).split())[:300]}"
+            raise InputError(what, where=str(model)) from None
+
+    def run(self, inputs: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
+        """Each output as the C model has it; where the file takes real numbers, those that stand for the inputs.
+
+        Raises:
+            NoReferenceError: LiteRT refuses the values.
+        """
+        details = self._interpreter.get_input_details()
+        for detail, index, values in zip(details, self._inside.inputs, inputs, strict=True):
+            given: NDArray[Any] = values
+            tensor = self._graph.tensors[index]
+            if detail["dtype"] == np.float32 and tensor.dtype != "float32":
+                given = (values.astype(np.float32) - tensor.zero_point) * np.float32(tensor.scale)
+            self._interpreter.set_tensor(detail["index"], given.reshape(detail["shape"]))
+        try:
+            self._interpreter.invoke()
+        except RuntimeError as error:
+            raise NoReferenceError(" ".join(str(error).split())[:200]) from None
+        found = []
+        for detail, index in zip(self._interpreter.get_output_details(), self._inside.outputs, strict=True):
+            value: NDArray[Any] = self._interpreter.get_tensor(detail["index"]).ravel()
+            tensor = self._graph.tensors[index]
+            if detail["dtype"] == np.float32 and tensor.dtype != "float32":
+                value = np.rint(value / np.float32(tensor.scale)).astype(np.int64) + tensor.zero_point
+            found.append(value.astype(tensor.dtype))
+        return found
+
+
 def reference_outputs(model: Path, inputs: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
-    """Each output as the C model has it; where the file takes real numbers, those that stand for the inputs.
+    """Each output of a first run as the C model has it.
 
     Raises:
         InputError: LiteRT refuses the model.
         NoReferenceError: LiteRT refuses the values, or has no kernel that ends well.
     """
-    from ai_edge_litert.interpreter import Interpreter, OpResolverType
-
-    graph = read_quantised_graph(model)
-    _require_kernels(graph)
-    try:
-        interpreter = Interpreter(
-            model_content=reference_content(model, graph), experimental_op_resolver_type=OpResolverType.BUILTIN_REF
-        )
-        interpreter.allocate_tensors()
-    except (RuntimeError, ValueError) as error:
-        raise InputError(f"LiteRT refuses the model: {' '.join(str(error).split())[:300]}", where=str(model)) from None
-    inside, _ = without_float_edges(graph)
-    for detail, index, values in zip(interpreter.get_input_details(), inside.inputs, inputs, strict=True):
-        given: NDArray[Any] = values
-        tensor = graph.tensors[index]
-        if detail["dtype"] == np.float32 and tensor.dtype != "float32":
-            given = (values.astype(np.float32) - tensor.zero_point) * np.float32(tensor.scale)
-        interpreter.set_tensor(detail["index"], given.reshape(detail["shape"]))
-    try:
-        interpreter.invoke()
-    except RuntimeError as error:
-        raise NoReferenceError(" ".join(str(error).split())[:200]) from None
-    found = []
-    for detail, index in zip(interpreter.get_output_details(), inside.outputs, strict=True):
-        value: NDArray[Any] = interpreter.get_tensor(detail["index"]).ravel()
-        tensor = graph.tensors[index]
-        if detail["dtype"] == np.float32 and tensor.dtype != "float32":
-            value = np.rint(value / np.float32(tensor.scale)).astype(np.int64) + tensor.zero_point
-        found.append(value.astype(tensor.dtype))
-    return found
+    return ReferenceModel(model).run(inputs)
 
 
 def _require_kernels(graph: QuantisedGraph) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,14 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgebench.core.device import Device, Memory
+from edgebench.core.dtype import DataType
 from edgebench.core.metric import Metric, Provenance
 from edgebench.core.model import InputSource, ModelFormat
 from edgebench.core.options import read_options
 from edgebench.core.profile import Footprint, LayerCost, Sample
 from edgebench.core.units import Dimension, parse_quantity
-from edgebench.errors import InputError, UnsupportedModelError
+from edgebench.errors import InputError, TargetUnavailableError, UnsupportedModelError
 from edgebench.models.tflite.quantised_graph import read_quantised_graph
 from edgebench.targets.base import PlainModel
+from edgebench.targets.mcu.block_counter import compile_block_hook, has_block_hook
 from edgebench.targets.mcu.calibration import Calibration, read_calibration
 from edgebench.targets.mcu.cores import CORES, Core
 from edgebench.targets.mcu.emulator import create_emulator
@@ -80,7 +82,7 @@ class McuTarget:
 
     options_type: ClassVar[type] = McuOptions
     formats: ClassVar[tuple[ModelFormat, ...]] = (ModelFormat.TFLITE,)
-    dtype: str | None = "int8"
+    dtype: str | None = DataType.INT8
     deterministic: bool = True
     latency_provenance: Provenance = Provenance.ESTIMATED
 
@@ -105,6 +107,26 @@ class McuTarget:
             versions["bakenn"] = require_package("bakenn", remedy=_EXTRA)
         versions["compiler"] = device_toolchain(self.device).version
         return versions
+
+    def pending(self) -> str | None:
+        """Kernels and the counting hook are compiled once, and kept."""
+        toolchain = device_toolchain(self.device)
+        if toolchain.has_kernels and (toolchain.core.machine or has_block_hook()):
+            return None
+        return f"compiling kernels for {toolchain.core.name}, once"
+
+    def make_ready(self) -> None:
+        """Compile them.
+
+        Raises:
+            TargetUnavailableError: The compiler fails.
+        """
+        toolchain = device_toolchain(self.device)
+        toolchain.make_ready()
+        if not toolchain.core.machine:
+            # Without it instructions are counted in Python.
+            with suppress(TargetUnavailableError):
+                compile_block_hook()
 
     def import_runtime(self) -> None:
         """Import what reads programs, and the emulator where it is a library."""

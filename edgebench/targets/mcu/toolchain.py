@@ -8,6 +8,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -111,28 +112,51 @@ class Toolchain:
             board = _BOARDS / self.core.machine
             sources.append(board.with_suffix(".c"))
             script = board.with_suffix(".ld")
-        program, objects = folder / "model.elf", self._kernel_objects()
+        program = folder / "model.elf"
+        self._link(sources, program, script, self._kernel_objects(), folder)
+        return program
+
+    def _link(self, sources: Sequence[Path], program: Path, script: Path, objects: Path, headers: Path) -> None:
         self._run(
-            [*map(str, sources), f"@{objects.name}", "-I", str(folder), "-T", str(script),
-             "-nostartfiles", "-Wl,-e,edgebench_invoke", "-Wl,--gc-sections",
+            [*map(str, sources), f"@{objects.name}", "-I", str(headers), "-T", str(script),
+             "-nostartfiles", "-Wl,-e,edgebench_invoke", "-Wl,-u,edgebench_arena", "-Wl,--gc-sections",
              *([] if self._zig else ["-specs=nosys.specs"]), "-o", str(program)],
             objects.parent,
         )  # fmt: skip
-        return program
+
+    @property
+    def has_kernels(self) -> bool:
+        """Whether the kernels are compiled."""
+        return (self._kernels_at() / _OBJECTS).is_file()
+
+    def make_ready(self) -> None:
+        """Compile the kernels, and let the compiler make what it needs to link for this core.
+
+        Raises:
+            TargetUnavailableError: The compiler fails.
+        """
+        nothing = "int8_t edgebench_arena[16];\nint edgebench_invoke(void) { return 0; }\n"
+        with tempfile.TemporaryDirectory(prefix="edgebench-") as folder:
+            source, program, objects = Path(folder) / "nothing.c", Path(folder) / "nothing.elf", self._kernel_objects()
+            source.write_text(f"#include <stdint.h>\n{nothing}", encoding="utf-8")
+            self._link([source], program, _BOARDS / "any.ld", objects, Path(folder))
+
+    def _kernels_at(self) -> Path:
+        """Where the compiled kernels lie, or will."""
+        settings = (self.version, self._command, self._optimization, _FLAGS, sorted(SINGLE_ROUNDING))
+        key = hashlib.sha256(repr(settings).encode())
+        for source in (*self.kernel_sources, *sorted(_SOURCES.rglob("*.h"))):
+            key.update(source.read_bytes())
+        return cache_folder("mcu") / f"kernels-{self.core.name}-{key.hexdigest()[:16]}"
 
     def _kernel_objects(self) -> Path:
         """A file that names the object files of all kernels to the linker; they are compiled once and kept."""
-        sources = self.kernel_sources
-        settings = (self.version, self._command, self._optimization, _FLAGS, sorted(SINGLE_ROUNDING))
-        key = hashlib.sha256(repr(settings).encode())
-        for source in (*sources, *sorted(_SOURCES.rglob("*.h"))):
-            key.update(source.read_bytes())
-        folder = cache_folder("mcu") / f"kernels-{self.core.name}-{key.hexdigest()[:16]}"
+        folder = self._kernels_at()
         try:
             with one_process_at_a_time(folder.with_name(f"{folder.name}.lock")):
                 if not (folder / _OBJECTS).is_file():
                     shutil.rmtree(folder, ignore_errors=True)
-                    self._compile_kernels(sources, folder)
+                    self._compile_kernels(self.kernel_sources, folder)
         except OSError as error:
             raise TargetUnavailableError(
                 f"the compiled kernels cannot be kept: {error.strerror}",
