@@ -47,7 +47,32 @@ class RandomGraph:
         data = np.array(values, dtype.lower())
         return self._add(Tensor(shape=data.shape, dtype=dtype, data=data, **{"scale": None, **changes}))
 
+    def kept(self, shape: tuple[int, ...], dtype: str = "INT8", **changes: Any) -> int:
+        """What lives from run to run."""
+        return self._add(Tensor(shape=shape, dtype=dtype, variable=True, **quantisation(dtype, changes)))
+
+    def inside(self, shape: tuple[int, ...], dtype: str = "INT8", **changes: Any) -> int:
+        """What is neither given nor wanted."""
+        return self._add(Tensor(shape=shape, dtype=dtype, **quantisation(dtype, changes)))
+
+    def scale(self) -> float:
+        """Often a power of two, whose multiples meet halfway between others."""
+        if self.number(0, 2) == 0:
+            return 2.0 ** -self.number(2, 8)
+        return float(np.float32(10 ** self.random.uniform(-2.5, -0.5)))
+
+    def near(self, scale: float, least: float = 0.5, most: float = 2.0) -> float:
+        return float(np.float32(scale * self.random.uniform(least, most)))
+
+    def values(self, shape: tuple[int, ...], dtype: str = "INT8") -> Any:
+        limits = np.iinfo(dtype.lower())
+        return self.random.integers(limits.min, limits.max, shape, endpoint=True).astype(dtype.lower())
+
+    def weights(self, shape: tuple[int, ...]) -> Any:
+        return self.random.integers(-127, 128, shape).astype(np.int8)
+
     def operator(self, kind: str, inputs: list[int], outputs: list[int], **options: Any) -> None:
+        intermediates = tuple(options.pop("intermediates", ()))
         name = options.pop("options_type", f"{kind.title().replace('_', '')}Options")
         version = options.pop("version", 2)
         self.operators.append(
@@ -58,6 +83,7 @@ class RandomGraph:
                 options_type=name,
                 options=options,
                 version=version,
+                intermediates=intermediates,
             )
         )
 

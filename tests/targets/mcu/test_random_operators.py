@@ -14,7 +14,14 @@ from edgebench.core.model import InputSource
 from edgebench.store.devices import find_device
 from edgebench.targets.mcu.qemu_emulator import QEMU
 from edgebench.targets.registry import create_target
-from tests.targets.mcu import random_convolutions, random_logic, random_movement
+from tests.targets.mcu import (
+    random_arithmetic,
+    random_convolutions,
+    random_logic,
+    random_movement,
+    random_recurrent,
+    random_wide,
+)
 from tests.targets.mcu.random_graphs import RandomGraph
 
 pytestmark = [
@@ -29,6 +36,9 @@ FAMILIES = {
     "movement": random_movement.KINDS,
     "logic": random_logic.KINDS,
     "convolutions": random_convolutions.KINDS,
+    "arithmetic": random_arithmetic.KINDS,
+    "recurrent": random_recurrent.KINDS,
+    "wide": random_wide.KINDS,
 }
 EACH = 3
 
@@ -48,6 +58,7 @@ def exact(kinds: dict[str, Callable[[RandomGraph], None]], core: str, seed: int,
     path = graph.write(folder / "random.tflite")
     with create_target(device(core)).load(path, InputSource(seed=seed)) as loaded:
         loaded.run(1)
+        assert not any("not compared" in note for note in loaded.notes()), f"seed {seed}: {loaded.notes()}"
         assert loaded.faults() == [], f"seed {seed}"
 
 

@@ -51,7 +51,9 @@ void eb_tanh_s16(const int16_t *input, int16_t *output, int32_t size, const uint
 /* Softmax over rows of `width` values, with curves of exp(x) from -10 to 0 and of 1 / (1 + x) from 0 to 1. */
 void eb_softmax_s16(const int16_t *input, int16_t *output, int32_t rows, int32_t width, const int16_t *exponentials,
                     const int16_t *reciprocals, int32_t multiplier, int32_t shift);
-/* Softmax of 8-bit values; exponentials[d] is that of the distance d to the largest, in steps of 2^-31. */
+/* Softmax of 8-bit values without real numbers; exponentials[d] is that of the distance d to the largest, in steps of
+ * 2^-31. */
+void eb_softmax_s8_s8(const int8_t *input, int8_t *output, int32_t rows, int32_t width, const int32_t *exponentials);
 void eb_softmax_s8_s16(const int8_t *input, int16_t *output, int32_t rows, int32_t width,
                        const int32_t *exponentials);
 

@@ -150,18 +150,23 @@ void eb_softmax_s16(const int16_t *input, int16_t *output, int32_t rows, int32_t
   }
 }
 
-void eb_softmax_s8_s16(const int8_t *input, int16_t *output, int32_t rows, int32_t width,
-                       const int32_t *exponentials) {
-  for (int32_t row = 0; row < rows; row++, input += width, output += width) {
-    int32_t largest = input[0], total = 0;
-    for (int32_t i = 1; i < width; i++)
-      if (input[i] > largest) largest = input[i];
-    for (int32_t i = 0; i < width; i++) total += eb_shift_right(exponentials[largest - input[i]], 12);
-    const int32_t zeros = eb_leading_zeros((uint32_t)total);
-    const int32_t inverse = eb_reciprocal_of_one_plus((int32_t)(((uint32_t)total << zeros) - 0x80000000u));
-    for (int32_t i = 0; i < width; i++) {
-      const int32_t value = eb_shift_right(eb_product(inverse, exponentials[largest - input[i]]), 12 - zeros + 15);
-      output[i] = (int16_t)eb_clamp(value - 32768, -32768, 32767);
-    }
+/* LiteRT stops where the sum of exponentials is too large for the shift; results are 0 there. */
+#define SOFTMAX(to, to_type, lowest, highest, places)                                                          \
+  void eb_softmax_s8_##to(const int8_t *input, to_type *output, int32_t rows, int32_t width,                   \
+                          const int32_t *exponentials) {                                                       \
+    for (int32_t row = 0; row < rows; row++, input += width, output += width) {                                \
+      int32_t largest = input[0], total = 0;                                                                   \
+      for (int32_t i = 1; i < width; i++)                                                                      \
+        if (input[i] > largest) largest = input[i];                                                            \
+      for (int32_t i = 0; i < width; i++) total += eb_shift_right(exponentials[largest - input[i]], 12);       \
+      const int32_t zeros = eb_leading_zeros((uint32_t)total), bits = 12 - zeros + 31 - places;                \
+      const int32_t inverse = eb_reciprocal_of_one_plus((int32_t)(((uint32_t)total << zeros) - 0x80000000u));  \
+      for (int32_t i = 0; i < width; i++) {                                                                    \
+        const int32_t part = eb_product(inverse, exponentials[largest - input[i]]);                            \
+        output[i] = (to_type)eb_clamp((bits > 31 ? 0 : eb_shift_right(part, bits)) + lowest, lowest, highest); \
+      }                                                                                                        \
+    }                                                                                                          \
   }
-}
+
+SOFTMAX(s8, int8_t, -128, 127, 8)
+SOFTMAX(s16, int16_t, -32768, 32767, 16)
