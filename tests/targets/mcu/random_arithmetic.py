@@ -147,7 +147,8 @@ def dense(graph: RandomGraph) -> None:
     if kind == "computed":
         inputs.append(graph.input((units, features), scale=scale, zero_point=0))
     else:
-        scales = [graph.near(scale) for _ in range(units)] if kind == "channel" else scale
+        # LiteRT compares the scale of the bias with the first of these.
+        scales = [scale, *(graph.near(scale) for _ in range(units - 1))] if kind == "channel" else scale
         point = graph.number(-20, 20) if kind == "shifted" else 0
         inputs.append(graph.constant(graph.weights((units, features)), "INT8", scale=scales, zero_point=point))
     if graph.number(0, 1):
