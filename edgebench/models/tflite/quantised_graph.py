@@ -64,8 +64,18 @@ class QuantisedTensor:
 
     @property
     def item_bytes(self) -> int:
-        """Bytes of one value."""
-        return np.dtype(self.dtype).itemsize
+        """Bytes of one value.
+
+        Raises:
+            UnsupportedModelError: It is not stored as whole bytes, or not known.
+        """
+        try:
+            return np.dtype(self.dtype).itemsize
+        except TypeError:
+            raise UnsupportedModelError(
+                f"tensor {self.name!r} holds {self.dtype} values, which no kernel takes",
+                remedy="quantise the model to int8",
+            ) from None
 
     @property
     def size_bytes(self) -> int:

@@ -58,6 +58,8 @@ def fully_connected(context: CodeContext, operator: QuantisedOperator, index: in
 
 def dense_factors(source: QuantisedTensor, weights: QuantisedTensor, output: QuantisedTensor) -> list[float]:
     """What sums are multiplied with: one factor, or one for each output."""
+    if len(weights.scales) not in {1, weights.shape[0]}:
+        raise ValueError(f"{len(weights.scales)} scales for {weights.shape[0]} outputs")
     ends = float(np.float32(source.scale)), float(np.float32(output.scale))
     return [ends[0] * float(np.float32(scale)) / ends[1] for scale in weights.scales]
 

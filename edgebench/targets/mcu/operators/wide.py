@@ -20,6 +20,10 @@ from edgebench.targets.mcu.operators.weights import channel_multipliers
 
 _INT32 = 2
 """TensorType of ``quantizedBiasType`` for sums of 32 bits."""
+_UNCALIBRATED = (
+    "values of 16 bits go through kernels of edgebench's own, which no board was calibrated with: the error of a latency "
+    "does not cover them"
+)
 _MOST_TAPS = 256
 """Products of 16 and 8 bits that sums of 32 bits surely hold."""
 
@@ -80,7 +84,14 @@ def _convolution(
         f"{context.pointer(operator.outputs[0])}, (void *)(edgebench_arena + SCRATCH_{index}), &params);\n"
         "  return 0;\n"
     )
-    return LayerCode(name=output.name, kind=operator.kind, body=body, constants=constants, scratch_bytes=scratch)
+    return LayerCode(
+        name=output.name,
+        kind=operator.kind,
+        body=body,
+        constants=constants,
+        scratch_bytes=scratch,
+        notes=(_UNCALIBRATED,),
+    )
 
 
 def _settings(
@@ -134,7 +145,14 @@ def fully_connected(context: CodeContext, operator: QuantisedOperator, index: in
         "  return 0;\n"
     )
     scratch = 2 * features
-    return LayerCode(name=output.name, kind=operator.kind, body=body, constants=constants, scratch_bytes=scratch)
+    return LayerCode(
+        name=output.name,
+        kind=operator.kind,
+        body=body,
+        constants=constants,
+        scratch_bytes=scratch,
+        notes=(_UNCALIBRATED,),
+    )
 
 
 def pool(context: CodeContext, operator: QuantisedOperator, _: int) -> LayerCode:
