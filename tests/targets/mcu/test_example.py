@@ -14,7 +14,14 @@ import pytest
 from edgebench.core.model import InputSource
 from edgebench.store.devices import find_device
 from edgebench.targets.mcu.project import write_project
-from tests.targets.mcu import random_convolutions, random_logic, random_movement
+from tests.targets.mcu import (
+    random_arithmetic,
+    random_convolutions,
+    random_logic,
+    random_movement,
+    random_recurrent,
+    random_wide,
+)
 from tests.targets.mcu.random_graphs import RandomGraph
 from tests.targets.mcu.small_graphs import Operator, Tensor, write_graph
 from tests.targets.mcu.streaming import write_streaming
@@ -27,6 +34,10 @@ needs_compiler = pytest.mark.skipif(
     any(shutil.which(name) is None for name in ("make", "cc")), reason="needs make and a compiler for this machine (cc)"
 )
 needs_known_host = pytest.mark.skipif(platform.system() != "Linux", reason="the host build is made for Linux")
+FAMILIES = (
+    *(random_arithmetic, random_convolutions, random_logic),
+    *(random_movement, random_recurrent, random_wide),
+)
 AGREES = "the outputs agree with LiteRT's reference kernels to the bit"
 
 
@@ -55,7 +66,7 @@ def run(project: Path, expected: int = 0, arguments: Sequence[str] = ()) -> str:
 @pytest.mark.parametrize("device", ["nucleo-l4r5zi", "generic-m55"])
 def test_random_operators_give_the_same_bits_on_the_host(device: str, tmp_path: Path) -> None:
     graph = RandomGraph(np.random.default_rng(11))
-    for family in (random_movement, random_logic, random_convolutions):
+    for family in FAMILIES:
         for operator in family.KINDS.values():
             operator(graph)
     project = written(graph.write(tmp_path / "g.tflite"), tmp_path / "project", device=device)

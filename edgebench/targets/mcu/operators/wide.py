@@ -21,8 +21,8 @@ from edgebench.targets.mcu.operators.weights import channel_multipliers
 _INT32 = 2
 """TensorType of ``quantizedBiasType`` for sums of 32 bits."""
 _UNCALIBRATED = (
-    "values of 16 bits go through kernels of edgebench's own, which no board was calibrated with: the error of a latency "
-    "does not cover them"
+    "values of 16 bits go through kernels of edgebench's own, which no board was calibrated with: the error of a "
+    "latency does not cover them"
 )
 _MOST_TAPS = 256
 """Products of 16 and 8 bits that sums of 32 bits surely hold."""
