@@ -5,8 +5,8 @@
 
 static inline int16_t clamp16(int32_t value) { return (int16_t)eb_clamp(value, -32768, 32767); }
 
-/* Product of two fractions of 15 bits. */
-static inline int16_t product(int16_t a, int16_t b) { return clamp16((a * b + (1 << 14)) >> 15); }
+/* Product of two fractions of 15 bits, of which none is -1. */
+static inline int16_t product(int16_t a, int16_t b) { return (int16_t)((a * b + (1 << 14)) >> 15); }
 
 static inline int16_t shift_left(int16_t value, int32_t bits) {
   const int32_t limit = (1 << (15 - bits)) - 1;
@@ -27,9 +27,8 @@ static int16_t exponential(int16_t value, int32_t bits) {
   const int16_t third = product((int16_t)(eb_shift_right(fourth, 2) + cube), 10923);
   const int16_t series = (int16_t)eb_shift_right((int16_t)(third + square), 1);
   int16_t result = clamp16(28918 + product(28918, (int16_t)(x + series)));
-  const int16_t quarters = (int16_t)(rest - value);
-  for (int32_t i = 0; i < 7 && i - 2 < bits; i++)
-    if (quarters & (quarter << i)) result = product(result, factors[i]);
+  for (int32_t quarters = (rest - value) >> (13 - bits), i = 0; quarters && i < 7; quarters >>= 1, i++)
+    if (quarters & 1) result = product(result, factors[i]);
   return result;
 }
 
