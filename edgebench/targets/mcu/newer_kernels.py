@@ -1,8 +1,7 @@
-"""What later releases of CMSIS-NN need of their callers, told from their headers."""
+"""What later releases of CMSIS-NN need of their callers, told from its files."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-_SUMS = re.compile(r"\barm_vector_sum_s8\s*\(([^)]*)\)")
-_PARAMETERS_WITHOUT_OFFSET = 4
+_SUMS = "arm_vector_sum_s8("
+_STARTS_FROM_SUMS = "= *kernel_sum++"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +19,7 @@ class NewerKernels:
 
     Attributes:
         whole_sums: Whether the sums of weights that its matrix product takes on cores with vectors hold the offset of
-            the input and the bias too, as those of releases after 5 do.
+            the input and the bias too, as those of releases after 6 do.
     """
 
     whole_sums: bool
@@ -38,16 +37,20 @@ class NewerKernels:
         return 4 * 16 * -(-column // 16) if helium else 2 * 2 * 4 * -(-column // 4)
 
 
-def newer_kernels(header: Path) -> NewerKernels | None:
-    """What the release with this header needs, or None where it is an older one.
+def newer_kernels(folder: Path) -> NewerKernels | None:
+    """What the release in a folder needs, or None where it is an older one.
 
     Args:
-        header: CMSIS-NN's ``arm_nnfunctions.h``.
+        folder: A checkout of CMSIS-NN.
     """
+    if _SUMS not in _text(folder / "Include" / "arm_nnfunctions.h"):
+        return None
+    product = _text(folder / "Source" / "NNSupportFunctions" / "arm_nn_vec_mat_mult_t_s8.c")
+    return NewerKernels(whole_sums=_STARTS_FROM_SUMS in product)
+
+
+def _text(path: Path) -> str:
     try:
-        declared = _SUMS.search(header.read_text(encoding="utf-8", errors="replace"))
+        return path.read_text(encoding="utf-8", errors="replace")
     except OSError:
-        return None
-    if declared is None:
-        return None
-    return NewerKernels(whole_sums=declared[1].count(",") + 1 > _PARAMETERS_WITHOUT_OFFSET)
+        return ""

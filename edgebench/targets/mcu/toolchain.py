@@ -264,4 +264,4 @@ def _kernel_folder(checkout: Path | None) -> _Kernels:
         raise TargetUnavailableError(f"there are no CMSIS-NN sources in {folder}", remedy="name a checkout of CMSIS-NN")
     # The headers of CMSIS-Core, which older releases need, are no part of a checkout of CMSIS-NN.
     includes = [folder / "Include", *([vendor / "cmsis_core" / "Include"] if vendor else [])]
-    return _Kernels(sources=found, includes=includes, newer=newer_kernels(folder / "Include" / "arm_nnfunctions.h"))
+    return _Kernels(sources=found, includes=includes, newer=newer_kernels(folder))

@@ -112,23 +112,22 @@ def test_inner_headers_go_into_the_project(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("declaration", "whole"),
+    ("declared", "product", "whole"),
     [
-        ("int arm_fully_connected_s8(const void *ctx);", None),
-        ("arm_vector_sum_s8(int32_t *sums, const int32_t cols,\n const int32_t rows, const int8_t *data);", False),
-        (
-            "arm_vector_sum_s8(int32_t *s, int32_t c, int32_t r, const int8_t *d, int32_t offset, const int32_t *b);",
-            True,
-        ),
-        ("arm_vector_sum_s8(int32_t *s, int c, int r, const int8_t *d, int lhs, int rhs, const int32_t *b);", True),
+        ("int arm_fully_connected_s8(const void *ctx);", "acc += *kernel++;", None),
+        ("int arm_vector_sum_s8(int32_t *sums, int rows);", "acc += offset * kernel_sum[0]; kernel_sum += 4;", False),
+        ("int arm_vector_sum_s8(int32_t *sums, int rows, int offset);", "int32_t acc_0 = *kernel_sum++;", True),
     ],
 )
-def test_the_header_tells_what_a_release_needs(declaration: str, whole: bool | None, tmp_path: Path) -> None:
-    header = tmp_path / "arm_nnfunctions.h"
-    header.write_text(f"/* sums */\n{declaration}\n")
-    found = newer_kernels(header)
+def test_the_files_tell_what_a_release_needs(declared: str, product: str, whole: bool | None, tmp_path: Path) -> None:
+    assert newer_kernels(tmp_path) is None
+    header = tmp_path / "Include" / "arm_nnfunctions.h"
+    source = tmp_path / "Source" / "NNSupportFunctions" / "arm_nn_vec_mat_mult_t_s8.c"
+    for path, text in ((header, declared), (source, product)):
+        path.parent.mkdir(parents=True)
+        path.write_text(f"/* sums */\n{text}\n")
+    found = newer_kernels(tmp_path)
     assert (found and found.whole_sums) is whole
-    assert newer_kernels(tmp_path / "absent.h") is None
 
 
 def test_sums_of_weights_are_those_that_the_kernels_start_from() -> None:
