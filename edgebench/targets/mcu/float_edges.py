@@ -34,7 +34,7 @@ def without_float_edges(graph: QuantisedGraph) -> tuple[QuantisedGraph, bool]:
         if not (operator.kind == "QUANTIZE" and operator.inputs[0] in entries)
         and not (operator.kind == "DEQUANTIZE" and operator.outputs[0] in exits)
     )
-    if len(kept) == len(graph.operators) or not kept:
+    if len(kept) == len(graph.operators):
         return graph, False
     return (
         replace(
