@@ -36,7 +36,7 @@ def without_float_edges(graph: QuantisedGraph) -> tuple[QuantisedGraph, bool]:
         if not (operator.kind == "QUANTIZE" and set(operator.inputs[:1]) & set(entries))
         and not (operator.kind == "DEQUANTIZE" and set(operator.outputs[:1]) & set(exits))
     )
-    if len(kept) == len(graph.operators) or not kept:
+    if len(kept) == len(graph.operators):
         return graph, False
     return (
         replace(

@@ -9,6 +9,7 @@ from edgebench.errors import InputError, UnsupportedModelError
 from edgebench.models.tflite.quantised_graph import QuantisedGraph, QuantisedOperator
 from edgebench.targets.mcu.float_edges import without_float_edges
 from edgebench.targets.mcu.layer_code import ARENA, WEIGHTS_MACRO, CodeContext, LayerCode
+from edgebench.targets.mcu.newer_kernels import NewerKernels
 from edgebench.targets.mcu.operators import IN_PLACE, MOVED, OTHER_TYPES, WRITERS, Writer
 from edgebench.targets.mcu.operators.gathering import position_limits
 from edgebench.targets.mcu.planner import Buffer, Plan, plan_arena
@@ -52,12 +53,13 @@ class GeneratedModel:
         return sum(port.size for port in self.outputs)
 
 
-def generate(graph: QuantisedGraph, *, helium: bool = False) -> GeneratedModel:
+def generate(graph: QuantisedGraph, *, helium: bool = False, newer: NewerKernels | None = None) -> GeneratedModel:
     """Write a model as C.
 
     Args:
         graph: The model.
         helium: Whether it will be compiled for a core with Arm's vector extension, whose kernels need more memory.
+        newer: What CMSIS-NN needs where it is a later release than the one in the package bakenn.
 
     Raises:
         UnsupportedModelError: An operator has no kernel; it is named with its layer and what would help.
@@ -66,7 +68,7 @@ def generate(graph: QuantisedGraph, *, helium: bool = False) -> GeneratedModel:
     graph, states = find_states(graph)
     graph = _with_own_outputs(graph, states)
     _require_types(graph)
-    context = CodeContext(graph, helium=helium, states=states.places)
+    context = CodeContext(graph, helium=helium, newer=newer, states=states.places)
     layers = []
     for index, operator in enumerate(graph.operators):
         if operator.kind not in WRITERS:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from edgebench.errors import UnsupportedModelError
 from edgebench.models.tflite.quantised_graph import QuantisedGraph, QuantisedOperator, QuantisedTensor
+from edgebench.targets.mcu.newer_kernels import NewerKernels
 from edgebench.targets.mcu.ports import C_TYPES
 
 ARENA = "edgebench_arena"
@@ -51,12 +52,21 @@ class CodeContext:
     Args:
         graph: The model.
         helium: Whether kernels are compiled for Arm's vector extension, and need more scratch memory.
+        newer: What CMSIS-NN needs where it is a later release than the one in the package bakenn.
         states: Symbols of the buffers of tensors that live from run to run, by the tensors' indices.
     """
 
-    def __init__(self, graph: QuantisedGraph, *, helium: bool = False, states: Mapping[int, str] | None = None) -> None:
+    def __init__(
+        self,
+        graph: QuantisedGraph,
+        *,
+        helium: bool = False,
+        newer: NewerKernels | None = None,
+        states: Mapping[int, str] | None = None,
+    ) -> None:
         self.graph = graph
         self.helium = helium
+        self.newer = newer
         self.states = states or {}
 
     def tensor(self, index: int) -> QuantisedTensor:

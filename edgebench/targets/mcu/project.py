@@ -33,7 +33,8 @@ def project_files(generated: GeneratedModel, toolchain: Toolchain, vector: Vecto
     for source in toolchain.kernel_sources:
         files[f"kernels/{source.name}"] = _with_licence(source)
     for folder in toolchain.kernel_includes:
-        files.update({f"include/{header.name}": _with_licence(header) for header in sorted(folder.glob("*.h"))})
+        headers = sorted(path for path in folder.rglob("*.h") if not path.is_relative_to(toolchain.stand_ins))
+        files.update({f"include/{path.relative_to(folder).as_posix()}": _with_licence(path) for path in headers})
     files.update(
         {f"{_STAND_INS}/{header.name}": _with_licence(header) for header in sorted(toolchain.stand_ins.glob("*.h"))}
     )
@@ -67,7 +68,7 @@ def write_project(model: Path, device: Device, inputs: InputSource, folder: Path
         TargetUnavailableError: The kernels' sources are not here.
     """
     toolchain = device_toolchain(device)
-    generated = generate(read_quantised_graph(model), helium=toolchain.core.helium)
+    generated = generate(read_quantised_graph(model), helium=toolchain.core.helium, newer=toolchain.newer)
     notes = list(generated.notes)
     vector = make_vector(model, generated, inputs.seed, Path(inputs.calibration) if inputs.calibration else None)
     if vector is None:

@@ -145,7 +145,7 @@ class McuTarget:
         """
         options = _read_options(self.device)
         toolchain = device_toolchain(self.device)
-        generated = generate(read_quantised_graph(model), helium=toolchain.core.helium)
+        generated = generate(read_quantised_graph(model), helium=toolchain.core.helium, newer=toolchain.newer)
         _require_some_size(generated, device_memory=self.device.memory)
         with tempfile.TemporaryDirectory(prefix="edgebench-") as folder:
             program = read_program(toolchain.build(generated, Path(folder)))

@@ -11,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -21,6 +22,7 @@ from edgebench.machine.folders import cache_folder
 from edgebench.machine.lock import one_process_at_a_time
 from edgebench.targets.mcu.cores import Core
 from edgebench.targets.mcu.generator import GeneratedModel
+from edgebench.targets.mcu.newer_kernels import NewerKernels, newer_kernels
 from edgebench.targets.mcu.qemu_emulator import board_header
 
 _SOURCES = Path(__file__).parent / "c"
@@ -80,6 +82,11 @@ class Toolchain:
     def kernel_sources(self) -> list[Path]:
         """All kernels, ours and CMSIS-NN's."""
         return [*sorted(_SOURCES.glob("edgebench_*.c")), *self._kernels.sources]
+
+    @property
+    def newer(self) -> NewerKernels | None:
+        """What the kernels need of their callers where they are a later release than the one in the package bakenn."""
+        return self._kernels.newer
 
     @property
     def stand_ins(self) -> Path:
@@ -145,7 +152,8 @@ class Toolchain:
         """Where the compiled kernels lie, or will."""
         settings = (self.version, self._command, self._optimization, _FLAGS, sorted(SINGLE_ROUNDING))
         key = hashlib.sha256(repr(settings).encode())
-        for source in (*self.kernel_sources, *sorted(_SOURCES.rglob("*.h"))):
+        headers = [*_SOURCES.rglob("*.h"), *(path for folder in self._kernels.includes for path in folder.rglob("*.h"))]
+        for source in (*self.kernel_sources, *sorted(headers)):
             key.update(source.read_bytes())
         return cache_folder("mcu") / f"kernels-{self.core.name}-{key.hexdigest()[:16]}"
 
@@ -218,26 +226,42 @@ def _answer(command: Sequence[str], seconds: float, folder: Path | None = None) 
         ) from None
 
 
-class _Kernels:
-    """Sources and headers of CMSIS-NN."""
+_GROUPS = ("ConvolutionFunctions", "FullyConnectedFunctions", "PoolingFunctions", "NNSupportFunctions")
+_FLOATS = ("_f16", "_f32", "_flt")
+"""Endings of CMSIS-NN's sources on real numbers, which models of integers do not need."""
 
-    def __init__(self, sources: list[Path], includes: list[Path]) -> None:
-        self.sources = sources
-        self.includes = includes
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Kernels:
+    """CMSIS-NN.
+
+    Attributes:
+        sources: What is compiled.
+        includes: Folders of headers.
+        newer: What it needs of its callers where it is a later release than the one in the package bakenn.
+    """
+
+    sources: list[Path]
+    includes: list[Path]
+    newer: NewerKernels | None
 
 
 def _kernel_folder(checkout: Path | None) -> _Kernels:
-    groups = ("ConvolutionFunctions", "FullyConnectedFunctions", "PoolingFunctions", "NNSupportFunctions")
     spec = find_spec("bakenn")
     packaged = list(spec.submodule_search_locations or ()) if spec else []
     vendor = Path(packaged[0]) / "backend" / "cmsis_nn" / "vendor" if packaged else None
-    sources = checkout or (vendor and vendor / "cmsis_nn")
-    if sources is None:
+    folder = checkout or (vendor and vendor / "cmsis_nn")
+    if folder is None:
         raise TargetUnavailableError("the kernels (package bakenn) are not installed", remedy=_EXTRA)
-    found = [path for group in groups for path in sorted((sources / "Source" / group).glob("arm_*.c"))]
+    others = sorted({path.parent.name for path in folder.glob("Source/*/arm_*.c")} - set(_GROUPS))
+    found = [
+        path
+        for group in (*_GROUPS, *others)
+        for path in sorted((folder / "Source" / group).glob("arm_*.c"))
+        if not path.stem.endswith(_FLOATS)
+    ]
     if not found:
-        raise TargetUnavailableError(
-            f"there are no CMSIS-NN sources in {sources}", remedy="name a checkout of CMSIS-NN"
-        )
+        raise TargetUnavailableError(f"there are no CMSIS-NN sources in {folder}", remedy="name a checkout of CMSIS-NN")
     # The headers of CMSIS-Core, which older releases need, are no part of a checkout of CMSIS-NN.
-    return _Kernels(found, [sources / "Include", *([vendor / "cmsis_core" / "Include"] if vendor else [])])
+    includes = [folder / "Include", *([vendor / "cmsis_core" / "Include"] if vendor else [])]
+    return _Kernels(sources=found, includes=includes, newer=newer_kernels(folder))

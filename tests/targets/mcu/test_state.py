@@ -100,6 +100,21 @@ def test_a_graph_may_give_back_its_input_or_a_constant(outputs: list[int], tmp_p
 
 @pytest.mark.child
 @needs_emulator
+def test_nothing_is_left_between_edges_of_real_numbers(tmp_path: Path) -> None:
+    tensors = [Tensor(shape=(1, 4), dtype="FLOAT32"), Tensor(shape=(1, 4)), Tensor(shape=(1, 4), dtype="FLOAT32")]
+    operators = [
+        Operator(kind="QUANTIZE", inputs=(0,), outputs=(1,), options_type="QuantizeOptions", version=1),
+        Operator(kind="DEQUANTIZE", inputs=(1,), outputs=(2,), options_type="DequantizeOptions"),
+    ]
+    path = write_graph(tmp_path / "g.tflite", tensors, operators, [0], [2])
+    made = generated(path)
+    assert made.layers == ()
+    assert made.inputs[0].offset == made.outputs[0].offset
+    exact(path)
+
+
+@pytest.mark.child
+@needs_emulator
 def test_a_reshape_may_be_all_there_is(tmp_path: Path) -> None:
     shape = Tensor(shape=(2,), dtype="INT32", scale=None, data=np.array([2, 6], np.int32))
     tensors = [Tensor(shape=(1, 12)), shape, Tensor(shape=(2, 6))]

@@ -4,7 +4,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "arm_nnsupportfunctions.h"
+#include "edgebench_instructions.h"
 
 #if defined(ARM_MATH_MVEI)
 /* Products and sums of weights, sixteen at a time; the sum carries the input's offset. */

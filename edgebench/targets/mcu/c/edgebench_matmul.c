@@ -1,7 +1,7 @@
 /* Products of matrices. */
 #include "edgebench_kernels.h"
 
-#include "arm_nnsupportfunctions.h"
+#include "edgebench_instructions.h"
 #include "edgebench_exact.h"
 #include "edgebench_fixed.h"
 

@@ -40,13 +40,15 @@ def _convolution_body(
     )
 
 
-def _columns_bytes(column: int, *, helium: bool) -> int:
+def _columns_bytes(context: CodeContext, column: int) -> int:
     """Scratch of a convolution, which takes columns of the image apart.
 
     CMSIS-NN makes two columns of 16-bit values at a time, or with vectors four of 8-bit values in whole vectors
     (``arm_convolve_s8_get_buffer_size``).
     """
-    return 4 * 8 * -(-column // 8) if helium else 2 * 2 * column
+    if context.newer:
+        return context.newer.columns_bytes(column, helium=context.helium)
+    return 4 * 8 * -(-column // 8) if context.helium else 2 * 2 * column
 
 
 def conv(context: CodeContext, operator: QuantisedOperator, index: int) -> LayerCode:
@@ -69,7 +71,7 @@ def conv(context: CodeContext, operator: QuantisedOperator, index: int) -> Layer
         f"{{{left}, {top}}}, {{{dilation[1]}, {dilation[0]}}}, {{{low}, {high}}}"
     )
     pointwise = (height, width) == (1, 1) and not top and not left
-    scratch = 0 if pointwise else _columns_bytes(channels * height * width, helium=context.helium)
+    scratch = 0 if pointwise else _columns_bytes(context, channels * height * width)
     body = _convolution_body(
         index,
         "arm_convolve_wrapper_s8",
@@ -101,6 +103,9 @@ def depthwise(context: CodeContext, operator: QuantisedOperator, index: int) -> 
     )
     block = 4 * _HELIUM_CHANNELS if context.helium else 2 * source.shape[3]
     scratch = block * height * width if multiplier == 1 and dilation == (1, 1) else 0
+    if context.newer and context.helium and source.shape[3] == 1:
+        # Such a convolution becomes one over all channels, with its weights in another order.
+        scratch = max(scratch, _columns_bytes(context, height * width) + filters * height * width)
     body = _convolution_body(
         index,
         "arm_depthwise_conv_wrapper_s8",

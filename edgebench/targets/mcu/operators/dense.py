@@ -44,8 +44,16 @@ def fully_connected(context: CodeContext, operator: QuantisedOperator, index: in
     constants, bias = weighted(context, operator, index, units, per_tensor=True)
     multiplier, shift = quantise_multiplier(factors[0])
     pointers = (context.pointer(operator.inputs[0]), context.pointer(operator.outputs[0]))
+    sums = "NULL, 0"
+    if context.newer and context.helium:
+        kernel = require_constant(context, operator, 1)
+        added = require_constant(context, operator, 2) if bias != "NULL" else None
+        constants += array(
+            "int32_t", f"sums_{index}", context.newer.sums(kernel, -source.zero_point, added), weights=True
+        )
+        sums = f"(void *)sums_{index}, {4 * units}"
     body = (
-        "  const cmsis_nn_context context = {NULL, 0};\n"
+        f"  const cmsis_nn_context context = {{{sums}}};\n"
         f"  const cmsis_nn_fc_params params = {{{-source.zero_point}, 0, {output.zero_point}, {{{low}, {high}}}}};\n"
         f"  const cmsis_nn_per_tensor_quant_params quant = {{{multiplier}, {shift}}};\n"
         f"  const cmsis_nn_dims in = {{{rows}, 1, 1, {features}}}, filter = {{{features}, 1, 1, {units}}}, "
