@@ -38,6 +38,22 @@ def compare(graph: RandomGraph) -> None:
     graph.operator(kind, inputs, [graph.output(whole, "BOOL")])
 
 
+def integers(graph: RandomGraph) -> None:
+    """Sums wrap around, quotients are rounded down; constants are never 0."""
+    whole, shapes = _operands(graph, 2)
+    kind = str(graph.random.choice(["ADD", "SUB", "MUL", "MINIMUM", "MAXIMUM", "FLOOR_DIV", "FLOOR_MOD"]))
+    dtype = "INT32" if kind in {"FLOOR_DIV"} or graph.number(0, 1) else "INT64"
+    divisors = graph.random.integers(1, 9, shapes[1]) * graph.random.choice([-1, 1], shapes[1])
+    second = graph.constant(divisors, dtype) if kind.startswith("FLOOR") else graph.input(shapes[1], dtype)
+    inputs = [graph.input(shapes[0], dtype), second]
+    options = {"MINIMUM": "MaximumMinimumOptions", "MAXIMUM": "MaximumMinimumOptions"}
+    options |= {name: f"{name.title()}Options" for name in ("ADD", "SUB", "MUL")}
+    named = {"options_type": options.get(kind, f"{kind.title().replace('_', '')}Options")}
+    fused = graph.number(0, 3) if kind in {"ADD", "SUB", "MUL"} else 0
+    more = {"fusedActivationFunction": fused} if fused else {}
+    graph.operator(kind, inputs, [graph.output(whole, dtype)], version=1, **named, **more)
+
+
 def logical(graph: RandomGraph) -> None:
     whole, shapes = _operands(graph, 2)
     inputs = [graph.input(shape, "BOOL") for shape in shapes]
@@ -90,5 +106,5 @@ def resize(graph: RandomGraph) -> None:
 
 
 KINDS: dict[str, Callable[[RandomGraph], None]] = {
-    function.__name__: function for function in (compare, logical, select, extreme, cast, resize)
+    function.__name__: function for function in (compare, integers, logical, select, extreme, cast, resize)
 }

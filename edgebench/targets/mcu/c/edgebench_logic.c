@@ -81,6 +81,35 @@ EXTREME(eb_extreme_s8, int8_t)
 EXTREME(eb_extreme_s16, int16_t)
 EXTREME(eb_extreme_s32, int32_t)
 
+#define INTEGERS(name, type, wrapping, lowest, highest)                                                     \
+  static inline type name##_one(type a, type b, int32_t kind) {                                             \
+    switch (kind) {                                                                                         \
+      case EB_ADD: return (type)((wrapping)a + (wrapping)b);                                                \
+      case EB_SUB: return (type)((wrapping)a - (wrapping)b);                                                \
+      case EB_MUL: return (type)((wrapping)a * (wrapping)b);                                                \
+      case EB_MINIMUM: return a < b ? a : b;                                                                \
+      case EB_MAXIMUM: return a > b ? a : b;                                                                \
+      default: break;                                                                                       \
+    }                                                                                                       \
+    if (b == -1) return kind == EB_FLOOR_DIV ? (type)(0 - (wrapping)a) : 0;                                 \
+    const type rest = a % b;                                                                                \
+    const int below = rest != 0 && (rest < 0) != (b < 0);                                                   \
+    return kind == EB_FLOOR_DIV ? a / b - below : below ? rest + b : rest;                                  \
+  }                                                                                                         \
+  int name(const type *first, const type *second, type *output, const eb_walk *walk, int32_t kind,          \
+           int32_t low, int32_t high) {                                                                     \
+    const type least = low == INT32_MIN ? lowest : low, most = high == INT32_MAX ? highest : high;          \
+    OVER_FOUR_AXES(walk, {                                                                                  \
+      if (kind >= EB_FLOOR_DIV && second[b] == 0) return 1;                                                 \
+      const type value = name##_one(first[a], second[b], kind);                                             \
+      *output++ = value < least ? least : value > most ? most : value;                                      \
+    })                                                                                                      \
+    return 0;                                                                                               \
+  }
+
+INTEGERS(eb_integers_s32, int32_t, uint32_t, INT32_MIN, INT32_MAX)
+INTEGERS(eb_integers_s64, int64_t, uint64_t, INT64_MIN, INT64_MAX)
+
 static inline int64_t integer_at(const void *values, int32_t kind, int32_t index) {
   switch (kind) {
     case 1: return ((const int8_t *)values)[index];

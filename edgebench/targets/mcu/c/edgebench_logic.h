@@ -1,4 +1,4 @@
-/* Comparisons, choices and integers of other sizes. Truth is 1 byte, 0 or 1. */
+/* Comparisons, choices, and integers that stand for themselves. Truth is 1 byte, 0 or 1. */
 #ifndef EDGEBENCH_LOGIC_H
 #define EDGEBENCH_LOGIC_H
 #include <stdint.h>
@@ -42,6 +42,13 @@ typedef struct {
 void eb_extreme_s8(const int8_t *input, void *output, const eb_extreme_params *p);
 void eb_extreme_s16(const int16_t *input, void *output, const eb_extreme_params *p);
 void eb_extreme_s32(const int32_t *input, void *output, const eb_extreme_params *p);
+
+/* Arithmetic of integers, which wraps around; a quotient by 0 is an error: these return 0, or 1 for it. */
+enum { EB_ADD, EB_SUB, EB_MUL, EB_MINIMUM, EB_MAXIMUM, EB_FLOOR_DIV, EB_FLOOR_MOD };
+int eb_integers_s32(const int32_t *first, const int32_t *second, int32_t *output, const eb_walk *walk, int32_t kind,
+                    int32_t low, int32_t high);
+int eb_integers_s64(const int64_t *first, const int64_t *second, int64_t *output, const eb_walk *walk, int32_t kind,
+                    int32_t low, int32_t high);
 
 /* Integers as integers of another size. Kinds: bytes of a signed one, 16 + bytes of an unsigned one, 0 for truth. */
 void eb_cast(const void *input, int32_t from, void *output, int32_t to, int32_t count);

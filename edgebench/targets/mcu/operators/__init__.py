@@ -64,6 +64,8 @@ WRITERS: Mapping[str, Writer] = {
     "EQUAL": logic.compare,
     "EXP": _function,
     "EXPAND_DIMS": movement.reshape,
+    "FLOOR_DIV": logic.integers,
+    "FLOOR_MOD": logic.integers,
     "FULLY_CONNECTED": _by_width(dense.fully_connected, wide.fully_connected),
     "GATHER": gathering.gather,
     "GATHER_ND": gathering.gather_nd,
@@ -147,6 +149,7 @@ MOVED = {
 _INTEGERS = {"bool", "int16", "int32", "int64", "uint8"}
 _HANDLES = {*_INTEGERS, "resource"}
 _TRUTH = {"bool"}
+_SHORT_OR_PLAIN = {"int16", *logic.PLAIN}
 _SHORT = {"int16"}
 _SHORT_WRITERS = {_function, _pool, reductions.reduction, arithmetic.binary}
 _WIDE = {
@@ -156,6 +159,8 @@ _WIDE = {
 } - {"SQUARED_DIFFERENCE"}
 OTHER_TYPES: Mapping[str, set[str]] = {
     **dict.fromkeys(_WIDE, _SHORT),
+    **dict.fromkeys(("ADD", "MAXIMUM", "MINIMUM", "MUL", "SUB"), _SHORT_OR_PLAIN),
+    **dict.fromkeys(("FLOOR_DIV", "FLOOR_MOD"), logic.PLAIN),
     **dict.fromkeys(MOVED, _INTEGERS),
     **dict.fromkeys(("ASSIGN_VARIABLE", "READ_VARIABLE"), _HANDLES),
     **dict.fromkeys((kind for kind, writer in WRITERS.items() if writer in {logic.compare, logic.extreme}), _INTEGERS),

@@ -11,6 +11,7 @@ from edgebench.errors import UnsupportedModelError
 from edgebench.models.tflite.quantised_graph import QuantisedOperator, QuantisedTensor
 from edgebench.targets.mcu.fixed_point import power_of_two, quantise_multiplier, quantise_small_multiplier
 from edgebench.targets.mcu.layer_code import CodeContext, LayerCode
+from edgebench.targets.mcu.operators import logic
 from edgebench.targets.mcu.operators.common import (
     fused_activation,
     listed,
@@ -28,6 +29,8 @@ def binary(context: CodeContext, operator: QuantisedOperator, index: int) -> Lay
     """One loop where shapes are equal, else steps of 0 along the axes on which a tensor is repeated."""
     first, second = (context.tensor(i) for i in operator.inputs)
     output = context.tensor(operator.outputs[0])
+    if output.dtype in logic.PLAIN:
+        return logic.integers(context, operator, index)
     require_same_types(operator, first, *([] if operator.kind == "PRELU" else [second]), output)
     name, scaling = _scaling(operator, first, second, output)
     low, high = fused_activation(operator, output)

@@ -1,4 +1,4 @@
-"""Comparisons, choices, positions of extremes, and integers of other sizes."""
+"""Comparisons, choices, positions of extremes, and integers that stand for themselves."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from edgebench.errors import InputError, UnsupportedModelError
 from edgebench.models.tflite.quantised_graph import QuantisedOperator
 from edgebench.targets.mcu.fixed_point import quantise_multiplier
 from edgebench.targets.mcu.layer_code import CodeContext, LayerCode
-from edgebench.targets.mcu.operators.common import listed, require_constant
+from edgebench.targets.mcu.operators.common import listed, require_constant, require_same_types
 from edgebench.targets.mcu.operators.moves import bytes_at, strides
 
 _LESS, _EQUAL, _GREATER = 1, 2, 4
@@ -28,6 +28,10 @@ _LOGICAL = {"LOGICAL_AND": 0b1000, "LOGICAL_OR": 0b1110, "LOGICAL_NOT": 0b0001}
 _SUFFIXES = {"int8": "s8", "int16": "s16", "int32": "s32", "int64": "s64", "bool": "u8", "uint8": "u8"}
 _KINDS = {"bool": 0, "int8": 1, "int16": 2, "int32": 4, "int64": 8, "uint8": 17}
 _AXES = 4
+PLAIN = {"int32", "int64"}
+"""Integers that stand for themselves."""
+_INTEGER_RANGES = {0: ("INT32_MIN", "INT32_MAX"), 1: (0, "INT32_MAX"), 2: (-1, 1), 3: (0, 6)}
+"""What each fused activation lets through of integers that stand for themselves."""
 
 
 def compare(context: CodeContext, operator: QuantisedOperator, index: int) -> LayerCode:
@@ -53,6 +57,20 @@ def compare(context: CodeContext, operator: QuantisedOperator, index: int) -> La
     body = (
         f"{walk}  {name}({', '.join(pointers)}, {context.pointer(operator.outputs[0])}, &walk, {settings});\n"
         "  return 0;\n"
+    )
+    return LayerCode(name=output.name, kind=operator.kind, body=body, constants=constants)
+
+
+def integers(context: CodeContext, operator: QuantisedOperator, index: int) -> LayerCode:
+    """Sums, products, quotients and the like of integers that stand for themselves, such as positions."""
+    first, second = (context.tensor(number) for number in operator.inputs)
+    output = context.tensor(operator.outputs[0])
+    require_same_types(operator, first, second, output)
+    pointers, constants, walk = _walked(context, operator, index)
+    low, high = _INTEGER_RANGES[operator.options.get("fusedActivationFunction", 0)]
+    body = (
+        f"{walk}  return eb_integers_{_SUFFIXES[output.dtype]}({', '.join(pointers)}, "
+        f"{context.pointer(operator.outputs[0])}, &walk, EB_{operator.kind}, {low}, {high});\n"
     )
     return LayerCode(name=output.name, kind=operator.kind, body=body, constants=constants)
 

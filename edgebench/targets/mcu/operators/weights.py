@@ -62,7 +62,7 @@ def weighted(
         raise UnsupportedModelError(f"weights {weights.name!r} have a zero point other than 0")
     constants = array("int8_t", f"kernel_{index}", order(kernel), weights=True)
     bias = "NULL"
-    if len(operator.inputs) > 2 and operator.inputs[2] >= 0:
+    if len(operator.inputs) > 2 and operator.inputs[2] >= 0 and context.tensor(operator.inputs[2]).elements:
         values = require_constant(context, operator, 2)
         kind = "int64" if source.dtype == "int16" else "int32"
         constants += array(f"{kind}_t", f"bias_{index}", values.astype(kind), weights=True)
