@@ -27,7 +27,15 @@ _BEGINNINGS = {
 
 
 def no_kernel(graph: QuantisedGraph, operator: QuantisedOperator) -> UnsupportedModelError:
-    """The error of an operator that has no kernel at all."""
+    """The error of an operator that has no kernel at all; of DEQUANTIZE, that of the operators behind it."""
+    left = [other for other in graph.operators if set(operator.outputs) & set(other.inputs)]
+    if operator.kind == "DEQUANTIZE" and left:
+        return UnsupportedModelError(
+            f"{left[0].kind} (layer {_layer(graph, left[0])!r}) is left in real numbers, microcontrollers get int8",
+            where=graph.name,
+            operators=tuple(sorted({other.kind for other in left})),
+            remedy=QUANTISE,
+        )
     return UnsupportedModelError(
         f"there is no kernel for {operator.kind} (layer {_layer(graph, operator)!r})",
         where=graph.name,
