@@ -9,6 +9,7 @@ from edgebench.core.model import InputSource
 from edgebench.models.tflite.quantised_graph import read_quantised_graph
 from edgebench.targets.mcu.example import example_files
 from edgebench.targets.mcu.generator import GeneratedModel, generate
+from edgebench.targets.mcu.reference import NoReferenceError
 from edgebench.targets.mcu.target import device_toolchain
 from edgebench.targets.mcu.toolchain import ROUND_ONCE, SINGLE_ROUNDING, Toolchain
 from edgebench.targets.mcu.vector import Vector, make_vector
@@ -70,9 +71,11 @@ def write_project(model: Path, device: Device, inputs: InputSource, folder: Path
     toolchain = device_toolchain(device)
     generated = generate(read_quantised_graph(model), helium=toolchain.core.helium, newer=toolchain.newer)
     notes = list(generated.notes)
-    vector = make_vector(model, generated, inputs.seed, Path(inputs.calibration) if inputs.calibration else None)
-    if vector is None:
-        notes.append("there is no test vector: LiteRT's reference kernels have no answer to random inputs")
+    vector = None
+    try:
+        vector = make_vector(model, generated, inputs.seed, Path(inputs.calibration) if inputs.calibration else None)
+    except NoReferenceError as error:
+        notes.append(f"no test vector and no program that runs it: LiteRT's reference kernels have no answer ({error})")
     files = project_files(generated, toolchain, vector)
     for name, content in files.items():
         path = folder / name

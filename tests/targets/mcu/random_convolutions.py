@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
-
 from tests.targets.mcu.random_graphs import RandomGraph
 
 _SCALE = 0.02
 
 
-def _weights(graph: RandomGraph, shape: tuple[int, ...], *, biased: bool) -> list[int]:
+def _weights(graph: RandomGraph, shape: tuple[int, ...], *, biased: bool, wide: bool = False) -> list[int]:
     """Weights with a scale for each filter, and a bias."""
     scales = graph.random.uniform(0.001, 0.01, shape[0])
     values = graph.random.integers(-127, 128, shape)
     made = [graph.constant(values, "INT8", scale=scales.tolist(), zero_point=0)]
     if biased:
         bias = graph.random.integers(-3000, 3000, shape[0])
-        made.append(graph.constant(bias, scale=(scales * _SCALE).tolist(), zero_point=0))
+        kind = "INT64" if wide else "INT32"
+        made.append(graph.constant(bias, kind, scale=(scales * _SCALE).tolist(), zero_point=0))
     return made
 
 
@@ -62,21 +61,25 @@ def transposed(graph: RandomGraph) -> None:
     channels, filters, images = graph.number(1, 9), graph.number(1, 7), graph.number(1, 2)
     size, window = (graph.number(1, 5), graph.number(1, 5)), (graph.number(1, 5), graph.number(1, 5))
     stride = (graph.number(1, 3), graph.number(1, 3))
-    same = bool(graph.number(0, 1))
+    same, wide = bool(graph.number(0, 1)), graph.number(0, 2) == 0
     made = tuple(
         length * step - (graph.number(0, step - 1) if same else 0) + (0 if same else max(0, around - step))
         for length, around, step in zip(size, window, stride, strict=True)
     )
-    weights, *bias = _weights(graph, (filters, *window, channels), biased=bool(graph.number(0, 1)))
-    inputs = [graph.constant((images, *made, filters)), weights, _input(graph, (images, *size, channels)), *bias]
+    weights, *bias = _weights(graph, (filters, *window, channels), biased=bool(graph.number(0, 1)), wide=wide)
+    image, output = (images, *size, channels), (images, *made, filters)
+    if wide:
+        ends = graph.input(image, "INT16", scale=_SCALE), graph.output(output, "INT16", scale=0.3)
+    else:
+        ends = _input(graph, image), _output(graph, output)
     graph.operator(
         "TRANSPOSE_CONV",
-        inputs,
-        [_output(graph, (images, *made, filters))],
+        [graph.constant(output), weights, ends[0], *bias],
+        [ends[1]],
         padding=0 if same else 1,
         strideH=stride[0],
         strideW=stride[1],
-        fusedActivationFunction=int(np.array([0, 1])[graph.number(0, 1)]),
+        fusedActivationFunction=graph.number(0, 1),
         version=4,
     )
 

@@ -29,6 +29,7 @@ def compare(graph: RandomGraph) -> None:
     for shape in shapes:
         scale = float(graph.random.choice([0.0005, 0.003, 0.05, 0.051, 0.7]))
         changes = {"scale": scale, "zero_point": graph.number(-5, 5)} if dtype == "INT8" else {}
+        changes = {"scale": scale, "zero_point": 0} if dtype == "INT16" else changes
         if graph.number(0, 2) == 0 and len(inputs) < 1:
             values = graph.random.integers(0, 2, shape)
             inputs.append(graph.constant(values, dtype, **changes))

@@ -123,3 +123,15 @@ def test_calibration_that_does_not_fit_leaves_random_inputs(tmp_path: Path) -> N
     np.savez(tmp_path / "wrong.npz", t0=np.zeros((3, 5), np.float32))
     project = written(model, tmp_path / "project", InputSource(calibration=str(tmp_path / "wrong.npz")))
     assert "random values, seed 0" in (project / "README.md").read_text()
+
+
+def test_a_model_without_a_reference_is_written_without_a_vector(tmp_path: Path) -> None:
+    """LiteRT refuses roots of values below 0, and some of random ones are."""
+    tensors = [Tensor(shape=(1, 64)), Tensor(shape=(1, 64))]
+    root = Operator(kind="SQRT", inputs=(0,), outputs=(1,), version=1)
+    model = write_graph(tmp_path / "g.tflite", tensors, [root], [0], [1])
+    (tmp_path / "project").mkdir()
+    files, notes = write_project(model, find_device("nucleo-l4r5zi"), InputSource(), tmp_path / "project")
+    assert not {"main.c", "test_vector.c"} & set(files)
+    assert any("no test vector" in note for note in notes)
+    assert "run-host" not in (tmp_path / "project" / "README.md").read_text()

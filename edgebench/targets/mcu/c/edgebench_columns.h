@@ -16,10 +16,14 @@ typedef struct {
   int32_t tap_down, tap_right;                       /* from one tap to the next, in the input */
   int32_t group_channels, group_filters;
   int32_t input_offset, output_offset, low, high;
-  const int32_t *multipliers, *shifts;
+  int32_t narrow;                                    /* whether sums of 16-bit values have 32 bits, else 64 */
+  const int32_t *multipliers, *shifts;               /* multipliers have 15 bits where sums have 64 */
 } eb_columns_params;
 
 /* Weights lie by filter, tap and channel. `column` holds the taps of one output, `wide` twice as many bytes. */
 void eb_columns_s8(const int8_t *input, const int8_t *kernel, const int32_t *bias, int8_t *output, int8_t *column,
                    int16_t *wide, const eb_columns_params *p);
+/* The same of values of 16 bits, symmetric around 0; `column` holds the taps of one output. */
+void eb_columns_s16(const int16_t *input, const int8_t *kernel, const int64_t *bias, int16_t *output, int16_t *column,
+                    const eb_columns_params *p);
 #endif

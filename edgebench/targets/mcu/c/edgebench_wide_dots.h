@@ -4,7 +4,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "arm_nnsupportfunctions.h"
+#include "edgebench_instructions.h"
 
 #define EB_CHUNK 256 /* products whose sum surely fits into 32 bits */
 

@@ -152,7 +152,7 @@ _SHORT_WRITERS = {_function, _pool, reductions.reduction, arithmetic.binary}
 _WIDE = {
     *(kind for kind, writer in WRITERS.items() if writer in _SHORT_WRITERS),
     *("BATCH_MATMUL", "CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "SOFTMAX", "SVDF"),
-    *("RESIZE_BILINEAR", "UNIDIRECTIONAL_SEQUENCE_LSTM"),
+    *("RESIZE_BILINEAR", "TRANSPOSE_CONV", "UNIDIRECTIONAL_SEQUENCE_LSTM"),
 } - {"SQUARED_DIFFERENCE"}
 OTHER_TYPES: Mapping[str, set[str]] = {
     **dict.fromkeys(_WIDE, _SHORT),

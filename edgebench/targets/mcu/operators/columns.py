@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from edgebench.errors import InputError
 from edgebench.models.tflite.quantised_graph import QuantisedOperator
 from edgebench.targets.mcu.layer_code import ARENA, CodeContext, LayerCode
-from edgebench.targets.mcu.operators.common import fused_activation, image_padding, listed
-from edgebench.targets.mcu.operators.weights import weighted
+from edgebench.targets.mcu.operators.common import fused_activation, image_padding, listed, require_same_types
+from edgebench.targets.mcu.operators.weights import INT32, weighted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,12 +96,16 @@ def _convolved(
 ) -> LayerCode:
     source, weights = context.tensor(operator.inputs[0]), context.tensor(operator.inputs[1])
     output = context.tensor(operator.outputs[0])
-    filters, channels = weights.shape[0], weights.shape[3]
+    require_same_types(operator, source, output)
+    filters, channels, wide = weights.shape[0], weights.shape[3], source.dtype == "int16"
     low, high = fused_activation(operator, output)
-    constants, bias = weighted(context, operator, index, filters, order=_order(parts))
+    narrow = operator.options.get("quantizedBiasType") == INT32
+    constants, bias = weighted(context, operator, index, filters, order=_order(parts), long_sums=wide and not narrow)
     column = max(len(y.taps) * len(x.taps) for y, x in parts) * channels
-    wide = -(-column // 4) * 4
-    scratch = wide + 2 * column
+    at_wide = -(-column // 4) * 4
+    scratch = 2 * column if wide else at_wide + 2 * column
+    place = f"{ARENA} + SCRATCH_{index}"
+    buffers = f"(int16_t *)({place})" if wide else f"{place}, (int16_t *)({place} + {at_wide})"
     pointers = context.pointer(operator.inputs[0]), context.pointer(operator.outputs[0])
     body, at = "", 0
     for number, (y, x) in enumerate(parts):
@@ -110,13 +114,13 @@ def _convolved(
             *output.shape[1:],
             *(y.count, x.count, y.first, x.first, y.step, x.step, len(y.taps), len(x.taps), y.start, x.start),
             *(y.move, x.move, y.tap_step, x.tap_step, channels, filters // groups),
-            *(-source.zero_point, output.zero_point, low, high),
+            *(-source.zero_point, output.zero_point, low, high, int(narrow)),
         )
         body += (
             f"  static const eb_columns_params part_{number} = {{{listed(numbers)}, multiplier_{index}, "
             f"shift_{index}}};\n"
-            f"  eb_columns_s8({pointers[0]}, kernel_{index} + {at}, {bias}, {pointers[1]}, "
-            f"{ARENA} + SCRATCH_{index}, (int16_t *)({ARENA} + SCRATCH_{index} + {wide}), &part_{number});\n"
+            f"  eb_columns_{'s16' if wide else 's8'}({pointers[0]}, kernel_{index} + {at}, {bias}, {pointers[1]}, "
+            f"{buffers}, &part_{number});\n"
         )
         at += filters * len(y.taps) * len(x.taps) * channels
     body += "  return 0;\n"

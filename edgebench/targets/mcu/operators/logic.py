@@ -43,7 +43,8 @@ def compare(context: CodeContext, operator: QuantisedOperator, index: int) -> La
     pointers, constants, walk = _walked(context, operator, index)
     name, settings = f"eb_compare_{_SUFFIXES[first.dtype]}", str(_OUTCOMES[operator.kind])
     # LiteRT orders 16-bit values as they are, and only asks for equality what they stand for.
-    if first.dtype == "int8" or (first.dtype == "int16" and operator.kind in {"EQUAL", "NOT_EQUAL"}):
+    wide = first.dtype == "int16" and operator.kind in {"EQUAL", "NOT_EQUAL"} and first.scales and second.scales
+    if first.dtype == "int8" or wide:
         numbers = [_OUTCOMES[operator.kind]]
         for tensor in (first, second):
             numbers += [-tensor.zero_point, *quantise_multiplier(float(np.float32(tensor.scale)))]

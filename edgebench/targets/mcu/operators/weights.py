@@ -10,9 +10,12 @@ from numpy.typing import NDArray
 
 from edgebench.errors import UnsupportedModelError
 from edgebench.models.tflite.quantised_graph import QuantisedOperator, QuantisedTensor
-from edgebench.targets.mcu.fixed_point import quantise_multiplier
+from edgebench.targets.mcu.fixed_point import quantise_multiplier, reduced
 from edgebench.targets.mcu.layer_code import CodeContext, array
 from edgebench.targets.mcu.operators.common import require_constant
+
+INT32 = 2
+"""TensorType of ``quantizedBiasType`` for sums of 32 bits."""
 
 
 def channel_multipliers(
@@ -37,6 +40,7 @@ def weighted(
     *,
     per_tensor: bool = False,
     order: Callable[[NDArray[Any]], NDArray[Any]] = lambda kernel: kernel,
+    long_sums: bool = False,
 ) -> tuple[str, str]:
     """Definitions of kernel, bias, multipliers and shifts, and the C expression for the bias.
 
@@ -47,6 +51,7 @@ def weighted(
         channels: Of the output.
         per_tensor: Whether there is one scale, which the caller writes.
         order: Puts the weights into the order in which a kernel wants them.
+        long_sums: Whether sums have 64 bits, and multipliers 15.
     """
     source, weights = context.tensor(operator.inputs[0]), context.tensor(operator.inputs[1])
     output = context.tensor(operator.outputs[0])
@@ -59,10 +64,12 @@ def weighted(
     bias = "NULL"
     if len(operator.inputs) > 2 and operator.inputs[2] >= 0:
         values = require_constant(context, operator, 2)
-        constants += array("int32_t", f"bias_{index}", values.astype(np.int32), weights=True)
+        kind = "int64" if source.dtype == "int16" else "int32"
+        constants += array(f"{kind}_t", f"bias_{index}", values.astype(kind), weights=True)
         bias = f"bias_{index}"
     if not per_tensor:
         multipliers, shifts = channel_multipliers(source, weights, output, channels)
+        multipliers = [reduced(multiplier) for multiplier in multipliers] if long_sums else multipliers
         constants += array("int32_t", f"multiplier_{index}", np.array(multipliers), weights=True)
         constants += array("int32_t", f"shift_{index}", np.array(shifts), weights=True)
     return constants, bias

@@ -16,10 +16,8 @@ from edgebench.targets.mcu.operators.common import (
     require_same_types,
 )
 from edgebench.targets.mcu.operators.dense import dense_factors, exact_scales
-from edgebench.targets.mcu.operators.weights import channel_multipliers
+from edgebench.targets.mcu.operators.weights import INT32, channel_multipliers
 
-_INT32 = 2
-"""TensorType of ``quantizedBiasType`` for sums of 32 bits."""
 _UNCALIBRATED = (
     "values of 16 bits go through kernels of edgebench's own, which no board was calibrated with: the error of a "
     "latency does not cover them"
@@ -36,7 +34,7 @@ def conv(context: CodeContext, operator: QuantisedOperator, index: int) -> Layer
     groups = source.shape[3] // channels
     if groups * channels != source.shape[3] or filters % groups or output.shape[3] != filters:
         raise ValueError(f"{list(source.shape)} with {list(weights.shape)} is not {list(output.shape)}")
-    narrow = operator.options.get("quantizedBiasType") == _INT32
+    narrow = operator.options.get("quantizedBiasType") == INT32
     scratch = 2 * height * width * channels
     return _convolution(context, operator, index, "convolve", (height, width), groups, scratch, narrow=narrow)
 
@@ -135,7 +133,7 @@ def fully_connected(context: CodeContext, operator: QuantisedOperator, index: in
     constants, bias = _weighted(context, operator, index)
     factors = dense_factors(source, weights, output)
     constants += exact_scales(index, factors)
-    narrow = operator.options.get("quantizedBiasType") == _INT32
+    narrow = operator.options.get("quantizedBiasType") == INT32
     offset = -weights.zero_point if len(factors) == 1 else 0
     body = (
         f"  static const eb_wide_dense_params params = {{{listed((rows, features, units, offset, int(narrow)))}, "
