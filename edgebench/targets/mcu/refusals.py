@@ -9,6 +9,10 @@ from edgebench.models.tflite.quantised_graph import QuantisedGraph, QuantisedOpe
 from edgebench.targets.mcu.ports import C_TYPES
 
 QUANTISE = "quantise the whole model to int8 (edgebench export MODEL --to int8-tflite), activations included"
+_WHOLE_NUMBERS = (
+    "these are whole numbers, not quantised values: make them constants, or compute them in the application and give "
+    "them to the model as an input"
+)
 _FUNCTIONS = {"CEIL", "COS", "FLOOR", "POW", "ROUND", "SIGN", "SIN", "SQUARE", "ATAN2"}
 _LOOPS = {"CALL", "IF", "WHILE"}
 _RECURRENT = {
@@ -23,7 +27,15 @@ _BEGINNINGS = {
 
 
 def no_kernel(graph: QuantisedGraph, operator: QuantisedOperator) -> UnsupportedModelError:
-    """The error of an operator that has no kernel at all."""
+    """The error of an operator that has no kernel at all; of DEQUANTIZE, that of the operators behind it."""
+    left = [other for other in graph.operators if set(operator.outputs) & set(other.inputs)]
+    if operator.kind == "DEQUANTIZE" and left:
+        return UnsupportedModelError(
+            f"{left[0].kind} (layer {_layer(graph, left[0])!r}) is left in real numbers, microcontrollers get int8",
+            where=graph.name,
+            operators=tuple(sorted({other.kind for other in left})),
+            remedy=QUANTISE,
+        )
     return UnsupportedModelError(
         f"there is no kernel for {operator.kind} (layer {_layer(graph, operator)!r})",
         where=graph.name,
@@ -59,11 +71,13 @@ def wrong_type(
     what = tensor.dtype if tensor.scales or tensor.dtype not in {"int8", "int16"} else f"{tensor.dtype} without a scale"
     if len(tensor.scales) > 1:
         what = f"{tensor.dtype} with a scale for each channel"
+    layer = _layer(graph, operator)
+    place = repr(tensor.name) if tensor.name == layer else f"{tensor.name!r}, layer {layer!r}"
     return UnsupportedModelError(
-        f"{operator.kind} computes on {what} ({tensor.name!r}), microcontrollers get {' or '.join(sorted(types))}",
+        f"{operator.kind} computes on {what} ({place}), microcontrollers get {' or '.join(sorted(types))}",
         where=graph.name,
         operators=(operator.kind,),
-        remedy=QUANTISE,
+        remedy=_WHOLE_NUMBERS if tensor.dtype in {"bool", "int32", "int64"} else QUANTISE,
     )
 
 

@@ -111,7 +111,7 @@ def _read_in_place(graph: QuantisedGraph, handles: Mapping[int, str]) -> dict[in
 def _nothing(tensor: QuantisedTensor) -> bytes:
     """How LiteRT resets a variable tensor: to the integer that stands for 0, where it is of 8 bits."""
     point = tensor.zero_point if tensor.dtype == "int8" and tensor.zero_points else 0
-    return np.full(tensor.size_bytes, point, np.int8).tobytes()
+    return bytes([point & 0xFF]) * tensor.size_bytes
 
 
 def states_c(states: States) -> str:

@@ -252,6 +252,31 @@ class TestRefusals:
         assert remedy in str(caught.value.remedy)
         assert caught.value.operators == (kind,)
 
+    @pytest.mark.parametrize(("dtype", "remedy"), [("INT32", "whole numbers"), ("UINT8", "--to int8-tflite")])
+    def test_types_without_a_kernel_are_told_with_what_helps(self, dtype: str, remedy: str, tmp_path: Path) -> None:
+        tensors = [Tensor(shape=(1, 4), dtype=dtype), Tensor(shape=(1, 4), dtype=dtype)]
+        operator = Operator(kind="ADD", inputs=(0, 0), outputs=(1,), options_type="AddOptions")
+        with pytest.raises(
+            UnsupportedModelError, match=f"ADD computes on {dtype.lower()} ..t0., layer .t1.."
+        ) as caught:
+            generated(one(tmp_path / "g.tflite", tensors, operator))
+        assert remedy in str(caught.value.remedy)
+
+    def test_what_is_left_in_real_numbers_is_named_and_not_the_way_there(self, tmp_path: Path) -> None:
+        real = Tensor(shape=(1, 4), dtype="FLOAT32")
+        operators = [
+            Operator(kind="RELU", inputs=(0,), outputs=(1,)),
+            Operator(kind="DEQUANTIZE", inputs=(1,), outputs=(2,)),
+            Operator(kind="ELU", inputs=(2,), outputs=(3,)),
+            Operator(kind="QUANTIZE", inputs=(3,), outputs=(4,)),
+        ]
+        tensors = [Tensor(shape=(1, 4)), Tensor(shape=(1, 4)), real, real, Tensor(shape=(1, 4))]
+        path = write_graph(tmp_path / "g.tflite", tensors, operators, [0], [4])
+        with pytest.raises(UnsupportedModelError, match=r"ELU \(layer 't3'\) is left in real numbers") as caught:
+            generated(path)
+        assert caught.value.operators == ("ELU",)
+        assert "int8-tflite" in str(caught.value.remedy)
+
     def test_a_refusal_inside_a_layer_names_it(self, tmp_path: Path) -> None:
         tensors = [Tensor(shape=(1, 4), scale=0.05), Tensor(shape=(1, 4), scale=0.06)]
         largest = Operator(kind="MAXIMUM", inputs=(0, 0), outputs=(1,), options_type="MaximumMinimumOptions")
