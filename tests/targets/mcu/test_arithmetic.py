@@ -255,9 +255,9 @@ class TestRefusals:
     @pytest.mark.parametrize(("dtype", "remedy"), [("INT32", "whole numbers"), ("UINT8", "--to int8-tflite")])
     def test_types_without_a_kernel_are_told_with_what_helps(self, dtype: str, remedy: str, tmp_path: Path) -> None:
         tensors = [Tensor(shape=(1, 4), dtype=dtype), Tensor(shape=(1, 4), dtype=dtype)]
-        operator = Operator(kind="ADD", inputs=(0, 0), outputs=(1,), options_type="AddOptions")
+        operator = Operator(kind="DIV", inputs=(0, 0), outputs=(1,), options_type="DivOptions")
         with pytest.raises(
-            UnsupportedModelError, match=f"ADD computes on {dtype.lower()} ..t0., layer .t1.."
+            UnsupportedModelError, match=f"DIV computes on {dtype.lower()} ..t0., layer .t1.."
         ) as caught:
             generated(one(tmp_path / "g.tflite", tensors, operator))
         assert remedy in str(caught.value.remedy)
