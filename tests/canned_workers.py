@@ -26,9 +26,12 @@ report progress all that is reported, the answer last."""
 class CannedLink:
     """The other end of a worker: answers what it was told to."""
 
-    def __init__(self, answers: Answers, asked: list[Request[Any]]) -> None:
+    def __init__(
+        self, answers: Answers, asked: list[Request[Any]], patience: list[tuple[type[Request[Any]], float]]
+    ) -> None:
         self._answers = answers
         self._asked = asked
+        self._patience = patience
         self._waiting: list[bytes | LinkError] = []
         self._steps: list[Record] = []
         self.closed = 0
@@ -56,6 +59,7 @@ class CannedLink:
     def receive(self, timeout_s: float) -> bytes:
         if self.closed or not self._waiting:
             raise LinkClosedError("the child has ended", Ending(exit_code=0))
+        self._patience.append((type(self._asked[-1]), timeout_s))
         message = self._waiting.pop(0)
         if isinstance(message, LinkError):
             raise message
@@ -79,6 +83,7 @@ class CannedWorkers:
     Attributes:
         asked: All requests, in order.
         links: Of all workers there were.
+        patience: For each request how many seconds its answer may take.
     """
 
     def __init__(self, answers: Answers) -> None:
@@ -86,6 +91,7 @@ class CannedWorkers:
         self.asked: list[Request[Any]] = []
         self.links: list[CannedLink] = []
         self.numbers: list[int] = []
+        self.patience: list[tuple[type[Request[Any]], float]] = []
 
     def measuring(self, *, number: int = 0, memory_limit_bytes: int | None = None) -> Worker:
         self.numbers.append(number)
@@ -95,7 +101,7 @@ class CannedWorkers:
         return self._worker(None)
 
     def _worker(self, memory_limit_bytes: int | None) -> Worker:
-        self.links.append(CannedLink(self._answers, self.asked))
+        self.links.append(CannedLink(self._answers, self.asked, self.patience))
         return Worker(self.links[-1], ["canned"], memory_limit_bytes=memory_limit_bytes)
 
 

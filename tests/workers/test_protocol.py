@@ -22,15 +22,19 @@ from edgebench.store.devices import find_device
 from edgebench.tasks.recipe import Recipe
 from edgebench.workers import protocol
 from edgebench.workers.measuring.jobs import (
+    Done,
     Finish,
     Finished,
     Load,
     Loaded,
+    MakeReady,
     Prepare,
     Race,
     Raced,
     RaceResult,
     Run,
+    WriteProject,
+    Written,
 )
 from edgebench.workers.protocol import (
     FailureKind,
@@ -82,6 +86,13 @@ EXCHANGES: list[tuple[Request[Any], Record]] = [
     (
         Prepare(wanted=PrepareRequest(source="µ.onnx", formats=(ModelFormat.ONNX,), shapes={"x": (1, 3)}, folder="/f")),
         Prepared(info=INFO, path="/f/m.onnx"),
+    ),
+    (MakeReady(device=find_device("nucleo-l4r5zi")), Done()),
+    (
+        WriteProject(
+            device=find_device("nucleo-l4r5zi"), model="/f/m.tflite", inputs=InputSource(seed=2), folder="/f/p"
+        ),
+        Written(files=("model.c", "kernels/a.c"), notes=("int8",)),
     ),
     (Load(device=find_device("host"), model="/f/m.onnx", inputs=InputSource(seed=2)), LOADED),
     (Run(iterations=2), SAMPLE),

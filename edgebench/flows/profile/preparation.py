@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkdtemp
@@ -14,12 +14,14 @@ from edgebench.core.plan import MeasurementPlan
 from edgebench.core.profile import Failure, Outcome, Profile
 from edgebench.errors import EdgebenchError, UnavailableError
 from edgebench.models.prepare import Prepared, PrepareRequest
-from edgebench.targets.base import Target
+from edgebench.targets.base import MadeReadyOnce, Target
 from edgebench.targets.registry import create_target
 from edgebench.workers.base import Workers
-from edgebench.workers.measuring.jobs import Prepare
+from edgebench.workers.measuring.jobs import MakeReady, Prepare
 from edgebench.workers.worker import ChildError
 
+_MAKE_READY_S = 1800.0
+"""A last resort: what is done once is no part of the user's limits."""
 _Key = tuple[str, tuple[ModelFormat, ...], str | None]
 
 
@@ -66,13 +68,22 @@ class Preparation:
         plan: Limits of the workers.
         inputs: Shapes given by the user.
         workers: Who starts them.
+        on_progress: Told what is done once for a device, before it is.
     """
 
-    def __init__(self, folder: str, plan: MeasurementPlan, inputs: InputSource, workers: Workers) -> None:
+    def __init__(
+        self,
+        folder: str,
+        plan: MeasurementPlan,
+        inputs: InputSource,
+        workers: Workers,
+        on_progress: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self._folder = folder
         self._plan = plan
         self._inputs = inputs
         self._workers = workers
+        self._on_progress = on_progress
         self._prepared: dict[_Key, Prepared | ChildError] = {}
 
     def prepare(self, model: str, device: Device) -> Ready | Profile:
@@ -90,6 +101,10 @@ class Preparation:
         if isinstance(prepared, ChildError):
             failure = Failure(message=prepared.message, remedy=prepared.remedy)
             return failed_profile(model, device, prepared.outcome, failure, target, versions)
+        hindrance = self._made_ready(target)
+        if hindrance is not None:
+            failure = Failure(message=hindrance.message, remedy=hindrance.remedy)
+            return failed_profile(model, device, hindrance.outcome, failure, target, versions)
         return Ready(
             model=prepared.info,
             device=device,
@@ -100,6 +115,18 @@ class Preparation:
             sampled=not target.deterministic,
             latency_provenance=target.latency_provenance,
         )
+
+    def _made_ready(self, target: Target) -> ChildError | None:
+        """Let a target do what it does once; why it cannot, or None."""
+        try:
+            pending = target.pending() if isinstance(target, MadeReadyOnce) else None
+            if pending is not None:
+                self._on_progress(pending)
+                with self._workers.measuring() as worker:
+                    worker.ask(MakeReady(device=target.device), timeout_s=_MAKE_READY_S)
+        except ChildError as error:
+            return error
+        return None
 
     def _once(self, key: _Key) -> Prepared | ChildError:
         if key not in self._prepared:

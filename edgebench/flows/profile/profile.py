@@ -83,7 +83,13 @@ def profile(
 
     with tempfile.TemporaryDirectory(prefix="edgebench-") as folder:
         try:
-            preparation = Preparation(folder, request.plan, request.inputs, workers)
+            preparation = Preparation(
+                folder,
+                request.plan,
+                request.inputs,
+                workers,
+                lambda text: on_progress(ProfileProgress(done=0.0, text=text)),
+            )
             for model in request.models:
                 for device in request.devices:
                     on_progress(ProfileProgress(done=0.0, text=f"reading {model}"))

@@ -29,6 +29,56 @@ class Prepare(Request[Prepared]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Done(Record):
+    """That something was done."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MakeReady(Request[Done]):
+    """Do what a target has to do once, before its first model.
+
+    Attributes:
+        device: Where models will run.
+    """
+
+    verb: ClassVar[str] = "make ready"
+    step: ClassVar[str] = "while the device was made ready"
+    device: Device
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written(Record):
+    """Files that were written.
+
+    Attributes:
+        files: Their paths in the folder that was asked for.
+        notes: What their user must know.
+    """
+
+    files: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriteProject(Request[Written]):
+    """Write an int8 model as a C project.
+
+    Attributes:
+        device: The microcontroller that it is for.
+        model: Path of the file.
+        inputs: Where the inputs of its test vector come from.
+        folder: Where the files go.
+    """
+
+    verb: ClassVar[str] = "write project"
+    step: ClassVar[str] = "while the C was written"
+    device: Device
+    model: str
+    inputs: InputSource
+    folder: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded(Record):
     """What the parent learns when a model is ready.
 

@@ -9,7 +9,20 @@ from edgebench.core.model import InputSource
 from edgebench.core.profile import Sample
 from edgebench.errors import InputError
 from edgebench.models.prepare import Prepared
-from edgebench.workers.measuring.jobs import Finish, Finished, Load, Loaded, Prepare, Race, Raced, Run
+from edgebench.workers.measuring.jobs import (
+    Done,
+    Finish,
+    Finished,
+    Load,
+    Loaded,
+    MakeReady,
+    Prepare,
+    Race,
+    Raced,
+    Run,
+    WriteProject,
+    Written,
+)
 from edgebench.workers.server import Server
 
 if TYPE_CHECKING:
@@ -23,6 +36,8 @@ class MeasuringServer(Server):
         super().__init__(answers, requests)
         self._session: MeasurementSession | None = None
         self.on(Prepare, self._prepare)
+        self.on(MakeReady, self._make_ready)
+        self.on(WriteProject, self._write_project)
         self.on(Load, self._load)
         self.on(Run, self._run)
         self.on(Finish, self._finish)
@@ -32,6 +47,21 @@ class MeasuringServer(Server):
         from edgebench.models.prepare import prepare
 
         return prepare(request.wanted)
+
+    def _make_ready(self, request: MakeReady) -> Done:
+        from edgebench.targets.base import MadeReadyOnce
+        from edgebench.targets.registry import create_target
+
+        target = create_target(request.device)
+        if isinstance(target, MadeReadyOnce):
+            target.make_ready()
+        return Done()
+
+    def _write_project(self, request: WriteProject) -> Written:
+        from edgebench.targets.mcu.project import write_project
+
+        files, notes = write_project(Path(request.model), request.device, request.inputs, Path(request.folder))
+        return Written(files=tuple(files), notes=tuple(notes))
 
     def _load(self, request: Load) -> Loaded:
         from edgebench.workers.measuring.session import MeasurementSession

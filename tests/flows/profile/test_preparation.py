@@ -21,7 +21,19 @@ from edgebench.links.base import Ending, LinkClosedError
 from edgebench.models.prepare import Prepared
 from edgebench.reports.profiles import report
 from edgebench.store.devices import find_device
-from edgebench.workers.measuring.jobs import Finish, Finished, Load, Loaded, Prepare, Run
+from edgebench.targets.fake import FakeTarget
+from edgebench.workers.measuring.jobs import (
+    Done,
+    Finish,
+    Finished,
+    Load,
+    Loaded,
+    MakeReady,
+    Prepare,
+    Run,
+    WriteProject,
+    Written,
+)
 from edgebench.workers.protocol import FailureKind, Trouble
 from tests.canned_workers import CannedWorkers
 
@@ -56,6 +68,8 @@ def canned(**answers: Callable[..., object]) -> CannedWorkers:
             Load: answers.get("load", lambda _: LOADED),
             Run: answers.get("run", lambda _: BURST),
             Finish: answers.get("finish", lambda _: FINISHED),
+            MakeReady: answers.get("make_ready", lambda _: Done()),
+            WriteProject: answers.get("write_project", lambda _: Written(files=())),
         }
     )
 
@@ -168,6 +182,39 @@ def test_a_device_that_is_not_there_is_told_before_a_model_is_read() -> None:
     assert workers.asked == []
 
 
+def pending(monkeypatch: pytest.MonkeyPatch, what: str | None) -> None:
+    """Give the fake target something to do before its first model."""
+    monkeypatch.setattr(FakeTarget, "pending", lambda _: what, raising=False)
+    monkeypatch.setattr(FakeTarget, "make_ready", lambda _: None, raising=False)
+
+
+def test_what_a_target_does_once_is_told_and_no_part_of_the_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    pending(monkeypatch, "compiling kernels, once")
+    told: list[str] = []
+    workers = canned()
+    request = ProfileRequest(models=["m.onnx"], devices=[FAKE], plan=PLAN, inputs=InputSource())
+    profile(request, on_update=lambda _: None, on_progress=lambda step: told.append(step.text), workers=workers)
+    assert told.index("compiling kernels, once") < next(n for n, text in enumerate(told) if "process 1" in text)
+    kinds = [type(request) for request in workers.asked]
+    assert kinds.index(MakeReady) < kinds.index(Load)
+    limits = [seconds for kind, seconds in workers.patience if kind is MakeReady]
+    assert min(limits) > PLAN.time_limit_s
+
+    pending(monkeypatch, None)
+    idle = canned()
+    profiled(idle, FAKE)
+    assert not any(isinstance(request, MakeReady) for request in idle.asked)
+
+
+def test_a_target_that_cannot_be_made_ready_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    pending(monkeypatch, "compiling kernels, once")
+    trouble = Trouble(kind=FailureKind.UNAVAILABLE, what="the compiler failed", remedy="see its message")
+    (found,) = profiled(canned(make_ready=lambda _: trouble), FAKE)
+    assert found.outcome is Outcome.UNAVAILABLE
+    assert found.failure is not None
+    assert (found.failure.message, found.failure.remedy) == ("the compiler failed", "see its message")
+
+
 def test_a_deterministic_target_runs_once_and_has_no_samples() -> None:
     loaded = replace(LOADED, first=Sample(latencies_s=()), iterations=1, burst_s=0.0)
     metric = Metric(value=3e-3, unit="s", provenance=Provenance.ESTIMATED, method="canned", source="a test")
@@ -191,3 +238,19 @@ def test_an_export_needs_workers_and_no_process(tmp_path: Path) -> None:
     )
     assert (files, notes) == ([tmp_path / "out"], ("quantised",))
     assert (tmp_path / "out").read_bytes() == b"a model"
+
+
+def test_a_project_is_written_by_a_worker(tmp_path: Path) -> None:
+    def write(request: WriteProject) -> Written:
+        assert request.model == "/there/m.onnx"
+        assert request.inputs.seed == 3
+        (Path(request.folder) / "kernels").mkdir()
+        for name in ("model.c", "kernels/a.c"):
+            (Path(request.folder) / name).write_text(name)
+        return Written(files=("model.c", "kernels/a.c"), notes=("it is C",))
+
+    workers = canned(write_project=write)
+    files, notes = export_model("m.onnx", ExportForm.C, tmp_path / "out", InputSource(seed=3), workers=workers)
+    assert [path.relative_to(tmp_path / "out").as_posix() for path in files] == ["model.c", "kernels/a.c"]
+    assert all(path.read_text() == path.relative_to(tmp_path / "out").as_posix() for path in files)
+    assert notes == ("it is C",)
