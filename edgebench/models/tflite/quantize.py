@@ -1,27 +1,37 @@
-"""Float TFLite to int8, and how far the two lie apart."""
+"""Any TFLite network as a whole int8 one, and how far the two lie apart.
+
+The graph is brought into a plain form, its open shapes are fixed, operators without an int8 kernel are written with
+others, LiteRT runs it on samples to find the ranges of all values, and then each operator becomes its int8 form.
+"""
 
 from __future__ import annotations
 
-import contextlib
-import io
-import warnings
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgebench.core.record import Record
-from edgebench.errors import MissingPackageError, UnsupportedModelError
-from edgebench.models.tflite.float16 import fold_float16, pack_model
+from edgebench.errors import InputError, MissingPackageError, UnsupportedModelError
+from edgebench.models.tflite import fixed_shapes, plain_form
+from edgebench.models.tflite.calibration import Observed, observe
+from edgebench.models.tflite.file import read_contents
+from edgebench.models.tflite.fusing import fuse_activations, name_clamps, remove_dead, take_fake_quantisation
+from edgebench.models.tflite.int8_graph import Int8Writer
+from edgebench.models.tflite.rewrites import rewrite
+from edgebench.models.tflite.running import Runner, Sample, to_levels, to_real
+from edgebench.models.tflite.scale import Range
+from edgebench.models.tflite.scaling import plan_scales, stated_scale
+from edgebench.models.tflite.signatures import keep_signature
+from edgebench.models.tflite.state import quantise_variables
+from edgebench.models.tflite.tree import DAMAGE, GraphEditor, Table, pack_model, parse_tree, read_tree
+from edgebench.models.tflite.unsigned import unsigned_to_signed
 
 Samples = list[dict[str, NDArray[np.generic]]]
 RANDOM_SAMPLES = 16
-_QUANTISER_ERRORS = (ValueError, RuntimeError, KeyError, NotImplementedError, IndexError, AttributeError, TypeError)
-"""What the quantiser raises for operators and types that it does not expect."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,69 +49,171 @@ class QuantisationError(Record):
     calibrated: bool
 
 
-def quantise_tflite(source: Path, target: Path, samples: Iterable[Mapping[str, NDArray[np.generic]]]) -> None:
+@dataclass(slots=True)
+class PlainModel:
+    """A file in plain form: one graph and what it runs, in the types that the quantiser reads.
+
+    Attributes:
+        tree: The file.
+        where: Its path, for messages.
+        changed: Whether it is another file than the one read.
+        ranges: What the file says of the ranges of tensors, by name.
+    """
+
+    tree: Table
+    where: str
+    changed: bool
+    ranges: dict[str, Range] = field(default_factory=dict)
+
+    @property
+    def editor(self) -> GraphEditor:
+        """The main graph."""
+        return GraphEditor(self.tree)
+
+    @property
+    def content(self) -> bytes:
+        """As a file."""
+        return pack_model(self.tree, 1 << 16)
+
+    def copy(self) -> Table:
+        """The tree once more."""
+        return parse_tree(self.content, self.where)
+
+    @property
+    def computes_on_reals(self) -> bool:
+        """Whether an operator does, other than those from and to int8."""
+        return any(_computes_on_reals(self.editor, operator) for operator in self.editor.operators)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether LiteRT has to run it to know its shapes and constants."""
+        return fixed_shapes.has_open_shapes(self.editor) or fixed_shapes.has_foldable(self.editor)
+
+
+def read_plain(source: Path, signature: str | None = None) -> PlainModel:
+    """Read a file into plain form.
+
+    Args:
+        source: A ``.tflite`` file.
+        signature: Which of its graphs; the main one if not given.
+
+    Raises:
+        InputError: Damaged, cyclic, or there is no such signature.
+        UnsupportedModelError: It stores numbers in a way that no int8 kernel takes.
+        MissingPackageError: LiteRT is not installed.
+    """
+    if find_spec("ai_edge_litert") is None:
+        raise MissingPackageError("quantising needs ai-edge-litert", remedy="pip install ai-edge-litert")
+    contents = read_contents(source)
+    tree = read_tree(source)
+    try:
+        keep_signature(tree, source, signature)
+        editor = GraphEditor(tree)
+        plain_form.check_order(editor, str(source))
+        steps = [
+            plain_form.make_names_unique(editor),
+            plain_form.mend_axes(editor),
+            plain_form.halves_to_float32(editor),
+            plain_form.unpack_small_weights(editor),
+            plain_form.unfold_sparse_weights(editor),
+            plain_form.integers_to_real_weights(editor),
+            plain_form.bytes_to_int8(editor),
+            plain_form.name_custom_operators(editor),
+            unsigned_to_signed(editor),
+        ]
+        ranges = take_fake_quantisation(editor)
+        plain_form.make_names_unique(editor)
+        plain_form.remove_unused(tree)
+    except DAMAGE as error:
+        raise _damaged(error, str(source)) from error
+    changed = any(steps) or bool(ranges) or contents.old_codes or len(tree.subgraphs) < len(contents.graphs)
+    return PlainModel(tree=tree, where=str(source), changed=changed, ranges=ranges)
+
+
+def fix_shapes(plain: PlainModel, sample: Sample) -> None:
+    """Fix open shapes to those of an input, and fold what depends on constants only.
+
+    Raises:
+        UnsupportedModelError: LiteRT cannot run the model.
+    """
+    fixed_shapes.fix(plain.editor, sample)
+    remove_dead(plain.editor)
+    plain_form.remove_unused(plain.tree)
+    plain.changed = True
+
+
+def quantise_plain(
+    plain: PlainModel, samples: Sequence[Sample], ranges: Mapping[str, Range] | None = None
+) -> tuple[bytes, bytes]:
+    """Make a model in plain form, with fixed shapes, int8.
+
+    Args:
+        plain: The model, which is left as it is.
+        samples: Inputs by tensor name, as real values; none are needed where nothing computes on real numbers.
+        ranges: By tensor name; they win over what samples show.
+
+    Returns:
+        The int8 file, and the float one with the operators that were made int8.
+
+    Raises:
+        UnsupportedModelError: LiteRT cannot run the model.
+        InputError: Constants are not numbers.
+    """
+    tree = plain.copy()
+    editor = GraphEditor(tree)
+    try:
+        if plain.computes_on_reals:
+            rewrite(editor)
+            name_clamps(editor)
+            fuse_activations(editor)
+            remove_dead(editor)
+        rewritten = pack_model(tree, 1 << 16)
+        observed = observe(editor, samples) if samples else Observed(ranges={}, memories={})
+        names = {editor.name(index): index for index in range(len(editor.graph.tensors))}
+        stated = {**plain.ranges, **(ranges or {})}
+        given = {names[name]: value for name, value in stated.items() if name in names}
+        plan = plan_scales(editor, observed.ranges, given)
+        writer = Int8Writer(editor, plan, observed.memories)
+        writer.write()
+        quantise_variables(tree, plan)
+        plain_form.make_names_unique(editor)
+        plain_form.remove_unused(tree)
+        return pack_model(tree, 1 << 16), rewritten
+    except DAMAGE as error:
+        raise _damaged(error, plain.where) from error
+
+
+def quantise_tflite(
+    source: Path,
+    target: Path,
+    samples: Iterable[Mapping[str, NDArray[np.generic]]],
+    ranges: Mapping[str, Range] | None = None,
+) -> None:
     """Quantise to int8 weights, one scale a channel, and int8 activations, inputs and outputs.
 
     Args:
-        source: A float32 ``.tflite`` file.
+        source: A ``.tflite`` file.
         target: File to write.
-        samples: Inputs by tensor name; their ranges become those of the activations.
+        samples: Inputs by tensor name, as real values; from their smallest to their largest value reach the ranges of
+            all that is computed from them.
+        ranges: Ranges by tensor name that win over those of the samples.
 
     Raises:
-        UnsupportedModelError: The quantiser cannot handle the model.
-        MissingPackageError: The quantiser is not installed.
+        UnsupportedModelError: The model cannot be run to find the ranges of its values.
+        InputError: Damaged.
+        MissingPackageError: LiteRT is not installed.
     """
-    if find_spec("ai_edge_quantizer") is None:
-        raise MissingPackageError("quantising needs ai-edge-quantizer", remedy="pip install ai-edge-quantizer")
-    try:
-        with _quiet():
-            target.write_bytes(_quantised_bytes(source, [dict(sample) for sample in samples]))
-    except _QUANTISER_ERRORS as error:
-        raise UnsupportedModelError(
-            f"the model cannot be quantised: {' '.join(str(error).split())[:300]}",
-            remedy="quantise it with the tool of its framework and give the int8 file",
-        ) from error
-
-
-def _quantised_bytes(source: Path, samples: Samples) -> bytes:
-    """The int8 file, with ranges from the smallest to the largest value that any sample gives a tensor.
-
-    The quantiser's own default is a moving average of the samples' extremes, in which the first sample
-    outweighs the rest and half of the extremes are cut off.
-    """
-    from ai_edge_quantizer import calibrator, quantizer, recipe, recipe_manager
-    from ai_edge_quantizer.utils import qsv_utils
-
-    content, key, names = _with_signature(source)
-    named = [{names[tensor]: value for tensor, value in sample.items()} for sample in samples]
-    rules = recipe.static_wi8_ai8()
-    manager = recipe_manager.RecipeManager()
-    manager.load_quantization_recipe(rules)
-    calibration = calibrator.Calibrator(content, num_threads=1, qsv_update_func=qsv_utils.min_max_update)
-    calibration.calibrate({key: named}, manager)
-    result = quantizer.Quantizer(content, rules).quantize(
-        calibration.get_model_qsvs(), enable_progress_bar=False, enable_progress_report=False
-    )
-    return bytes(result.quantized_model)
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep progress bars, log lines and warnings of the quantiser to itself."""
-    with (
-        contextlib.redirect_stderr(io.StringIO()),
-        contextlib.redirect_stdout(io.StringIO()),
-        warnings.catch_warnings(),
-    ):
-        warnings.simplefilter("ignore")
-        yield
+    given = [dict(sample) for sample in samples]
+    plain = read_plain(source)
+    fix_shapes(plain, given[0])
+    target.write_bytes(quantise_plain(plain, given, ranges)[0])
 
 
 def quantisation_error(float_model: Path, int8_model: Path, samples: Samples, *, calibrated: bool) -> QuantisationError:
     """Compare outputs on the same inputs; int8 outputs are taken at their real values.
 
     Raises:
-        UnsupportedModelError: The quantised model does not run.
+        UnsupportedModelError: A model does not run.
     """
     expected = run_tflite(float_model, samples)
     try:
@@ -111,13 +223,32 @@ def quantisation_error(float_model: Path, int8_model: Path, samples: Samples, *,
             f"the quantised model does not run: {' '.join(str(error).split())[:300]}",
             remedy="quantise it with the tool of its framework and give the int8 file",
         ) from error
+    return QuantisationError(
+        relative_rms=relative_difference(expected, found), samples=len(samples), calibrated=calibrated
+    )
+
+
+def relative_difference(expected: Sequence[NDArray[np.float64]], found: Sequence[NDArray[np.float64]]) -> float:
+    """Root mean square of the difference over that of what was expected."""
     difference = np.concatenate([(a - b).ravel() for a, b in zip(expected, found, strict=True)])
     reference = np.concatenate([a.ravel() for a in expected])
     size = float(np.sqrt(np.mean(reference**2)))
     rms = float(np.sqrt(np.mean(difference**2)))
-    return QuantisationError(
-        relative_rms=rms / size if size > 0 else float(rms > 0), samples=len(samples), calibrated=calibrated
-    )
+    return rms / size if size > 0 else float(rms > 0)
+
+
+def run_content(content: bytes, samples: Sequence[Sample]) -> list[NDArray[np.float64]]:
+    """All outputs of each sample in one vector, as real values.
+
+    Raises:
+        UnsupportedModelError: LiteRT cannot run it.
+    """
+    runner = Runner(content)
+    results = []
+    for sample in samples:
+        runner.run(sample)
+        results.append(runner.outputs())
+    return results
 
 
 def run_tflite(model: Path, samples: Samples, *, reference: bool = False) -> list[NDArray[np.float64]]:
@@ -137,54 +268,26 @@ def run_tflite(model: Path, samples: Samples, *, reference: bool = False) -> lis
     results = []
     for sample in samples:
         for detail, value in zip(inputs, sample.values(), strict=True):
-            interpreter.set_tensor(detail["index"], _quantised(value, detail))
+            interpreter.set_tensor(detail["index"], to_levels(value, detail))
         interpreter.invoke()
-        values = [_real(interpreter.get_tensor(detail["index"]), detail) for detail in outputs]
+        values = [to_real(interpreter.get_tensor(detail["index"]), detail) for detail in outputs]
         results.append(np.concatenate([value.ravel() for value in values]))
     return results
 
 
-def _with_signature(source: Path) -> tuple[bytes, str, dict[str, str]]:
-    """A file's content with a signature, which the quantiser needs and many files lack.
-
-    Returns:
-        The content, the signature's key, and its name for each input tensor.
-    """
-    from ai_edge_litert import schema_py_generated as schema
-    from ai_edge_litert.interpreter import Interpreter
-
-    content = fold_float16(source)
-    interpreter = Interpreter(model_content=content)
-    for key, signature in interpreter._get_full_signature_list().items():  # noqa: SLF001 - the public one lacks tensors
-        tensors = {detail["index"]: detail["name"] for detail in interpreter.get_tensor_details()}
-        return content, key, {tensors[index]: name for name, index in signature["inputs"].items()}
-    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
-    signature = schema.SignatureDefT()
-    signature.signatureKey, signature.subgraphIndex = b"serving_default", 0
-    details = (interpreter.get_input_details(), interpreter.get_output_details())
-    signature.inputs, signature.outputs = ([_tensor_map(schema, detail) for detail in part] for part in details)
-    model.signatureDefs = [signature]
-    return pack_model(model, len(content)), "serving_default", {detail["name"]: detail["name"] for detail in details[0]}
+def _computes_on_reals(editor: GraphEditor, operator: Table) -> bool:
+    kind = editor.kind(operator)
+    if kind == "DEQUANTIZE" and stated_scale(editor, operator.inputs[0]) is not None:
+        return False
+    if kind == "QUANTIZE" and stated_scale(editor, operator.outputs[0]) is not None:
+        return False
+    return any(editor.is_float(index) for index in (*operator.inputs, *operator.outputs))
 
 
-def _tensor_map(schema: Any, detail: Mapping[str, Any]) -> Any:
-    entry = schema.TensorMapT()
-    entry.name, entry.tensorIndex = detail["name"].encode(), int(detail["index"])
-    return entry
-
-
-def _quantised(value: NDArray[np.generic], detail: Mapping[str, Any]) -> NDArray[np.generic]:
-    scale, zero_point = detail["quantization"]
-    dtype = np.dtype(detail["dtype"])
-    if not scale or dtype.kind == "f":
-        return value.astype(dtype)
-    limits = np.iinfo(dtype)
-    levels = np.clip(np.round(value.astype(np.float64) / scale) + zero_point, limits.min, limits.max)
-    quantised: NDArray[np.generic] = levels.astype(dtype)
-    return quantised
-
-
-def _real(value: NDArray[np.generic], detail: Mapping[str, Any]) -> NDArray[np.float64]:
-    scale, zero_point = detail["quantization"]
-    real = value.astype(np.float64)
-    return (real - zero_point) * scale if scale and value.dtype.kind != "f" else real
+def _damaged(error: Exception, where: str) -> InputError:
+    text = " ".join(str(error).split())[:200]
+    return InputError(
+        f"operators of the file do not fit together: {text or type(error).__name__}",
+        where=where,
+        remedy="convert or copy the model again",
+    )

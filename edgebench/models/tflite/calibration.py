@@ -1,0 +1,88 @@
+"""Ranges of the values of a network on real numbers, over samples."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgebench.models.tflite.recurrent import Memory, has_int8_form, watch
+from edgebench.models.tflite.running import Runner, Sample
+from edgebench.models.tflite.scale import Range
+from edgebench.models.tflite.tree import GraphEditor, pack_model
+
+_VANISHES = 12.0
+"""How far below the largest value of its row an input of SOFTMAX no longer shows in 8 bits."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observed:
+    """What samples show of a network.
+
+    Attributes:
+        ranges: From the smallest to the largest value, by tensor.
+        memories: Of layers that have one, by their first output.
+    """
+
+    ranges: Mapping[int, Range]
+    memories: Mapping[int, Memory]
+
+
+def observe(editor: GraphEditor, samples: Sequence[Sample]) -> Observed:
+    """From the smallest to the largest value that any sample gives each tensor on real numbers.
+
+    What is not a number or infinite does not count. What is read by SOFTMAX only counts as far as it matters there.
+    Layers with a memory keep it from sample to sample, as they do in use.
+
+    Raises:
+        UnsupportedModelError: LiteRT cannot run the model.
+    """
+    runner = Runner(pack_model(editor.model, 1 << 16))
+    wanted = _computed(editor)
+    softmax = _read_by_softmax_only(editor)
+    layers = [operator for operator in editor.operators if has_int8_form(editor, operator)]
+    memories = {operator.outputs[0]: Memory() for operator in layers}
+    ranges: dict[int, Range] = {}
+    for sample in samples:
+        runner.run(sample)
+        for index in wanted:
+            value = runner.value(index)
+            found = None if value is None else _range(value, softmax.get(index))
+            if found is not None:
+                ranges[index] = ranges[index] | found if index in ranges else found
+        for operator in layers:
+            watch(editor, operator, runner, memories[operator.outputs[0]])
+    return Observed(ranges=ranges, memories=memories)
+
+
+def _computed(editor: GraphEditor) -> list[int]:
+    indices = [*editor.inputs, *(index for operator in editor.operators for index in operator.outputs)]
+    return [index for index in dict.fromkeys(indices) if editor.is_float(index)]
+
+
+def _read_by_softmax_only(editor: GraphEditor) -> dict[int, float]:
+    """How far below the largest of its row a value counts, by tensor."""
+    readers = editor.readers()
+    found = {}
+    for operator in editor.operators:
+        if editor.kind(operator) == "SOFTMAX" and readers[operator.inputs[0]] == 1:
+            beta = operator.builtinOptions.beta if operator.builtinOptions is not None else 1.0
+            found[operator.inputs[0]] = _VANISHES / beta if beta > 0 else float("inf")
+    return found
+
+
+def _range(value: NDArray[Any], depth: float | None) -> Range | None:
+    if not value.size:
+        return None
+    low, high = float(value.min()), float(value.max())
+    if not (np.isfinite(low) and np.isfinite(high)):
+        value = np.where(np.isfinite(value), value, np.nan)
+        if np.isnan(value).all():
+            return None
+        low, high = float(np.nanmin(value)), float(np.nanmax(value))
+    if depth is not None and value.ndim:
+        low = max(low, float(np.nanmin(np.nanmax(value, axis=-1))) - depth)
+    return Range(low=low, high=high)
