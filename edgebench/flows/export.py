@@ -46,7 +46,7 @@ def export_model(
         model: A path or ``zoo:NAME``.
         form: C for microcontrollers, or TFLite.
         output: A folder for C, else a file.
-        inputs: Shapes, seed and calibration data.
+        inputs: Shapes, seed, calibration data and signature.
         device: The microcontroller that C is for; without one it is for any core without vectors.
         workers: Who starts the process that converts.
 
@@ -78,6 +78,7 @@ def _prepare(model: str, form: ExportForm, folder: str, inputs: InputSource, wor
         shapes=inputs.shapes,
         calibration=inputs.calibration,
         seed=inputs.seed,
+        signature=inputs.signature,
         folder=folder,
     )
     try:

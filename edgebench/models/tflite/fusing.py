@@ -78,7 +78,9 @@ def _can_fuse(editor: GraphEditor, maker: Table) -> bool:
 
 def take_fake_quantisation(editor: GraphEditor) -> dict[str, Range]:
     """Leave out FAKE_QUANT of 8 bits; the ranges it states, by the tensors' names."""
-    ranges, same, kept = {}, {}, []
+    ranges: dict[str, Range] = {}
+    same: dict[int, int] = {}
+    kept = []
     for operator in editor.operators:
         options = operator.builtinOptions
         is_fake = editor.kind(operator) == "FAKE_QUANT" and options is not None and options.numBits == 8

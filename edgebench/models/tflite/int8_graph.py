@@ -66,8 +66,9 @@ class Int8Writer:
 
     def _takes_int8(self, operator: Table) -> bool:
         editor = self._editor
-        has_form = form_of(editor, operator) is not None or has_int8_form(editor, operator)
-        return has_form or editor.kind(operator) == "QUANTIZE"
+        if editor.kind(operator) == "QUANTIZE":
+            return stated_scale(editor, operator.outputs[0]) is not None
+        return form_of(editor, operator) is not None or has_int8_form(editor, operator)
 
     def _write(self, operator: Table) -> None:
         editor, kind = self._editor, self._editor.kind(operator)
@@ -145,7 +146,7 @@ class Int8Writer:
         """Of what an operator moves: that of its outputs, which are written, or of what it reads."""
         editor = self._editor
         if editor.kind(operator) == "ASSIGN_VARIABLE":
-            name = variable_name(editor, self._producers, operator.inputs[0])
+            name = variable_name(self._producers, operator.inputs[0])
             return self._scales[self._plan.variables[name]]
         known = [index for index in (*operator.outputs, *operator.inputs) if index in self._scales]
         return self._scales[known[0]] if known else self._scale_of_constant(operator.inputs[0])
@@ -174,8 +175,8 @@ class Int8Writer:
         raised = editor.add_tensor(f"{editor.name(source)}_positive", editor.shape(source), "int8")
         for index in (limit, raised):
             editor.set_scales(index, [scale.step], [scale.zero_point])
-        kinds = {"version": 2, "table": "MaximumMinimumOptions"}
-        self._written.append(editor.operator("MAXIMUM", [source, limit], [raised], **kinds))
+        table = "MaximumMinimumOptions"
+        self._written.append(editor.operator("MAXIMUM", [source, limit], [raised], version=2, table=table))
         operator.inputs[place] = raised
 
     def _write_recurrent(self, operator: Table) -> None:

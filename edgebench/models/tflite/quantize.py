@@ -21,10 +21,11 @@ from edgebench.models.tflite.calibration import Observed, observe
 from edgebench.models.tflite.file import read_contents
 from edgebench.models.tflite.fusing import fuse_activations, name_clamps, remove_dead, take_fake_quantisation
 from edgebench.models.tflite.int8_graph import Int8Writer
+from edgebench.models.tflite.ports import PortForm, port_forms
 from edgebench.models.tflite.rewrites import rewrite
 from edgebench.models.tflite.running import Runner, Sample, to_levels, to_real
 from edgebench.models.tflite.scale import Range
-from edgebench.models.tflite.scaling import plan_scales, stated_scale
+from edgebench.models.tflite.scaling import plan_scales
 from edgebench.models.tflite.signatures import keep_signature
 from edgebench.models.tflite.state import quantise_variables
 from edgebench.models.tflite.tree import DAMAGE, GraphEditor, Table, pack_model, parse_tree, read_tree
@@ -57,12 +58,16 @@ class PlainModel:
         tree: The file.
         where: Its path, for messages.
         changed: Whether it is another file than the one read.
+        inputs: Inputs as the file has them.
+        outputs: Outputs as the file has them.
         ranges: What the file says of the ranges of tensors, by name.
     """
 
     tree: Table
     where: str
     changed: bool
+    inputs: tuple[PortForm, ...]
+    outputs: tuple[PortForm, ...]
     ranges: dict[str, Range] = field(default_factory=dict)
 
     @property
@@ -89,6 +94,12 @@ class PlainModel:
         """Whether LiteRT has to run it to know its shapes and constants."""
         return fixed_shapes.has_open_shapes(self.editor) or fixed_shapes.has_foldable(self.editor)
 
+    def is_resized(self, shapes: Mapping[str, tuple[int, ...]]) -> bool:
+        """Whether inputs are to have other shapes, by name, than those in the file."""
+        return any(
+            shapes.get(self.editor.name(i), self.editor.shape(i)) != self.editor.shape(i) for i in self.editor.inputs
+        )
+
 
 def read_plain(source: Path, signature: str | None = None) -> PlainModel:
     """Read a file into plain form.
@@ -110,6 +121,7 @@ def read_plain(source: Path, signature: str | None = None) -> PlainModel:
         keep_signature(tree, source, signature)
         editor = GraphEditor(tree)
         plain_form.check_order(editor, str(source))
+        inputs, outputs = port_forms(editor, editor.inputs), port_forms(editor, editor.outputs)
         steps = [
             plain_form.make_names_unique(editor),
             plain_form.mend_axes(editor),
@@ -127,7 +139,8 @@ def read_plain(source: Path, signature: str | None = None) -> PlainModel:
     except DAMAGE as error:
         raise _damaged(error, str(source)) from error
     changed = any(steps) or bool(ranges) or contents.old_codes or len(tree.subgraphs) < len(contents.graphs)
-    return PlainModel(tree=tree, where=str(source), changed=changed, ranges=ranges)
+    where = str(source)
+    return PlainModel(tree=tree, where=where, changed=changed, inputs=inputs, outputs=outputs, ranges=ranges)
 
 
 def fix_shapes(plain: PlainModel, sample: Sample) -> None:
@@ -277,10 +290,10 @@ def run_tflite(model: Path, samples: Samples, *, reference: bool = False) -> lis
 
 def _computes_on_reals(editor: GraphEditor, operator: Table) -> bool:
     kind = editor.kind(operator)
-    if kind == "DEQUANTIZE" and stated_scale(editor, operator.inputs[0]) is not None:
-        return False
-    if kind == "QUANTIZE" and stated_scale(editor, operator.outputs[0]) is not None:
-        return False
+    if kind == "DEQUANTIZE" and editor.scales(operator.inputs[0]) is not None:
+        return editor.is_stored(operator.inputs[0])
+    if kind == "QUANTIZE" and editor.scales(operator.outputs[0]) is not None:
+        return editor.is_stored(operator.inputs[0])
     return any(editor.is_float(index) for index in (*operator.inputs, *operator.outputs))
 
 

@@ -1,7 +1,7 @@
 """Layers with a memory, LSTM and SVDF: what ranges it takes, and their int8 forms.
 
-The int8 LSTM of TensorFlow Lite multiplies int8 with int8, holds gates in 16 bits and the cell in 16 bits with a power of
-two as step; its output, which is also its state, is int8. Its SVDF holds what it remembers in 16 bits.
+The int8 LSTM of TensorFlow Lite multiplies int8 with int8, holds gates in 16 bits and the cell in 16 bits with a power
+of two as step; its output, which is also its state, is int8. Its SVDF holds what it remembers in 16 bits.
 """
 
 from __future__ import annotations

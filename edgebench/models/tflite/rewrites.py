@@ -90,7 +90,7 @@ def _square(editor: GraphEditor, operator: Table) -> list[Table]:
 
 
 def _sum_of_many(editor: GraphEditor, operator: Table) -> list[Table]:
-    total, parts = operator.inputs[0], []
+    total, parts = operator.inputs[0], list[Table]()
     for index in operator.inputs[1:]:
         last = index == operator.inputs[-1] and len(parts) == len(operator.inputs) - 2
         target = operator.outputs[0] if last else editor.add_tensor(f"{editor.name(index)}_sum", editor.shape(index))
@@ -147,7 +147,7 @@ def _matrix_product(editor: GraphEditor, operator: Table) -> list[Table] | None:
     result = editor.operator("FULLY_CONNECTED", inputs, [target], table="FullyConnectedOptions", keepNumDims=True)
     if len(editor.shape(target)) == len(editor.shape(source)):
         return [result]
-    flat = editor.add_tensor(f"{editor.name(target)}_flat", [*editor.shape(source)[:-1], weights.shape[0]])
+    flat = editor.add_tensor(f"{editor.name(target)}_flat", [*editor.shape(source)[:-1], len(weights)])
     result.outputs = [flat]
     return [result, reshape(editor, flat, target)]
 
@@ -191,7 +191,7 @@ def _runs(indices: Iterable[int]) -> list[tuple[int, int]]:
     """Start and length of each run of neighbours."""
     runs: list[tuple[int, int]] = []
     for index in indices:
-        if runs and sum(runs[-1]) == index:
+        if runs and runs[-1][0] + runs[-1][1] == index:
             runs[-1] = (runs[-1][0], runs[-1][1] + 1)
         else:
             runs.append((index, 1))

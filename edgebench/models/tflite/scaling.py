@@ -1,7 +1,7 @@
 """Chooses a scale for every tensor on real numbers.
 
-Tensors that an operator only moves share one. The ranges of calibration decide, unless a kernel knows one scale only, the
-file states one, or the caller gives a range.
+Tensors that an operator only moves share one. The ranges of calibration decide, unless a kernel knows one scale only,
+the file states one, or the caller gives a range.
 """
 
 from __future__ import annotations
@@ -176,7 +176,7 @@ class _Planner:
         kind = self._editor.kind(operator)
         if kind not in {"READ_VARIABLE", "ASSIGN_VARIABLE"}:
             return targets
-        name = variable_name(self._editor, self._producers, operator.inputs[0])
+        name = variable_name(self._producers, operator.inputs[0])
         own = targets[:1] if kind == "READ_VARIABLE" else [index for index in operator.inputs if index in self._groups]
         if name not in self._plan.variables and own:
             self._plan.variables[name] = own[0]
@@ -242,7 +242,7 @@ def stated_scale(editor: GraphEditor, index: int) -> Scale | None:
     return Scale(step=float(scales[0][0]), zero_point=int(scales[1][0]))
 
 
-def variable_name(editor: GraphEditor, producers: Mapping[int, Table], handle: int) -> str:
+def variable_name(producers: Mapping[int, Table], handle: int) -> str:
     """What identifies the variable behind a handle."""
     maker = producers.get(handle)
     options = maker.builtinOptions if maker is not None else None

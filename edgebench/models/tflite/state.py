@@ -22,7 +22,7 @@ def _quantise_assignments(editor: GraphEditor, scales: Mapping[str, Scale]) -> N
     operators = []
     for operator in editor.operators:
         is_assignment = editor.kind(operator) == "ASSIGN_VARIABLE"
-        scale = scales.get(variable_name(editor, producers, operator.inputs[0])) if is_assignment else None
+        scale = scales.get(variable_name(producers, operator.inputs[0])) if is_assignment else None
         if scale is not None and editor.is_float(operator.inputs[1]):
             value = operator.inputs[1]
             if editor.is_stored(value):

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgebench.models.tflite.tree import pack_model
 from edgebench.models.tflite.quantised_graph import QuantisedTensor
+from edgebench.models.tflite.tree import pack_model
 
 _OPTIONS = {"LEAKY_RELU": "LeakyReluOptions"}
 """Operators that have settings."""
