@@ -39,12 +39,10 @@ def name_clamps(editor: GraphEditor) -> None:
 def constant_limits(editor: GraphEditor, operator: Table) -> tuple[int, float, float] | None:
     """The tensor that an operator cuts off and where; None for other operators."""
     kind = editor.kind(operator)
-    if not editor.is_float(operator.outputs[0]):
+    if kind not in {"MAXIMUM", "MINIMUM", *CLAMPS} or not editor.is_float(operator.outputs[0]):
         return None
     if kind in CLAMPS:
         return (operator.inputs[0], *CLAMPS[kind])
-    if kind not in {"MAXIMUM", "MINIMUM"}:
-        return None
     for source, other in (operator.inputs, operator.inputs[::-1]):
         values = editor.values(other)
         if values is None or not values.size or values.min() != values.max() or editor.is_stored(source):

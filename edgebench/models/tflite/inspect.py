@@ -43,7 +43,9 @@ def inspect_tflite(
     graphs = contents.called_from(chosen.graph if chosen is not None else 0)
     main = graphs[0]
     macs, notes = _macs(main, shapes)
-    notes += _graph_notes(contents, chosen, len(graphs))
+    notes += _signature_notes(contents, chosen)
+    if any(operator.graphs and operator.kind != "CALL_ONCE" for operator in main.operators):
+        notes.append(f"MACs are those of the main graph; it runs {len(graphs) - 1} more")
     weights = list(_weights(graphs))
     if any(tensor.sparse for tensor in weights):
         notes.append("some weights are stored without their zeros, which count as parameters all the same")
@@ -82,17 +84,14 @@ def other_names(path: Path, signature: str | None = None) -> dict[str, tuple[str
     return names
 
 
-def _graph_notes(contents: Contents, chosen: Signature | None, graphs: int) -> list[str]:
-    """Which of several signatures this is, and what is not counted."""
-    notes = []
+def _signature_notes(contents: Contents, chosen: Signature | None) -> list[str]:
+    """Which of several signatures this is."""
     names = [signature.name for signature in contents.signatures]
-    if len(names) > 1:
-        shown = ", ".join([*names[:_MAX_LISTED], *(["others"] if len(names) > _MAX_LISTED else [])])
-        this = f"this is {chosen.name!r}" if chosen is not None else "this is the main graph, which has none"
-        notes.append(f"the file has the signatures {shown}: {this}, --signature NAME chooses another")
-    if graphs > 1:
-        notes.append(f"MACs are those of the main graph; it runs {graphs - 1} more")
-    return notes
+    if len(names) < 2:
+        return []
+    shown = ", ".join([*names[:_MAX_LISTED], *(["others"] if len(names) > _MAX_LISTED else [])])
+    this = f"this is {chosen.name!r}" if chosen is not None else "this is the main graph, which has none"
+    return [f"the file has the signatures {shown}: {this}, --signature NAME chooses another"]
 
 
 def _macs(graph: Graph, shapes: Mapping[str, tuple[int, ...]]) -> tuple[int | None, list[str]]:

@@ -61,7 +61,7 @@ FORMS: Mapping[str, Form] = {
         (
             "ABS", "BATCH_MATMUL", "DIV", "EQUAL", "GREATER", "GREATER_EQUAL", "LEAKY_RELU", "LESS", "LESS_EQUAL",
             "MEAN", "MUL", "NOT_EQUAL", "REDUCE_PROD", "RELU", "RELU6", "RSQRT", "SQRT", "SQUARED_DIFFERENCE", "SUB",
-            "ADD", "SUM",
+            "ADD",
         ),
         _FREE2,
     ),
@@ -85,7 +85,7 @@ FORMS: Mapping[str, Form] = {
         _MOVES,
     ),
 }  # fmt: skip
-"""Kernels by name of the operator. State and recurrent layers have rules of their own."""
+"""Kernels by name of the operator. State and recurrent layers have rules of their own, SUM is written with others."""
 
 CLAMPS: Mapping[str, tuple[float, float]] = {
     "RELU": (0.0, float("inf")),

@@ -51,7 +51,7 @@ def left_to_application(given: Sequence[PortForm], found: Sequence[PortForm], *,
         step, zero_point = after.scale
         how = f"real value = (int8 {-zero_point:+d}) x {step:.6g}" if zero_point else f"real value = int8 x {step:.6g}"
         if before.scale is not None and before.dtype == "uint8" and zero_point == before.scale[1] - _HALF:
-            how = f"int8 = uint8 - {_HALF}"
+            how = f"int8 = uint8 - {_HALF}" if are_inputs else f"uint8 = int8 + {_HALF}"
         notes.append(
             f"{what} {before.name!r} {verb} {after.dtype} where the file has {before.dtype}: the conversion, {how}, is "
             "left to the application"

@@ -152,6 +152,51 @@ def _matrix_product(editor: GraphEditor, operator: Table) -> list[Table] | None:
     return [result, reshape(editor, flat, target)]
 
 
+def _sum(editor: GraphEditor, operator: Table) -> list[Table] | None:
+    """Over channels: a product with ones. Over other axes: a multiple of the mean.
+
+    LiteRT's reference kernel of SUM takes int8 without its scale.
+    """
+    axes = _axes(editor, operator)
+    if axes is None:
+        return None
+    shape = editor.shape(operator.inputs[0])
+    if axes == [len(shape) - 1] and len(shape) > 1:
+        return _weighted_sum(editor, operator, 1.0)
+    count = int(np.prod([shape[axis] for axis in axes]))
+    target = operator.outputs[0]
+    means = editor.add_tensor(f"{editor.name(target)}_mean", editor.shape(target))
+    editor.set_code(operator, "MEAN", 2)
+    operator.outputs = [means]
+    return [operator, _times(editor, means, float(count), target)]
+
+
+def _mean(editor: GraphEditor, operator: Table) -> list[Table] | None:
+    """Over the channels of an image, which few accelerators have: a product with a constant."""
+    shape = editor.shape(operator.inputs[0])
+    if _axes(editor, operator) != [len(shape) - 1] or sum(size > 1 for size in shape[:-1]) < 2:
+        return None
+    return _weighted_sum(editor, operator, 1 / shape[-1])
+
+
+def _axes(editor: GraphEditor, operator: Table) -> list[int] | None:
+    axes, rank = editor.values(operator.inputs[1]), len(editor.shape(operator.inputs[0]))
+    return None if axes is None else sorted({int(axis) % rank for axis in axes.ravel()})
+
+
+def _weighted_sum(editor: GraphEditor, operator: Table, weight: float) -> list[Table]:
+    """The sum over the last axis with one weight."""
+    source, target = operator.inputs[0], operator.outputs[0]
+    shape = editor.shape(source)
+    ones = editor.add_constant(f"{editor.name(target)}_weights", np.full((1, shape[-1]), weight, np.float32))
+    inputs, table = [source, ones, -1], "FullyConnectedOptions"
+    if editor.shape(target) == (*shape[:-1], 1):
+        return [editor.operator("FULLY_CONNECTED", inputs, [target], table=table, keepNumDims=True)]
+    kept = editor.add_tensor(f"{editor.name(target)}_sum", (*shape[:-1], 1))
+    product = editor.operator("FULLY_CONNECTED", inputs, [kept], table=table, keepNumDims=True)
+    return [product, reshape(editor, kept, target)]
+
+
 def _embedding(editor: GraphEditor, operator: Table) -> list[Table]:
     ids, table = operator.inputs
     return [editor.operator("GATHER", [table, ids], list(operator.outputs), table="GatherOptions", axis=0)]
@@ -210,7 +255,7 @@ def _root_of_pool(editor: GraphEditor, operator: Table) -> list[Table] | None:
 
 
 def _times(editor: GraphEditor, source: int, factor: float, target: int) -> Table:
-    constant = editor.add_constant(f"{editor.name(target)}_factor", np.array(factor, np.float32))
+    constant = editor.add_constant(f"{editor.name(target)}_factor", np.array([factor], np.float32))
     return _binary(editor, "MUL", source, constant, target)
 
 
@@ -229,9 +274,11 @@ _RULES: Mapping[str, _Rule] = {
     "EXPAND_DIMS": _reshape,
     "GATHER": _gather,
     "L2_POOL_2D": _root_of_pool,
+    "MEAN": _mean,
     "NEG": _negation,
     "POW": _power,
     "SPACE_TO_DEPTH": _space_to_depth,
     "SQUARE": _square,
     "SQUEEZE": _reshape,
+    "SUM": _sum,
 }

@@ -16,6 +16,8 @@ from edgebench.models.tflite.tree import GraphEditor, Table
 
 _NARROW = 0.5
 """A tensor that others read too joins the scale of an operator where its range is at least so much of the whole."""
+_FAR = 16.0
+"""A constant that fills up and is so many times larger than the values is not meant to be exact, only small."""
 _NOTHING = Range(low=0.0, high=0.0)
 
 
@@ -163,6 +165,8 @@ class _Planner:
             return
         for index in targets[1:]:
             self._merge(targets[0], index)
+        if self._editor.kind(operator) == "PADV2" and sources:
+            self._groups[targets[0]].range = self._groups[sources[0]].range
         for index in operator.inputs:
             self._include_constant(operator, index, targets[0])
         for index in sorted(sources, key=lambda index: -self._groups[index].range.width):
@@ -183,12 +187,15 @@ class _Planner:
         return [self._plan.variables[name], *targets] if name in self._plan.variables else targets
 
     def _include_constant(self, operator: Table, index: int, target: int) -> None:
-        """Constants among what is moved widen the range, but not to fill up what is never the largest."""
+        """Constants among what is moved widen the range, but not one that only has to be smaller than all else."""
+        kind = self._editor.kind(operator)
         values = self._editor.values(index) if self._editor.is_float(index) else None
-        if values is None or not values.size or self._editor.kind(operator) in {"PADV2", "SELECT", "SELECT_V2"}:
+        if values is None or not values.size or kind in {"SELECT", "SELECT_V2"}:
             return
         group = self._groups[target]
-        group.range |= Range(low=float(values.min()), high=float(values.max()))
+        found = Range(low=float(values.min()), high=float(values.max()))
+        if kind != "PADV2" or max(abs(found.low), abs(found.high)) <= _FAR * group.range.width:
+            group.range |= found
 
     def _merge(self, first: int, second: int) -> None:
         """Let two groups be one, unless a scale that is known does not fit the other."""

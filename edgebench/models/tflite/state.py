@@ -1,13 +1,66 @@
-"""Variables, which keep their values from one inference to the next, in an int8 network."""
+"""Variables, which keep their values from one inference to the next."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from edgebench.models.tflite.constants import quantised_constant
+from edgebench.models.tflite.file import read_graphs
+from edgebench.models.tflite.plain_form import remove_unused
 from edgebench.models.tflite.scale import Scale
 from edgebench.models.tflite.scaling import ScalePlan, variable_name
-from edgebench.models.tflite.tree import GraphEditor, Table
+from edgebench.models.tflite.tree import GraphEditor, Table, pack_model, read_tree
+
+_KINDS = {"ASSIGN_VARIABLE", "CALL_ONCE", "READ_VARIABLE", "VAR_HANDLE"}
+
+
+def write_without_variables(source: Path, target: Path) -> Path | None:
+    """Write a file whose variables are inputs and outputs, which whoever runs it hands over from run to run.
+
+    The graphs that initialise them are left out.
+
+    Returns:
+        The file, or None where there are no variables.
+
+    Raises:
+        InputError: Damaged.
+    """
+    if not any(operator.kind == "READ_VARIABLE" for operator in read_graphs(source)[0].operators):
+        return None
+    model = read_tree(source)
+    _variables_to_ports(GraphEditor(model))
+    model.signatureDefs, model.subgraphs = None, model.subgraphs[:1]
+    remove_unused(model)
+    target.write_bytes(pack_model(model, source.stat().st_size))
+    return target
+
+
+def _variables_to_ports(editor: GraphEditor) -> None:
+    producers = editor.producers()
+    values: dict[str, int] = {}
+    read: list[int] = []
+    same: dict[int, int] = {}
+    kept = []
+    for operator in editor.operators:
+        kind = editor.kind(operator)
+        if kind not in _KINDS:
+            operator.inputs = [same.get(index, index) for index in operator.inputs]
+            kept.append(operator)
+            continue
+        name = variable_name(producers, operator.inputs[0]) if operator.inputs else ""
+        if kind == "READ_VARIABLE" and name in values:
+            same[operator.outputs[0]] = values[name]
+        elif kind == "READ_VARIABLE":
+            values[name] = operator.outputs[0]
+            read.append(operator.outputs[0])
+        elif kind == "ASSIGN_VARIABLE":
+            values[name] = same.get(operator.inputs[1], operator.inputs[1])
+    editor.operators = kept
+    outputs = [same.get(index, index) for index in editor.outputs]
+    written = [index for index in values.values() if index not in {*outputs, *read, *editor.inputs}]
+    editor.graph.inputs = [*editor.inputs, *read]
+    editor.graph.outputs = [*outputs, *dict.fromkeys(written)]
 
 
 def quantise_variables(model: Table, plan: ScalePlan) -> None:
