@@ -161,6 +161,13 @@ def lstm(graph: FloatGraph, x: int) -> int:
     return graph.add("UNIDIRECTIONAL_SEQUENCE_LSTM", inputs, (1, 6, 12), options, fusedActivationFunction=4)
 
 
+def padded_for_a_pool(graph: FloatGraph, x: int) -> int:
+    smallest = graph.constant(np.float32(-3e38))
+    padded = graph.add("PADV2", [x, graph.indices(PAIRS), smallest], (1, 11, 11, 4), "PadV2Options")
+    pool = {"filterHeight": 4, "filterWidth": 4, "strideH": 1, "strideW": 1, "padding": 1}
+    return graph.add("MAX_POOL_2D", [padded], (1, 8, 8, 4), "Pool2DOptions", **pool)
+
+
 POOL = {"filterHeight": 2, "filterWidth": 2, "strideH": 2, "strideW": 2, "padding": 1}
 PAIRS = [[0, 0], [1, 2], [2, 1], [0, 0]]
 ON_IMAGES: dict[str, Build] = {
@@ -235,9 +242,7 @@ ON_IMAGES: dict[str, Build] = {
         lambda graph, x: graph.add("DIV", [graph.conv(x, 4), x], IMAGE, "DivOptions")
     ),
     "a mask": masked,
-    "a padding of very small values": lambda graph, x: graph.add(
-        "PADV2", [x, graph.indices(PAIRS), graph.constant(np.float32(-3e38))], (1, 11, 11, 4), "PadV2Options"
-    ),
+    "a padding of very small values": padded_for_a_pool,
     "a relu after a transposed convolution": lambda graph, x: graph.add(
         "RELU", [transposed_conv(graph, x)], (1, 16, 16, 6)
     ),
