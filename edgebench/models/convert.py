@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgebench.core.model import InputSource
+from edgebench.core.model import InputSource, TensorSpec
 from edgebench.errors import UnsupportedModelError
 from edgebench.models.calibration import Port, SampledInput, read_calibration
 from edgebench.models.input_file import OtherNames
@@ -18,14 +19,12 @@ from edgebench.models.inputs import make_inputs
 from edgebench.models.source import parse_source
 from edgebench.models.tflite.inspect import inspect_tflite, other_names
 from edgebench.models.tflite.layer_errors import costliest_layer
+from edgebench.models.tflite.plain_model import PlainModel, fix_shapes, read_plain
 from edgebench.models.tflite.ports import left_to_application, ports_of
 from edgebench.models.tflite.quantize import (
     RANDOM_SAMPLES,
-    PlainModel,
     Samples,
-    fix_shapes,
     quantise_plain,
-    read_plain,
     relative_difference,
     run_content,
     run_tflite,
@@ -34,6 +33,8 @@ from edgebench.models.tflite.scale import Range
 
 COMPARED_SAMPLES = 8
 """Inputs on which a conversion is compared with the original."""
+_RANDOM_BYTES = 1 << 29
+"""Memory that random inputs may take, of which there are fewer where they are large."""
 _MUCH = 0.05
 """Difference of int8 outputs above which the layer that costs most is named."""
 _TOLERANCE = 1e-3
@@ -115,14 +116,17 @@ def quantise(
     if not (plain.computes_on_reals or plain.is_open or plain.is_resized(shapes or {})):
         return _in_int8_form(plain, path, target)
     target.write_bytes(plain.content)
-    specs = inspect_tflite(target, parse_source(str(path)), {}).inputs
-    given = {name: shape for name, shape in (shapes or {}).items() if name in {spec.name for spec in specs}}
-    random = [dict(make_inputs(specs, InputSource(seed=seed + n, shapes=given))) for n in range(RANDOM_SAMPLES)]
-    fix_shapes(plain, random[0])
+    specs = inspect_tflite(target, parse_source(str(path)), shapes or {}).inputs
+    random = _random_inputs(specs, seed, shapes or {})
+    first = next(random)
+    fix_shapes(plain, first)
     if not plain.computes_on_reals:
         return _in_int8_form(plain, path, target)
-    samples, notes = random, []
-    if calibration is not None:
+    notes = []
+    if calibration is None:
+        size = sum(value.nbytes for value in first.values())
+        samples = [first, *islice(random, max(1, min(RANDOM_SAMPLES, _RANDOM_BYTES // max(1, size)) - 1))]
+    else:
         data = read_calibration(calibration, *_sampled_inputs(plain, other_names(path, signature), ports))
         samples = data.samples
         if data.held > len(samples):
@@ -134,6 +138,13 @@ def quantise(
         path=target,
         notes=(*_error_notes(plain, real, int8, samples, calibrated=calibration is not None), *notes),
     )
+
+
+def _random_inputs(
+    specs: Sequence[TensorSpec], seed: int, shapes: Mapping[str, tuple[int, ...]]
+) -> Iterator[dict[str, NDArray[np.generic]]]:
+    for number in count(seed):
+        yield dict(make_inputs(specs, InputSource(seed=number, shapes=shapes)))
 
 
 def _in_int8_form(plain: PlainModel, path: Path, target: Path) -> Conversion:

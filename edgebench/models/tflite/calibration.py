@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from edgebench.models.tflite.recurrent import Memory, has_int8_form, watch
 from edgebench.models.tflite.running import Runner, Sample
 from edgebench.models.tflite.scale import Range
-from edgebench.models.tflite.tree import GraphEditor, pack_model
+from edgebench.models.tflite.tree import GraphEditor
 
 _VANISHES = 12.0
 """How far below the largest value of its row an input of SOFTMAX no longer shows in 8 bits."""
@@ -31,16 +31,21 @@ class Observed:
     memories: Mapping[int, Memory]
 
 
-def observe(editor: GraphEditor, samples: Sequence[Sample]) -> Observed:
+def observe(editor: GraphEditor, content: bytes, samples: Sequence[Sample]) -> Observed:
     """From the smallest to the largest value that any sample gives each tensor on real numbers.
 
     What is not a number or infinite does not count. What is read by SOFTMAX only counts as far as it matters there.
     Layers with a memory keep it from sample to sample, as they do in use.
 
+    Args:
+        editor: The graph.
+        content: The file that it is the main graph of.
+        samples: Inputs by name.
+
     Raises:
         UnsupportedModelError: LiteRT cannot run the model.
     """
-    runner = Runner(pack_model(editor.model, 1 << 16))
+    runner = Runner(content)
     wanted = _computed(editor)
     softmax = _read_by_softmax_only(editor)
     layers = [operator for operator in editor.operators if has_int8_form(editor, operator)]
@@ -55,7 +60,34 @@ def observe(editor: GraphEditor, samples: Sequence[Sample]) -> Observed:
                 ranges[index] = ranges[index] | found if index in ranges else found
         for operator in layers:
             watch(editor, operator, runner, memories[operator.outputs[0]])
+    _narrow_terms(editor, ranges, softmax)
     return Observed(ranges=ranges, memories=memories)
+
+
+def _narrow_terms(editor: GraphEditor, ranges: dict[int, Range], softmax: Mapping[int, float]) -> None:
+    """Cut the ranges of what is added before a SOFTMAX to where the sum matters there, as a mask's needs to be."""
+    readers = editor.readers()
+    for operator in editor.operators:
+        output = operator.outputs[0] if operator.outputs else -1
+        if editor.kind(operator) != "ADD" or output not in softmax or output not in ranges:
+            continue
+        for term, other in (operator.inputs, operator.inputs[::-1]):
+            if term in ranges and readers[term] == 1:
+                useful = useful_term(ranges[output], _range_of(editor, other, ranges))
+                low, high = max(ranges[term].low, useful.low), min(ranges[term].high, useful.high)
+                ranges[term] = Range(low=min(low, high), high=max(low, high))
+
+
+def useful_term(total: Range, other: Range) -> Range:
+    """Where a term of a sum changes it, if the sum is cut to a range and the other term lies in one."""
+    return Range(low=total.low - other.high, high=total.high - other.low)
+
+
+def _range_of(editor: GraphEditor, index: int, ranges: Mapping[int, Range]) -> Range:
+    values = editor.values(index)
+    if values is None or not values.size:
+        return ranges.get(index, Range(low=0.0, high=0.0))
+    return Range(low=float(values.min()), high=float(values.max()))
 
 
 def _computed(editor: GraphEditor) -> list[int]:

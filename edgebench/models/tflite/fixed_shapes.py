@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edgebench.models.tflite.running import Runner, Sample
-from edgebench.models.tflite.tree import GraphEditor, Table, pack_model
+from edgebench.models.tflite.tree import GraphEditor, Table
 
 _KEPT = {
     "ASSIGN_VARIABLE", "CALL", "CALL_ONCE", "CUSTOM", "HASHTABLE", "HASHTABLE_FIND", "HASHTABLE_IMPORT",
@@ -27,17 +27,18 @@ def has_foldable(editor: GraphEditor) -> bool:
     return any(_is_foldable(editor, operator) for operator in editor.operators)
 
 
-def fix(editor: GraphEditor, sample: Sample) -> None:
+def fix(editor: GraphEditor, content: bytes, sample: Sample) -> None:
     """Give every tensor the shape it has for an input, and put constants in place of what depends on them only.
 
     Args:
         editor: The graph.
+        content: The file that it is the main graph of.
         sample: One input, of the shapes to fix.
 
     Raises:
         UnsupportedModelError: LiteRT cannot run the model.
     """
-    runner = Runner(pack_model(editor.model, 1 << 16), {name: value.shape for name, value in sample.items()})
+    runner = Runner(content, {name: value.shape for name, value in sample.items()})
     runner.run(sample)
     for index, shape in runner.shapes().items():
         if index < len(editor.graph.tensors):

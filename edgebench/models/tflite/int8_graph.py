@@ -11,10 +11,11 @@ from collections.abc import Mapping
 import numpy as np
 
 from edgebench.errors import InputError
+from edgebench.models.tflite.calibration import useful_term
 from edgebench.models.tflite.constants import quantise_weights, quantised_bias, quantised_constant
 from edgebench.models.tflite.int8_forms import Form
 from edgebench.models.tflite.int8_support import form_of
-from edgebench.models.tflite.recurrent import Memory, has_int8_form, quantise
+from edgebench.models.tflite.recurrent import FIRST_INT8_VERSION, Memory, has_int8_form, quantise
 from edgebench.models.tflite.scale import HIGHEST, LOWEST, Range, Scale
 from edgebench.models.tflite.scaling import ScalePlan, stated_scale, variable_name
 from edgebench.models.tflite.tree import GraphEditor, Table
@@ -58,8 +59,13 @@ class Int8Writer:
             else:
                 self._versions[index][None] = index
         outputs = list(editor.outputs)
-        for operator in editor.operators:
-            self._write(operator)
+        on_reals = [any(map(editor.is_float, (*operator.inputs, *operator.outputs))) for operator in editor.operators]
+        for operator, is_real in zip(editor.operators, on_reals, strict=True):
+            operator.inputs = [self._same.get(index, index) for index in operator.inputs]
+            if is_real:
+                self._write(operator)
+            else:
+                self._pass(operator)
         ports = [self._output(index) for index in outputs]
         editor.operators = self._written
         editor.set_ports(editor.inputs, ports)
@@ -70,15 +76,19 @@ class Int8Writer:
             return stated_scale(editor, operator.outputs[0]) is not None
         return form_of(editor, operator) is not None or has_int8_form(editor, operator)
 
-    def _write(self, operator: Table) -> None:
-        editor, kind = self._editor, self._editor.kind(operator)
-        operator.inputs = [self._same.get(index, index) for index in operator.inputs]
-        tensors = [*operator.inputs, *operator.outputs]
-        if self._does_nothing(operator):
+    def _pass(self, operator: Table) -> None:
+        """Take an operator on integers over, unless it goes from one scale to the same."""
+        editor = self._editor
+        source = stated_scale(editor, operator.inputs[0]) if editor.kind(operator) == "QUANTIZE" else None
+        if source is not None and source == stated_scale(editor, operator.outputs[0]):
             self._same[operator.outputs[0]] = operator.inputs[0]
-        elif not any(self._is_real(index) for index in tensors):
+        else:
             self._written.append(operator)
-        elif kind == "DEQUANTIZE" and stated_scale(editor, operator.inputs[0]) is not None:
+
+    def _write(self, operator: Table) -> None:
+        """An operator with real numbers among its inputs or outputs."""
+        editor, kind = self._editor, self._editor.kind(operator)
+        if kind == "DEQUANTIZE" and stated_scale(editor, operator.inputs[0]) is not None:
             self._versions[operator.outputs[0]][stated_scale(editor, operator.inputs[0])] = operator.inputs[0]
         elif kind == "QUANTIZE" and stated_scale(editor, operator.outputs[0]) is not None:
             scale = stated_scale(editor, operator.outputs[0])
@@ -96,13 +106,6 @@ class Int8Writer:
             else:
                 self._quantise(operator, form)
 
-    def _does_nothing(self, operator: Table) -> bool:
-        """Whether an operator goes from one scale to the same."""
-        if self._editor.kind(operator) != "QUANTIZE" or self._is_real(operator.inputs[0]):
-            return False
-        scale = stated_scale(self._editor, operator.inputs[0])
-        return scale is not None and scale == stated_scale(self._editor, operator.outputs[0])
-
     def _quantise(self, operator: Table, form: Form) -> None:
         editor, kind = self._editor, self._editor.kind(operator)
         if form.weights is not None:
@@ -111,6 +114,8 @@ class Int8Writer:
             scale = self._common_scale(operator)
             operator.inputs = [self._int8(index, scale) if self._is_real(index) else index for index in operator.inputs]
         else:
+            if kind == "ADD":
+                self._cut_constant_term(operator)
             operator.inputs = [self._int8(index) if self._is_real(index) else index for index in operator.inputs]
         if kind in _POSITIVE:
             self._keep_positive(operator, *_POSITIVE[kind])
@@ -121,6 +126,18 @@ class Int8Writer:
             if index in self._scales:
                 self._become_int8(index)
         self._written.append(operator)
+
+    def _cut_constant_term(self, operator: Table) -> None:
+        """Let a constant be no larger than what the sum can show, so that the other term keeps its steps."""
+        editor = self._editor
+        for place, other in ((0, 1), (1, 0)):
+            values, scale = editor.values(operator.inputs[place]), self._scales.get(operator.inputs[other])
+            if values is None or scale is None:
+                continue
+            useful = useful_term(self._scales[operator.outputs[0]].range, scale.range)
+            cut = np.clip(values, useful.low, useful.high).astype(np.float32)
+            if (cut != values).any():
+                operator.inputs[place] = editor.add_constant(editor.name(operator.inputs[place]), cut)
 
     def _quantise_weighted(self, operator: Table, form: Form) -> None:
         places = form.weights
@@ -184,6 +201,7 @@ class Int8Writer:
         source, target = operator.inputs[0], operator.outputs[0]
         operator.inputs[0] = self._int8(source)
         quantise(editor, operator, self._scales[source], self._scales[target], self._memories[target])
+        editor.set_code(operator, editor.kind(operator), max(editor.version(operator), FIRST_INT8_VERSION))
         self._become_int8(target)
         self._written.append(operator)
 

@@ -59,13 +59,14 @@ def make_names_unique(editor: GraphEditor) -> bool:
     changed = False
     ports = [*editor.inputs, *editor.outputs]
     for index in dict.fromkeys([*ports, *range(len(editor.graph.tensors))]):
-        base = editor.name(index) or f"tensor_{index}"
+        # Runtimes read names up to the first zero byte.
+        base = editor.name(index).partition("\0")[0] or f"tensor_{index}"
         name, number = base, 0
         while name in taken:
             number += 1
             name = f"{base}_{number}"
         taken.add(name)
-        if name != editor.name(index):
+        if name.encode() != bytes(editor.tensor(index).name or b""):
             editor.tensor(index).name = name.encode()
             changed = True
     return changed

@@ -49,7 +49,8 @@ def left_to_application(given: Sequence[PortForm], found: Sequence[PortForm], *,
             continue
         what, verb = ("input", "takes") if are_inputs else ("output", "gives")
         step, zero_point = after.scale
-        how = f"real value = (int8 {-zero_point:+d}) x {step:.6g}" if zero_point else f"real value = int8 x {step:.6g}"
+        shifted = f"(int8 {'-' if zero_point > 0 else '+'} {abs(zero_point)})" if zero_point else "int8"
+        how = f"real value = {shifted} x {step:.6g}"
         if before.scale is not None and before.dtype == "uint8" and zero_point == before.scale[1] - _HALF:
             how = f"int8 = uint8 - {_HALF}" if are_inputs else f"uint8 = int8 + {_HALF}"
         notes.append(

@@ -7,29 +7,25 @@ others, LiteRT runs it on samples to find the ranges of all values, and then eac
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from importlib.util import find_spec
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgebench.core.record import Record
-from edgebench.errors import InputError, MissingPackageError, UnsupportedModelError
-from edgebench.models.tflite import fixed_shapes, plain_form
+from edgebench.errors import UnsupportedModelError
+from edgebench.models.tflite import plain_form
 from edgebench.models.tflite.calibration import Observed, observe
-from edgebench.models.tflite.file import read_contents
-from edgebench.models.tflite.fusing import fuse_activations, name_clamps, remove_dead, take_fake_quantisation
+from edgebench.models.tflite.fusing import fuse_activations, name_clamps, remove_dead
 from edgebench.models.tflite.int8_graph import Int8Writer
-from edgebench.models.tflite.ports import PortForm, port_forms
+from edgebench.models.tflite.plain_model import PlainModel, does_not_fit, fix_shapes, read_plain
 from edgebench.models.tflite.rewrites import rewrite
 from edgebench.models.tflite.running import Runner, Sample, to_levels, to_real
 from edgebench.models.tflite.scale import Range
 from edgebench.models.tflite.scaling import plan_scales
-from edgebench.models.tflite.signatures import keep_signature
 from edgebench.models.tflite.state import quantise_variables
-from edgebench.models.tflite.tree import DAMAGE, GraphEditor, Table, pack_model, parse_tree, read_tree
-from edgebench.models.tflite.unsigned import unsigned_to_signed
+from edgebench.models.tflite.tree import DAMAGE, GraphEditor, pack_model
 
 Samples = list[dict[str, NDArray[np.generic]]]
 RANDOM_SAMPLES = 16
@@ -48,111 +44,6 @@ class QuantisationError(Record):
     relative_rms: float
     samples: int
     calibrated: bool
-
-
-@dataclass(slots=True)
-class PlainModel:
-    """A file in plain form: one graph and what it runs, in the types that the quantiser reads.
-
-    Attributes:
-        tree: The file.
-        where: Its path, for messages.
-        changed: Whether it is another file than the one read.
-        inputs: Inputs as the file has them.
-        outputs: Outputs as the file has them.
-        ranges: What the file says of the ranges of tensors, by name.
-    """
-
-    tree: Table
-    where: str
-    changed: bool
-    inputs: tuple[PortForm, ...]
-    outputs: tuple[PortForm, ...]
-    ranges: dict[str, Range] = field(default_factory=dict)
-
-    @property
-    def editor(self) -> GraphEditor:
-        """The main graph."""
-        return GraphEditor(self.tree)
-
-    @property
-    def content(self) -> bytes:
-        """As a file."""
-        return pack_model(self.tree, 1 << 16)
-
-    def copy(self) -> Table:
-        """The tree once more."""
-        return parse_tree(self.content, self.where)
-
-    @property
-    def computes_on_reals(self) -> bool:
-        """Whether an operator does, other than those from and to int8."""
-        return any(_computes_on_reals(self.editor, operator) for operator in self.editor.operators)
-
-    @property
-    def is_open(self) -> bool:
-        """Whether LiteRT has to run it to know its shapes and constants."""
-        return fixed_shapes.has_open_shapes(self.editor) or fixed_shapes.has_foldable(self.editor)
-
-    def is_resized(self, shapes: Mapping[str, tuple[int, ...]]) -> bool:
-        """Whether inputs are to have other shapes, by name, than those in the file."""
-        return any(
-            shapes.get(self.editor.name(i), self.editor.shape(i)) != self.editor.shape(i) for i in self.editor.inputs
-        )
-
-
-def read_plain(source: Path, signature: str | None = None) -> PlainModel:
-    """Read a file into plain form.
-
-    Args:
-        source: A ``.tflite`` file.
-        signature: Which of its graphs; the main one if not given.
-
-    Raises:
-        InputError: Damaged, cyclic, or there is no such signature.
-        UnsupportedModelError: It stores numbers in a way that no int8 kernel takes.
-        MissingPackageError: LiteRT is not installed.
-    """
-    if find_spec("ai_edge_litert") is None:
-        raise MissingPackageError("quantising needs ai-edge-litert", remedy="pip install ai-edge-litert")
-    contents = read_contents(source)
-    tree = read_tree(source)
-    try:
-        keep_signature(tree, source, signature)
-        editor = GraphEditor(tree)
-        plain_form.check_order(editor, str(source))
-        inputs, outputs = port_forms(editor, editor.inputs), port_forms(editor, editor.outputs)
-        steps = [
-            plain_form.make_names_unique(editor),
-            plain_form.mend_axes(editor),
-            plain_form.halves_to_float32(editor),
-            plain_form.unpack_small_weights(editor),
-            plain_form.unfold_sparse_weights(editor),
-            plain_form.integers_to_real_weights(editor),
-            plain_form.bytes_to_int8(editor),
-            plain_form.name_custom_operators(editor),
-            unsigned_to_signed(editor),
-        ]
-        ranges = take_fake_quantisation(editor)
-        plain_form.make_names_unique(editor)
-        plain_form.remove_unused(tree)
-    except DAMAGE as error:
-        raise _damaged(error, str(source)) from error
-    changed = any(steps) or bool(ranges) or contents.old_codes or len(tree.subgraphs) < len(contents.graphs)
-    where = str(source)
-    return PlainModel(tree=tree, where=where, changed=changed, inputs=inputs, outputs=outputs, ranges=ranges)
-
-
-def fix_shapes(plain: PlainModel, sample: Sample) -> None:
-    """Fix open shapes to those of an input, and fold what depends on constants only.
-
-    Raises:
-        UnsupportedModelError: LiteRT cannot run the model.
-    """
-    fixed_shapes.fix(plain.editor, sample)
-    remove_dead(plain.editor)
-    plain_form.remove_unused(plain.tree)
-    plain.changed = True
 
 
 def quantise_plain(
@@ -180,8 +71,8 @@ def quantise_plain(
             name_clamps(editor)
             fuse_activations(editor)
             remove_dead(editor)
-        rewritten = pack_model(tree, 1 << 16)
-        observed = observe(editor, samples) if samples else Observed(ranges={}, memories={})
+        rewritten = pack_model(tree, len(plain.content))
+        observed = observe(editor, rewritten, samples) if samples else Observed(ranges={}, memories={})
         names = {editor.name(index): index for index in range(len(editor.graph.tensors))}
         stated = {**plain.ranges, **(ranges or {})}
         given = {names[name]: value for name, value in stated.items() if name in names}
@@ -191,9 +82,9 @@ def quantise_plain(
         quantise_variables(tree, plan)
         plain_form.make_names_unique(editor)
         plain_form.remove_unused(tree)
-        return pack_model(tree, 1 << 16), rewritten
+        return pack_model(tree, len(rewritten)), rewritten
     except DAMAGE as error:
-        raise _damaged(error, plain.where) from error
+        raise does_not_fit(error, plain.where) from error
 
 
 def quantise_tflite(
@@ -286,21 +177,3 @@ def run_tflite(model: Path, samples: Samples, *, reference: bool = False) -> lis
         values = [to_real(interpreter.get_tensor(detail["index"]), detail) for detail in outputs]
         results.append(np.concatenate([value.ravel() for value in values]))
     return results
-
-
-def _computes_on_reals(editor: GraphEditor, operator: Table) -> bool:
-    kind = editor.kind(operator)
-    if kind == "DEQUANTIZE" and editor.scales(operator.inputs[0]) is not None:
-        return editor.is_stored(operator.inputs[0])
-    if kind == "QUANTIZE" and editor.scales(operator.outputs[0]) is not None:
-        return editor.is_stored(operator.inputs[0])
-    return any(editor.is_float(index) for index in (*operator.inputs, *operator.outputs))
-
-
-def _damaged(error: Exception, where: str) -> InputError:
-    text = " ".join(str(error).split())[:200]
-    return InputError(
-        f"operators of the file do not fit together: {text or type(error).__name__}",
-        where=where,
-        remedy="convert or copy the model again",
-    )

@@ -17,6 +17,8 @@ from edgebench.models.tflite.scale import HIGHEST, Scale
 from edgebench.models.tflite.tree import GraphEditor, Table
 
 LSTM, SVDF = "UNIDIRECTIONAL_SEQUENCE_LSTM", "SVDF"
+FIRST_INT8_VERSION = 3
+"""Of both operators."""
 _HIGHEST_16 = 2**15 - 1
 _LARGEST_CELL = 64.0
 """Beyond this kernels refuse the step of the cell."""

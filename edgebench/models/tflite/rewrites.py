@@ -7,6 +7,7 @@ what they compute is what was computed before, but for rounding of float32.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -14,18 +15,36 @@ from edgebench.models.tflite.tree import GraphEditor, Table
 
 _MOST_PIECES = 16
 """Slices that a GATHER is worth."""
+_MASKING = {"ADD", "MAXIMUM", "MINIMUM", "MUL", "PADV2", "SELECT", "SELECT_V2", "SUB"}
+_ENORMOUS, _LARGE = 1e6, 1e4
 _Rule = Callable[[GraphEditor, Table], list[Table] | None]
 
 
 def rewrite(editor: GraphEditor) -> None:
     """Apply the rules to every operator on real numbers, in one pass."""
+    _soften_masks(editor)
     operators: list[Table] = []
+    rules: dict[str, _Rule] = {**_RULES, "DIV": partial(_division, editor.producers())}
     for operator in editor.operators:
         real = any(editor.is_float(index) for index in operator.outputs)
-        rule = _RULES.get(editor.kind(operator)) if real else None
+        rule = rules.get(editor.kind(operator)) if real else None
         found = rule(editor, operator) if rule is not None else None
         operators.extend([operator] if found is None else found)
     editor.operators = operators
+
+
+def _soften_masks(editor: GraphEditor) -> None:
+    """Let numbers like -1e9, which only say that something does not count, be of a size beside which others survive."""
+    softened: dict[int, int] = {}
+    for operator in editor.operators:
+        for place, index in enumerate(operator.inputs if editor.kind(operator) in _MASKING else ()):
+            values = editor.values(index) if editor.is_float(index) else None
+            if values is None or not (np.abs(values) >= _ENORMOUS).any() or np.isnan(values).any():
+                continue
+            if index not in softened:
+                soft = np.where(np.abs(values) >= _ENORMOUS, np.sign(values) * _LARGE, values)
+                softened[index] = editor.add_constant(editor.name(index), soft.astype(np.float32))
+            operator.inputs[place] = softened[index]
 
 
 def _reshape(editor: GraphEditor, operator: Table) -> list[Table]:
@@ -116,7 +135,7 @@ def _power(editor: GraphEditor, operator: Table) -> list[Table] | None:
     return parts
 
 
-def _division(editor: GraphEditor, operator: Table) -> list[Table] | None:
+def _division(makers: Mapping[int, Table], editor: GraphEditor, operator: Table) -> list[Table] | None:
     """By constants: a multiplication. By a root: by what RSQRT gives."""
     numerator, divisor = operator.inputs
     activation = operator.builtinOptions.fusedActivationFunction if operator.builtinOptions is not None else 0
@@ -124,7 +143,7 @@ def _division(editor: GraphEditor, operator: Table) -> list[Table] | None:
     if values is not None and np.all(values != 0):
         divisor = editor.add_constant(f"{editor.name(divisor)}_inverse", (1 / values).astype(np.float32))
         return [_binary(editor, "MUL", numerator, divisor, operator.outputs[0], activation)]
-    maker = editor.producers().get(divisor)
+    maker = makers.get(divisor)
     if maker is None or editor.kind(maker) != "SQRT":
         return None
     root = editor.add_tensor(f"{editor.name(divisor)}_inverse", editor.shape(divisor))
@@ -269,7 +288,6 @@ _RULES: Mapping[str, _Rule] = {
     "BATCH_MATMUL": _matrix_product,
     "BROADCAST_TO": _broadcast,
     "DEPTH_TO_SPACE": _depth_to_space,
-    "DIV": _division,
     "EMBEDDING_LOOKUP": _embedding,
     "EXPAND_DIMS": _reshape,
     "GATHER": _gather,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from edgebench.errors import UnsupportedModelError
 from edgebench.models.tflite.fusing import constant_limits
 from edgebench.models.tflite.int8_support import form_of
 from edgebench.models.tflite.scale import Range, Scale
@@ -18,6 +19,8 @@ _NARROW = 0.5
 """A tensor that others read too joins the scale of an operator where its range is at least so much of the whole."""
 _FAR = 16.0
 """A constant that fills up and is so many times larger than the values is not meant to be exact, only small."""
+_ENORMOUS = 1e20
+"""Beyond this even the steps of kernels overflow."""
 _NOTHING = Range(low=0.0, high=0.0)
 
 
@@ -97,6 +100,7 @@ class _Planner:
         for operator in self._editor.operators:
             self._join(operator)
         self._raise_steps()
+        self._refuse_enormous()
         self._plan.scales = {index: group.scale for index, group in self._groups.items()}
         return self._plan
 
@@ -137,9 +141,9 @@ class _Planner:
         if before is after or before.pin is not None or (before.given is not None and after.given is None):
             return
         # Whatever was absorbed before has the same range, the last one's.
-        for index in before.members:
-            self._groups[index] = after
-        after.members.extend(before.members)
+        last = (after.pin, after.given, after.range)
+        united = self._unite(before, after)
+        united.pin, united.given, united.range = last
         self._plan.absorbed[output] = source
         self._limits[output] = (limits[1], limits[2])
 
@@ -209,10 +213,26 @@ class _Planner:
             return
         if one.given is not None and other.given is not None and one.given != other.given:
             return
-        one.pin, one.given, one.range = pin, one.given or other.given, one.range | other.range
-        one.members.extend(other.members)
-        for index in other.members:
-            self._groups[index] = one
+        given, whole = one.given or other.given, one.range | other.range
+        united = self._unite(one, other)
+        united.pin, united.given, united.range = pin, given, whole
+
+    def _unite(self, one: _Group, other: _Group) -> _Group:
+        """Make the members of two groups those of the larger one."""
+        large, small = (one, other) if len(one.members) >= len(other.members) else (other, one)
+        large.members.extend(small.members)
+        for index in small.members:
+            self._groups[index] = large
+        return large
+
+    def _refuse_enormous(self) -> None:
+        for group in self._groups.values():
+            size = max(abs(group.range.low), abs(group.range.high))
+            if group.pin is None and group.given is None and size > _ENORMOUS:
+                raise UnsupportedModelError(
+                    f"values of {self._editor.name(group.members[0])!r} reach {size:.1e}, which int8 cannot stand for",
+                    remedy="check the weights and the inputs of the model",
+                )
 
     def _raise_steps(self) -> None:
         """Steps below which kernels refuse to work."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from edgebench.models.tflite.file import read_contents
-from edgebench.models.tflite.tree import Table, pack_model, read_tree
+from edgebench.models.tflite.file import Contents, read_contents
+from edgebench.models.tflite.tree import Table, pack_model, parse_tree
 
 _CALL_FIELDS = ("SubgraphIndex", "subgraph")
 """How the fields end in which an operator's options number a graph."""
@@ -18,25 +18,26 @@ def write_signature(source: Path, name: str | None, target: Path) -> None:
     Raises:
         InputError: Damaged, or there is no such signature.
     """
-    model = read_tree(source)
-    keep_signature(model, source, name)
+    contents = read_contents(source)
+    model = parse_tree(source.read_bytes(), str(source))
+    keep_signature(model, contents, name)
     target.write_bytes(pack_model(model, source.stat().st_size))
 
 
-def keep_signature(model: Table, source: Path, name: str | None) -> None:
+def keep_signature(model: Table, contents: Contents, name: str | None) -> None:
     """Take away all graphs but one and those that it runs; it becomes the main one.
 
     Args:
         model: The tree of a file.
-        source: The file.
+        contents: What the file holds.
         name: A signature; the main graph without one.
 
     Raises:
         InputError: There is no such signature.
     """
-    signature = read_contents(source).signature(name)
+    signature = contents.signature(name)
     keep_graph(model, 0 if signature is None else signature.graph)
-    kept = [] if signature is None else [entry for entry in model.signatureDefs if _key(entry) == signature.name]
+    kept = [] if signature is None else [entry for entry in model.signatureDefs or [] if _key(entry) == signature.name]
     for entry in kept:
         entry.subgraphIndex = 0
     model.signatureDefs = kept[:1]

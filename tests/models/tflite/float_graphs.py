@@ -50,7 +50,9 @@ class FloatGraph:
 
     def constant(self, values: Any, name: str = "", dtype: str = "", **options: Any) -> int:
         array = np.asarray(values)
-        index = self.tensor(name or f"constant{len(self.table.tensors)}", array.shape, dtype or array.dtype.name, **options)
+        index = self.tensor(
+            name or f"constant{len(self.table.tensors)}", array.shape, dtype or array.dtype.name, **options
+        )
         self.table.tensors[index].buffer = self.model.buffer(array.tobytes())
         return index
 
@@ -62,7 +64,13 @@ class FloatGraph:
         return self.constant(np.array(values[0] if len(values) == 1 and np.ndim(values[0]) else values, np.int32))
 
     def operator(
-        self, kind: str, inputs: Sequence[int], outputs: Sequence[int], options: str = "", version: int = 1, **fields: Any
+        self,
+        kind: str,
+        inputs: Sequence[int],
+        outputs: Sequence[int],
+        options: str = "",
+        version: int = 1,
+        **fields: Any,
     ) -> None:
         operator = schema.OperatorT()
         operator.opcodeIndex = self.model.code(kind, version)
@@ -75,7 +83,13 @@ class FloatGraph:
         self.table.operators.append(operator)
 
     def add(
-        self, kind: str, inputs: Sequence[int], shape: Sequence[int], options: str = "", dtype: str = "float32", **fields: Any
+        self,
+        kind: str,
+        inputs: Sequence[int],
+        shape: Sequence[int],
+        options: str = "",
+        dtype: str = "float32",
+        **fields: Any,
     ) -> int:
         """An operator with one new output; the output."""
         output = self.tensor(f"{kind.lower()}{len(self.table.tensors)}", shape, dtype)

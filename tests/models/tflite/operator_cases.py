@@ -104,6 +104,19 @@ def matrix_product(graph: FloatGraph, x: int) -> int:
     return graph.add("BATCH_MATMUL", [shares, x], ROWS, "BatchMatMulOptions")
 
 
+def masked_attention(graph: FloatGraph, x: int) -> int:
+    """A mask that is computed and one that is constant, in numbers so large that all else would vanish beside them."""
+    above = graph.add("GREATER", [graph.dense(x, 6), graph.constant(np.float32(0.2))], (1, 6, 6), dtype="bool")
+    out = graph.add("CAST", [above], (1, 6, 6), "CastOptions", inDataType=6, outDataType=0)
+    hidden = graph.add("MUL", [out, graph.constant(np.float32(-1e9))], (1, 6, 6), "MulOptions")
+    scores = graph.add("BATCH_MATMUL", [graph.dense(x, 16), x], (1, 6, 6), "BatchMatMulOptions", adjY=True)
+    first = graph.add("ADD", [scores, hidden], (1, 6, 6), "AddOptions")
+    causal = graph.constant(np.triu(np.full((6, 6), -3e38, np.float32), 1))
+    second = graph.add("ADD", [scores, causal], (1, 6, 6), "AddOptions")
+    shares = [graph.add("SOFTMAX", [term], (1, 6, 6), "SoftmaxOptions", beta=1.0) for term in (first, second)]
+    return graph.add("ADD", shares, (1, 6, 6), "AddOptions")
+
+
 def transposed_conv(graph: FloatGraph, x: int) -> int:
     inputs = [graph.indices(1, 16, 16, 6), graph.weights(6, 3, 3, 4), x, graph.weights(6, size=0.1)]
     fields = {"strideH": 2, "strideW": 2}
@@ -264,6 +277,7 @@ ON_ROWS: dict[str, Build] = {
     "SOFTMAX": unary("SOFTMAX", "SoftmaxOptions", beta=1.0),
     "UNIDIRECTIONAL_SEQUENCE_LSTM": lstm,
     "a division by a norm": divided,
+    "a mask in attention": masked_attention,
     "a layer norm": layer_norm,
 }
 

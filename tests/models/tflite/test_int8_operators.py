@@ -5,14 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgebench.models.tflite.quantize import (
-    PlainModel,
-    fix_shapes,
-    quantise_plain,
-    read_plain,
-    relative_difference,
-    run_content,
-)
+from edgebench.models.tflite.plain_model import PlainModel, fix_shapes, read_plain
+from edgebench.models.tflite.quantize import quantise_plain, relative_difference, run_content
 from edgebench.models.tflite.running import Runner
 from edgebench.models.tflite.tree import GraphEditor, parse_tree
 from edgebench.store.devices import find_device
@@ -22,10 +16,14 @@ from tests.models.tflite.operator_cases import ON_IMAGES, ON_ROWS, network
 
 CASES = [*ON_IMAGES, *ON_ROWS]
 # What is divided by small numbers, and what jumps where two values are almost the same, loses more.
-WIDER = {"a division by what is computed": 0.15, "ONE_HOT": 0.4, "ARG_MAX": 0.15, "BATCH_MATMUL": 0.1, "LOG": 0.06, "POW": 0.06}
+WIDER = {
+    "a division by what is computed": 0.15, "a mask in attention": 0.06, "ONE_HOT": 0.4, "ARG_MAX": 0.15,
+    "BATCH_MATMUL": 0.1, "LOG": 0.06, "POW": 0.06,
+}  # fmt: skip
 NOT_IN_REFERENCE = {"ELU"}
 CPU_ON_U55 = {
     "EQUAL", "GREATER", "LESS", "L2_NORMALIZATION", "LOG_SOFTMAX", "REVERSE_V2", "SQRT", "ARG_MAX", "ONE_HOT", "a mask",
+    "a mask in attention",
     "a division by what is computed",
 }  # fmt: skip
 CPU_ON_U85 = {"L2_NORMALIZATION", "LOG_SOFTMAX", "SQRT", "ONE_HOT"}
@@ -56,7 +54,7 @@ def types(content: bytes) -> set[str]:
 @pytest.mark.parametrize("case", CASES)
 def test_an_operator_becomes_int8(case: str, tmp_path: Path) -> None:
     path = network(case).model.write(tmp_path / "float.tflite")
-    plain, int8, real, samples = quantised(path)
+    _, int8, real, samples = quantised(path)
     assert "float32" not in types(int8)
     expected = run_content(path.read_bytes(), samples)
     if case != "FAKE_QUANT":
