@@ -106,7 +106,7 @@ def matrix_product(graph: FloatGraph, x: int) -> int:
 
 def masked_attention(graph: FloatGraph, x: int) -> int:
     """A mask that is computed and one that is constant, in numbers so large that all else would vanish beside them."""
-    above = graph.add("GREATER", [graph.dense(x, 6), graph.constant(np.float32(0.2))], (1, 6, 6), dtype="bool")
+    above = graph.add("GREATER", [graph.dense(x, 6), graph.constant(np.float32(1.0))], (1, 6, 6), dtype="bool")
     out = graph.add("CAST", [above], (1, 6, 6), "CastOptions", inDataType=6, outDataType=0)
     hidden = graph.add("MUL", [out, graph.constant(np.float32(-1e9))], (1, 6, 6), "MulOptions")
     scores = graph.add("BATCH_MATMUL", [graph.dense(x, 16), x], (1, 6, 6), "BatchMatMulOptions", adjY=True)
