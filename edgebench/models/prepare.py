@@ -105,15 +105,16 @@ def _shapes(
     file = Path(request.inputs) if request.inputs else None
     if file is not None and format_ in {ModelFormat.TORCHSCRIPT, ModelFormat.TORCH_EXPORT}:
         return {**array_shapes(file), **request.shapes}
-    names = {}
-    if format_ is ModelFormat.TFLITE and (request.shapes or file is not None):
-        from edgebench.models.tflite.inspect import other_names
+    if format_ is not ModelFormat.TFLITE:
+        shapes, names = dict(request.shapes), {}
+        specs = inspect(path, source, shapes, request.signature, open_shapes=True).inputs if file is not None else ()
+    else:
+        from edgebench.models.tflite.inspect import open_inputs, other_names
 
         names = other_names(path, request.signature)
-    shapes = shapes_by_tensor(request.shapes, names)
+        shapes, specs = shapes_by_tensor(request.shapes, names), open_inputs(path, request.signature)
     if file is None:
         return shapes
-    specs = inspect(path, source, shapes, request.signature, open_shapes=True).inputs
     samples_first = request.inputs == request.calibration
     return {**input_shapes(specs, file, names, samples_first=samples_first), **shapes}
 

@@ -73,8 +73,7 @@ def other_names(path: Path, signature: str | None = None) -> dict[str, tuple[str
         contents = read_contents(path)
     except ModuleNotFoundError:
         return {}
-    chosen = contents.signature(signature)
-    graph = contents.graphs[chosen.graph if chosen is not None else 0]
+    graph, chosen = _chosen(contents, signature)
     given = {} if chosen is None else {index: name for name, index in chosen.inputs.items()}
     names = {}
     for index in graph.inputs:
@@ -82,6 +81,24 @@ def other_names(path: Path, signature: str | None = None) -> dict[str, tuple[str
         bare = tensor.removeprefix("serving_default_").removesuffix(":0")
         names[tensor] = tuple(name for name in (given.get(index), bare) if name and name != tensor)
     return names
+
+
+def open_inputs(path: Path, signature: str | None = None) -> tuple[TensorSpec, ...]:
+    """A graph's inputs with all sizes open that the file leaves open, the batch too.
+
+    Raises:
+        InputError: Damaged, or there is no such signature.
+    """
+    try:
+        graph, _ = _chosen(read_contents(path), signature)
+    except ModuleNotFoundError:
+        return ()
+    return tuple(_output(graph.tensors[index]) for index in graph.inputs)
+
+
+def _chosen(contents: Contents, name: str | None) -> tuple[Graph, Signature | None]:
+    signature = contents.signature(name)
+    return contents.graphs[0 if signature is None else signature.graph], signature
 
 
 def _signature_notes(contents: Contents, chosen: Signature | None) -> list[str]:
