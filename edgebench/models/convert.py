@@ -17,18 +17,12 @@ from edgebench.models.calibration import Port, SampledInput, read_calibration
 from edgebench.models.input_file import OtherNames
 from edgebench.models.inputs import make_inputs
 from edgebench.models.source import parse_source
+from edgebench.models.tflite.best_method import Quantised, quantise_well
 from edgebench.models.tflite.inspect import inspect_tflite, other_names
 from edgebench.models.tflite.layer_errors import costliest_layer
 from edgebench.models.tflite.plain_model import PlainModel, fix_shapes, read_plain
 from edgebench.models.tflite.ports import left_to_application, ports_of
-from edgebench.models.tflite.quantize import (
-    RANDOM_SAMPLES,
-    Samples,
-    quantise_plain,
-    relative_difference,
-    run_content,
-    run_tflite,
-)
+from edgebench.models.tflite.quantize import RANDOM_SAMPLES, Method, quantise_plain, run_tflite
 from edgebench.models.tflite.scale import Range
 
 COMPARED_SAMPLES = 8
@@ -132,12 +126,9 @@ def quantise(
         if data.held > len(samples):
             notes.append(f"of {data.held} samples {len(samples)} set the ranges, evenly spread")
     found = {name: Range(low=low, high=high) for name, (low, high) in (ranges or {}).items()}
-    int8, real = quantise_plain(plain, samples, found)
-    target.write_bytes(int8)
-    return Conversion(
-        path=target,
-        notes=(*_error_notes(plain, real, int8, samples, calibrated=calibration is not None), *notes),
-    )
+    result = quantise_well(plain, samples, found, try_hard=calibration is not None)
+    target.write_bytes(result.int8)
+    return Conversion(path=target, notes=(*_error_notes(result, calibrated=calibration is not None), *notes))
 
 
 def _random_inputs(
@@ -175,16 +166,19 @@ def _sampled_inputs(
     return inputs, known
 
 
-def _error_notes(plain: PlainModel, real: bytes, int8: bytes, samples: Samples, *, calibrated: bool) -> list[str]:
+def _error_notes(result: Quantised, *, calibrated: bool) -> list[str]:
     """How far the outputs moved; where they moved far, the layer that costs most."""
-    compared = samples[:COMPARED_SAMPLES]
-    error = relative_difference(run_content(plain.content, compared), run_content(int8, compared))
-    moved = f"outputs differ from the float model's by {error:.1%}"
-    notes = [f"quantised to int8: {moved} (root mean square over {len(compared)} inputs)"]
+    moved = f"outputs differ from the float model's by {result.error:.1%}"
+    notes = [f"quantised to int8: {moved} (root mean square over {len(result.compared)} inputs)"]
     if not calibrated:
         meaningless = "the int8 ranges come from random inputs, so this model's accuracy means nothing"
         return [*notes, f"latency only: {meaningless}; give --calibration FILE.npz"]
-    worst = costliest_layer(real, int8, compared) if error > _MUCH else None
+    if result.method != Method():
+        ways = ["channels made of similar size"] * result.method.equalise + [
+            "rare values cut off"
+        ] * result.method.narrow
+        notes.append(f"of the ways to choose scales the best one was taken: {' and '.join(ways)}")
+    worst = costliest_layer(result.real, result.int8, result.compared) if result.error > _MUCH else None
     if worst is not None:
         rise = f"from {worst.before:.1%} of its inputs to {worst.after:.1%}"
         notes.append(f"{worst.kind} {worst.name.rpartition(';')[2]!r} costs most: the difference rises {rise}")

@@ -64,6 +64,27 @@ def observe(editor: GraphEditor, content: bytes, samples: Sequence[Sample]) -> O
     return Observed(ranges=ranges, memories=memories)
 
 
+def largest_by_channel(
+    editor: GraphEditor, content: bytes, samples: Sequence[Sample]
+) -> dict[int, NDArray[np.float64]]:
+    """Magnitude of the largest value of each channel, which is the last axis, by tensor.
+
+    Raises:
+        UnsupportedModelError: LiteRT cannot run the model.
+    """
+    runner = Runner(content)
+    largest: dict[int, NDArray[np.float64]] = {}
+    for sample in samples:
+        runner.run(sample)
+        for index in _computed(editor):
+            value = runner.value(index)
+            if value is None or value.ndim < 2 or not value.size or not np.isfinite(value).all():
+                continue
+            found = np.abs(value).reshape(-1, value.shape[-1]).max(axis=0).astype(np.float64)
+            largest[index] = np.maximum(largest[index], found) if index in largest else found
+    return largest
+
+
 def _narrow_terms(editor: GraphEditor, ranges: dict[int, Range], softmax: Mapping[int, float]) -> None:
     """Cut the ranges of what is added before a SOFTMAX to where the sum matters there, as a mask's needs to be."""
     readers = editor.readers()

@@ -7,7 +7,7 @@ others, LiteRT runs it on samples to find the ranges of all values, and then eac
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +16,11 @@ from numpy.typing import NDArray
 from edgebench.core.record import Record
 from edgebench.errors import UnsupportedModelError
 from edgebench.models.tflite import plain_form
-from edgebench.models.tflite.calibration import Observed, observe
+from edgebench.models.tflite.calibration import Observed, largest_by_channel, observe
+from edgebench.models.tflite.equalising import equalise
 from edgebench.models.tflite.fusing import fuse_activations, name_clamps, remove_dead
 from edgebench.models.tflite.int8_graph import Int8Writer
+from edgebench.models.tflite.narrowing import narrowed
 from edgebench.models.tflite.plain_model import PlainModel, does_not_fit, fix_shapes, read_plain
 from edgebench.models.tflite.rewrites import rewrite
 from edgebench.models.tflite.running import Runner, Sample, to_levels, to_real
@@ -46,8 +48,24 @@ class QuantisationError(Record):
     calibrated: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Method:
+    """How scales come about; by default from the smallest to the largest value.
+
+    Attributes:
+        equalise: Whether weights are changed first so that channels have similar ranges.
+        narrow: Whether rare values are cut off where that loses less than coarser steps would.
+    """
+
+    equalise: bool = False
+    narrow: bool = False
+
+
 def quantise_plain(
-    plain: PlainModel, samples: Sequence[Sample], ranges: Mapping[str, Range] | None = None
+    plain: PlainModel,
+    samples: Sequence[Sample],
+    ranges: Mapping[str, Range] | None = None,
+    method: Method | None = None,
 ) -> tuple[bytes, bytes]:
     """Make a model in plain form, with fixed shapes, int8.
 
@@ -55,6 +73,7 @@ def quantise_plain(
         plain: The model, which is left as it is.
         samples: Inputs by tensor name, as real values; none are needed where nothing computes on real numbers.
         ranges: By tensor name; they win over what samples show.
+        method: How scales come about.
 
     Returns:
         The int8 file, and the float one with the operators that were made int8.
@@ -71,8 +90,7 @@ def quantise_plain(
             name_clamps(editor)
             fuse_activations(editor)
             remove_dead(editor)
-        rewritten = pack_model(tree, len(plain.content))
-        observed = observe(editor, rewritten, samples) if samples else Observed(ranges={}, memories={})
+        rewritten, observed = _observed(editor, samples, method or Method())
         names = {editor.name(index): index for index in range(len(editor.graph.tensors))}
         stated = {**plain.ranges, **(ranges or {})}
         given = {names[name]: value for name, value in stated.items() if name in names}
@@ -85,6 +103,20 @@ def quantise_plain(
         return pack_model(tree, len(rewritten)), rewritten
     except DAMAGE as error:
         raise does_not_fit(error, plain.where) from error
+
+
+def _observed(editor: GraphEditor, samples: Sequence[Sample], method: Method) -> tuple[bytes, Observed]:
+    """The file as it is made int8, and what samples show of it."""
+    content = pack_model(editor.model, 1 << 16)
+    if not samples:
+        return content, Observed(ranges={}, memories={})
+    if method.equalise:
+        equalise(editor, largest_by_channel(editor, content, samples))
+        content = pack_model(editor.model, len(content))
+    observed = observe(editor, content, samples)
+    if method.narrow:
+        observed = replace(observed, ranges=narrowed(editor, content, samples, observed.ranges))
+    return content, observed
 
 
 def quantise_tflite(
