@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ from edgebench.models.tflite.running import Runner, Sample
 from edgebench.models.tflite.scale import Range
 from edgebench.models.tflite.tree import GraphEditor
 
+_VALUES, _SAMPLES_OF_VALUES = 4096, 32
+"""Single values that are looked at of each tensor in a sample, and in how many samples."""
 _VANISHES = 12.0
 """How far below the largest value of its row an input of SOFTMAX no longer shows in 8 bits."""
 
@@ -25,13 +28,17 @@ class Observed:
     Attributes:
         ranges: From the smallest to the largest value, by tensor.
         memories: Of layers that have one, by their first output.
+        largest: Magnitude of the largest value of each channel, which is the last axis, by tensor.
+        values: Some of the values, by tensor.
     """
 
-    ranges: Mapping[int, Range]
-    memories: Mapping[int, Memory]
+    ranges: Mapping[int, Range] = field(default_factory=dict)
+    memories: Mapping[int, Memory] = field(default_factory=dict)
+    largest: Mapping[int, NDArray[np.float64]] = field(default_factory=dict)
+    values: Mapping[int, NDArray[np.float32]] = field(default_factory=dict)
 
 
-def observe(editor: GraphEditor, content: bytes, samples: Sequence[Sample]) -> Observed:
+def observe(editor: GraphEditor, content: bytes, samples: Sequence[Sample], *, closely: bool = False) -> Observed:
     """From the smallest to the largest value that any sample gives each tensor on real numbers.
 
     What is not a number or infinite does not count. What is read by SOFTMAX only counts as far as it matters there.
@@ -41,48 +48,41 @@ def observe(editor: GraphEditor, content: bytes, samples: Sequence[Sample]) -> O
         editor: The graph.
         content: The file that it is the main graph of.
         samples: Inputs by name.
+        closely: Whether to look at channels and at single values too.
 
     Raises:
         UnsupportedModelError: LiteRT cannot run the model.
     """
-    runner = Runner(content)
-    wanted = _computed(editor)
+    runner, random = Runner(content), np.random.default_rng(0)
     softmax = _read_by_softmax_only(editor)
     layers = [operator for operator in editor.operators if has_int8_form(editor, operator)]
     memories = {operator.outputs[0]: Memory() for operator in layers}
     ranges: dict[int, Range] = {}
-    for sample in samples:
-        runner.run(sample)
-        for index in wanted:
-            value = runner.value(index)
-            found = None if value is None else _range(value, softmax.get(index))
-            if found is not None:
-                ranges[index] = ranges[index] | found if index in ranges else found
-        for operator in layers:
-            watch(editor, operator, runner, memories[operator.outputs[0]])
-    _narrow_terms(editor, ranges, softmax)
-    return Observed(ranges=ranges, memories=memories)
-
-
-def largest_by_channel(
-    editor: GraphEditor, content: bytes, samples: Sequence[Sample]
-) -> dict[int, NDArray[np.float64]]:
-    """Magnitude of the largest value of each channel, which is the last axis, by tensor.
-
-    Raises:
-        UnsupportedModelError: LiteRT cannot run the model.
-    """
-    runner = Runner(content)
     largest: dict[int, NDArray[np.float64]] = {}
-    for sample in samples:
+    values: dict[int, list[NDArray[np.float32]]] = defaultdict(list)
+    for number, sample in enumerate(samples):
         runner.run(sample)
         for index in _computed(editor):
             value = runner.value(index)
-            if value is None or value.ndim < 2 or not value.size or not np.isfinite(value).all():
+            found = None if value is None else _range(value, softmax.get(index))
+            if value is None or found is None:
                 continue
-            found = np.abs(value).reshape(-1, value.shape[-1]).max(axis=0).astype(np.float64)
-            largest[index] = np.maximum(largest[index], found) if index in largest else found
-    return largest
+            ranges[index] = ranges[index] | found if index in ranges else found
+            if closely and value.ndim > 1:
+                channels = np.abs(value).reshape(-1, value.shape[-1]).max(axis=0).astype(np.float64)
+                largest[index] = np.maximum(largest[index], channels) if index in largest else channels
+            if closely and number < _SAMPLES_OF_VALUES:
+                values[index].append(_some(value.ravel(), random))
+        for operator in layers:
+            watch(editor, operator, runner, memories[operator.outputs[0]])
+    _narrow_terms(editor, ranges, softmax)
+    single = {index: np.concatenate(found) for index, found in values.items()}
+    finite = {index: found for index, found in largest.items() if np.isfinite(found).all()}
+    return Observed(ranges=ranges, memories=memories, largest=finite, values=single)
+
+
+def _some(values: NDArray[np.float32], random: np.random.Generator) -> NDArray[np.float32]:
+    return values if values.size <= _VALUES else values[random.integers(0, values.size, _VALUES)]
 
 
 def _narrow_terms(editor: GraphEditor, ranges: dict[int, Range], softmax: Mapping[int, float]) -> None:

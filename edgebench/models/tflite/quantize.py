@@ -7,7 +7,7 @@ others, LiteRT runs it on samples to find the ranges of all values, and then eac
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,18 +16,16 @@ from numpy.typing import NDArray
 from edgebench.core.record import Record
 from edgebench.errors import UnsupportedModelError
 from edgebench.models.tflite import plain_form
-from edgebench.models.tflite.calibration import Observed, largest_by_channel, observe
-from edgebench.models.tflite.equalising import equalise
+from edgebench.models.tflite.calibration import Observed, observe
 from edgebench.models.tflite.fusing import fuse_activations, name_clamps, remove_dead
 from edgebench.models.tflite.int8_graph import Int8Writer
-from edgebench.models.tflite.narrowing import narrowed
 from edgebench.models.tflite.plain_model import PlainModel, does_not_fit, fix_shapes, read_plain
 from edgebench.models.tflite.rewrites import rewrite
 from edgebench.models.tflite.running import Runner, Sample, to_levels, to_real
 from edgebench.models.tflite.scale import Range
 from edgebench.models.tflite.scaling import plan_scales
 from edgebench.models.tflite.state import quantise_variables
-from edgebench.models.tflite.tree import DAMAGE, GraphEditor, pack_model
+from edgebench.models.tflite.tree import DAMAGE, GraphEditor, pack_model, parse_tree
 
 Samples = list[dict[str, NDArray[np.generic]]]
 RANDOM_SAMPLES = 16
@@ -48,24 +46,8 @@ class QuantisationError(Record):
     calibrated: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Method:
-    """How scales come about; by default from the smallest to the largest value.
-
-    Attributes:
-        equalise: Whether weights are changed first so that channels have similar ranges.
-        narrow: Whether rare values are cut off where that loses less than coarser steps would.
-    """
-
-    equalise: bool = False
-    narrow: bool = False
-
-
 def quantise_plain(
-    plain: PlainModel,
-    samples: Sequence[Sample],
-    ranges: Mapping[str, Range] | None = None,
-    method: Method | None = None,
+    plain: PlainModel, samples: Sequence[Sample], ranges: Mapping[str, Range] | None = None
 ) -> tuple[bytes, bytes]:
     """Make a model in plain form, with fixed shapes, int8.
 
@@ -73,7 +55,6 @@ def quantise_plain(
         plain: The model, which is left as it is.
         samples: Inputs by tensor name, as real values; none are needed where nothing computes on real numbers.
         ranges: By tensor name; they win over what samples show.
-        method: How scales come about.
 
     Returns:
         The int8 file, and the float one with the operators that were made int8.
@@ -82,41 +63,51 @@ def quantise_plain(
         UnsupportedModelError: LiteRT cannot run the model.
         InputError: Constants are not numbers.
     """
-    tree = plain.copy()
-    editor = GraphEditor(tree)
+    real = with_int8_operators(plain)
+    editor = GraphEditor(parse_tree(real, plain.where))
+    observed = observe(editor, real, samples) if samples else Observed()
+    return as_int8(editor, observed, {**plain.ranges, **(ranges or {})}, plain.where), real
+
+
+def with_int8_operators(plain: PlainModel) -> bytes:
+    """A model on real numbers in operators that have int8 forms, as far as there are any."""
+    if not plain.computes_on_reals:
+        return plain.content
+    editor = GraphEditor(plain.copy())
     try:
-        if plain.computes_on_reals:
-            rewrite(editor)
-            name_clamps(editor)
-            fuse_activations(editor)
-            remove_dead(editor)
-        rewritten, observed = _observed(editor, samples, method or Method())
-        names = {editor.name(index): index for index in range(len(editor.graph.tensors))}
-        stated = {**plain.ranges, **(ranges or {})}
-        given = {names[name]: value for name, value in stated.items() if name in names}
-        plan = plan_scales(editor, observed.ranges, given)
-        writer = Int8Writer(editor, plan, observed.memories)
-        writer.write()
-        quantise_variables(tree, plan)
-        plain_form.make_names_unique(editor)
-        plain_form.remove_unused(tree)
-        return pack_model(tree, len(rewritten)), rewritten
+        rewrite(editor)
+        name_clamps(editor)
+        fuse_activations(editor)
+        remove_dead(editor)
     except DAMAGE as error:
         raise does_not_fit(error, plain.where) from error
+    return pack_model(editor.model, len(plain.content))
 
 
-def _observed(editor: GraphEditor, samples: Sequence[Sample], method: Method) -> tuple[bytes, Observed]:
-    """The file as it is made int8, and what samples show of it."""
-    content = pack_model(editor.model, 1 << 16)
-    if not samples:
-        return content, Observed(ranges={}, memories={})
-    if method.equalise:
-        equalise(editor, largest_by_channel(editor, content, samples))
-        content = pack_model(editor.model, len(content))
-    observed = observe(editor, content, samples)
-    if method.narrow:
-        observed = replace(observed, ranges=narrowed(editor, content, samples, observed.ranges))
-    return content, observed
+def as_int8(editor: GraphEditor, observed: Observed, ranges: Mapping[str, Range], where: str) -> bytes:
+    """The int8 file of a graph.
+
+    Args:
+        editor: The graph, which is changed.
+        observed: What samples show of it.
+        ranges: By tensor name; they win.
+        where: For messages.
+
+    Raises:
+        UnsupportedModelError: Values are too large for int8.
+        InputError: Constants are not numbers.
+    """
+    try:
+        names = {editor.name(index): index for index in range(len(editor.graph.tensors))}
+        given = {names[name]: value for name, value in ranges.items() if name in names}
+        plan = plan_scales(editor, observed.ranges, given)
+        Int8Writer(editor, plan, observed.memories).write()
+        quantise_variables(editor.model, plan)
+        plain_form.make_names_unique(editor)
+        plain_form.remove_unused(editor.model)
+        return pack_model(editor.model, 1 << 16)
+    except DAMAGE as error:
+        raise does_not_fit(error, where) from error
 
 
 def quantise_tflite(
