@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from edgebench.errors import InputError
 from edgebench.models.input_file import OtherNames, array_names, opened, read_array
 
-MOST_SAMPLES = 256
+MOST_SAMPLES = 128
 """Samples that are used; of more, so many, evenly spread."""
 _MOST_LISTED = 20
 

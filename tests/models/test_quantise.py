@@ -237,7 +237,7 @@ def test_each_input_gets_the_ranges_of_its_own_array(source: Path, tmp_path: Pat
     content, notes = int8(source, tmp_path / "samples.npz")
     left, right = steps(content)
     assert right / left == pytest.approx(50, rel=0.05)
-    assert len(notes) == 1
+    assert not any("latency only" in note for note in notes)
     np.savez(tmp_path / "samples.npz", left=samples["left"], rihgt=samples["right"])
     with pytest.raises(InputError, match="'rihgt' fits no input"):
         int8(source, tmp_path / "samples.npz")
@@ -290,4 +290,4 @@ def test_it_says_how_much_of_the_data_was_used(source: Path, tmp_path: Path) -> 
     two_inputs().write(source)
     samples = np.random.default_rng(0).standard_normal((1000, 16))
     np.savez(tmp_path / "samples.npz", left=samples, right=samples)
-    assert "of 1000 samples 256 set the ranges, evenly spread" in int8(source, tmp_path / "samples.npz")[1]
+    assert "of 1000 samples 128 set the ranges, evenly spread" in int8(source, tmp_path / "samples.npz")[1]

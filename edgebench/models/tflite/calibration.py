@@ -15,7 +15,7 @@ from edgebench.models.tflite.running import Runner, Sample
 from edgebench.models.tflite.scale import Range
 from edgebench.models.tflite.tree import GraphEditor
 
-_VALUES, _SAMPLES_OF_VALUES = 4096, 32
+_VALUES, _SAMPLES_OF_VALUES = 2048, 16
 """Single values that are looked at of each tensor in a sample, and in how many samples."""
 _VANISHES = 12.0
 """How far below the largest value of its row an input of SOFTMAX no longer shows in 8 bits."""

@@ -11,10 +11,11 @@ from edgebench.errors import InputError, MissingPackageError
 from edgebench.models.tflite import fixed_shapes, plain_form
 from edgebench.models.tflite.file import read_contents
 from edgebench.models.tflite.fusing import remove_dead, take_fake_quantisation
+from edgebench.models.tflite.inlining import inline_calls
 from edgebench.models.tflite.ports import PortForm, port_forms
 from edgebench.models.tflite.running import Sample
 from edgebench.models.tflite.scale import Range
-from edgebench.models.tflite.signatures import keep_signature
+from edgebench.models.tflite.signatures import keep_graph, keep_signature
 from edgebench.models.tflite.tree import DAMAGE, GraphEditor, Table, pack_model, parse_tree
 from edgebench.models.tflite.unsigned import unsigned_to_signed
 
@@ -80,9 +81,11 @@ def read_plain(source: Path, signature: str | None = None) -> PlainModel:
     try:
         keep_signature(tree, contents, signature)
         editor = GraphEditor(tree)
+        inlined = inline_calls(editor)
         plain_form.check_order(editor, str(source))
         inputs, outputs = port_forms(editor, editor.inputs), port_forms(editor, editor.outputs)
         steps = [
+            inlined,
             plain_form.make_names_unique(editor),
             plain_form.mend_axes(editor),
             plain_form.halves_to_float32(editor),
@@ -95,6 +98,7 @@ def read_plain(source: Path, signature: str | None = None) -> PlainModel:
         ]
         ranges = take_fake_quantisation(editor)
         plain_form.make_names_unique(editor)
+        keep_graph(tree, 0)
         plain_form.remove_unused(tree)
         content = pack_model(tree, source.stat().st_size)
     except DAMAGE as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
@@ -112,7 +113,15 @@ def to_real(value: NDArray[np.generic], detail: Mapping[str, Any]) -> NDArray[np
 
 def _refused(error: Exception) -> UnsupportedModelError:
     text = " ".join(str(error).split())[:300] or "no reason is given; the model may need more memory than there is"
+    custom = re.search(r"unresolved custom op: ([^.\s]+)", text)
+    if custom is not None:
+        return UnsupportedModelError(
+            f"LiteRT, which runs the model to find the ranges of its values, has no kernel for the custom operator "
+            f"{custom[1]}",
+            operators=(custom[1],),
+            remedy="export the model without it, such as its part before it",
+        )
     return UnsupportedModelError(
         f"LiteRT, which runs the model to find the ranges of its values, refuses it: {text}",
-        remedy="give shapes and operators that LiteRT has, or an int8 file",
+        remedy="change what the reason names: an operator, or --shape",
     )

@@ -207,6 +207,50 @@ def test_an_axis_of_scales_that_does_not_exist_is_mended(tmp_path: Path) -> None
     assert scales[2] == 0
 
 
+@pytest.mark.parametrize("kind", ["CALL", "STABLEHLO_COMPOSITE"])
+def test_calls_are_replaced_by_what_they_call(kind: str, tmp_path: Path) -> None:
+    """Twice the same graph, which calls a third one."""
+    main = FloatGraph("main")
+    model = main.model
+    outer, inner = FloatGraph("outer", model), FloatGraph("inner", model)
+    y = inner.tensor("y", [1, 16])
+    inner.ports([y], [inner.add("ABS", [y], [1, 16])])
+
+    def call(graph: FloatGraph, source: int, number: int) -> int:
+        if kind == "CALL":
+            return graph.add("CALL", [source], [1, 16], "CallOptions", subgraph=number)
+        found = graph.add(kind, [source], [1, 16])
+        options = schema.StableHLOCompositeOptionsT()
+        options.name, options.decompositionSubgraphIndex = b"mine", number
+        operator = graph.table.operators[-1]
+        operator.builtinOptions2, operator.builtinOptions2Type = (
+            options,
+            schema.BuiltinOptions2.StableHLOCompositeOptions,
+        )
+        return found
+
+    z = outer.tensor("z", [1, 16])
+    outer.ports([z], [outer.dense(call(outer, z, 2), 16)])
+    x = main.tensor("x", [1, 16])
+    main.ports([x], [call(main, call(main, x, 1), 1)])
+    plain, int8, _, _ = quantised(model.write(tmp_path / "calls.tflite"))
+    assert kinds(int8) == ["ABS", "FULLY_CONNECTED"] * 2
+    assert len(plain.editor.model.subgraphs) == 1
+    weights, bias = (plain.editor.values(index) for index in plain.editor.operators[1].inputs[1:])
+    once = np.abs(X) @ weights.T + bias
+    np.testing.assert_allclose(outputs(plain.content), (np.abs(once) @ weights.T + bias)[0], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("calls", [1, 2])
+def test_graphs_that_call_each_other_in_a_circle_are_refused(calls: int, tmp_path: Path) -> None:
+    graph = FloatGraph()
+    x = graph.tensor("x", [1, 16])
+    found = [graph.add("CALL", [x], [1, 16], "CallOptions", subgraph=0) for _ in range(calls)]
+    graph.ports([x], found[:1])
+    with pytest.raises(InputError, match="in a circle"):
+        read_plain(graph.model.write(tmp_path / "circle.tflite"))
+
+
 # ---- networks of unsigned bytes
 
 
