@@ -17,6 +17,7 @@ from edgebench.core.record import Record
 from edgebench.errors import UnsupportedModelError
 from edgebench.models.tflite import plain_form
 from edgebench.models.tflite.calibration import Observed, observe
+from edgebench.models.tflite.dilations import name_dilations
 from edgebench.models.tflite.fusing import fuse_activations, name_clamps, remove_dead
 from edgebench.models.tflite.int8_graph import Int8Writer
 from edgebench.models.tflite.plain_model import PlainModel, does_not_fit, fix_shapes, read_plain
@@ -75,6 +76,7 @@ def with_int8_operators(plain: PlainModel) -> bytes:
         return plain.content
     editor = GraphEditor(plain.copy())
     try:
+        name_dilations(editor)
         rewrite(editor)
         name_clamps(editor)
         fuse_activations(editor)

@@ -181,6 +181,23 @@ def padded_for_a_pool(graph: FloatGraph, x: int) -> int:
     return graph.add("MAX_POOL_2D", [padded], (1, 8, 8, 4), "Pool2DOptions", **pool)
 
 
+def holes(kernel: int, pads: list[list[int]], crops: list[list[int]]) -> Build:
+    """A convolution of pixels two apart, as TensorFlow writes it."""
+
+    def build(graph: FloatGraph, x: int) -> int:
+        sizes = [8 + sum(pair) for pair in pads]
+        apart = [4, *(size // 2 for size in sizes), 4]
+        split = graph.add("SPACE_TO_BATCH_ND", [x, graph.indices(2, 2), graph.indices(pads)], apart)
+        inner = [4, *(size // 2 - kernel + 1 for size in sizes), 6]
+        inputs = [split, graph.weights(6, kernel, kernel, 4), graph.weights(6, size=0.1)]
+        fields = {"strideH": 1, "strideW": 1, "dilationHFactor": 1, "dilationWFactor": 1, "padding": 1}
+        convolved = graph.add("CONV_2D", inputs, inner, "Conv2DOptions", fusedActivationFunction=1, **fields)
+        shape = [1, *(2 * size - sum(pair) for size, pair in zip(inner[1:3], crops, strict=True)), 6]
+        return graph.add("BATCH_TO_SPACE_ND", [convolved, graph.indices(2, 2), graph.indices(crops)], shape)
+
+    return build
+
+
 POOL = {"filterHeight": 2, "filterWidth": 2, "strideH": 2, "strideW": 2, "padding": 1}
 PAIRS = [[0, 0], [1, 2], [2, 1], [0, 0]]
 ON_IMAGES: dict[str, Build] = {
@@ -255,6 +272,9 @@ ON_IMAGES: dict[str, Build] = {
         lambda graph, x: graph.add("DIV", [graph.conv(x, 4), x], IMAGE, "DivOptions")
     ),
     "a mask": masked,
+    "holes": holes(3, [[2, 2], [2, 2]], [[0, 0], [0, 0]]),
+    "holes and nothing around": holes(3, [[0, 0], [0, 0]], [[0, 0], [0, 0]]),
+    "holes, padded too much": holes(3, [[2, 4], [2, 2]], [[0, 2], [0, 0]]),
     "a padding of very small values": padded_for_a_pool,
     "a relu after a transposed convolution": lambda graph, x: graph.add(
         "RELU", [transposed_conv(graph, x)], (1, 16, 16, 6)
