@@ -101,7 +101,7 @@ class Int8Writer:
             self._write_recurrent(operator)
         else:
             form = form_of(editor, operator)
-            if form is None or (kind in _COMPARISONS and not self._has_fine_steps(operator)):
+            if form is None:
                 self._keep(operator)
             else:
                 self._quantise(operator, form)
@@ -116,6 +116,8 @@ class Int8Writer:
         else:
             if kind == "ADD":
                 self._cut_constant_term(operator)
+            if kind in _COMPARISONS:
+                self._make_steps_fine(operator)
             operator.inputs = [self._int8(index) if self._is_real(index) else index for index in operator.inputs]
         if kind in _POSITIVE:
             self._keep_positive(operator, *_POSITIVE[kind])
@@ -168,9 +170,24 @@ class Int8Writer:
         known = [index for index in (*operator.outputs, *operator.inputs) if index in self._scales]
         return self._scales[known[0]] if known else self._scale_of_constant(operator.inputs[0])
 
-    def _has_fine_steps(self, operator: Table) -> bool:
+    def _make_steps_fine(self, operator: Table) -> None:
+        """Compare parts of both values, where a step of one is 1 or more."""
+        editor = self._editor
         real = [index for index in operator.inputs if self._is_real(index)]
-        return all((self._scales.get(index) or self._scale_of_constant(index)).step < 1 for index in real)
+        scales = {index: self._scales.get(index) or self._scale_of_constant(index) for index in real}
+        largest = max((scale.step for scale in scales.values()), default=0.0)
+        part = np.float32(0.5 / largest) if largest >= 1 else np.float32(1)
+        for place, index in enumerate(operator.inputs if largest >= 1 else ()):
+            values = editor.values(index) if index in scales else None
+            if values is not None:
+                operator.inputs[place] = editor.add_constant(editor.name(index), (values * part).astype(np.float32))
+            elif index in scales:
+                factor = editor.add_constant(f"{editor.name(index)}_factor", np.array([part]))
+                less = editor.add_tensor(f"{editor.name(index)}_part", editor.shape(index), "int8")
+                editor.set_scales(less, [scales[index].step * float(part)], [scales[index].zero_point])
+                inputs = [self._int8(index), self._int8(factor)]
+                self._written.append(editor.operator("MUL", inputs, [less], version=2, table="MulOptions"))
+                operator.inputs[place] = less
 
     def _scale_of_constant(self, index: int) -> Scale:
         values = self._editor.values(index)

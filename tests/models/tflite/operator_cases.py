@@ -65,6 +65,15 @@ def compared(kind: str) -> Build:
     return build
 
 
+def compared_at_large(graph: FloatGraph, x: int) -> int:
+    """Values of several hundred."""
+    left, right = (
+        graph.add("MUL", [v, graph.constant(np.float32(300))], IMAGE, "MulOptions") for v in (x, graph.conv(x, 4))
+    )
+    chosen = graph.add("GREATER", [left, right], IMAGE, dtype="bool")
+    return graph.add("SELECT_V2", [chosen, left, right], IMAGE)
+
+
 def masked(graph: FloatGraph, x: int) -> int:
     above = graph.add("GREATER", [x, graph.constant(np.float32(0.25))], IMAGE, dtype="bool")
     mask = graph.add("CAST", [above], IMAGE, "CastOptions", inDataType=6, outDataType=0)
@@ -266,6 +275,7 @@ ON_IMAGES: dict[str, Build] = {
     "TRANSPOSE": moved("TRANSPOSE", (1, 4, 8, 8), [0, 3, 1, 2], options="TransposeOptions"),
     "TRANSPOSE_CONV": transposed_conv,
     "UNPACK": unpacked,
+    "a comparison of large values": compared_at_large,
     "a clip": lambda graph, x: with_constant("MINIMUM", 0.7)(graph, with_constant("MAXIMUM", -0.4)(graph, x)),
     "a division by a constant": with_constant("DIV", [3.0, 0.5, 2.0, 1.5], "DivOptions"),
     "a division by what is computed": positive(

@@ -23,7 +23,7 @@ WIDER = {
 NOT_IN_REFERENCE = {"ELU"}
 CPU_ON_U55 = {
     "EQUAL", "GREATER", "LESS", "L2_NORMALIZATION", "LOG_SOFTMAX", "REVERSE_V2", "SQRT", "ARG_MAX", "ONE_HOT", "a mask",
-    "a mask in attention",
+    "a mask in attention", "a comparison of large values",
     "a division by what is computed",
 }  # fmt: skip
 CPU_ON_U85 = {"L2_NORMALIZATION", "LOG_SOFTMAX", "SQRT", "ONE_HOT"}
