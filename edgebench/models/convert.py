@@ -17,13 +17,13 @@ from edgebench.models.calibration import Port, SampledInput, read_calibration
 from edgebench.models.input_file import OtherNames
 from edgebench.models.inputs import make_inputs
 from edgebench.models.source import parse_source
-from edgebench.models.tflite.best_method import Method, Quantised, quantise_well
 from edgebench.models.tflite.inspect import inspect_tflite, other_names
-from edgebench.models.tflite.layer_errors import costliest_layer
-from edgebench.models.tflite.plain_model import PlainModel, fix_shapes, read_plain
-from edgebench.models.tflite.ports import left_to_application, ports_of
+from edgebench.models.tflite.int8.best_method import Method, Quantised, quantise_well
+from edgebench.models.tflite.int8.layer_errors import costliest_layer
+from edgebench.models.tflite.int8.plain_model import PlainModel, fix_shapes, read_plain
+from edgebench.models.tflite.int8.ports import left_to_application, ports_of
+from edgebench.models.tflite.int8.scale import Range
 from edgebench.models.tflite.quantize import RANDOM_SAMPLES, quantise_plain, run_tflite
-from edgebench.models.tflite.scale import Range
 
 COMPARED_SAMPLES = 8
 """Inputs on which a conversion is compared with the original."""

@@ -8,8 +8,8 @@ import pytest
 
 from edgebench.errors import InputError, UnsupportedModelError
 from edgebench.models.convert import quantise
+from edgebench.models.tflite.int8.running import Runner
 from edgebench.models.tflite.quantize import relative_difference, run_content
-from edgebench.models.tflite.running import Runner
 from edgebench.models.tflite.tree import GraphEditor, parse_tree
 from tests.models.tflite.float_graphs import FloatGraph, FloatModel, streaming_model
 from tests.models.tflite.operator_cases import network

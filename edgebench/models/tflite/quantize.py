@@ -15,17 +15,17 @@ from numpy.typing import NDArray
 
 from edgebench.core.record import Record
 from edgebench.errors import UnsupportedModelError
-from edgebench.models.tflite import plain_form
-from edgebench.models.tflite.calibration import Observed, observe
-from edgebench.models.tflite.dilations import name_dilations
-from edgebench.models.tflite.fusing import fuse_activations, name_clamps, remove_dead
-from edgebench.models.tflite.int8_graph import Int8Writer
-from edgebench.models.tflite.plain_model import PlainModel, does_not_fit, fix_shapes, read_plain
-from edgebench.models.tflite.rewrites import rewrite
-from edgebench.models.tflite.running import Runner, Sample, to_levels, to_real
-from edgebench.models.tflite.scale import Range
-from edgebench.models.tflite.scaling import plan_scales
-from edgebench.models.tflite.state import quantise_variables
+from edgebench.models.tflite.int8 import plain_form
+from edgebench.models.tflite.int8.dilations import name_dilations
+from edgebench.models.tflite.int8.fusing import fuse_activations, name_clamps, remove_dead
+from edgebench.models.tflite.int8.graph import Int8Writer
+from edgebench.models.tflite.int8.observed import Observed, observe
+from edgebench.models.tflite.int8.plain_model import PlainModel, does_not_fit, fix_shapes, read_plain
+from edgebench.models.tflite.int8.rewrites import rewrite
+from edgebench.models.tflite.int8.running import Runner, Sample, to_levels, to_real
+from edgebench.models.tflite.int8.scale import Range
+from edgebench.models.tflite.int8.scaling import plan_scales
+from edgebench.models.tflite.int8.state import quantise_variables
 from edgebench.models.tflite.tree import DAMAGE, GraphEditor, pack_model, parse_tree
 
 Samples = list[dict[str, NDArray[np.generic]]]

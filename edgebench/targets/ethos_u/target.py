@@ -16,7 +16,7 @@ from edgebench.core.metric import Metric, Provenance
 from edgebench.core.model import InputSource, ModelFormat
 from edgebench.core.profile import Footprint, LayerCost, Sample
 from edgebench.errors import InputError, UnsupportedModelError
-from edgebench.models.tflite.state import write_without_variables
+from edgebench.models.tflite.int8.state import write_without_variables
 from edgebench.targets.base import PlainModel
 from edgebench.targets.ethos_u.compile import Compilation, Operation, compile_model
 from edgebench.targets.ethos_u.options import LARGEST, EthosUOptions, read_ethos_u_options

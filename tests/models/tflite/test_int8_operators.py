@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgebench.models.tflite.plain_model import PlainModel, fix_shapes, read_plain
+from edgebench.models.tflite.int8.plain_model import PlainModel, fix_shapes, read_plain
+from edgebench.models.tflite.int8.running import Runner
 from edgebench.models.tflite.quantize import quantise_plain, relative_difference, run_content
-from edgebench.models.tflite.running import Runner
 from edgebench.models.tflite.tree import GraphEditor, parse_tree
 from edgebench.store.devices import find_device
 from edgebench.targets.ethos_u.compile import compile_model
@@ -94,7 +94,7 @@ def test_scales_differ_before_a_concatenation_where_one_would_lose_too_much(tmp_
 
 
 def test_a_range_that_is_given_wins_over_what_samples_show(tmp_path: Path) -> None:
-    from edgebench.models.tflite.scale import Range
+    from edgebench.models.tflite.int8.scale import Range
 
     path = network("TRANSPOSE").model.write(tmp_path / "float.tflite")
     plain = read_plain(path)

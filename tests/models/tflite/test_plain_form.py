@@ -10,7 +10,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from edgebench.errors import InputError, UnsupportedModelError
 from edgebench.models.tflite.file import read_contents
-from edgebench.models.tflite.plain_model import read_plain
+from edgebench.models.tflite.int8.plain_model import read_plain
 from edgebench.models.tflite.quantize import quantise_plain, relative_difference, run_content
 from edgebench.models.tflite.tree import GraphEditor, parse_tree
 from tests.models.tflite.float_graphs import FloatGraph

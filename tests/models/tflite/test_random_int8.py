@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from edgebench.errors import EdgebenchError
 from edgebench.models.convert import quantise
+from edgebench.models.tflite.int8.running import Runner
 from edgebench.models.tflite.quantize import relative_difference, run_content
-from edgebench.models.tflite.running import Runner
 from tests.models.tflite.float_graphs import FloatGraph, streaming_model
 from tests.models.tflite.operator_cases import IMAGE, ON_IMAGES, network
 from tests.models.tflite.test_int8_operators import NOT_IN_REFERENCE, quantised, types

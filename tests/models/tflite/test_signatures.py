@@ -10,7 +10,7 @@ from edgebench.errors import InputError
 from edgebench.models.source import parse_source
 from edgebench.models.tflite.file import read_contents
 from edgebench.models.tflite.inspect import inspect_tflite, other_names
-from edgebench.models.tflite.plain_model import read_plain
+from edgebench.models.tflite.int8.plain_model import read_plain
 from edgebench.models.tflite.signatures import write_signature
 from edgebench.store.devices import find_device
 from edgebench.targets.litert import LiteRtTarget

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from edgebench.models.tflite.constants import quantised_constant
 from edgebench.models.tflite.file import read_graphs
-from edgebench.models.tflite.plain_form import remove_unused
-from edgebench.models.tflite.scale import Scale
-from edgebench.models.tflite.scaling import ScalePlan, variable_name
+from edgebench.models.tflite.int8.constants import quantised_constant
+from edgebench.models.tflite.int8.plain_form import remove_unused
+from edgebench.models.tflite.int8.scale import Scale
+from edgebench.models.tflite.int8.scaling import ScalePlan, variable_name
 from edgebench.models.tflite.tree import GraphEditor, Table, pack_model, read_tree
 
 _KINDS = {"ASSIGN_VARIABLE", "CALL_ONCE", "READ_VARIABLE", "VAR_HANDLE"}

@@ -8,16 +8,16 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from edgebench.errors import InputError, MissingPackageError
-from edgebench.models.tflite import fixed_shapes, plain_form
 from edgebench.models.tflite.file import read_contents
-from edgebench.models.tflite.fusing import remove_dead, take_fake_quantisation
-from edgebench.models.tflite.inlining import inline_calls
-from edgebench.models.tflite.ports import PortForm, port_forms
-from edgebench.models.tflite.running import Sample
-from edgebench.models.tflite.scale import Range
+from edgebench.models.tflite.int8 import fixed_shapes, plain_form
+from edgebench.models.tflite.int8.fusing import remove_dead, take_fake_quantisation
+from edgebench.models.tflite.int8.inlining import inline_calls
+from edgebench.models.tflite.int8.ports import PortForm, port_forms
+from edgebench.models.tflite.int8.running import Sample
+from edgebench.models.tflite.int8.scale import Range
+from edgebench.models.tflite.int8.unsigned import unsigned_to_signed
 from edgebench.models.tflite.signatures import keep_graph, keep_signature
 from edgebench.models.tflite.tree import DAMAGE, GraphEditor, Table, pack_model, parse_tree
-from edgebench.models.tflite.unsigned import unsigned_to_signed
 
 
 @dataclass(slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from edgebench.models.tflite.scale import Scale
+from edgebench.models.tflite.int8.scale import Scale
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

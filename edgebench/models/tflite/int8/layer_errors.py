@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgebench.models.tflite.running import Runner, Sample
+from edgebench.models.tflite.int8.running import Runner, Sample
 from edgebench.models.tflite.tree import GraphEditor, parse_tree
 
 

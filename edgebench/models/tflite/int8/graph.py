@@ -11,13 +11,13 @@ from collections.abc import Mapping
 import numpy as np
 
 from edgebench.errors import InputError
-from edgebench.models.tflite.calibration import useful_term
-from edgebench.models.tflite.constants import quantise_weights, quantised_bias, quantised_constant
-from edgebench.models.tflite.int8_forms import Form
-from edgebench.models.tflite.int8_support import form_of
-from edgebench.models.tflite.recurrent import FIRST_INT8_VERSION, Memory, has_int8_form, quantise
-from edgebench.models.tflite.scale import HIGHEST, LOWEST, Range, Scale
-from edgebench.models.tflite.scaling import ScalePlan, stated_scale, variable_name
+from edgebench.models.tflite.int8.constants import quantise_weights, quantised_bias, quantised_constant
+from edgebench.models.tflite.int8.forms import Form
+from edgebench.models.tflite.int8.observed import useful_term
+from edgebench.models.tflite.int8.recurrent import FIRST_INT8_VERSION, Memory, has_int8_form, quantise
+from edgebench.models.tflite.int8.scale import HIGHEST, LOWEST, Range, Scale
+from edgebench.models.tflite.int8.scaling import ScalePlan, stated_scale, variable_name
+from edgebench.models.tflite.int8.support import form_of
 from edgebench.models.tflite.tree import GraphEditor, Table
 
 _POSITIVE = {"RSQRT": (0, 1), "SQRT": (0, 0), "DIV": (1, 1)}

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgebench.errors import InputError
-from edgebench.models.tflite.int8_forms import Weights
-from edgebench.models.tflite.scale import HIGHEST, Range, Scale
+from edgebench.models.tflite.int8.forms import Weights
+from edgebench.models.tflite.int8.scale import HIGHEST, Range, Scale
 from edgebench.models.tflite.tree import GraphEditor, Table
 
 _LARGEST_BIAS = 2**30

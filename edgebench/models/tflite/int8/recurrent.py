@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edgebench.models.tflite.constants import quantised_bias, weight_scales
-from edgebench.models.tflite.running import Runner
-from edgebench.models.tflite.scale import HIGHEST, Scale
+from edgebench.models.tflite.int8.constants import quantised_bias, weight_scales
+from edgebench.models.tflite.int8.running import Runner
+from edgebench.models.tflite.int8.scale import HIGHEST, Scale
 from edgebench.models.tflite.tree import GraphEditor, Table
 
 LSTM, SVDF = "UNIDIRECTIONAL_SEQUENCE_LSTM", "SVDF"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgebench.models.tflite.running import Runner, Sample
+from edgebench.models.tflite.int8.running import Runner, Sample
 from edgebench.models.tflite.tree import GraphEditor, Table
 
 _KEPT = {

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from edgebench.errors import UnsupportedModelError
-from edgebench.models.tflite.fusing import constant_limits
-from edgebench.models.tflite.int8_support import form_of
-from edgebench.models.tflite.scale import Range, Scale
+from edgebench.models.tflite.int8.fusing import constant_limits
+from edgebench.models.tflite.int8.scale import Range, Scale
+from edgebench.models.tflite.int8.support import form_of
 from edgebench.models.tflite.tree import GraphEditor, Table
 
 _NARROW = 0.5

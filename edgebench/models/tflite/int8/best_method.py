@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from edgebench.models.tflite.calibration import Observed, observe
-from edgebench.models.tflite.equalising import equalise
-from edgebench.models.tflite.narrowing import narrowed
-from edgebench.models.tflite.plain_model import PlainModel
+from edgebench.models.tflite.int8.equalising import equalise
+from edgebench.models.tflite.int8.narrowing import narrowed
+from edgebench.models.tflite.int8.observed import Observed, observe
+from edgebench.models.tflite.int8.plain_model import PlainModel
+from edgebench.models.tflite.int8.running import Sample
+from edgebench.models.tflite.int8.scale import Range
 from edgebench.models.tflite.quantize import as_int8, relative_difference, run_content, with_int8_operators
-from edgebench.models.tflite.running import Sample
-from edgebench.models.tflite.scale import Range
 from edgebench.models.tflite.tree import GraphEditor, pack_model, parse_tree
 
 _COMPARED_SAMPLES = 8

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from edgebench.models.tflite.calibration import Observed
-from edgebench.models.tflite.scale import Range, Scale
+from edgebench.models.tflite.int8.observed import Observed
+from edgebench.models.tflite.int8.scale import Range, Scale
 from edgebench.models.tflite.tree import GraphEditor
 
 _PARTS = (1.0, 0.95, 0.9, 0.85, 0.8, 0.7, 0.6, 0.5, 0.4)
@@ -26,28 +26,27 @@ def narrowed(editor: GraphEditor, observed: Observed) -> Observed:
     """
     ports = {*editor.inputs, *editor.outputs}
     ranges = {
-        index: whole if index in ports or index not in observed.values else _best(observed.values[index], whole)
+        index: whole if index in ports or index not in observed.values else _best(*observed.values[index], whole)
         for index, whole in observed.ranges.items()
     }
     return replace(observed, ranges=ranges)
 
 
-def _best(found: NDArray[np.float32], whole: Range) -> Range:
+def _best(values: NDArray[np.float64], counts: NDArray[np.float64], whole: Range) -> Range:
     """The whole range, or the part of it that loses least."""
-    values = found[np.isfinite(found)].astype(np.float64)
     low, high = min(whole.low, 0.0), max(whole.high, 0.0)
-    best, least = whole, _loss(values, whole)
+    best, least = whole, _loss(values, counts, whole)
     for part in _PARTS[1:]:
         ends = [(part, part)] if low == 0 or high == 0 else [(part, part), (part, 1.0), (1.0, part)]
         for lower, upper in ends:
             narrower = Range(low=low * lower, high=high * upper)
-            loss = _loss(values, narrower)
+            loss = _loss(values, counts, narrower)
             if loss < least * _WORTH_IT:
                 best, least = narrower, loss
     return best
 
 
-def _loss(values: NDArray[np.float64], cut: Range) -> float:
+def _loss(values: NDArray[np.float64], counts: NDArray[np.float64], cut: Range) -> float:
     scale = Scale.covering(cut)
     levels = np.clip(np.rint(values / scale.step), scale.range.low / scale.step, scale.range.high / scale.step)
-    return float(((values - levels * scale.step) ** 2).mean()) if values.size else 0.0
+    return float(((values - levels * scale.step) ** 2 * counts).sum())

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from edgebench.models.tflite.int8_forms import FORMS, Form, Weights
-from edgebench.models.tflite.scale import Scale
+from edgebench.models.tflite.int8.forms import FORMS, Form, Weights
+from edgebench.models.tflite.int8.scale import Scale
 from edgebench.models.tflite.tree import GraphEditor, Table
 
 _MASK = Form(output=Scale(step=1.0, zero_point=0))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from edgebench.models.tflite.int8_forms import FORMS, Weights
+from edgebench.models.tflite.int8.forms import FORMS, Weights
 from edgebench.models.tflite.tree import GraphEditor, Table
 
 _HALF = 128

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgebench.models.tflite.recurrent import Memory, has_int8_form, watch
-from edgebench.models.tflite.running import Runner, Sample
-from edgebench.models.tflite.scale import Range
+from edgebench.models.tflite.int8.recurrent import Memory, has_int8_form, watch
+from edgebench.models.tflite.int8.running import Runner, Sample
+from edgebench.models.tflite.int8.scale import Range
 from edgebench.models.tflite.tree import GraphEditor
 
-_VALUES, _SAMPLES_OF_VALUES = 2048, 16
-"""Single values that are looked at of each tensor in a sample, and in how many samples."""
+_VALUES, _PARTS = 256, 32
+"""Single values that are looked at of each tensor in a sample: random ones, and parts of it whose extremes are."""
 _VANISHES = 12.0
 """How far below the largest value of its row an input of SOFTMAX no longer shows in 8 bits."""
 
@@ -29,13 +29,13 @@ class Observed:
         ranges: From the smallest to the largest value, by tensor.
         memories: Of layers that have one, by their first output.
         largest: Magnitude of the largest value of each channel, which is the last axis, by tensor.
-        values: Some of the values, by tensor.
+        values: Some of the values, and for how many each of them stands, by tensor.
     """
 
     ranges: Mapping[int, Range] = field(default_factory=dict)
     memories: Mapping[int, Memory] = field(default_factory=dict)
     largest: Mapping[int, NDArray[np.float64]] = field(default_factory=dict)
-    values: Mapping[int, NDArray[np.float32]] = field(default_factory=dict)
+    values: Mapping[int, tuple[NDArray[np.float64], NDArray[np.float64]]] = field(default_factory=dict)
 
 
 def observe(editor: GraphEditor, content: bytes, samples: Sequence[Sample], *, closely: bool = False) -> Observed:
@@ -59,8 +59,8 @@ def observe(editor: GraphEditor, content: bytes, samples: Sequence[Sample], *, c
     memories = {operator.outputs[0]: Memory() for operator in layers}
     ranges: dict[int, Range] = {}
     largest: dict[int, NDArray[np.float64]] = {}
-    values: dict[int, list[NDArray[np.float32]]] = defaultdict(list)
-    for number, sample in enumerate(samples):
+    values: dict[int, list[NDArray[np.float64]]] = defaultdict(list)
+    for sample in samples:
         runner.run(sample)
         for index in _computed(editor):
             value = runner.value(index)
@@ -71,18 +71,29 @@ def observe(editor: GraphEditor, content: bytes, samples: Sequence[Sample], *, c
             if closely and value.ndim > 1:
                 channels = np.abs(value).reshape(-1, value.shape[-1]).max(axis=0).astype(np.float64)
                 largest[index] = np.maximum(largest[index], channels) if index in largest else channels
-            if closely and number < _SAMPLES_OF_VALUES:
+            if closely and np.isfinite(value).all():
                 values[index].append(_some(value.ravel(), random))
         for operator in layers:
             watch(editor, operator, runner, memories[operator.outputs[0]])
     _narrow_terms(editor, ranges, softmax)
-    single = {index: np.concatenate(found) for index, found in values.items()}
+    single = {index: _unzipped(np.concatenate(found, axis=1)) for index, found in values.items()}
     finite = {index: found for index, found in largest.items() if np.isfinite(found).all()}
     return Observed(ranges=ranges, memories=memories, largest=finite, values=single)
 
 
-def _some(values: NDArray[np.float32], random: np.random.Generator) -> NDArray[np.float32]:
-    return values if values.size <= _VALUES else values[random.integers(0, values.size, _VALUES)]
+def _some(values: NDArray[Any], random: np.random.Generator) -> NDArray[np.float64]:
+    """Random values and the most extreme ones of each part, with the number of values that each stands for."""
+    if values.size <= _VALUES + 2 * _PARTS:
+        return np.stack([values, np.ones(values.size)]).astype(np.float64)
+    parts = values[: values.size // _PARTS * _PARTS].reshape(_PARTS, -1)
+    extremes = [parts.min(axis=1), parts.max(axis=1)]
+    chosen = values[random.integers(0, values.size, _VALUES)]
+    counts = np.repeat([1.0, values.size / _VALUES], [2 * _PARTS, _VALUES])
+    return np.stack([np.concatenate([*extremes, chosen]), counts]).astype(np.float64)
+
+
+def _unzipped(pairs: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    return pairs[0], pairs[1]
 
 
 def _narrow_terms(editor: GraphEditor, ranges: dict[int, Range], softmax: Mapping[int, float]) -> None:

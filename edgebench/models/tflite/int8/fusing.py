@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from edgebench.models.tflite.int8_forms import CLAMPS
-from edgebench.models.tflite.scale import Range
+from edgebench.models.tflite.int8.forms import CLAMPS
+from edgebench.models.tflite.int8.scale import Range
 from edgebench.models.tflite.tree import GraphEditor, Table
 
 _FUSED = {"RELU": 1, "RELU_N1_TO_1": 2, "RELU6": 3}

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from edgebench.models.tflite.channels import Channels
-from edgebench.models.tflite.int8_forms import FORMS, Weights
+from edgebench.models.tflite.int8.channels import Channels
+from edgebench.models.tflite.int8.forms import FORMS, Weights
 from edgebench.models.tflite.tree import GraphEditor, Table
 
 _Array = NDArray[np.float64]
