@@ -131,12 +131,10 @@ def fix_shapes(plain: PlainModel, sample: Sample) -> None:
 
 
 def _computes_on_reals(editor: GraphEditor, operator: Table) -> bool:
-    kind = editor.kind(operator)
-    if kind == "DEQUANTIZE" and editor.scales(operator.inputs[0]) is not None:
-        return editor.is_stored(operator.inputs[0])
-    if kind == "QUANTIZE" and editor.scales(operator.outputs[0]) is not None:
-        return editor.is_stored(operator.inputs[0])
-    return any(editor.is_float(index) for index in (*operator.inputs, *operator.outputs))
+    sides = {"DEQUANTIZE": operator.inputs, "QUANTIZE": operator.outputs}
+    if any(editor.scales(index) is not None for index in sides.get(editor.kind(operator), [])[:1]):
+        return any(map(editor.is_stored, operator.inputs))
+    return any(map(editor.is_float, (*operator.inputs, *operator.outputs)))
 
 
 def does_not_fit(error: Exception, where: str) -> InputError:
