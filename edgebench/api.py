@@ -32,6 +32,7 @@ def profile(
     shapes: Mapping[str, Sequence[int]] | None = None,
     inputs: StrPath | None = None,
     calibration: StrPath | None = None,
+    signature: str | None = None,
     seed: int = 0,
     threads: int | None = None,
     options: Mapping[str, str] | None = None,
@@ -51,6 +52,7 @@ def profile(
         shapes: Shapes of inputs with open dimensions, by input name.
         inputs: An ``.npz`` with one array an input; random values otherwise.
         calibration: An ``.npz`` with samples for quantising, where a device takes int8.
+        signature: Which signature of a ``.tflite`` file; that of its main graph if not given.
         seed: Of random inputs and built-in networks.
         threads: For runtimes that have them.
         options: Of targets: ``{"KEY": "VALUE"}`` or ``{"DEVICE:KEY": "VALUE"}``.
@@ -75,7 +77,7 @@ def profile(
     from edgebench.flows.recording import record_profiles
     from edgebench.store.runs import RunStore
 
-    source = compose_inputs([], _path(inputs), seed, _path(calibration))
+    source = compose_inputs([], _path(inputs), seed, _path(calibration), signature)
     if shapes:
         source = replace(source, shapes={name: tuple(map(int, shape)) for name, shape in shapes.items()})
     request = ProfileRequest(

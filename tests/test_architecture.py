@@ -10,7 +10,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "edgebench"
 FILES = sorted(PACKAGE.rglob("*.py"))
 HEAVY = {
-    "PIL", "ai_edge_litert", "ai_edge_quantizer", "capstone", "elftools", "ethosu", "mlxtend", "onnx", "onnxruntime",
+    "PIL", "ai_edge_litert", "capstone", "elftools", "ethosu", "mlxtend", "onnx", "onnxruntime",
     "optuna", "pandas", "pyarrow", "sklearn", "tflite_runtime", "torch", "unicorn",
 }  # fmt: skip
 # Each layer may import those above it in this list; neighbours in one line do not import each other.

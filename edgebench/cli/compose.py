@@ -74,8 +74,14 @@ def compose_plan(
         raise InputError(str(error)) from None
 
 
-def compose_inputs(shapes: Sequence[str], file: Path | None, seed: int, calibration: Path | None = None) -> InputSource:
-    """Inputs from ``--shape``, ``--inputs``, ``--seed`` and ``--calibration``.
+def compose_inputs(
+    shapes: Sequence[str],
+    file: Path | None,
+    seed: int,
+    calibration: Path | None = None,
+    signature: str | None = None,
+) -> InputSource:
+    """Inputs from ``--shape``, ``--inputs``, ``--seed``, ``--calibration`` and ``--signature``.
 
     Raises:
         InputError: A shape is not ``NAME=1,3,224,224``, or the file is not there.
@@ -88,6 +94,7 @@ def compose_inputs(shapes: Sequence[str], file: Path | None, seed: int, calibrat
         shapes=dict(_shape(text) for text in shapes),
         file=None if file is None else str(file.resolve()),
         calibration=None if calibration is None else str(calibration.resolve()),
+        signature=signature,
     )
 
 

@@ -19,6 +19,9 @@ ShapeOption = Annotated[
 CalibrationOption = Annotated[
     Path | None, typer.Option(metavar="FILE.npz", help="Samples for quantising, where a device takes int8.")
 ]
+SignatureOption = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Which signature of a .tflite file; its main graph if not given.")
+]
 OutputOption = Annotated[
     Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write to a file instead of standard output.")
 ]

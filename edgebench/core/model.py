@@ -98,6 +98,7 @@ class InputSource(Record):
         file: An ``.npz`` with one array an input, in place of random values.
         upper: First value out of range of integer inputs, by name, where the graph tells.
         calibration: An ``.npz`` with samples that set the ranges of quantised activations.
+        signature: Which signature of a ``.tflite`` file to run; that of its main graph if not given.
     """
 
     seed: int = 0
@@ -105,3 +106,4 @@ class InputSource(Record):
     file: str | None = None
     upper: Mapping[str, int] = field(default_factory=dict)
     calibration: str | None = None
+    signature: str | None = None

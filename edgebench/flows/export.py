@@ -48,7 +48,7 @@ def export_model(
         model: A path or ``zoo:NAME``.
         form: C for microcontrollers, or TFLite.
         output: A folder for C, else a file.
-        inputs: Shapes, seed and calibration data.
+        inputs: Shapes, seed, calibration data and signature.
         device: The microcontroller that C is for; without one it is for any core without vectors.
         workers: Who starts the process that converts.
 
@@ -72,6 +72,7 @@ def export_model(
             shapes=inputs.shapes,
             calibration=inputs.calibration,
             seed=inputs.seed,
+            signature=inputs.signature,
             folder=folder,
         )
         prepared = worker.ask(Prepare(wanted=request), timeout_s=_TIME_LIMIT_S)

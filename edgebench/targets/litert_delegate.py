@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -18,6 +19,7 @@ from edgebench.core.model import InputSource, ModelFormat
 from edgebench.core.options import read_options
 from edgebench.core.profile import LayerCost
 from edgebench.errors import TargetUnavailableError, UnsupportedModelError
+from edgebench.models.tflite.signatures import write_signature
 from edgebench.targets.libraries import find_library
 from edgebench.targets.litert import (
     LiteRtModel,
@@ -108,7 +110,15 @@ class DelegateTarget(LiteRtTarget):
             UnsupportedModelError: The delegate refuses the model or takes too little of it.
             InputError: The file or the inputs are not valid.
         """
-        yield DelegateModel(model, inputs, read_options(self.device, DelegateOptions))
+        options = read_options(self.device, DelegateOptions)
+        if inputs.signature is None:
+            yield DelegateModel(model, inputs, options)
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            # Delegates and what tells their part are about the main graph.
+            alone = Path(folder) / model.name
+            write_signature(model, inputs.signature, alone)
+            yield DelegateModel(alone, replace(inputs, signature=None), options)
 
 
 class DelegateModel(LiteRtModel):

@@ -157,3 +157,55 @@ def test_a_truncated_file_does_not_bring_the_others_down(
     assert cut.outcome is not Outcome.OK
     assert cut.failure is not None
     assert fake.outcome in {Outcome.OK, Outcome.BAD_INPUT}
+
+
+@pytest.mark.child
+def test_a_network_that_is_int8_inside_has_a_latency(tmp_path: Path) -> None:
+    from tests.models.test_quantise import int8_inside
+
+    profiles = [
+        run(int8_inside(edge).model.write(tmp_path / f"{edge}.tflite"), "ethos-u55-128")[0]
+        for edge in ("float32", "uint8")
+    ]
+    assert {found.outcome for found in profiles} == {Outcome.OK}
+    first, second = (summarise(found)["latency_s"].value for found in profiles)
+    assert first == second
+    for found in profiles:
+        assert sum("left to the application" in note for note in found.notes) == 2
+        assert {layer.placement for layer in found.layers} == {"NPU"}
+
+
+@pytest.mark.child
+@pytest.mark.parametrize(("device", "handed_over"), [("ethos-u55-128", True), ("ethos-u85-256", False)])
+def test_variables_are_handed_over_where_the_npu_has_none(device: str, handed_over: bool, tmp_path: Path) -> None:
+    from tests.models.tflite.float_graphs import streaming_model
+
+    (found,) = run(streaming_model().write(tmp_path / "streaming.tflite"), device)
+    assert found.outcome is Outcome.OK
+    assert "latency_s" in summarise(found)
+    assert any("hands them over" in note for note in found.notes) == handed_over
+
+
+def strided(tmp_path: Path) -> Path:
+    """A transposed convolution with a stride that Ethos-U55 lacks."""
+    from tests.models.tflite.float_graphs import FloatGraph
+
+    graph = FloatGraph()
+    x = graph.tensor("x", [1, 4, 4, 3])
+    inputs = [graph.indices(1, 12, 12, 8), graph.weights(8, 5, 5, 3), x, graph.weights(8)]
+    fields = {"strideH": 3, "strideW": 3}
+    y = graph.add("TRANSPOSE_CONV", inputs, [1, 12, 12, 8], "TransposeConvOptions", version=3, **fields)
+    return graph.ports([x], [y]).model.write(tmp_path / "strided.tflite")
+
+
+@pytest.mark.child
+def test_where_the_npu_takes_nothing_it_says_what_does(tmp_path: Path) -> None:
+    """The advice is followed."""
+    path = strided(tmp_path)
+    (refused,) = run(path, "ethos-u55-128")
+    assert refused.outcome is Outcome.UNSUPPORTED
+    assert refused.failure is not None
+    assert "stride" in refused.failure.message
+    assert refused.failure.remedy == "an Ethos-U85 takes it all: -d ethos-u85-256"
+    (taken,) = run(path, "ethos-u85-256")
+    assert taken.outcome is Outcome.OK

@@ -143,6 +143,7 @@ class Preparation:
             inputs=self._inputs.file,
             calibration=self._inputs.calibration,
             seed=self._inputs.seed,
+            signature=self._inputs.signature,
             folder=mkdtemp(dir=self._folder),
         )
         try:

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgebench.models.tflite.float16 import pack_model
 from edgebench.models.tflite.folding import fold_constants
 from edgebench.models.tflite.mending import mend_axes
 from edgebench.models.tflite.quantised_graph import QuantisedGraph, QuantisedOperator, load_buffers
+from edgebench.models.tflite.tree import pack_model
 from edgebench.targets.mcu.reference_tables import WITHOUT_REFERENCE, reference_table
 
 _REPLACED = WITHOUT_REFERENCE | {"SUM"}

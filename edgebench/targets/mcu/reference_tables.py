@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgebench.errors import UnsupportedModelError
-from edgebench.models.tflite.float16 import pack_model
 from edgebench.models.tflite.quantised_graph import QuantisedTensor
+from edgebench.models.tflite.tree import pack_model
 
 _OPTIONS = {"LEAKY_RELU": "LeakyReluOptions", "GELU": "GeluOptions"}
 """Operators that have settings."""

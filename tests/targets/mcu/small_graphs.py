@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgebench.models.tflite.float16 import pack_model
+from edgebench.models.tflite.tree import pack_model
 
 
 @dataclass(frozen=True, kw_only=True)
