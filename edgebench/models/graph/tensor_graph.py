@@ -14,6 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 Shape = tuple[int, ...]
+_NEVER_NEGATIVE = {"RELU", "RELU6", "LOGISTIC", "SOFTMAX", "ABS", "SQRT", "RSQRT", "EXP"}
+_KEEPS_SIGN: Mapping[str, int | None] = {
+    "MAX_POOL_2D": 1, "AVERAGE_POOL_2D": 1, "MEAN": 1, "RESHAPE": 1, "TRANSPOSE": 1, "SLICE": 1, "STRIDED_SLICE": 1,
+    "PAD": 1, "CONCATENATION": None, "ADD": 2, "MAXIMUM": None,
+}  # fmt: skip
+"""Operators whose results are never negative where so many of their first inputs are not; None for all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -102,6 +108,7 @@ class GraphBuilder:
         self.name = name
         self.tensors: dict[str, GraphTensor] = {}
         self.nodes: list[GraphNode] = []
+        self.makers: dict[str, GraphNode] = {}
         self._taken: Counter[str] = Counter()
         self._constants: dict[tuple[str, Shape, bytes], str] = {}
 
@@ -146,20 +153,24 @@ class GraphBuilder:
             options: By the schema's names.
         """
         output = self.tensor(name, shape, dtype)
-        self.nodes.append(
-            GraphNode(kind=kind, inputs=tuple(inputs), outputs=(output,), options=options, source=source or name)
-        )
+        node = GraphNode(kind=kind, inputs=tuple(inputs), outputs=(output,), options=options, source=source or name)
+        self.nodes.append(node)
+        self.makers[output] = node
         return output
 
-    def split(
-        self, kind: str, inputs: Sequence[str], shapes: Sequence[Sequence[int]], *, names: Sequence[str], **options: Any
-    ) -> list[str]:
-        """Add an operator with several outputs; their names."""
-        outputs = [self.tensor(name, shape) for name, shape in zip(names, shapes, strict=True)]
-        self.nodes.append(
-            GraphNode(kind=kind, inputs=tuple(inputs), outputs=tuple(outputs), options=options, source=names[0])
+    def is_never_negative(self, tensor: str) -> bool:
+        """Whether all values are known to be 0 or more."""
+        data = self.tensors[tensor].data
+        if data is not None:
+            return bool((data >= 0).all())
+        node = self.makers.get(tensor)
+        if node is None:
+            return False
+        if node.kind in _NEVER_NEGATIVE:
+            return True
+        return node.kind in _KEEPS_SIGN and all(
+            self.is_never_negative(name) for name in node.inputs[: _KEEPS_SIGN[node.kind]]
         )
-        return outputs
 
     def shape(self, tensor: str) -> Shape:
         """Sizes of a tensor."""

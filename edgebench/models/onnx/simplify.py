@@ -211,9 +211,7 @@ def _run(model: Any, names: Sequence[str], inputs: Mapping[str, Array], where: s
     options.log_severity_level = 4
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     try:
-        session = onnxruntime.InferenceSession(
-            shown.SerializeToString(), options, providers=["CPUExecutionProvider"]
-        )
+        session = onnxruntime.InferenceSession(shown.SerializeToString(), options, providers=["CPUExecutionProvider"])
         results = session.run(list(names), dict(inputs))
     except Exception as error:
         raise _refused(error, where) from None

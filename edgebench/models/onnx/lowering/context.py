@@ -101,7 +101,9 @@ class Lowering:
     def __init__(self, name: str, simple: SimpleModel) -> None:
         self.graph = GraphBuilder(name)
         self.simple = simple
-        self.opset = max((item.version for item in simple.model.opset_import if item.domain in {"", "ai.onnx"}), default=1)
+        self.opset = max(
+            (item.version for item in simple.model.opset_import if item.domain in {"", "ai.onnx"}), default=1
+        )
         self.values: dict[str, Value] = {}
         self.node: Node | None = None
         self._moved: dict[tuple[str, Layout], str] = {}
@@ -137,9 +139,7 @@ class Lowering:
         """A value as it lies; constants lie in their own order."""
         if name not in self.values:
             array = self.required_constant(name, f"input {name!r}")
-            self.values[name] = Value(
-                tensor=self.graph.constant(name, as_tflite(array)), layout=identity(array.ndim)
-            )
+            self.values[name] = Value(tensor=self.graph.constant(name, as_tflite(array)), layout=identity(array.ndim))
         return self.values[name]
 
     def in_layout(self, name: str, layout: Layout) -> str:
@@ -166,9 +166,7 @@ class Lowering:
         if kept == sorted(kept):
             result = self.reshaped(tensor, target)
         else:
-            result = self.emit(
-                "TRANSPOSE", [tensor, self.ints("order", order)], target, name=f"{tensor}_transposed"
-            )
+            result = self.emit("TRANSPOSE", [tensor, self.ints("order", order)], target, name=f"{tensor}_transposed")
         if key is not None:
             self._moved[key] = result
         return result

@@ -225,9 +225,7 @@ def swish(context: Lowering, node: Node) -> None:
     if alpha != 1:
         tensor = context.emit("MUL", [tensor, context.floats("alpha", alpha)], shape, **_NO_ACTIVATION)
     sigmoid = context.emit("LOGISTIC", [tensor], shape)
-    context.give(
-        node.output, context.emit("MUL", [value.tensor, sigmoid], shape, **_NO_ACTIVATION), value.layout
-    )
+    context.give(node.output, context.emit("MUL", [value.tensor, sigmoid], shape, **_NO_ACTIVATION), value.layout)
 
 
 def mish(context: Lowering, node: Node) -> None:
@@ -257,7 +255,7 @@ def selu(context: Lowering, node: Node) -> None:
 
 
 def _exponential_unit(context: Lowering, node: Node, tensor: str, above: float, below: float) -> None:
-    """above * max(x, 0) + below * (exp(min(x, 0)) - 1)."""
+    """Above * max(x, 0) + below * (exp(min(x, 0)) - 1)."""
     shape, layout = context.graph.shape(tensor), context.value(node.input(0)).layout
     positive = context.emit("RELU", [tensor], shape)
     bent = context.emit("ELU", [context.emit("MINIMUM", [tensor, context.floats("zero", 0.0)], shape)], shape)

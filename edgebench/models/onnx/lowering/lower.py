@@ -82,7 +82,9 @@ def _require_known(nodes: list[Node], simple: SimpleModel, name: str) -> None:
 
 def _few(names: list[str]) -> str:
     shown = ", ".join(repr(name) for name in names[:3])
-    return f"{'layer' if len(names) == 1 else 'layers'} {shown}{f' and {len(names) - 3} more' if len(names) > 3 else ''}"
+    return (
+        f"{'layer' if len(names) == 1 else 'layers'} {shown}{f' and {len(names) - 3} more' if len(names) > 3 else ''}"
+    )
 
 
 def _with_inputs(context: Lowering, nodes: list[Node]) -> tuple[Port, ...]:

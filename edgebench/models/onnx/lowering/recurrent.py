@@ -55,9 +55,7 @@ class _Direction:
     def prepared(self, source: str) -> str:
         """What the weights make of all steps at once: (steps, batch, gates)."""
         bias = self.bias
-        if self.node.kind != "GRU":
-            bias = bias + self.recurrent_bias
-        elif not self.node.get("linear_before_reset", 0):
+        if self.node.kind != "GRU" or not self.node.get("linear_before_reset", 0):
             bias = bias + self.recurrent_bias
         else:
             # The last gate's recurrent bias is inside the product with the reset gate.

@@ -135,15 +135,20 @@ def batch_norm(context: Lowering, node: Node) -> None:
 
 
 def scale_and_shift(
-    context: Lowering, node: Node, factor: np.ndarray[tuple[int], np.dtype[np.float64]], shift: np.ndarray[tuple[int], np.dtype[np.float64]]
+    context: Lowering,
+    node: Node,
+    factor: np.ndarray[tuple[int], np.dtype[np.float64]],
+    shift: np.ndarray[tuple[int], np.dtype[np.float64]],
 ) -> None:
-    """x * factor + shift for each channel."""
+    """X * factor + shift for each channel."""
     value = context.value(node.input(0))
     rank, shape = len(value.layout), context.graph.shape(value.tensor)
     place = value.layout.index(1) if rank > 1 else 0
     wide = [1] * rank
     wide[place] = -1
-    tensor = context.emit("MUL", [value.tensor, context.floats("factor", factor.reshape(wide))], shape, **_NO_ACTIVATION)
+    tensor = context.emit(
+        "MUL", [value.tensor, context.floats("factor", factor.reshape(wide))], shape, **_NO_ACTIVATION
+    )
     tensor = context.emit("ADD", [tensor, context.floats("shift", shift.reshape(wide))], shape, **_NO_ACTIVATION)
     context.give(node.output, tensor, value.layout)
 

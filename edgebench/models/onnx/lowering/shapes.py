@@ -285,9 +285,7 @@ def resize(context: Lowering, node: Node) -> None:
     if mode == "nearest":
         result = _nearest(context, node, source, shape, where)
     elif mode == "linear":
-        result = context.emit(
-            "RESIZE_BILINEAR", [source, sizes], shape, alignCorners=corners, halfPixelCenters=half
-        )
+        result = context.emit("RESIZE_BILINEAR", [source, sizes], shape, alignCorners=corners, halfPixelCenters=half)
     else:
         raise NotConvertibleError(f"TFLite resizes by nearest and linear, not by {mode!r}")
     context.give(node.output, context.reshaped(result, tuple(after[axis] for axis in layout)), layout)
@@ -306,9 +304,7 @@ def _nearest(context: Lowering, node: Node, source: str, shape: Sequence[int], w
                 continue
             raise NotConvertibleError(f"TFLite has no nearest resizing of {where!r} with {rounding!r} by this factor")
     sizes = context.ints("size", shape[1:3])
-    return context.emit(
-        "RESIZE_NEAREST_NEIGHBOR", [source, sizes], shape, alignCorners=corners, halfPixelCenters=half
-    )
+    return context.emit("RESIZE_NEAREST_NEIGHBOR", [source, sizes], shape, alignCorners=corners, halfPixelCenters=half)
 
 
 def _onnx_positions(before: int, after: int, where: str, rounding: str) -> np.ndarray[Any, Any]:

@@ -55,7 +55,7 @@ def conv_transpose(context: Lowering, node: Node) -> None:
     kernel = _image_weights(weights, rank)
     strides = (1, *node.get("strides", (1,) * rank))[-2:]
     target = channels_last_shape(context.shape(node.output))
-    height, width = ((1, target[1]) if rank == 1 else target[1:3])
+    height, width = (1, target[1]) if rank == 1 else target[1:3]
     begin = _transpose_begins(context, node, kernel.shape[2:], strides, rank)
     batch, rows, columns, channels = context.graph.shape(source)
     whole = (
@@ -246,7 +246,9 @@ def padded(context: Lowering, source: str, window: Window) -> tuple[str, int]:
 
 
 def zeros_around(context: Lowering, source: str, pads: Pads) -> str:
-    """A PAD of zeros."""
+    """A PAD of zeros, if there is anything to pad."""
+    if not any(sum(pad) for pad in pads):
+        return source
     shape = tuple(size + sum(pad) for size, pad in zip(context.graph.shape(source), pads, strict=True))
     rows = context.graph.constant("paddings", np.array(pads, np.int32))
     return context.emit("PAD", [source, rows], shape, name=f"{source}_padded")
@@ -347,6 +349,8 @@ def _pool(context: Lowering, node: Node, kind: str) -> None:
         # TFLite's SAME leaves padding out of the maximum, as ONNX does.
         if window.is_same(before[1:3]) and any(sum(pad) for pad in window.pads):
             padding = SAME
+        elif context.graph.is_never_negative(source):
+            source = zeros_around(context, source, ((0, 0), *window.pads, (0, 0)))
         else:
             source = edges_around(context, source, window.pads)
     elif any(sum(pad) for pad in window.pads):
@@ -377,9 +381,7 @@ def _uncounted(context: Lowering, node: Node, window: Window, sizes: Sequence[in
     lines = []
     counted = bool(node.get("count_include_pad", 0))
     given = (0, 0, *node.get("pads", ()))[-2 * len(node.get("kernel_shape")) :]
-    for axis, (length, pad, span, step) in enumerate(
-        zip(sizes, window.pads, window.size, window.steps, strict=True)
-    ):
+    for axis, (length, pad, span, step) in enumerate(zip(sizes, window.pads, window.size, window.steps, strict=True)):
         before = pad[0]
         # With ceil_mode, only the padding that was asked for may count.
         own = given[axis - 2 + len(given)] if counted and len(given) >= 2 else 0
