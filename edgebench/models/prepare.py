@@ -88,17 +88,20 @@ def prepare(request: PrepareRequest) -> Prepared:
         format_ = identify(path)
     shapes = {**(array_shapes(Path(request.inputs)) if request.inputs else {}), **request.shapes}
     info = inspect(path, source, shapes)
-    conversion = _convert(request, path, format_, folder)
+    conversion = _convert(request, path, info, shapes, folder)
     if conversion.path == path:
         return Prepared(info=info, path=str(path))
     deployed = inspect(conversion.path, source, {})
     return Prepared(info=info, path=str(conversion.path), deployed=deployed, notes=conversion.notes)
 
 
-def _convert(request: PrepareRequest, path: Path, format_: ModelFormat, folder: Path) -> Conversion:
-    from edgebench.models.convert import Conversion, onnx_to_tflite, quantise
+def _convert(
+    request: PrepareRequest, path: Path, info: ModelInfo, shapes: Mapping[str, tuple[int, ...]], folder: Path
+) -> Conversion:
+    from edgebench.models.convert import Conversion, quantise
 
     result = Conversion(path=path, notes=())
+    format_ = info.format
     if format_ not in request.formats:
         if format_ is not ModelFormat.ONNX or ModelFormat.TFLITE not in request.formats:
             wanted = " or ".join(request.formats)
@@ -107,7 +110,10 @@ def _convert(request: PrepareRequest, path: Path, format_: ModelFormat, folder: 
                 where=request.source,
                 remedy=f"profile it with -d {_RUNS_ON[format_]}, or convert it to {wanted} first",
             )
-        result = onnx_to_tflite(path, folder / "converted.tflite", request.shapes)
+        from edgebench.models.onnx.to_tflite import convert_onnx
+
+        converted = convert_onnx(path, folder / "converted.tflite", info.inputs, shapes, request.seed)
+        result = Conversion(path=converted.path, notes=converted.notes)
     if request.dtype == DataType.INT8:
         calibration = Path(request.calibration) if request.calibration else None
         quantised = quantise(result.path, folder / "quantised.tflite", calibration, request.seed)

@@ -178,9 +178,7 @@ def _global_average_pool(writer: _Writer, layer: GlobalAveragePool) -> str:
 def _activation(writer: _Writer, layer: Activation) -> str:
     if layer.kind == "none":
         raise InputError(f"layer {layer.name!r} does nothing", where=writer.network.name)
-    return writer.graph.node(
-        _ACTIVATIONS[layer.kind], writer.sources(layer), writer.shape(layer.name), name=layer.name
-    )
+    return writer.graph.node(_ACTIVATIONS[layer.kind], writer.sources(layer), writer.shape(layer.name), name=layer.name)
 
 
 def _pad(writer: _Writer, layer: Pad) -> str:
@@ -194,9 +192,7 @@ def _reshape(writer: _Writer, layer: Reshape) -> str:
 
 
 def _softmax(writer: _Writer, layer: Softmax) -> str:
-    return writer.graph.node(
-        "SOFTMAX", writer.sources(layer), writer.shape(layer.name), name=layer.name, beta=1.0
-    )
+    return writer.graph.node("SOFTMAX", writer.sources(layer), writer.shape(layer.name), name=layer.name, beta=1.0)
 
 
 _WRITERS: Mapping[type[Layer], Callable[[_Writer, Any], str]] = {

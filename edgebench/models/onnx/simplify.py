@@ -1,14 +1,14 @@
 """An ONNX model made simple for lowering: fixed shapes, float32, constants folded, local functions inlined.
 
-ONNX Runtime's own basic optimisation does the folding and fuses batch normalisation into convolutions; what it leaves of
-shape arithmetic is computed by running the model once, which also gives the shape of every value.
+ONNX Runtime's own basic optimisation does the folding and fuses batch normalisation into convolutions; what it leaves
+of shape arithmetic is computed by running the model once, which also gives the shape of every value.
 """
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,12 @@ class SimpleModel:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     values: Mapping[str, Array]
+
+    def again(self, inputs: Mapping[str, Array]) -> SimpleModel:
+        """The same with what its outputs are on other inputs."""
+        given = {name: _single(inputs[name]) for name in self.inputs}
+        found = _run(self.model, self.outputs, given, "the simplified model")
+        return replace(self, values={**self.constants, **given, **found})
 
 
 def simplify(path: Path, shapes: Mapping[str, tuple[int, ...]], inputs: Mapping[str, Array]) -> SimpleModel:

@@ -1,8 +1,8 @@
 """What handlers of ONNX operators share: values with their layout, constants, and the graph they add to.
 
-A value of the ONNX model is a tensor of the graph and the order in which its axes lie there. A ``Transpose`` only changes
-that order; axes are moved when an operator needs another order than the one that is there. So the transposes between
-channels first and channels last cancel over the whole graph, and files with channels last are left as they are.
+A value of the ONNX model is a tensor of the graph and the order of its axes there. A ``Transpose`` only changes that
+order; axes are moved when an operator needs another one. So transposes between channels first and channels last cancel
+over the whole graph, and files with channels last are left as they are.
 """
 
 from __future__ import annotations
@@ -108,8 +108,6 @@ class Lowering:
         self.node: Node | None = None
         self._moved: dict[tuple[str, Layout], str] = {}
 
-    # -- what the ONNX model says -------------------------------------------------------------------------------------
-
     def constant(self, name: str) -> NDArray[Any] | None:
         """A value that does not depend on the inputs, in the ONNX model's own order of axes."""
         return self.simple.constants.get(name) if name else None
@@ -132,8 +130,6 @@ class Lowering:
     def dtype(self, name: str) -> str:
         """Type of a value."""
         return self.simple.dtypes[name]
-
-    # -- values ---------------------------------------------------------------------------------------------------------
 
     def value(self, name: str) -> Value:
         """A value as it lies; constants lie in their own order."""
@@ -188,8 +184,6 @@ class Lowering:
         """Say which tensor holds a value of the ONNX model."""
         self.values[name] = Value(tensor=tensor, layout=identity(len(self.shape(name))) if layout is None else layout)
 
-    # -- adding to the graph --------------------------------------------------------------------------------------------
-
     def emit(
         self,
         kind: str,
@@ -211,6 +205,12 @@ class Lowering:
             dtype=dtype,
             **options,
         )
+
+    def arithmetic(self, kind: str, first: str, second: str, *, name: str = "") -> str:
+        """ADD, SUB, MUL or DIV of two tensors that broadcast."""
+        shape = np.broadcast_shapes(self.graph.shape(first), self.graph.shape(second))
+        dtype = self.graph.tensors[first].dtype
+        return self.emit(kind, [first, second], shape, name=name, dtype=dtype, fusedActivationFunction=0)
 
     def ints(self, name: str, values: Sequence[int]) -> str:
         """A constant of 32-bit integers."""
@@ -235,7 +235,8 @@ def as_tflite(array: NDArray[Any]) -> NDArray[Any]:
         return array.astype(np.float32)
     if array.dtype.kind in "iu" and array.dtype not in (np.int32, np.int8, np.uint8, np.int16):
         limits = np.iinfo(np.int32)
-        return np.clip(array, limits.min, limits.max).astype(np.int32)
+        clipped: NDArray[Any] = np.clip(array, limits.min, limits.max).astype(np.int32)
+        return clipped
     return array
 
 

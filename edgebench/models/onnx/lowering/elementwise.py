@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -18,10 +19,8 @@ from edgebench.models.onnx.lowering.context import (
     identity,
 )
 
-_NO_ACTIVATION = {"fusedActivationFunction": 0}
 
-
-def unary(context: Lowering, node: Node, kind: str, **options: object) -> None:
+def unary(context: Lowering, node: Node, kind: str, **options: Any) -> None:
     """An operator of TFLite that takes the value as it lies."""
     value = context.value(node.input(0))
     shape = context.graph.shape(value.tensor)
@@ -50,14 +49,12 @@ def cast(context: Lowering, node: Node) -> None:
     context.give(node.output, context.emit("CAST", [value.tensor], shape, dtype=after), value.layout)
 
 
-def binary(context: Lowering, node: Node, kind: str, **options: object) -> None:
+def binary(context: Lowering, node: Node, kind: str, **options: Any) -> None:
     """Arithmetic of two tensors, in the layout of the one whose axes would cost more to move."""
     context.give(node.output, *combined(context, kind, node.input(0), node.input(1), node.output, **options))
 
 
-def combined(
-    context: Lowering, kind: str, first: str, second: str, output: str, **options: object
-) -> tuple[str, Layout]:
+def combined(context: Lowering, kind: str, first: str, second: str, output: str, **options: Any) -> tuple[str, Layout]:
     """The tensor and layout of two ONNX values combined with broadcasting."""
     shape = context.shape(output)
     layout = common_layout(context, [first, second], len(shape))
@@ -165,10 +162,10 @@ def hard_line(context: Lowering, tensor: str, alpha: float, beta: float) -> str:
     shape = context.graph.shape(tensor)
     scaled = tensor
     if not np.isclose(6 * alpha, 1):
-        scaled = context.emit("MUL", [scaled, context.floats("slope", 6 * alpha)], shape, **_NO_ACTIVATION)
-    moved = context.emit("ADD", [scaled, context.floats("shift", 6 * beta)], shape, **_NO_ACTIVATION)
+        scaled = context.arithmetic("MUL", scaled, context.floats("slope", 6 * alpha))
+    moved = context.arithmetic("ADD", scaled, context.floats("shift", 6 * beta))
     cut = context.emit("RELU6", [moved], shape)
-    return context.emit("MUL", [cut, context.floats("sixth", 1 / 6)], shape, **_NO_ACTIVATION)
+    return context.arithmetic("MUL", cut, context.floats("sixth", 1 / 6))
 
 
 def softplus(context: Lowering, node: Node) -> None:
@@ -196,9 +193,9 @@ def power(context: Lowering, node: Node) -> None:
     elif by in {2, 3, 4}:
         result = tensor
         for _ in range(int(by) - 1):
-            result = context.emit("MUL", [result, tensor], shape, **_NO_ACTIVATION)
+            result = context.arithmetic("MUL", result, tensor)
     elif by == -1:
-        result = context.emit("DIV", [context.floats("one", 1.0), tensor], shape, **_NO_ACTIVATION)
+        result = context.arithmetic("DIV", context.floats("one", 1.0), tensor)
     else:
         raise NotConvertibleError(f"TFLite's int8 kernels have no power of {by:g}")
     context.give(node.output, result, value.layout)
@@ -207,9 +204,8 @@ def power(context: Lowering, node: Node) -> None:
 def reciprocal(context: Lowering, node: Node) -> None:
     """``Reciprocal`` as a division."""
     value = context.value(node.input(0))
-    shape = context.graph.shape(value.tensor)
     one = context.floats("one", 1.0)
-    context.give(node.output, context.emit("DIV", [one, value.tensor], shape, **_NO_ACTIVATION), value.layout)
+    context.give(node.output, context.arithmetic("DIV", one, value.tensor), value.layout)
 
 
 def gelu(context: Lowering, node: Node) -> None:
@@ -223,9 +219,9 @@ def swish(context: Lowering, node: Node) -> None:
     shape, alpha = context.graph.shape(value.tensor), float(node.get("alpha", 1.0))
     tensor = value.tensor
     if alpha != 1:
-        tensor = context.emit("MUL", [tensor, context.floats("alpha", alpha)], shape, **_NO_ACTIVATION)
+        tensor = context.arithmetic("MUL", tensor, context.floats("alpha", alpha))
     sigmoid = context.emit("LOGISTIC", [tensor], shape)
-    context.give(node.output, context.emit("MUL", [value.tensor, sigmoid], shape, **_NO_ACTIVATION), value.layout)
+    context.give(node.output, context.arithmetic("MUL", value.tensor, sigmoid), value.layout)
 
 
 def mish(context: Lowering, node: Node) -> None:
@@ -235,7 +231,7 @@ def mish(context: Lowering, node: Node) -> None:
     inner = context.values[node.output].tensor
     shape = context.graph.shape(inner)
     bent = context.emit("TANH", [inner], shape)
-    context.give(node.output, context.emit("MUL", [value.tensor, bent], shape, **_NO_ACTIVATION), value.layout)
+    context.give(node.output, context.arithmetic("MUL", value.tensor, bent), value.layout)
 
 
 def elu(context: Lowering, node: Node) -> None:
@@ -260,16 +256,16 @@ def _exponential_unit(context: Lowering, node: Node, tensor: str, above: float, 
     positive = context.emit("RELU", [tensor], shape)
     bent = context.emit("ELU", [context.emit("MINIMUM", [tensor, context.floats("zero", 0.0)], shape)], shape)
     parts = [
-        context.emit("MUL", [part, context.floats("factor", factor)], shape, **_NO_ACTIVATION) if factor != 1 else part
+        context.arithmetic("MUL", part, context.floats("factor", factor)) if factor != 1 else part
         for part, factor in ((positive, above), (bent, below))
     ]
-    context.give(node.output, context.emit("ADD", parts, shape, **_NO_ACTIVATION), layout)
+    context.give(node.output, context.emit("ADD", parts, shape, fusedActivationFunction=0), layout)
 
 
 def several(context: Lowering, node: Node, kind: str) -> None:
     """``Sum``, ``Max``, ``Min``, ``Mean`` of any number of tensors, two by two."""
     names = [name for name in node.inputs if name]
-    options = _NO_ACTIVATION if kind == "ADD" else {}
+    options: dict[str, Any] = {"fusedActivationFunction": 0} if kind == "ADD" else {}
     if len(names) == 1:
         forward(context, node)
         return
@@ -281,7 +277,7 @@ def several(context: Lowering, node: Node, kind: str) -> None:
     for tensor in tensors[1:]:
         total = context.emit(kind, [total, tensor], target, **options)
     if node.kind == "Mean":
-        total = context.emit("MUL", [total, context.floats("share", 1 / len(names))], target, **_NO_ACTIVATION)
+        total = context.arithmetic("MUL", total, context.floats("share", 1 / len(names)))
     context.give(node.output, total, layout)
 
 
@@ -309,7 +305,7 @@ def _unary(kind: str) -> Handler:
     return partial(unary, kind=kind)
 
 
-def _of(function: Callable[..., None], kind: str, **options: object) -> Handler:
+def _of(function: Callable[..., None], kind: str, **options: Any) -> Handler:
     return partial(function, kind=kind, **options)
 
 

@@ -32,8 +32,8 @@ _WANTS_CHANNELS_LAST = {
     "BatchNormalization", "InstanceNormalization", "DepthToSpace", "SpaceToDepth", "PRelu",
 }  # fmt: skip
 _PASSES_ON = {
-    "Add", "Sub", "Mul", "Div", "Relu", "Sigmoid", "Tanh", "Clip", "Cast", "Identity", "Dropout", "LeakyRelu", "HardSwish",
-    "Pad", "Concat", "Slice", "Max", "Min", "Pow", "Sqrt", "Elu",
+    "Add", "Sub", "Mul", "Div", "Relu", "Sigmoid", "Tanh", "Clip", "Cast", "Identity", "Dropout", "LeakyRelu",
+    "HardSwish", "Pad", "Concat", "Slice", "Max", "Min", "Pow", "Sqrt", "Elu",
 }  # fmt: skip
 
 

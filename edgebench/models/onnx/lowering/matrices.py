@@ -110,12 +110,12 @@ def _product(context: Lowering, node: Node, tensors: list[str], shapes: list[Any
     wide = []
     for tensor, shape in zip(tensors, shapes, strict=True):
         lead = (1,) * (rank - len(shape)) + tuple(shape)
-        tensor = context.reshaped(tensor, lead)
+        repeated = context.reshaped(tensor, lead)
         times = [want // have for want, have in zip(target[:-2], lead[:-2], strict=True)]
         if any(count > 1 for count in times):
             full = (*target[:-2], *lead[-2:])
-            tensor = context.emit("TILE", [tensor, context.ints("times", [*times, 1, 1])], full)
-        wide.append(tensor)
+            repeated = context.emit("TILE", [repeated, context.ints("times", [*times, 1, 1])], full)
+        wide.append(repeated)
     context.give(node.output, context.emit("BATCH_MATMUL", wide, target, adjX=False, adjY=False))
 
 

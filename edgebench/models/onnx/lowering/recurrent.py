@@ -11,7 +11,6 @@ from edgebench.models.onnx.lowering.context import Handlers, Lowering, Node, Not
 from edgebench.models.onnx.lowering.matrices import fully_connected
 
 Array = NDArray[Any]
-_NO_ACTIVATION = {"fusedActivationFunction": 0}
 _BENDS = {"Sigmoid": "LOGISTIC", "Tanh": "TANH", "Relu": "RELU"}
 _MAX_STEPS = 2048
 """Each step is a dozen operators: beyond this the file would be larger than what it describes."""
@@ -77,7 +76,7 @@ class _Direction:
         return parts
 
     def _two(self, kind: str, first: str, second: str) -> str:
-        return self.context.emit(kind, [first, second], self.context.graph.shape(first), **_NO_ACTIVATION)
+        return self.context.emit(kind, [first, second], self.context.graph.shape(first), fusedActivationFunction=0)
 
     def _bent(self, tensor: str, number: int) -> str:
         return self.context.emit(self.bends[number], [tensor], self.context.graph.shape(tensor))
@@ -177,7 +176,7 @@ def _give(context: Lowering, node: Node, every: list[list[str]], lasts: list[str
 def _joined(context: Lowering, parts: list[str], shape: Any) -> str:
     if len(parts) == 1:
         return context.reshaped(parts[0], shape)
-    return context.emit("CONCATENATION", parts, shape, axis=0, **_NO_ACTIVATION)
+    return context.emit("CONCATENATION", parts, shape, axis=0, fusedActivationFunction=0)
 
 
 HANDLERS: Handlers = {"LSTM": recurrent, "GRU": recurrent, "RNN": recurrent}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -16,8 +17,6 @@ from edgebench.models.onnx.lowering.context import (
     channels_last,
     identity,
 )
-
-_NO_ACTIVATION = {"fusedActivationFunction": 0}
 
 
 def reduce(context: Lowering, node: Node, kind: str) -> None:
@@ -60,8 +59,7 @@ def squares(context: Lowering, node: Node, *, root: bool) -> None:
     """``ReduceL2`` and ``ReduceSumSquare``."""
     value = context.value(node.input(0))
     axes = _axes(context, node, len(value.layout))
-    shape = context.graph.shape(value.tensor)
-    squared = context.emit("MUL", [value.tensor, value.tensor], shape, **_NO_ACTIVATION)
+    squared = context.arithmetic("MUL", value.tensor, value.tensor)
     keep = bool(node.get("keepdims", 1))
     result, layout = _reduced(context, "SUM", squared, value.layout, axes, keep=keep)
     if root:
@@ -107,7 +105,7 @@ def softmax(context: Lowering, node: Node, kind: str) -> None:
     shape = context.shape(node.input(0))
     rank = len(shape)
     axis = int(node.get("axis", -1 if context.opset >= 13 else 1)) % rank
-    options = {"beta": 1.0} if kind == "SOFTMAX" else {}
+    options: dict[str, Any] = {"beta": 1.0} if kind == "SOFTMAX" else {}
     if context.opset < 13 and int(np.prod(shape[axis + 1 :], dtype=np.int64)) > 1:
         lead = int(np.prod(shape[:axis], dtype=np.int64))
         flat = context.reshaped(context.plain(node.input(0)), (lead, int(np.prod(shape[axis:], dtype=np.int64))))
@@ -147,9 +145,11 @@ def scale_and_shift(
     wide = [1] * rank
     wide[place] = -1
     tensor = context.emit(
-        "MUL", [value.tensor, context.floats("factor", factor.reshape(wide))], shape, **_NO_ACTIVATION
+        "MUL", [value.tensor, context.floats("factor", factor.reshape(wide))], shape, fusedActivationFunction=0
     )
-    tensor = context.emit("ADD", [tensor, context.floats("shift", shift.reshape(wide))], shape, **_NO_ACTIVATION)
+    tensor = context.emit(
+        "ADD", [tensor, context.floats("shift", shift.reshape(wide))], shape, fusedActivationFunction=0
+    )
     context.give(node.output, tensor, value.layout)
 
 
@@ -163,9 +163,7 @@ def layer_norm(context: Lowering, node: Node) -> None:
     for kind, name in (("MUL", node.input(1)), ("ADD", node.input(2))):
         if name:
             array = context.required_constant(name, "scale").astype(np.float32)
-            result = context.emit(
-                kind, [result, context.floats(name, array)], context.graph.shape(source), **_NO_ACTIVATION
-            )
+            result = context.arithmetic(kind, result, context.floats(name, array))
     context.give(node.output, result)
 
 
@@ -176,10 +174,9 @@ def instance_norm(context: Lowering, node: Node) -> None:
     source = context.in_layout(node.input(0), layout)
     axes = [layout.index(axis) for axis in range(2, rank)]
     result = normalised(context, source, axes, float(node.get("epsilon", 1e-5)))
-    shape = context.graph.shape(source)
     for kind, place in (("MUL", 1), ("ADD", 2)):
         array = context.required_constant(node.input(place), "scale").astype(np.float32)
-        result = context.emit(kind, [result, context.floats("scale", array)], shape, **_NO_ACTIVATION)
+        result = context.arithmetic(kind, result, context.floats("scale", array))
     context.give(node.output, result, layout)
 
 
@@ -195,7 +192,7 @@ def group_norm(context: Lowering, node: Node) -> None:
         array = context.required_constant(node.input(place), "scale").astype(np.float32)
         if array.size == groups:
             array = np.repeat(array, shape[1] // groups)
-        result = context.emit(kind, [result, context.floats("scale", array.reshape(wide))], shape, **_NO_ACTIVATION)
+        result = context.arithmetic(kind, result, context.floats("scale", array.reshape(wide)))
     context.give(node.output, result)
 
 
@@ -204,11 +201,10 @@ def rms_norm(context: Lowering, node: Node) -> None:
     rank = len(context.shape(node.input(0)))
     axes = list(range(int(node.get("axis", -1)) % rank, rank))
     source = context.plain(node.input(0))
-    shape = context.graph.shape(source)
-    squared = context.emit("MUL", [source, source], shape, **_NO_ACTIVATION)
+    squared = context.arithmetic("MUL", source, source)
     result = _over_root(context, source, squared, axes, float(node.get("epsilon", 1e-5)))
     array = context.required_constant(node.input(1), "scale").astype(np.float32)
-    context.give(node.output, context.emit("MUL", [result, context.floats("scale", array)], shape, **_NO_ACTIVATION))
+    context.give(node.output, context.arithmetic("MUL", result, context.floats("scale", array)))
 
 
 def normalised(context: Lowering, source: str, axes: Sequence[int], epsilon: float) -> str:
@@ -216,7 +212,7 @@ def normalised(context: Lowering, source: str, axes: Sequence[int], epsilon: flo
     shape = context.graph.shape(source)
     mean, _ = _reduced(context, "MEAN", source, identity(len(shape)), axes, keep=True)
     squared = context.emit("SQUARED_DIFFERENCE", [source, mean], shape)
-    centred = context.emit("SUB", [source, mean], shape, **_NO_ACTIVATION)
+    centred = context.arithmetic("SUB", source, mean)
     return _over_root(context, centred, squared, axes, epsilon)
 
 
@@ -224,9 +220,9 @@ def _over_root(context: Lowering, tensor: str, squared: str, axes: Sequence[int]
     shape = context.graph.shape(tensor)
     variance, _ = _reduced(context, "MEAN", squared, identity(len(shape)), axes, keep=True)
     small = context.graph.shape(variance)
-    safe = context.emit("ADD", [variance, context.floats("epsilon", epsilon)], small, **_NO_ACTIVATION)
+    safe = context.arithmetic("ADD", variance, context.floats("epsilon", epsilon))
     root = context.emit("RSQRT", [safe], small)
-    return context.emit("MUL", [tensor, root], shape, **_NO_ACTIVATION)
+    return context.arithmetic("MUL", tensor, root)
 
 
 def l2_normalise(context: Lowering, node: Node) -> None:
@@ -238,7 +234,7 @@ def l2_normalise(context: Lowering, node: Node) -> None:
     axis = int(node.get("axis", -1)) % rank
     layout = (*(other for other in value.layout if other != axis), axis)
     source = context.in_layout(node.input(0), layout)
-    result = context.emit("L2_NORMALIZATION", [source], context.graph.shape(source), **_NO_ACTIVATION)
+    result = context.emit("L2_NORMALIZATION", [source], context.graph.shape(source), fusedActivationFunction=0)
     context.give(node.output, result, layout)
 
 

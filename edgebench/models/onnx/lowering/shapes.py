@@ -28,7 +28,7 @@ def transpose(context: Lowering, node: Node) -> None:
 
 
 def reshape(context: Lowering, node: Node) -> None:
-    """``Reshape``, ``Flatten``, ``Squeeze``, ``Unsqueeze``: the values keep the order that they have in the ONNX model."""
+    """``Reshape``, ``Flatten``, ``Squeeze``, ``Unsqueeze``: the values keep the order of the ONNX model."""
     before, after = context.shape(node.input(0)), context.shape(node.output)
     value = context.value(node.input(0))
     layout = _kept_layout(before, after, value.layout)
@@ -49,11 +49,8 @@ def _kept_layout(before: Sequence[int], after: Sequence[int], layout: Layout) ->
     if moving == sorted(moving):
         return identity(len(after))
     # The axes of size 1 stand where their own layout would have them.
-    result: list[int] = []
     waiting = iter(moving)
-    for axis in channels_last(len(after)):
-        result.append(next(waiting) if axis in kept_after else axis)
-    return tuple(result)
+    return tuple(next(waiting) if axis in kept_after else axis for axis in channels_last(len(after)))
 
 
 def concat(context: Lowering, node: Node) -> None:
@@ -318,13 +315,13 @@ def _onnx_positions(before: int, after: int, where: str, rounding: str) -> np.nd
         found = places * 0
     else:
         found = (places + 0.5) / scale - 0.5
-    how = {
-        "floor": np.floor,
-        "ceil": np.ceil,
-        "round_prefer_ceil": lambda x: np.floor(x + 0.5),
-        "round_prefer_floor": lambda x: np.ceil(x - 0.5),
+    rounded = {
+        "floor": np.floor(found),
+        "ceil": np.ceil(found),
+        "round_prefer_ceil": np.floor(found + 0.5),
+        "round_prefer_floor": np.ceil(found - 0.5),
     }[rounding]
-    return np.clip(how(found), 0, before - 1).astype(int)
+    return np.asarray(np.clip(rounded, 0, before - 1).astype(int))
 
 
 def _tflite_positions(before: int, after: int, half: bool, corners: bool) -> np.ndarray[Any, Any]:

@@ -218,7 +218,7 @@ def _slid(
     else:
         sizes = Window(window.size, window.steps, window.dilation, ((0, 0), (0, 0))).output((height, width))
     layer = context.node.name if context.node else "conv"
-    options = {
+    options: dict[str, Any] = {
         "padding": padding,
         "strideH": window.steps[0],
         "strideW": window.steps[1],
@@ -359,9 +359,9 @@ def _pool(context: Lowering, node: Node, kind: str) -> None:
             padding = SAME
         else:
             source = zeros_around(context, source, ((0, 0), *window.pads, (0, 0)))
-            scale = None if counted else _uncounted(context, node, window, before[1:3])
+            scale = None if counted else _uncounted(node, window, before[1:3])
     sizes = window.output(before[1:3])
-    options = {
+    options: dict[str, Any] = {
         "padding": padding,
         "strideH": window.steps[0],
         "strideW": window.steps[1],
@@ -376,7 +376,7 @@ def _pool(context: Lowering, node: Node, kind: str) -> None:
     context.give(node.output, spread(result), channels_last(rank + 2))
 
 
-def _uncounted(context: Lowering, node: Node, window: Window, sizes: Sequence[int]) -> Array | None:
+def _uncounted(node: Node, window: Window, sizes: Sequence[int]) -> Array | None:
     """What a mean over zeros must be multiplied by, position by position, so that padding does not count."""
     lines = []
     counted = bool(node.get("count_include_pad", 0))
