@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from edgebench.models.graph.patterns import with_known_functions
 from edgebench.models.graph.tensor_graph import GraphNode, GraphTensor, TensorGraph
 
 _FUSED = {"RELU": 1, "RELU_N1_TO_1": 2, "RELU6": 3}
@@ -21,7 +22,7 @@ def shortened(graph: TensorGraph) -> TensorGraph:
     """All passes, until none finds anything."""
     while True:
         before = len(graph.nodes)
-        for step in (_with_fused_activations, _with_absorbed_moves, _without_unread):
+        for step in (_with_fused_activations, with_known_functions, _with_absorbed_moves, _without_unread):
             graph = step(graph)
         if len(graph.nodes) == before:
             return graph

@@ -83,6 +83,7 @@ class TensorGraph:
         nodes: Operators.
         inputs: In the order of the user's model.
         outputs: In the order of the user's model.
+        ranges: Lowest and highest value of tensors, where the model was quantised before.
     """
 
     name: str
@@ -90,6 +91,7 @@ class TensorGraph:
     nodes: tuple[GraphNode, ...]
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
+    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     @property
     def constant_bytes(self) -> int:

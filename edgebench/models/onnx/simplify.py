@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from edgebench.errors import InputError, UnsupportedModelError
 from edgebench.models.onnx.file import external_files, parse_graph
+from edgebench.models.onnx.quantised import without_quantisation
 
 Array = NDArray[Any]
 _HALF = (10, 16, 11)
@@ -38,6 +39,7 @@ class SimpleModel:
         inputs: Names of the inputs, in the order of the file.
         outputs: Names of the outputs, in the order of the file.
         values: What every value was in the run that shapes come from: shows where a conversion goes wrong.
+        ranges: Of a quantised model, the lowest and highest that a value's scale can stand for.
     """
 
     model: Any
@@ -47,6 +49,7 @@ class SimpleModel:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     values: Mapping[str, Array]
+    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     def again(self, inputs: Mapping[str, Array]) -> SimpleModel:
         """The same with what its outputs are on other inputs."""
@@ -76,8 +79,10 @@ def simplify(path: Path, shapes: Mapping[str, tuple[int, ...]], inputs: Mapping[
         raise InputError(f"cannot be read: {' '.join(str(error).split())[:300]}", where=path.name) from None
     _fix_shapes(model, shapes)
     _to_float32(model)
+    ranges = without_quantisation(model, path.name)
     model = _optimised(model, path.name)
-    return _executed(model, {name: _single(value) for name, value in inputs.items()}, path.name)
+    simple = _executed(model, {name: _single(value) for name, value in inputs.items()}, path.name)
+    return replace(simple, ranges=ranges)
 
 
 def _fix_shapes(model: Any, shapes: Mapping[str, tuple[int, ...]]) -> None:
@@ -153,8 +158,6 @@ def _optimised(model: Any, where: str) -> Any:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
-    # Scales of QDQ models are kept: the quantised file takes them over.
-    options.add_session_config_entry("session.disable_quant_qdq", "1")
     with tempfile.TemporaryDirectory(prefix="edgebench-") as folder:
         source, target = Path(folder) / "fixed.onnx", Path(folder) / "simple.onnx"
         options.optimized_model_filepath = str(target)

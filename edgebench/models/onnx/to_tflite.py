@@ -33,12 +33,14 @@ class ConvertedModel:
     Attributes:
         path: The ``.tflite`` file.
         inputs: Its inputs: names in the user's model, and how their axes lie.
+        ranges: Of a model that was quantised, the lowest and highest value of tensors by name.
         difference: Largest difference of an output, as a share of the largest value of that output.
         notes: What a user must know of the conversion.
     """
 
     path: Path
     inputs: tuple[Port, ...]
+    ranges: Mapping[str, tuple[float, float]]
     difference: float
     notes: tuple[str, ...]
 
@@ -62,6 +64,7 @@ def convert_onnx(
     values = _inputs(specs, shapes, seed)
     simple = simplify(path, {name: value.shape for name, value in values.items()}, values)
     graph = shortened(lower(simple, path.stem))
+    _require_kernels(graph, path.name)
     write_graph(graph, target)
     difference = _difference(simple, graph, target)
     for number in range(_FURTHER_INPUTS):
@@ -74,9 +77,20 @@ def convert_onnx(
             where=path.name,
             remedy="please report this model; until then profile it on a CPU: -d host",
         )
-    return ConvertedModel(
-        path=target, inputs=graph.inputs, difference=difference, notes=tuple(_notes(graph, difference))
-    )
+    notes = tuple(_notes(graph, difference))
+    return ConvertedModel(path=target, inputs=graph.inputs, ranges=graph.ranges, difference=difference, notes=notes)
+
+
+def _require_kernels(graph: TensorGraph, where: str) -> None:
+    """ERF stands for a part of GELU; by itself TFLite has no kernel for it."""
+    layers = [node.source for node in graph.nodes if node.kind == "ERF"]
+    if layers:
+        raise UnsupportedModelError(
+            f"TFLite has no operator Erf (layer {layers[0]!r}), except as a part of Gelu",
+            operators=("Erf",),
+            where=where,
+            remedy="replace it by Tanh or Gelu, or profile the model on a CPU: -d host",
+        )
 
 
 def _inputs(specs: Sequence[TensorSpec], shapes: Mapping[str, tuple[int, ...]], seed: int) -> dict[str, Array]:

@@ -332,6 +332,7 @@ HANDLERS: Handlers = {
             "Cos": "COS",
             "HardSwish": "HARD_SWISH",
             "Not": "LOGICAL_NOT",
+            "Erf": "ERF",
         }.items()
     },
     **{

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
+from dataclasses import replace
 
 from edgebench.errors import UnsupportedModelError
 from edgebench.models.graph.tensor_graph import Port, TensorGraph
@@ -61,7 +62,9 @@ def lower(simple: SimpleModel, name: str) -> TensorGraph:
                 remedy="replace the layer, or profile the model on a CPU: -d host",
             ) from None
     context.node = None
-    return context.graph.build(inputs, context.ports(simple.outputs))
+    graph = context.graph.build(inputs, context.ports(simple.outputs))
+    ranges = {context.values[name].tensor: found for name, found in simple.ranges.items() if name in context.values}
+    return replace(graph, ranges=ranges)
 
 
 def _require_known(nodes: list[Node], simple: SimpleModel, name: str) -> None:
