@@ -51,7 +51,7 @@ def without_quantisation(model: Any, where: str) -> Ranges:
     makers = {name: node for node in graph.node for name in node.output}
     ranges: Ranges = {}
     renamed: dict[str, str] = {}
-    kept = []
+    kept: list[Any] = []
     for node in graph.node:
         for position, name in enumerate(node.input):
             node.input[position] = renamed.get(name, name)
@@ -60,9 +60,8 @@ def without_quantisation(model: Any, where: str) -> Ranges:
             _unpaired(node, maker, constants, makers, renamed, ranges, kept)
         elif node.op_type != "QuantizeLinear" or node.input[0] in constants:
             kept.append(node)
-    outputs = {value.name for value in graph.output}
-    for name in outputs & set(renamed):
-        kept.append(_node("Identity", renamed[name], name))
+    outputs = [value.name for value in graph.output if value.name in renamed]
+    kept += [_node("Identity", renamed[name], name) for name in outputs]
     del graph.node[:]
     graph.node.extend(kept)
     return ranges
@@ -102,10 +101,9 @@ def _constants(graph: Any) -> dict[str, NDArray[Any]]:
 
     found = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
     for node in graph.node:
-        if node.op_type == "Constant":
-            found.update(
-                {node.output[0]: numpy_helper.to_array(item.t) for item in node.attribute if item.HasField("t")}
-            )
+        for item in node.attribute if node.op_type == "Constant" else ():
+            if item.HasField("t"):
+                found[node.output[0]] = numpy_helper.to_array(item.t)
     return found
 
 
