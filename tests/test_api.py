@@ -11,6 +11,8 @@ from edgebench.core.profile import Outcome
 from tests.models_on_disk import write_onnx
 from tests.small_space import write_twelve
 
+pytestmark = pytest.mark.child
+
 HEAVY = ("onnx", "onnxruntime", "torch", "optuna", "pandas", "ai_edge_litert", "ethosu", "rich", "typer", "pydantic")
 
 

@@ -106,6 +106,28 @@ def test_vocabulary_and_mathematics_touch_no_files(path: Path) -> None:
     assert "open" not in names
 
 
+def test_links_carry_bytes_and_know_no_meaning() -> None:
+    known = {"links", "core", "machine", "errors"}
+    for path in (PACKAGE / "links").glob("*.py"):
+        assert {module.split(".")[1] for module in imports(path) if module.startswith("edgebench.")} <= known
+
+
+def test_kinds_of_workers_do_not_know_each_other_nor_the_base_them() -> None:
+    kinds = {path.name for path in (PACKAGE / "workers").iterdir() if (path / "__main__.py").is_file()}
+    assert kinds == {"measuring", "training"}
+    for path in (PACKAGE / "workers").rglob("*.py"):
+        own = path.relative_to(PACKAGE / "workers").parts[0]
+        others = {module.split(".")[2] for module in imports(path) if module.startswith("edgebench.workers.")}
+        assert not others & (kinds - {own}), ids(path)
+
+
+def test_flows_start_no_process() -> None:
+    """They are given workers, which may be anywhere."""
+    for path in (PACKAGE / "flows").rglob("*.py"):
+        assert not {"subprocess", "multiprocessing"} & set(imports(path)), ids(path)
+        assert not [module for module in imports(path) if module.startswith("edgebench.links")], ids(path)
+
+
 @pytest.mark.parametrize("path", FILES, ids=ids)
 def test_heavy_packages_are_imported_where_they_are_used(path: Path) -> None:
     assert not HEAVY & {module.split(".")[0] for module in top_level_imports(path)}

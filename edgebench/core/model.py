@@ -63,7 +63,7 @@ class ModelInfo(Record):
     Attributes:
         name: Short name for tables.
         source: What the user typed: a path or ``zoo:NAME``.
-        format: File format.
+        format: File format, or None for a file that could not be read.
         digest: SHA-256 of the file and of its external data, in hex.
         size_bytes: Size of the file and of its external data.
         parameters: Learned values, or None where the format does not show them.
@@ -77,7 +77,7 @@ class ModelInfo(Record):
 
     name: str
     source: str
-    format: ModelFormat
+    format: ModelFormat | None
     digest: str
     size_bytes: int
     parameters: int | None = None

@@ -7,14 +7,17 @@ from enum import StrEnum
 from pathlib import Path
 
 from edgebench.core.device import Device
+from edgebench.core.dtype import DataType
 from edgebench.core.model import InputSource, ModelFormat
 from edgebench.core.profile import Outcome
 from edgebench.errors import InputError, TargetUnavailableError, UnsupportedModelError
 from edgebench.models.prepare import Prepared, PrepareRequest
-from edgebench.store.codec import from_plain, to_plain
 from edgebench.store.devices import find_device
 from edgebench.store.files import write_atomically
-from edgebench.workers.process import ChildError, ChildProcess
+from edgebench.workers.base import Workers
+from edgebench.workers.local import LOCAL
+from edgebench.workers.measuring.jobs import Prepare
+from edgebench.workers.worker import ChildError
 
 _TIME_LIMIT_S = 300.0
 _ANY_DEVICE = "nucleo-l4r5zi"
@@ -29,7 +32,13 @@ class ExportForm(StrEnum):
 
 
 def export_model(
-    model: str, form: ExportForm, output: Path, inputs: InputSource, device: Device | None = None
+    model: str,
+    form: ExportForm,
+    output: Path,
+    inputs: InputSource,
+    device: Device | None = None,
+    *,
+    workers: Workers = LOCAL,
 ) -> tuple[list[Path], tuple[str, ...]]:
     """Convert a model and write it.
 
@@ -39,6 +48,7 @@ def export_model(
         output: A folder for C, else a file.
         inputs: Shapes, seed and calibration data.
         device: The microcontroller that C is for; without one it is for any core without vectors.
+        workers: Who starts the process that converts.
 
     Returns:
         The files written, and what the conversion did to the outputs.
@@ -49,7 +59,7 @@ def export_model(
         StorageError: The output cannot be written.
     """
     with tempfile.TemporaryDirectory(prefix="edgebench-") as folder:
-        prepared = _prepare(model, form, folder, inputs)
+        prepared = _prepare(model, form, folder, inputs, workers)
         if form is not ExportForm.C:
             write_atomically(output, Path(prepared.path).read_bytes())
             return [output], prepared.notes
@@ -59,24 +69,23 @@ def export_model(
     return [output / name for name in files], prepared.notes
 
 
-def _prepare(model: str, form: ExportForm, folder: str, inputs: InputSource) -> Prepared:
+def _prepare(model: str, form: ExportForm, folder: str, inputs: InputSource, workers: Workers) -> Prepared:
     """In a child process: model files are not trusted."""
     request = PrepareRequest(
         source=model,
         formats=(ModelFormat.TFLITE,),
-        dtype=None if form is ExportForm.TFLITE else "int8",
+        dtype=None if form is ExportForm.TFLITE else DataType.INT8,
         shapes=inputs.shapes,
         calibration=inputs.calibration,
         seed=inputs.seed,
         folder=folder,
     )
     try:
-        with ChildProcess() as child:
-            answer = child.ask({"do": "prepare", "request": to_plain(request)}, timeout_s=_TIME_LIMIT_S)
+        with workers.measuring() as worker:
+            return worker.ask(Prepare(wanted=request), timeout_s=_TIME_LIMIT_S)
     except ChildError as error:
         kinds = {Outcome.UNAVAILABLE: TargetUnavailableError, Outcome.UNSUPPORTED: UnsupportedModelError}
         raise kinds.get(error.outcome, InputError)(error.message, remedy=error.remedy) from None
-    return from_plain(Prepared, answer, where="answer of the child process")
 
 
 def _c_project(model: Path, device: Device | None) -> dict[str, bytes]:

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from edgebench.core.device import Device
+from edgebench.core.dtype import DataType
 from edgebench.core.metric import Metric, Provenance
 from edgebench.core.model import InputSource, ModelFormat
 from edgebench.core.options import read_options
@@ -79,8 +80,8 @@ class DelegateTarget(LiteRtTarget):
 
     def __init__(self, device: Device) -> None:
         super().__init__(device)
-        quantised = device.options.get("dtype") == "int8"
-        self.dtype = "int8" if quantised else None
+        quantised = device.options.get("dtype") == DataType.INT8
+        self.dtype = DataType.INT8 if quantised else None
 
     def check(self) -> dict[str, str]:
         """The runtime and the library.

@@ -59,6 +59,7 @@ def test_tables_and_runs_are_valid(tmp_path: Path) -> None:
     validator(schema).validate({**table, "schema": schema["properties"]["schema"]["const"]})
 
 
+@pytest.mark.child
 def test_the_report_of_a_command_is_valid(capsys: pytest.CaptureFixture[str]) -> None:
     from edgebench.cli.main import app
 

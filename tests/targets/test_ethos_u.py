@@ -63,11 +63,13 @@ def check_against_command_line(device: str, model: Path, folder: Path) -> None:
         assert memory.peak_bytes / 1024 == pytest.approx(float(theirs[key]))
 
 
+@pytest.mark.child
 @pytest.mark.parametrize("device", ["ethos-u55-128", "ethos-u65-256", "ethos-u85-512"])
 def test_figures_equal_those_of_the_command(device: str, int8_models: dict[str, Path], tmp_path: Path) -> None:
     check_against_command_line(device, int8_models["ds-cnn"], tmp_path)
 
 
+@pytest.mark.child
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["tiny", "resnet8", "ds-cnn"])
 @pytest.mark.parametrize("device", DEVICES)
@@ -97,6 +99,7 @@ def run(model: Path | str, *devices: str) -> list[Profile]:
     return list(profile(request, on_update=lambda _: None))
 
 
+@pytest.mark.child
 def test_one_table_for_a_cpu_and_an_npu_from_one_onnx_file(tmp_path: Path) -> None:
     export("tiny", ModelFormat.ONNX, tmp_path / "tiny.onnx")
     profiles = run(tmp_path / "tiny.onnx", "host", "host-litert", "ethos-u55-128")
@@ -123,6 +126,7 @@ def test_calibration_data_sets_the_ranges(tmp_path: Path) -> None:
         quantise(tmp_path / "tiny.tflite", tmp_path / "int8.tflite", tmp_path / "wrong.npz", seed=0)
 
 
+@pytest.mark.child
 def test_a_network_with_fallbacks_has_no_latency(tmp_path: Path) -> None:
     """Vela leaves this depthwise convolution, whose stride the NPU lacks, to the CPU and counts it as nothing."""
     from edgebench.models.tflite.writer import to_tflite
@@ -142,6 +146,7 @@ def test_a_network_with_fallbacks_has_no_latency(tmp_path: Path) -> None:
     assert any("fall back to the CPU" in note for note in found.notes)
 
 
+@pytest.mark.child
 @pytest.mark.parametrize("kept", [0.3, 0.6, 0.9])
 def test_a_truncated_file_does_not_bring_the_others_down(
     kept: float, int8_models: dict[str, Path], tmp_path: Path

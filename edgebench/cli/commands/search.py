@@ -74,7 +74,7 @@ def search(
     from edgebench.cli.limits import compose_budget, compose_objectives
     from edgebench.cli.progress import progress_bar
     from edgebench.flows.lut.opening import open_tables
-    from edgebench.flows.search.record import record_search
+    from edgebench.flows.search.recording import record_search
     from edgebench.flows.search.request import SearchRequest, new_study_name
     from edgebench.flows.spaces import open_space
     from edgebench.tasks.recipe import Recipe

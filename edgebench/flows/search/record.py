@@ -1,50 +1,70 @@
-"""Keeps a search as a run, saved after each stage."""
+"""The record of a search as it goes on."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from edgebench.core.plan import MeasurementPlan
-from edgebench.core.profile import Profile
+from edgebench.core.figure import figure_of
 from edgebench.core.search import SearchRecord
-from edgebench.flows.profile.profile import ProfileProgress
-from edgebench.flows.recording import RecordedRun, new_run
+from edgebench.core.table import LookupTable, prediction_intervals
+from edgebench.flows.search.ranking import front, meeting
 from edgebench.flows.search.request import SearchRequest
-from edgebench.flows.search.search import search
-from edgebench.store.runs import RunStore
+from edgebench.flows.search.trial import State
+from edgebench.flows.search.trials import Trials
+from edgebench.search.candidates import Candidates
+from edgebench.workers.training.jobs import TaskFacts
 
 
-def record_search(
-    request: SearchRequest,
-    plan: MeasurementPlan,
-    *,
-    command: Sequence[str],
-    on_progress: Callable[[ProfileProgress], None] = lambda _: None,
-) -> RecordedRun:
-    """Search, saving the run after each stage. An interrupt ends it and keeps what was finished.
+def begun(request: SearchRequest, candidates: Candidates) -> SearchRecord:
+    """Before anything is tried."""
+    return SearchRecord(
+        study=request.study,
+        storage=request.storage.rpartition("@")[2] or str(request.folder / "journal.log"),
+        space=request.space.name,
+        space_size=request.space.size,
+        objectives=request.objectives,
+        budget=request.budget,
+        margins=request.margins,
+        accuracy=request.accuracy,
+        task="",
+        sampler=request.sampler,
+        seed=request.seed,
+        tables={device: _summary(table) for device, table in request.tables.items()},
+        intervals=prediction_intervals(request.tables),
+        looked_at=candidates.looked_at,
+        feasible=candidates.feasible,
+        complete=candidates.complete,
+    )
+
+
+def with_trials(record: SearchRecord, request: SearchRequest, trials: Trials, least: float | None) -> SearchRecord:
+    """With what trials have found.
 
     Args:
-        request: What to search.
-        plan: How long finalists are measured.
-        command: What was typed or called, for the record.
-        on_progress: Told of every step.
-
-    Raises:
-        EdgebenchError: As ``search`` raises.
+        record: The record.
+        request: What is searched.
+        trials: Of the study.
+        least: The accuracy that networks of the front must have, or None.
     """
-    store = RunStore(request.results)
-    current = new_run(store, plan, seed=request.seed, command=command)
+    return replace(
+        record,
+        trials=trials.count(State.COMPLETE),
+        pruned=trials.count(State.PRUNED),
+        failed=trials.failures,
+        front=tuple(front(meeting(request, trials.results(), least), request.objectives)),
+    )
 
-    def save(record: SearchRecord, profiles: Sequence[Profile]) -> None:
-        nonlocal current
-        current = replace(current, search=record, profiles=tuple(profiles))
-        store.save(current)
 
-    try:
-        record = search(request, plan, on_update=save, on_progress=on_progress)
-    except KeyboardInterrupt:
-        path = store.path(current.name) if current.search is not None else None
-        return RecordedRun(run=current, path=path, interrupted=True)
-    current = replace(current, search=record, complete=True)
-    return RecordedRun(run=current, path=store.save(current))
+def described(facts: TaskFacts | None) -> str:
+    """A task in one phrase, or nothing."""
+    if facts is None:
+        return ""
+    train, validation, test = facts.samples
+    return f"{facts.name} ({train} training, {validation} validation, {test} test samples; {facts.digest[:12]})"
+
+
+def _summary(table: LookupTable) -> str:
+    versions = ", ".join(f"{name} {value}" for name, value in table.key.versions.items())
+    errors = ", ".join(f"{figure_of(name).title} {item.mean_error:.2%}" for name, item in table.validation.items())
+    proven = f"mean error over {next(iter(table.validation.values())).networks} networks: {errors}" if errors else ""
+    return f"{table.key.dtype}, {len(table.entries)} blocks, {versions}; {proven or 'not validated'}"

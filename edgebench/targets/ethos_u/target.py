@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from edgebench.core.device import Device
+from edgebench.core.dtype import DataType
 from edgebench.core.metric import Metric, Provenance
 from edgebench.core.model import InputSource, ModelFormat
 from edgebench.core.profile import Footprint, LayerCost, Sample
@@ -30,7 +31,7 @@ class EthosUTarget:
 
     options_type: ClassVar[type] = EthosUOptions
     formats: ClassVar[tuple[ModelFormat, ...]] = (ModelFormat.TFLITE,)
-    dtype: str | None = "int8"
+    dtype: str | None = DataType.INT8
     deterministic: bool = True
     latency_provenance: Provenance = Provenance.ESTIMATED
 

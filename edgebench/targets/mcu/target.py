@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgebench.core.device import Device, Memory
+from edgebench.core.dtype import DataType
 from edgebench.core.metric import Metric, Provenance
 from edgebench.core.model import InputSource, ModelFormat
 from edgebench.core.options import read_options
@@ -78,7 +79,7 @@ class McuTarget:
 
     options_type: ClassVar[type] = McuOptions
     formats: ClassVar[tuple[ModelFormat, ...]] = (ModelFormat.TFLITE,)
-    dtype: str | None = "int8"
+    dtype: str | None = DataType.INT8
     deterministic: bool = True
     latency_provenance: Provenance = Provenance.ESTIMATED
 

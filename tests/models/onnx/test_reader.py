@@ -1,6 +1,7 @@
 """ONNX files become networks that compute the same."""
 
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import onnx
@@ -48,8 +49,7 @@ def test_random_networks_come_back_or_name_what_does_not(tmp_path: Path, network
         assert "edgebench" in error.what or "TFLite" in error.what or "output" in error.what or "order" in error.what
 
 
-def test_exports_of_torch_come_in_with_batch_norm_folded(tmp_path: Path) -> None:
-    torch = pytest.importorskip("torch")
+def test_exports_of_torch_come_in_with_batch_norm_folded(torch: ModuleType, tmp_path: Path) -> None:
     nn = torch.nn
     torch.manual_seed(0)
     module = nn.Sequential(

@@ -31,9 +31,13 @@ from edgebench.targets.mcu.qemu_emulator import QEMU
 from edgebench.targets.mcu.toolchain import Toolchain
 from edgebench.targets.registry import create_target
 
-pytestmark = pytest.mark.skipif(
-    any(find_spec(name) is None for name in ("ziglang", "unicorn", "elftools", "bakenn")), reason="needs edgebench[mcu]"
-)
+pytestmark = [
+    pytest.mark.child,
+    pytest.mark.skipif(
+        any(find_spec(name) is None for name in ("ziglang", "unicorn", "elftools", "bakenn")),
+        reason="needs edgebench[mcu]",
+    ),
+]
 needs_qemu = pytest.mark.skipif(shutil.which(QEMU) is None, reason=f"needs {QEMU}")
 EVERY_CORE = [pytest.param(name, marks=needs_qemu if core.machine else ()) for name, core in CORES.items()]
 

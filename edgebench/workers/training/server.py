@@ -5,59 +5,76 @@ Training answers once an epoch and waits to hear whether to go on.
 
 from __future__ import annotations
 
-import os
 import random
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TextIO
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, BinaryIO
 
+from edgebench.errors import InputError
 from edgebench.models.network import Network
 from edgebench.spaces.registry import create_space
 from edgebench.spaces.space import SearchSpace
-from edgebench.store.codec import from_plain, to_plain
 from edgebench.store.files import write_atomically
+from edgebench.tasks.recipe import TrainingFailed
 from edgebench.tasks.registry import load_task
 from edgebench.tasks.task import Task
-from edgebench.workers.server import Server, main
+from edgebench.workers.protocol import FailureKind
+from edgebench.workers.server import Server
 from edgebench.workers.training.jobs import (
+    DescribeTask,
     Epoch,
+    Exported,
     ExportJob,
+    Predict,
     Predictions,
+    Score,
+    SharedAccuracy,
+    SharedWeights,
     SpaceText,
     SupernetJob,
+    Synflow,
     TaskFacts,
     TaskText,
+    Trained,
     TrainJob,
     exported_names,
 )
 
+if TYPE_CHECKING:
+    from edgebench.tasks.supernet import Supernet
+
 CALIBRATION_IMAGES = 128
 RECALIBRATION_IMAGES = 1024
+
+
+GoesOn = Callable[[Epoch], bool]
 
 
 class _StoppedError(Exception):
     """The parent wants no further epoch."""
 
 
-class Trainer(Server):
-    """Answers jobs of ``flows.search.jobs``."""
+class TrainingServer(Server):
+    """Answers the requests of ``edgebench.workers.training.jobs``."""
 
-    def __init__(self, answers: TextIO, requests: TextIO) -> None:
+    failures = MappingProxyType({**Server.failures, TrainingFailed: FailureKind.TRAINING_FAILED})
+
+    def __init__(self, answers: BinaryIO, requests: BinaryIO) -> None:
         super().__init__(answers, requests)
-        self._handlers = {
-            "task": self._facts,
-            "train": self._train,
-            "supernet": self._supernet,
-            "shared": self._shared,
-            "synflow": self._synflow,
-            "export": self._export,
-            "predict": self._predict,
-        }
+        self.on(DescribeTask, self._facts)
+        self.on_long(TrainJob, self._train)
+        self.on_long(SupernetJob, self._supernet)
+        self.on(SharedAccuracy, self._shared)
+        self.on(Synflow, self._synflow)
+        self.on(ExportJob, self._export)
+        self.on(Predict, self._predict)
         self._tasks: dict[TaskText, Task] = {}
         self._spaces: dict[str, SearchSpace] = {}
-        self._shared_weights: Any = None
+        self._shared_weights: tuple[Supernet, SupernetJob] | None = None
 
-    def _facts(self, request: dict[str, Any]) -> TaskFacts:
-        task = self._task(from_plain(TaskText, request["task"], where="request"))
+    def _facts(self, request: DescribeTask) -> TaskFacts:
+        task = self._task(request.task)
         return TaskFacts(
             name=task.name,
             classes=task.classes,
@@ -66,23 +83,21 @@ class Trainer(Server):
             samples=(len(task.train), len(task.validation), len(task.test)),
         )
 
-    def _train(self, request: dict[str, Any]) -> Epoch:
+    def _train(self, job: TrainJob, goes_on: GoesOn) -> Trained:
         from edgebench.models.network.weights_file import read_weights, weights_bytes
         from edgebench.tasks.training import train
 
-        job = from_plain(TrainJob, request["job"], where="request")
         teacher = None
         if job.teacher is not None:
             architecture, weights = job.teacher
             large = self._network(job.space, architecture)
             teacher = (large, read_weights(Path(weights), large))
-        reported = [Epoch(number=0, accuracy=0.0)]
+        last = Epoch(number=0, accuracy=0.0)
 
         def on_epoch(number: int, accuracy: float) -> None:
-            reported[0] = Epoch(number=number, accuracy=accuracy)
-            self._answer({"result": to_plain(reported[0])})
-            order = self._next()
-            if order is None or order["do"] != "continue":
+            nonlocal last
+            last = Epoch(number=number, accuracy=accuracy)
+            if not goes_on(last):
                 raise _StoppedError
 
         try:
@@ -96,80 +111,79 @@ class Trainer(Server):
                 threads=job.threads,
             )
         except _StoppedError:
-            return Epoch(number=reported[0].number, accuracy=reported[0].accuracy, last=True)
+            return Trained(epochs=last.number, accuracy=last.accuracy)
         if job.weights is not None:
             write_atomically(Path(job.weights), weights_bytes(trained.weights))
-        return Epoch(number=trained.epochs, accuracy=trained.validation_accuracy, last=True, seconds=trained.seconds)
+        return Trained(epochs=trained.epochs, accuracy=trained.validation_accuracy, seconds=trained.seconds)
 
-    def _supernet(self, request: dict[str, Any]) -> Epoch:
+    def _supernet(self, job: SupernetJob, goes_on: GoesOn) -> SharedWeights:
         """Shared weights from their file, or trained."""
         import numpy as np
 
         from edgebench.tasks.supernet import Supernet
 
-        job = from_plain(SupernetJob, request["job"], where="request")
         space, task, path = self._space(job.space), self._task(job.task), Path(job.state)
         shared = Supernet.for_networks([space.network(space.largest), space.network(space.smallest)], seed=job.seed)
         self._shared_weights = (shared, job)
         if path.is_file():
             with np.load(path, allow_pickle=False) as file:
                 shared.restore(dict(file))
-            return Epoch(number=0, accuracy=0.0, last=True)
+            return SharedWeights(epochs=0)
+
+        done = 0
 
         def sample(draw: random.Random) -> Network:
             return space.network([draw.randrange(len(dimension.values)) for dimension in space.dimensions])
 
         def on_epoch(number: int, accuracy: float) -> None:
-            self._answer({"result": to_plain(Epoch(number=number, accuracy=accuracy))})
-            order = self._next()
-            if order is None or order["do"] != "continue":
+            nonlocal done
+            done = number
+            if not goes_on(Epoch(number=number, accuracy=accuracy)):
                 raise _StoppedError
 
         try:
             shared.train(sample, task, job.recipe, seed=job.seed, on_epoch=on_epoch, threads=1)
         except _StoppedError:
-            return Epoch(number=0, accuracy=0.0, last=True)
+            return SharedWeights(epochs=done)
         write_atomically(path, _npz(shared.state()))
-        return Epoch(number=job.recipe.epochs, accuracy=0.0, last=True)
+        return SharedWeights(epochs=job.recipe.epochs)
 
-    def _shared(self, request: dict[str, Any]) -> float:
+    def _shared(self, request: SharedAccuracy) -> Score:
+        if self._shared_weights is None:
+            raise InputError("there are no shared weights yet")
         shared, job = self._shared_weights
         task = self._task(job.task)
-        network = self._network(job.space, tuple(request["architecture"]))
-        accuracy: float = shared.accuracy(network, task.validation, task.train.sample(RECALIBRATION_IMAGES))
-        return accuracy
+        network = self._network(job.space, request.architecture)
+        return Score(value=shared.accuracy(network, task.validation, task.train.sample(RECALIBRATION_IMAGES)))
 
-    def _synflow(self, request: dict[str, Any]) -> float:
+    def _synflow(self, request: Synflow) -> Score:
         from edgebench.tasks.proxies import synflow
 
-        space = from_plain(SpaceText, request["space"], where="request")
-        return synflow(self._network(space, tuple(request["architecture"])), 0)
+        return Score(value=synflow(self._network(request.space, request.architecture), 0))
 
-    def _export(self, request: dict[str, Any]) -> list[str]:
+    def _export(self, job: ExportJob) -> Exported:
         from edgebench.models.network.weights_file import read_weights
         from edgebench.models.onnx.writer import to_onnx
         from edgebench.models.tflite.quantize import quantise_tflite
         from edgebench.models.tflite.writer import to_tflite
 
-        job = from_plain(ExportJob, request["job"], where="request")
         network = self._network(job.space, job.architecture)
         weights = read_weights(Path(job.weights), network)
         folder = Path(job.folder)
         folder.mkdir(parents=True, exist_ok=True)
-        paths = [folder / name for name in exported_names(job.name)]
-        to_onnx(network, weights, paths[0])
-        to_tflite(network, weights, paths[1])
+        onnx, tflite, int8 = (folder / name for name in exported_names(job.name))
+        to_onnx(network, weights, onnx)
+        to_tflite(network, weights, tflite)
         rows, columns = network.input_shape[:2]
         images = self._task(job.task).train.sample(CALIBRATION_IMAGES).resized(rows, columns).images
-        quantise_tflite(paths[1], paths[2], [{"input": image[None]} for image in images])
-        return [str(path) for path in paths]
+        quantise_tflite(tflite, int8, [{"input": image[None]} for image in images])
+        return Exported(paths=(str(onnx), str(tflite), str(int8)))
 
-    def _predict(self, request: dict[str, Any]) -> Predictions:
+    def _predict(self, request: Predict) -> Predictions:
         from edgebench.tasks.deployed import deployed_accuracy
 
-        task = self._task(from_plain(TaskText, request["task"], where="request"))
-        split = task.parts()[request["part"]]
-        classes = deployed_accuracy(Path(request["path"]), split, reference=bool(request["reference"]))
+        split = self._task(request.task).parts()[request.part]
+        classes = deployed_accuracy(Path(request.path), split, reference=request.reference)
         return Predictions(classes=tuple(map(int, classes)), labels=tuple(map(int, split.labels)))
 
     def _task(self, text: TaskText) -> Task:
@@ -195,10 +209,3 @@ def _npz(arrays: Any) -> bytes:
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **arrays)
     return buffer.getvalue()
-
-
-if __name__ == "__main__":
-    # Read when PyTorch is imported. Small networks gain nothing from a second thread, and lose much where another
-    # process has its core; and results repeat only for one number of threads.
-    os.environ["OMP_NUM_THREADS"] = "1"
-    main(Trainer)
