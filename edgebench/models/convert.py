@@ -6,13 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count, islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgebench.core.model import InputSource, TensorSpec
-from edgebench.errors import UnsupportedModelError
 from edgebench.models.calibration import Port, SampledInput, read_calibration
 from edgebench.models.input_file import OtherNames
 from edgebench.models.inputs import make_inputs
@@ -23,7 +21,7 @@ from edgebench.models.tflite.int8.layer_errors import costliest_layer
 from edgebench.models.tflite.int8.plain_model import PlainModel, fix_shapes, read_plain
 from edgebench.models.tflite.int8.ports import left_to_application, ports_of
 from edgebench.models.tflite.int8.scale import Range
-from edgebench.models.tflite.quantize import RANDOM_SAMPLES, quantise_plain, run_tflite
+from edgebench.models.tflite.quantize import RANDOM_SAMPLES, quantise_plain
 
 COMPARED_SAMPLES = 8
 """Inputs on which a conversion is compared with the original."""
@@ -31,8 +29,6 @@ _RANDOM_BYTES = 1 << 29
 """Memory that random inputs may take, of which there are fewer where they are large."""
 _MUCH = 0.05
 """Difference of int8 outputs above which the layer that costs most is named."""
-_TOLERANCE = 1e-3
-"""Relative difference of float outputs above which a conversion is wrong, not rounded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,34 +42,6 @@ class Conversion:
 
     path: Path
     notes: tuple[str, ...]
-
-
-def onnx_to_tflite(path: Path, target: Path, shapes: Mapping[str, tuple[int, ...]]) -> Conversion:
-    """Convert a float ONNX model to float TFLite and compare their outputs.
-
-    Raises:
-        UnsupportedModelError: An operator cannot be converted, or the outputs differ.
-        InputError: The file is not valid.
-    """
-    from edgebench.models.onnx.reader import import_onnx
-    from edgebench.models.tflite.writer import to_tflite
-
-    network, weights = import_onnx(path, shapes)
-    to_tflite(network, weights, target)
-    random = np.random.default_rng(0)
-    images = [random.standard_normal((1, *network.input_shape), dtype=np.float32) for _ in range(COMPARED_SAMPLES)]
-    difference = _relative_difference(
-        [_run_onnx(path, image) for image in images], run_tflite(target, [{"input": image} for image in images])
-    )
-    if difference > _TOLERANCE:
-        raise UnsupportedModelError(
-            f"the conversion to TFLite is not faithful: outputs differ by {difference:.1%}",
-            where=path.name,
-            remedy="please report this model; until then convert it with the tool of its framework",
-        )
-    return Conversion(
-        path=target, notes=(f"converted from ONNX to TFLite, outputs differ by {difference:.1e} of their size",)
-    )
 
 
 def quantise(
@@ -183,21 +151,3 @@ def _error_notes(result: Quantised, *, calibrated: bool) -> list[str]:
         rise = f"from {worst.before:.1%} of its inputs to {worst.after:.1%}"
         notes.append(f"{worst.kind} {worst.name.rpartition(';')[2]!r} costs most: the difference rises {rise}")
     return notes
-
-
-def _run_onnx(path: Path, image: NDArray[np.float32]) -> NDArray[np.float64]:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
-    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    value: Any = np.ascontiguousarray(image.transpose(0, 3, 1, 2)) if image.ndim == 4 else image
-    output = session.run(None, {session.get_inputs()[0].name: value})[0]
-    last = output.transpose(0, 2, 3, 1) if output.ndim == 4 else output
-    return np.asarray(last, dtype=np.float64).ravel()
-
-
-def _relative_difference(expected: list[NDArray[np.float64]], found: list[NDArray[np.float64]]) -> float:
-    size = max(float(np.abs(value).max()) for value in expected)
-    worst = max(float(np.abs(a - b).max()) for a, b in zip(expected, found, strict=True))
-    return worst / size if size > 0 else worst

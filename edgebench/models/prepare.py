@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgebench.core.dtype import DataType
-from edgebench.core.model import ModelFormat, ModelInfo
+from edgebench.core.model import ModelFormat, ModelInfo, TensorSpec
 from edgebench.core.record import Record
 from edgebench.errors import UnsupportedModelError
 from edgebench.models.input_file import array_shapes, input_shapes
@@ -17,6 +17,7 @@ from edgebench.models.inspect import inspect
 from edgebench.models.source import ModelSource, identify, parse_source
 
 if TYPE_CHECKING:
+    from edgebench.models.calibration import Port
     from edgebench.models.convert import Conversion
 
 _RUNS_ON: Mapping[ModelFormat, str] = {
@@ -91,7 +92,7 @@ def prepare(request: PrepareRequest) -> Prepared:
         format_ = identify(path)
     shapes = _shapes(request, path, source, format_)
     info = inspect(path, source, shapes, request.signature)
-    conversion = _convert(request, path, format_, shapes, folder)
+    conversion = _convert(request, path, format_, info.inputs, shapes, folder)
     if conversion.path == path:
         return Prepared(info=info, path=str(path))
     deployed = inspect(conversion.path, source, {})
@@ -120,11 +121,18 @@ def _shapes(
 
 
 def _convert(
-    request: PrepareRequest, path: Path, format_: ModelFormat, shapes: Mapping[str, tuple[int, ...]], folder: Path
+    request: PrepareRequest,
+    path: Path,
+    format_: ModelFormat,
+    specs: Sequence[TensorSpec],
+    shapes: Mapping[str, tuple[int, ...]],
+    folder: Path,
 ) -> Conversion:
-    from edgebench.models.convert import Conversion, onnx_to_tflite, quantise
+    from edgebench.models.convert import Conversion, quantise
 
     result = Conversion(path=path, notes=())
+    ports: Sequence[Port] = ()
+    ranges: Mapping[str, tuple[float, float]] = {}
     if format_ not in request.formats:
         if format_ is not ModelFormat.ONNX or ModelFormat.TFLITE not in request.formats:
             wanted = " or ".join(request.formats)
@@ -133,7 +141,11 @@ def _convert(
                 where=request.source,
                 remedy=f"profile it with -d {_RUNS_ON[format_]}, or convert it to {wanted} first",
             )
-        result = onnx_to_tflite(path, folder / "converted.tflite", request.shapes)
+        from edgebench.models.onnx.to_tflite import convert_onnx
+
+        converted = convert_onnx(path, folder / "converted.tflite", specs, shapes, request.seed)
+        result = Conversion(path=converted.path, notes=converted.notes)
+        ports, ranges = converted.inputs, converted.ranges
     if request.dtype == DataType.INT8:
         quantised = quantise(
             result.path,
@@ -142,6 +154,8 @@ def _convert(
             request.seed,
             shapes=shapes if result.path == path else None,
             signature=request.signature,
+            ranges=ranges,
+            ports=ports,
         )
         result = Conversion(path=quantised.path, notes=(*result.notes, *quantised.notes))
     return result
