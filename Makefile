@@ -1,5 +1,6 @@
 # make demo: set up and profile a built-in network, and MODEL=path if given, on this machine's CPU.
-# make test: set up and run the tests.
+# make quick: set up and run the tests that start no process and import no PyTorch, in under half a minute.
+# make test: set up and run all but the slow tests.
 
 VENV ?= .venv
 PYTHON ?= python3
@@ -7,7 +8,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 MODEL ?=
 
-.PHONY: demo test test-all check install clean
+.PHONY: demo quick test test-all check install clean
 
 install: $(STAMP)
 
@@ -23,6 +24,9 @@ ifneq ($(MODEL),)
 else
 	@echo "Your own model: make demo MODEL=path/to/model.onnx"
 endif
+
+quick: $(STAMP)
+	$(BIN)/pytest -n 2 -m "not child and not heavy and not slow"
 
 test: $(STAMP)
 	$(BIN)/pytest -n 2 -m "not slow"

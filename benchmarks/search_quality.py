@@ -22,10 +22,11 @@ import numpy as np
 import optuna
 
 from edgebench.core.budget import Limit
+from edgebench.core.figure import ACCURACY
+from edgebench.flows.search.sampler import make_sampler
 from edgebench.flows.spaces import open_space
 from edgebench.search.candidates import SizeFeatures, find_candidates
 from edgebench.search.costs import cost_model
-from edgebench.search.proposer import ACCURACY, make_sampler
 from edgebench.store.tables import TableStore
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)

@@ -23,14 +23,14 @@ import numpy as np
 import optuna
 
 from edgebench.core.budget import Limit
+from edgebench.core.figure import ACCURACY
 from edgebench.core.metric import Provenance
 from edgebench.core.table import LookupTable, TableFigure, TableKey
-from edgebench.flows.search.request import ACCURACY
+from edgebench.flows.search.sampler import make_sampler
 from edgebench.flows.spaces import open_space
 from edgebench.search.candidates import SizeFeatures, find_candidates
 from edgebench.search.costs import cost_model
 from edgebench.search.front import feasible_front
-from edgebench.search.proposer import make_sampler
 from edgebench.spaces.space import SearchSpace
 from edgebench.store.tables import TableStore
 

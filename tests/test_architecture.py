@@ -10,7 +10,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "edgebench"
 FILES = sorted(PACKAGE.rglob("*.py"))
 HEAVY = {
-    "PIL", "ai_edge_litert", "ai_edge_quantizer", "capstone", "elftools", "ethosu", "mlxtend", "onnx", "onnxruntime",
+    "PIL", "ai_edge_litert", "capstone", "elftools", "ethosu", "mlxtend", "onnx", "onnxruntime",
     "optuna", "pandas", "pyarrow", "sklearn", "tflite_runtime", "torch", "unicorn",
 }  # fmt: skip
 # Each layer may import those above it in this list; neighbours in one line do not import each other.
@@ -23,11 +23,13 @@ LAYERS = (
     {"flows"},
     {"reports"},
     {"cli", "testing"},
+    {"api_results"},
+    {"api"},
 )
 LEVEL = {name: number for number, names in enumerate(LAYERS) for name in names}
 # The same within ``flows``.
 FLOWS = (
-    {"profile", "devices", "spaces", "zoo"},
+    {"profile", "devices", "schema", "spaces", "zoo"},
     {"export", "recording", "calibrate"},
     {"lut"},
     {"search"},
@@ -102,6 +104,28 @@ def test_vocabulary_and_mathematics_touch_no_files(path: Path) -> None:
         node.func.id for node in ast.walk(tree(path)) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
     }
     assert "open" not in names
+
+
+def test_links_carry_bytes_and_know_no_meaning() -> None:
+    known = {"links", "core", "machine", "errors"}
+    for path in (PACKAGE / "links").glob("*.py"):
+        assert {module.split(".")[1] for module in imports(path) if module.startswith("edgebench.")} <= known
+
+
+def test_kinds_of_workers_do_not_know_each_other_nor_the_base_them() -> None:
+    kinds = {path.name for path in (PACKAGE / "workers").iterdir() if (path / "__main__.py").is_file()}
+    assert kinds == {"measuring", "training"}
+    for path in (PACKAGE / "workers").rglob("*.py"):
+        own = path.relative_to(PACKAGE / "workers").parts[0]
+        others = {module.split(".")[2] for module in imports(path) if module.startswith("edgebench.workers.")}
+        assert not others & (kinds - {own}), ids(path)
+
+
+def test_flows_start_no_process() -> None:
+    """They are given workers, which may be anywhere."""
+    for path in (PACKAGE / "flows").rglob("*.py"):
+        assert not {"subprocess", "multiprocessing"} & set(imports(path)), ids(path)
+        assert not [module for module in imports(path) if module.startswith("edgebench.links")], ids(path)
 
 
 @pytest.mark.parametrize("path", FILES, ids=ids)

@@ -22,6 +22,7 @@ def test_there_is_a_table_of_every_space_for_two_devices() -> None:
     assert len(TABLES) == 10
 
 
+@pytest.mark.child
 @needs_emulator
 @pytest.mark.slow
 @pytest.mark.parametrize("path", TABLES, ids=lambda path: f"{path.parent.name}-{path.name}")

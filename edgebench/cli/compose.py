@@ -31,13 +31,25 @@ def compose_devices(
     Raises:
         InputError: A device or an option is unknown, or an option fits no device.
     """
-    devices = [find_device(name) for name in dict.fromkeys(names)]
+    named = {"threads": threads, "optimization": optimization}
+    texts = [*options, *(f"{key}={value}" for key, value in named.items() if value is not None)]
+    return with_options([find_device(name) for name in dict.fromkeys(names)], texts)
+
+
+def with_options(devices: Sequence[Device], options: Sequence[str]) -> list[Device]:
+    """Devices with options in force.
+
+    Args:
+        devices: As their files describe them.
+        options: ``KEY=VALUE`` for all devices whose target has the key, ``DEVICE:KEY=VALUE`` for one.
+
+    Raises:
+        InputError: An option is unknown, or fits no device.
+    """
+    found = list(devices)
     for option in options:
-        devices = _with_option(devices, option)
-    for key, value in (("threads", threads), ("optimization", optimization)):
-        if value is not None:
-            devices = _with_option(devices, f"{key}={value}")
-    return devices
+        found = _with_option(found, option)
+    return found
 
 
 def compose_plan(
@@ -62,8 +74,14 @@ def compose_plan(
         raise InputError(str(error)) from None
 
 
-def compose_inputs(shapes: Sequence[str], file: Path | None, seed: int, calibration: Path | None = None) -> InputSource:
-    """Inputs from ``--shape``, ``--inputs``, ``--seed`` and ``--calibration``.
+def compose_inputs(
+    shapes: Sequence[str],
+    file: Path | None,
+    seed: int,
+    calibration: Path | None = None,
+    signature: str | None = None,
+) -> InputSource:
+    """Inputs from ``--shape``, ``--inputs``, ``--seed``, ``--calibration`` and ``--signature``.
 
     Raises:
         InputError: A shape is not ``NAME=1,3,224,224``, or the file is not there.
@@ -76,6 +94,7 @@ def compose_inputs(shapes: Sequence[str], file: Path | None, seed: int, calibrat
         shapes=dict(_shape(text) for text in shapes),
         file=None if file is None else str(file.resolve()),
         calibration=None if calibration is None else str(calibration.resolve()),
+        signature=signature,
     )
 
 

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated
-
-import typer
 
 from edgebench.core.budget import Budget, Limit
 from edgebench.core.device import Device
@@ -14,12 +11,6 @@ from edgebench.core.suggestions import did_you_mean
 from edgebench.core.table import LookupTable
 from edgebench.core.units import Dimension, parse_quantity
 from edgebench.errors import InputError
-
-_VALUE = "[DEVICE=]VALUE"
-MaxLatencyOption = Annotated[list[str], typer.Option(metavar=_VALUE, help="Such as 50ms or host=5ms; repeatable.")]
-MaxEnergyOption = Annotated[list[str], typer.Option(metavar=_VALUE, help="Such as 2mJ.")]
-MaxRamOption = Annotated[list[str], typer.Option(metavar=_VALUE, help="Such as 128KB.")]
-MaxFlashOption = Annotated[list[str], typer.Option(metavar=_VALUE, help="Such as 512KB.")]
 
 
 def compose_budget(

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from edgebench.cli.commands import devices, export, lut, profile, report, runs, search, spaces, zoo
+from edgebench.cli.commands import devices, export, lut, profile, report, runs, schema, search, spaces, zoo
 from edgebench.errors import EdgebenchError
 
 EXIT_INTERRUPTED = 130
@@ -26,6 +26,7 @@ app.command("profile")(profile.profile)
 app.command("export")(export.export)
 app.command("report")(report.report)
 app.command("search")(search.search)
+app.command("schema")(schema.schema)
 app.add_typer(devices.app, name="devices")
 app.add_typer(lut.app, name="lut")
 app.add_typer(runs.app, name="runs")

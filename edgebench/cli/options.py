@@ -19,6 +19,9 @@ ShapeOption = Annotated[
 CalibrationOption = Annotated[
     Path | None, typer.Option(metavar="FILE.npz", help="Samples for quantising, where a device takes int8.")
 ]
+SignatureOption = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Which signature of a .tflite file; its main graph if not given.")
+]
 OutputOption = Annotated[
     Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write to a file instead of standard output.")
 ]
@@ -34,3 +37,8 @@ DtypeOption = Annotated[
 DtypesOption = Annotated[
     list[str], typer.Option(metavar="[DEVICE=]TYPE", help="float32 or int8; what each device takes if not given.")
 ]
+_LIMIT = "[DEVICE=]VALUE"
+MaxLatencyOption = Annotated[list[str], typer.Option(metavar=_LIMIT, help="Such as 50ms or host=5ms; repeatable.")]
+MaxEnergyOption = Annotated[list[str], typer.Option(metavar=_LIMIT, help="Such as 2mJ.")]
+MaxRamOption = Annotated[list[str], typer.Option(metavar=_LIMIT, help="Such as 128KB.")]
+MaxFlashOption = Annotated[list[str], typer.Option(metavar=_LIMIT, help="Such as 512KB.")]

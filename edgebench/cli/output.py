@@ -90,12 +90,6 @@ def _content(report: Report, command: str, format_: Format) -> bytes:
         return data.render_json(report, command).encode()
     if format_ is Format.MARKDOWN:
         return markdown.render_markdown(report).encode()
-    from io import StringIO
+    from edgebench.cli.render.terminal import render_text
 
-    from rich.console import Console
-
-    from edgebench.cli.render.terminal import render_terminal
-
-    text = StringIO()
-    render_terminal(report, Console(file=text, width=160, highlight=False))
-    return text.getvalue().encode()
+    return render_text(report).encode()

@@ -63,7 +63,7 @@ class ModelInfo(Record):
     Attributes:
         name: Short name for tables.
         source: What the user typed: a path or ``zoo:NAME``.
-        format: File format.
+        format: File format, or None for a file that could not be read.
         digest: SHA-256 of the file and of its external data, in hex.
         size_bytes: Size of the file and of its external data.
         parameters: Learned values, or None where the format does not show them.
@@ -77,7 +77,7 @@ class ModelInfo(Record):
 
     name: str
     source: str
-    format: ModelFormat
+    format: ModelFormat | None
     digest: str
     size_bytes: int
     parameters: int | None = None
@@ -98,6 +98,7 @@ class InputSource(Record):
         file: An ``.npz`` with one array an input, in place of random values.
         upper: First value out of range of integer inputs, by name, where the graph tells.
         calibration: An ``.npz`` with samples that set the ranges of quantised activations.
+        signature: Which signature of a ``.tflite`` file to run; that of its main graph if not given.
     """
 
     seed: int = 0
@@ -105,3 +106,4 @@ class InputSource(Record):
     file: str | None = None
     upper: Mapping[str, int] = field(default_factory=dict)
     calibration: str | None = None
+    signature: str | None = None

@@ -222,4 +222,3 @@ class SearchRecord(Record):
     finalists: tuple[Finalist, ...] = ()
     infeasibility: Infeasibility | None = None
     seconds: float = 0.0
-    notes: tuple[str, ...] = field(default_factory=tuple)

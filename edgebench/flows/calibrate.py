@@ -15,12 +15,18 @@ from edgebench.core.units import Dimension, parse_quantity
 from edgebench.errors import InputError
 from edgebench.flows.profile.profile import ProfileProgress, ProfileRequest, profile
 from edgebench.targets.mcu.calibration_fit import Calibration, Fit, Measurement, fit_calibration
+from edgebench.workers.base import Workers
+from edgebench.workers.local import LOCAL
 
 _COLUMNS = ("model", "latency")
 
 
 def calibrate(
-    device: Device, measurements: Path, on_progress: Callable[[ProfileProgress], None] = lambda _: None
+    device: Device,
+    measurements: Path,
+    on_progress: Callable[[ProfileProgress], None] = lambda _: None,
+    *,
+    workers: Workers = LOCAL,
 ) -> Calibration:
     """Count instructions of the measured networks on the emulated core, and fit the board's cycles to them.
 
@@ -28,6 +34,7 @@ def calibrate(
         device: An ``mcu`` device.
         measurements: CSV with the columns ``model`` (a path or ``zoo:NAME``) and ``latency`` (``99.8ms``).
         on_progress: Told what happens.
+        workers: Who starts the processes that emulate.
 
     Returns:
         The fit with each network's error when it is left out, and a ``[calibration]`` section for the file.
@@ -45,7 +52,7 @@ def calibrate(
         plan=MeasurementPlan(layers=True, time_limit_s=300),
         inputs=InputSource(),
     )
-    profiles = profile(request, on_update=lambda _: None, on_progress=on_progress)
+    profiles = profile(request, on_update=lambda _: None, on_progress=on_progress, workers=workers)
     found = [_measurement(p, seconds * clock_hz) for p, (_, seconds) in zip(profiles, rows, strict=True)]
     try:
         fit = fit_calibration(found)

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 
 from edgebench.core.device import Device
+from edgebench.core.dtype import DataType
 from edgebench.core.model import InputSource, ModelFormat
 from edgebench.core.profile import Outcome
 from edgebench.errors import InputError, TargetUnavailableError, UnsupportedModelError
-from edgebench.models.prepare import Prepared, PrepareRequest
-from edgebench.store.codec import from_plain, to_plain
+from edgebench.models.prepare import PrepareRequest
 from edgebench.store.devices import find_device
 from edgebench.store.files import write_atomically
-from edgebench.workers.process import ChildError, ChildProcess
+from edgebench.workers.base import Workers
+from edgebench.workers.local import LOCAL
+from edgebench.workers.measuring.jobs import Prepare, WriteProject
+from edgebench.workers.worker import ChildError
 
 _TIME_LIMIT_S = 300.0
 _ANY_DEVICE = "nucleo-l4r5zi"
@@ -29,7 +34,13 @@ class ExportForm(StrEnum):
 
 
 def export_model(
-    model: str, form: ExportForm, output: Path, inputs: InputSource, device: Device | None = None
+    model: str,
+    form: ExportForm,
+    output: Path,
+    inputs: InputSource,
+    device: Device | None = None,
+    *,
+    workers: Workers = LOCAL,
 ) -> tuple[list[Path], tuple[str, ...]]:
     """Convert a model and write it.
 
@@ -37,8 +48,9 @@ def export_model(
         model: A path or ``zoo:NAME``.
         form: C for microcontrollers, or TFLite.
         output: A folder for C, else a file.
-        inputs: Shapes, seed and calibration data.
+        inputs: Shapes, seed, calibration data and signature.
         device: The microcontroller that C is for; without one it is for any core without vectors.
+        workers: Who starts the process that converts.
 
     Returns:
         The files written, and what the conversion did to the outputs.
@@ -48,42 +60,41 @@ def export_model(
         UnsupportedModelError: It cannot be converted.
         StorageError: The output cannot be written.
     """
-    with tempfile.TemporaryDirectory(prefix="edgebench-") as folder:
-        prepared = _prepare(model, form, folder, inputs)
+    with (
+        tempfile.TemporaryDirectory(prefix="edgebench-") as folder,
+        _errors_of_the_child(),
+        workers.measuring() as worker,
+    ):
+        request = PrepareRequest(
+            source=model,
+            formats=(ModelFormat.TFLITE,),
+            dtype=None if form is ExportForm.TFLITE else DataType.INT8,
+            shapes=inputs.shapes,
+            calibration=inputs.calibration,
+            seed=inputs.seed,
+            signature=inputs.signature,
+            folder=folder,
+        )
+        prepared = worker.ask(Prepare(wanted=request), timeout_s=_TIME_LIMIT_S)
         if form is not ExportForm.C:
             write_atomically(output, Path(prepared.path).read_bytes())
             return [output], prepared.notes
-        files = _c_project(Path(prepared.path), device)
-    for name, content in files.items():
-        write_atomically(output / name, content)
-    return [output / name for name in files], prepared.notes
+        project = Path(folder) / "project"
+        project.mkdir()
+        order = WriteProject(
+            device=device or find_device(_ANY_DEVICE), model=prepared.path, inputs=inputs, folder=str(project)
+        )
+        written = worker.ask(order, timeout_s=_TIME_LIMIT_S)
+        for name in written.files:
+            write_atomically(output / name, (project / name).read_bytes())
+    return [output / name for name in written.files], (*prepared.notes, *written.notes)
 
 
-def _prepare(model: str, form: ExportForm, folder: str, inputs: InputSource) -> Prepared:
-    """In a child process: model files are not trusted."""
-    request = PrepareRequest(
-        source=model,
-        formats=(ModelFormat.TFLITE,),
-        dtype=None if form is ExportForm.TFLITE else "int8",
-        shapes=inputs.shapes,
-        calibration=inputs.calibration,
-        seed=inputs.seed,
-        folder=folder,
-    )
+@contextmanager
+def _errors_of_the_child() -> Iterator[None]:
+    """Model files are not trusted: they are read in a child process, whose errors are told as if they were ours."""
     try:
-        with ChildProcess() as child:
-            answer = child.ask({"do": "prepare", "request": to_plain(request)}, timeout_s=_TIME_LIMIT_S)
+        yield
     except ChildError as error:
         kinds = {Outcome.UNAVAILABLE: TargetUnavailableError, Outcome.UNSUPPORTED: UnsupportedModelError}
         raise kinds.get(error.outcome, InputError)(error.message, remedy=error.remedy) from None
-    return from_plain(Prepared, answer, where="answer of the child process")
-
-
-def _c_project(model: Path, device: Device | None) -> dict[str, bytes]:
-    from edgebench.models.tflite.quantised_graph import read_quantised_graph
-    from edgebench.targets.mcu.generator import generate
-    from edgebench.targets.mcu.project import project_files
-    from edgebench.targets.mcu.target import device_toolchain
-
-    toolchain = device_toolchain(device or find_device(_ANY_DEVICE))
-    return project_files(generate(read_quantised_graph(model), helium=toolchain.core.helium), toolchain)

@@ -2,32 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import count, islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgebench.core.model import InputSource, TensorSpec
-from edgebench.errors import InputError, UnsupportedModelError
+from edgebench.models.calibration import Port, SampledInput, read_calibration
+from edgebench.models.input_file import OtherNames
 from edgebench.models.inputs import make_inputs
 from edgebench.models.source import parse_source
-from edgebench.models.tflite.file import Graph, read_graphs
-from edgebench.models.tflite.inspect import inspect_tflite
-from edgebench.models.tflite.quantize import (
-    RANDOM_SAMPLES,
-    Samples,
-    quantisation_error,
-    quantise_tflite,
-    run_tflite,
-)
+from edgebench.models.tflite.inspect import inspect_tflite, other_names
+from edgebench.models.tflite.int8.best_method import Method, Quantised, quantise_well
+from edgebench.models.tflite.int8.layer_errors import costliest_layer
+from edgebench.models.tflite.int8.plain_model import PlainModel, fix_shapes, read_plain
+from edgebench.models.tflite.int8.ports import left_to_application, ports_of
+from edgebench.models.tflite.int8.scale import Range
+from edgebench.models.tflite.quantize import RANDOM_SAMPLES, quantise_plain
 
 COMPARED_SAMPLES = 8
 """Inputs on which a conversion is compared with the original."""
-_TOLERANCE = 1e-3
-"""Relative difference of float outputs above which a conversion is wrong, not rounded."""
+_RANDOM_BYTES = 1 << 29
+"""Memory that random inputs may take, of which there are fewer where they are large."""
+_MUCH = 0.05
+"""Difference of int8 outputs above which the layer that costs most is named."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,106 +44,110 @@ class Conversion:
     notes: tuple[str, ...]
 
 
-def onnx_to_tflite(path: Path, target: Path, shapes: Mapping[str, tuple[int, ...]]) -> Conversion:
-    """Convert a float ONNX model to float TFLite and compare their outputs.
+def quantise(
+    path: Path,
+    target: Path,
+    calibration: Path | None,
+    seed: int,
+    *,
+    shapes: Mapping[str, tuple[int, ...]] | None = None,
+    signature: str | None = None,
+    ranges: Mapping[str, tuple[float, float]] | None = None,
+    ports: Sequence[Port] = (),
+) -> Conversion:
+    """Bring a TFLite model into the one form that compilers for int8 take, and compare their outputs.
 
-    Raises:
-        UnsupportedModelError: An operator cannot be converted, or the outputs differ.
-        InputError: The file is not valid.
-    """
-    from edgebench.models.onnx.reader import import_onnx
-    from edgebench.models.tflite.writer import to_tflite
-
-    network, weights = import_onnx(path, shapes)
-    to_tflite(network, weights, target)
-    random = np.random.default_rng(0)
-    images = [random.standard_normal((1, *network.input_shape), dtype=np.float32) for _ in range(COMPARED_SAMPLES)]
-    difference = _relative_difference(
-        [_run_onnx(path, image) for image in images], run_tflite(target, [{"input": image} for image in images])
-    )
-    if difference > _TOLERANCE:
-        raise UnsupportedModelError(
-            f"the conversion to TFLite is not faithful: outputs differ by {difference:.1%}",
-            where=path.name,
-            remedy="please report this model; until then convert it with the tool of its framework",
-        )
-    return Conversion(
-        path=target, notes=(f"converted from ONNX to TFLite, outputs differ by {difference:.1e} of their size",)
-    )
-
-
-def quantise(path: Path, target: Path, calibration: Path | None, seed: int) -> Conversion:
-    """Quantise a float TFLite model to int8, unless it is quantised already, and compare their outputs.
+    Real numbers become int8. A model that is int8 already is left as it is, unless it is written in an old or unusual
+    way, or is int8 inside only: then it takes and gives int8 too.
 
     Args:
         path: A ``.tflite`` file.
         target: File to write.
         calibration: An ``.npz`` with one array an input, samples first; random inputs otherwise.
         seed: Seeds random inputs.
+        shapes: Shapes of inputs, by name of the tensor, where the file leaves them open.
+        signature: Which of the file's graphs; the main one if not given.
+        ranges: Lowest and highest value of tensors by name, which win over what inputs show.
+        ports: Names and layouts of the inputs in the model that the file was made from.
 
     Raises:
         UnsupportedModelError: The quantiser cannot handle the model.
         InputError: The file or the calibration data is not valid.
     """
-    if is_quantised(read_graphs(path)[0]):
-        return Conversion(path=path, notes=())
-    specs = inspect_tflite(path, parse_source(str(path)), {}).inputs
-    samples = _calibration_samples(specs, calibration) if calibration else _random_samples(specs, seed)
-    quantise_tflite(path, target, samples)
-    compared = samples[:COMPARED_SAMPLES]
-    error = quantisation_error(path, target, compared, calibrated=calibration is not None)
-    moved = f"outputs differ from the float model's by {error.relative_rms:.1%}"
-    notes = [f"quantised to int8: {moved} (root mean square over {error.samples} inputs)"]
+    plain = read_plain(path, signature)
+    if not (plain.computes_on_reals or plain.is_open or plain.is_resized(shapes or {})):
+        return _in_int8_form(plain, path, target)
+    target.write_bytes(plain.content)
+    specs = inspect_tflite(target, parse_source(str(path)), shapes or {}).inputs
+    random = _random_inputs(specs, seed, shapes or {})
+    first = next(random)
+    fix_shapes(plain, first)
+    if not plain.computes_on_reals:
+        return _in_int8_form(plain, path, target)
+    notes = []
     if calibration is None:
-        meaningless = "the int8 ranges come from random inputs, so this model's accuracy means nothing"
-        notes.append(f"latency only: {meaningless}; give --calibration FILE.npz")
-    return Conversion(path=target, notes=tuple(notes))
+        size = sum(value.nbytes for value in first.values())
+        samples = [first, *islice(random, max(1, min(RANDOM_SAMPLES, _RANDOM_BYTES // max(1, size)) - 1))]
+    else:
+        data = read_calibration(calibration, *_sampled_inputs(plain, other_names(path, signature), ports))
+        samples = data.samples
+        if data.held > len(samples):
+            notes.append(f"of {data.held} samples {len(samples)} set the ranges, evenly spread")
+    found = {name: Range(low=low, high=high) for name, (low, high) in (ranges or {}).items()}
+    result = quantise_well(plain, samples, found, try_hard=calibration is not None)
+    target.write_bytes(result.int8)
+    return Conversion(path=target, notes=(*_error_notes(result, calibrated=calibration is not None), *notes))
 
 
-def is_quantised(graph: Graph) -> bool:
-    """Whether most operators compute on integers; a float model has none that does."""
-    outputs = [graph.tensors[index].dtype for operator in graph.operators for index in operator.outputs]
-    return sum(dtype in {"int8", "uint8", "int16"} for dtype in outputs) > len(outputs) / 2
+def _random_inputs(
+    specs: Sequence[TensorSpec], seed: int, shapes: Mapping[str, tuple[int, ...]]
+) -> Iterator[dict[str, NDArray[np.generic]]]:
+    for number in count(seed):
+        yield dict(make_inputs(specs, InputSource(seed=number, shapes=shapes)))
 
 
-def _random_samples(specs: Sequence[TensorSpec], seed: int) -> Samples:
-    return [dict(make_inputs(specs, InputSource(seed=seed + index))) for index in range(RANDOM_SAMPLES)]
-
-
-def _calibration_samples(specs: Sequence[TensorSpec], path: Path) -> Samples:
-    """Slices of the arrays, in the order of the model's inputs."""
-    where = f"--calibration {path}"
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {spec.name: file[spec.name if spec.name in file else file.files[0]] for spec in specs}
-    except (ValueError, OSError, EOFError, IndexError, KeyError) as error:
-        raise InputError(f"not a file of plain arrays: {error}", where=where) from None
-    for spec in specs:
-        array = arrays[spec.name]
-        if array.ndim != len(spec.shape) or array.shape[1:] != spec.shape[1:] or not len(array):
-            wanted = "N," + ",".join(map(str, spec.shape[1:]))
-            raise InputError(
-                f"calibration data for {spec.name!r} has the shape {array.shape}", where=where, remedy=f"give {wanted}"
-            )
-    count = min(len(array) for array in arrays.values())
-    return [
-        {name: array[index : index + 1].astype(np.float32) for name, array in arrays.items()} for index in range(count)
+def _in_int8_form(plain: PlainModel, path: Path, target: Path) -> Conversion:
+    """A model that computes on integers, taking and giving int8; the file as it is where it is in that form."""
+    int8, _ = quantise_plain(plain, [])
+    target.write_bytes(int8)
+    inputs, outputs = ports_of(int8)
+    notes = [
+        *left_to_application(plain.inputs, inputs, are_inputs=True),
+        *left_to_application(plain.outputs, outputs, are_inputs=False),
     ]
+    return Conversion(path=target, notes=tuple(notes)) if notes or plain.changed else Conversion(path=path, notes=())
 
 
-def _run_onnx(path: Path, image: NDArray[np.float32]) -> NDArray[np.float64]:
-    import onnxruntime
+def _sampled_inputs(
+    plain: PlainModel, names: OtherNames, ports: Sequence[Port]
+) -> tuple[list[SampledInput], dict[str, tuple[str, ...]]]:
+    """What samples must be like, and the names that users have for inputs."""
+    theirs = {port.tensor: port for port in ports}
+    editor = plain.editor
+    inputs, known = [], {}
+    for before, index in zip(plain.inputs, editor.inputs, strict=True):
+        name, port = editor.name(index), theirs.get(before.name)
+        given = SampledInput(name=name, shape=editor.shape(index), dtype=before.dtype, scale=before.scale)
+        inputs.append(given if port is None else replace(given, layout=port.layout))
+        further = [before.name, *([] if port is None else [port.name]), *names.get(before.name, ())]
+        known[name] = tuple(other for other in dict.fromkeys(further) if other and other != name)
+    return inputs, known
 
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
-    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    value: Any = np.ascontiguousarray(image.transpose(0, 3, 1, 2)) if image.ndim == 4 else image
-    output = session.run(None, {session.get_inputs()[0].name: value})[0]
-    last = output.transpose(0, 2, 3, 1) if output.ndim == 4 else output
-    return np.asarray(last, dtype=np.float64).ravel()
 
-
-def _relative_difference(expected: list[NDArray[np.float64]], found: list[NDArray[np.float64]]) -> float:
-    size = max(float(np.abs(value).max()) for value in expected)
-    worst = max(float(np.abs(a - b).max()) for a, b in zip(expected, found, strict=True))
-    return worst / size if size > 0 else worst
+def _error_notes(result: Quantised, *, calibrated: bool) -> list[str]:
+    """How far the outputs moved; where they moved far, the layer that costs most."""
+    moved = f"outputs differ from the float model's by {result.error:.1%}"
+    notes = [f"quantised to int8: {moved} (root mean square over {len(result.compared)} inputs)"]
+    if not calibrated:
+        meaningless = "the int8 ranges come from random inputs, so this model's accuracy means nothing"
+        return [*notes, f"latency only: {meaningless}; give --calibration FILE.npz"]
+    if result.method != Method():
+        ways = ["channels made of similar size"] * result.method.equalise + [
+            "rare values cut off"
+        ] * result.method.narrow
+        notes.append(f"of the ways to choose scales the best one was taken: {' and '.join(ways)}")
+    worst = costliest_layer(result.real, result.int8, result.compared) if result.error > _MUCH else None
+    if worst is not None:
+        rise = f"from {worst.before:.1%} of its inputs to {worst.after:.1%}"
+        notes.append(f"{worst.kind} {worst.name.rpartition(';')[2]!r} costs most: the difference rises {rise}")
+    return notes

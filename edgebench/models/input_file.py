@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import tokenize
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -19,6 +19,8 @@ from edgebench.models.input_shapes import check_shape, is_number
 from edgebench.models.source import DAMAGED_ARCHIVE
 
 _DAMAGE = (*DAMAGED_ARCHIVE, SyntaxError, TypeError, KeyError, MemoryError, tokenize.TokenError)
+OtherNames = Mapping[str, Sequence[str]]
+"""Names that inputs have besides that of their tensor, by the latter."""
 _SUFFIX = ".npy"
 _MAX_LISTED = 20
 
@@ -29,12 +31,22 @@ def array_shapes(path: Path) -> dict[str, tuple[int, ...]]:
     Raises:
         InputError: Not a file of plain arrays.
     """
-    with _opened(path) as archive:
-        return {name: _header(archive, name)[0] for name in _names(archive)}
+    with opened(path) as archive:
+        return {name: _header(archive, name)[0] for name in array_names(archive)}
 
 
-def read_arrays(specs: Sequence[TensorSpec], path: Path) -> dict[str, NDArray[np.generic]]:
+def read_arrays(
+    specs: Sequence[TensorSpec], path: Path, names: OtherNames | None = None, *, samples_first: bool = False
+) -> dict[str, NDArray[np.generic]]:
     """Arrays for a model's inputs. What else the file holds is not read.
+
+    Where an array holds several samples, one after the other, the first is taken.
+
+    Args:
+        specs: The model's inputs.
+        path: An ``.npz`` file.
+        names: Further names of inputs.
+        samples_first: Whether an array of several rows holds several samples even where the batch is open.
 
     Raises:
         InputError: Not a file of plain arrays, or an array is missing or has another type or shape than the
@@ -42,29 +54,91 @@ def read_arrays(specs: Sequence[TensorSpec], path: Path) -> dict[str, NDArray[np
     """
     where = f"--inputs {path}"
     arrays = {}
-    with _opened(path) as archive:
-        names = _names(archive)
+    with opened(path) as archive:
+        held = array_names(archive)
         for spec in specs:
-            if spec.name not in names:
-                listed = ", ".join([*names[:_MAX_LISTED], *(["others"] if len(names) > _MAX_LISTED else [])])
+            name = find_name(spec.name, held, names)
+            if name is None:
+                listed = ", ".join([*held[:_MAX_LISTED], *(["others"] if len(held) > _MAX_LISTED else [])])
                 raise InputError(
                     f"no array named {spec.name!r}",
                     where=where,
                     remedy=f"the file holds {listed}; write it with numpy.savez(FILE, **{{{spec.name!r}: array}})",
                 )
             # The header is held against the model before memory is taken for the data.
-            shape, dtype = _header(archive, spec.name)
+            shape, dtype = _header(archive, name)
             _check_dtype(spec, dtype, where)
-            check_shape(spec, shape)
-            with archive.open(spec.name + _SUFFIX) as file:
-                array = np.lib.format.read_array(file, allow_pickle=False)
-            arrays[spec.name] = np.ascontiguousarray(array).reshape(shape)
+            one = one_of(spec, shape, samples_first=samples_first)
+            array = read_array(archive, name)
+            arrays[spec.name] = np.ascontiguousarray(array.reshape(-1)[: math.prod(one)]).reshape(one)
     return arrays
 
 
+def input_shapes(
+    specs: Sequence[TensorSpec], path: Path, names: OtherNames | None = None, *, samples_first: bool = False
+) -> dict[str, tuple[int, ...]]:
+    """Shapes that a model's inputs have with the arrays of a file, as far as it holds them.
+
+    Raises:
+        InputError: Not a file of plain arrays, or an array does not fit the model.
+    """
+    with opened(path) as archive:
+        held = array_names(archive)
+        found = {spec: find_name(spec.name, held, names) for spec in specs}
+        return {
+            spec.name: one_of(spec, _header(archive, name)[0], samples_first=samples_first)
+            for spec, name in found.items()
+            if name is not None
+        }
+
+
+def find_name(name: str, held: Sequence[str], names: OtherNames | None) -> str | None:
+    """The array that is meant for an input: that of its name, else that of another name of it."""
+    return next((known for known in (name, *(names or {}).get(name, ())) if known in held), None)
+
+
+def one_of(spec: TensorSpec, shape: tuple[int, ...], *, samples_first: bool) -> tuple[int, ...]:
+    """Shape of one input, where an array may hold several, or one without the batch.
+
+    Raises:
+        InputError: The array does not fit.
+    """
+    first = (1, *shape[1:])
+    batch_is_one = len(spec.shape) > 1 and spec.shape[0] in {1, None}
+    if _fits(spec, shape) and not (samples_first and batch_is_one and spec.shape[0] is None):
+        return shape
+    if batch_is_one and shape[:1] > (0,) and _fits(spec, first):
+        return first
+    if batch_is_one and _fits(spec, (1, *shape)):
+        return (1, *shape)
+    if spec.shape and shape[:1] > (0,) and _fits(spec, shape[1:]):
+        return shape[1:]
+    check_shape(spec, shape)
+    return shape
+
+
+def _fits(spec: TensorSpec, shape: tuple[int, ...]) -> bool:
+    return len(spec.shape) == len(shape) and all(
+        wanted in {None, size} for wanted, size in zip(spec.shape, shape, strict=True)
+    )
+
+
+def read_array(archive: zipfile.ZipFile, name: str) -> NDArray[np.generic]:
+    """One array of an open file, which is as large as its header says."""
+    _header(archive, name)
+    with archive.open(name + _SUFFIX) as file:
+        array: NDArray[np.generic] = np.lib.format.read_array(file, allow_pickle=False)
+    return array
+
+
 @contextmanager
-def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
-    where = f"--inputs {path}"
+def opened(path: Path, option: str = "--inputs") -> Iterator[zipfile.ZipFile]:
+    """A file of arrays, open.
+
+    Raises:
+        InputError: It is not one, or turns out not to be while it is read.
+    """
+    where = f"{option} {path}"
     try:
         if not path.is_file():
             raise InputError("no such file", where=where, remedy="give an .npz with one array an input")
@@ -78,7 +152,8 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
         ) from None
 
 
-def _names(archive: zipfile.ZipFile) -> list[str]:
+def array_names(archive: zipfile.ZipFile) -> list[str]:
+    """Names of the arrays in a file."""
     return [name.removesuffix(_SUFFIX) for name in archive.namelist() if name.endswith(_SUFFIX)]
 
 

@@ -50,6 +50,14 @@ def resolve_shape(spec: TensorSpec, source: InputSource) -> tuple[int, ...]:
     return shape
 
 
+def shapes_by_tensor(
+    shapes: Mapping[str, tuple[int, ...]], names: Mapping[str, Sequence[str]]
+) -> dict[str, tuple[int, ...]]:
+    """Shapes under the names of tensors, where they are given under other names of inputs."""
+    tensors = {other: tensor for tensor, others in names.items() for other in others}
+    return {tensors.get(name, name): shape for name, shape in shapes.items()}
+
+
 def check_shape(spec: TensorSpec, shape: Sequence[int]) -> None:
     """Hold a shape against an input.
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from edgebench.core.model import InputSource, TensorSpec
 from edgebench.errors import InputError
-from edgebench.models.input_file import read_arrays
+from edgebench.models.input_file import OtherNames, read_arrays
 from edgebench.models.input_shapes import MAX_INPUT_BYTES, is_number, item_bytes, resolve_shape
 
 _SAMPLE_RATE_HZ = 16000
@@ -26,7 +26,9 @@ _ROLES = (
 """Names that say what an integer input is for, and the value it then gets."""
 
 
-def make_inputs(specs: Sequence[TensorSpec], source: InputSource) -> dict[str, NDArray[np.generic]]:
+def make_inputs(
+    specs: Sequence[TensorSpec], source: InputSource, names: OtherNames | None = None
+) -> dict[str, NDArray[np.generic]]:
     """One array an input.
 
     Floats are standard normal; 8- and 16-bit integers, which are quantised values, cover their type; wider
@@ -37,13 +39,14 @@ def make_inputs(specs: Sequence[TensorSpec], source: InputSource) -> dict[str, N
     Args:
         specs: The runtime's or the file's description of the inputs.
         source: Seed and shapes, or a file.
+        names: Further names under which a file may hold arrays of inputs.
 
     Raises:
         InputError: A dimension is open, a shape does not fit, an input is not a tensor of numbers, or the file
             lacks an input or has it in another type or shape.
     """
     if source.file is not None:
-        return read_arrays(specs, Path(source.file))
+        return read_arrays(specs, Path(source.file), names, samples_first=source.file == source.calibration)
     specs = [replace(spec, upper=source.upper.get(spec.name, spec.upper)) for spec in specs]
     if source.seed < 0:
         raise InputError(f"the seed must be at least 0, not {source.seed}", where="--seed")

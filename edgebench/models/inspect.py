@@ -15,18 +15,24 @@ from edgebench.models.source import ModelSource, identify
 Shapes = Mapping[str, tuple[int, ...]]
 
 
-def inspect(path: Path, source: ModelSource, shapes: Shapes) -> ModelInfo:
+def inspect(
+    path: Path, source: ModelSource, shapes: Shapes, signature: str | None = None, *, open_shapes: bool = False
+) -> ModelInfo:
     """Describe a model file.
 
     Args:
         path: The file.
         source: What the user typed, for names and messages.
         shapes: Shapes given by the user, by input name.
+        signature: Which signature of a ``.tflite`` file; that of its main graph if not given.
+        open_shapes: Whether shapes may stay open.
 
     Raises:
         InputError: The file is not a valid model, or an input's shape is open or does not fit.
     """
     format_ = identify(path)
+    if signature is not None and format_ is not ModelFormat.TFLITE:
+        raise InputError(f"{format_} files have no signatures", where=f"--signature {signature}", remedy="leave it out")
     if format_ is ModelFormat.ONNX:
         from edgebench.models.onnx.inspect import inspect_onnx
 
@@ -34,21 +40,21 @@ def inspect(path: Path, source: ModelSource, shapes: Shapes) -> ModelInfo:
     elif format_ is ModelFormat.TFLITE:
         from edgebench.models.tflite.inspect import inspect_tflite
 
-        info = inspect_tflite(path, source, shapes)
+        info = inspect_tflite(path, source, shapes, signature)
     else:
         from edgebench.models.pytorch.inspect import inspect_torch
 
         info = inspect_torch(path, source, format_, shapes)
-    return _checked(info, shapes) if info.inputs else info
+    return _checked(info, shapes, open_shapes=open_shapes) if info.inputs else info
 
 
-def _checked(info: ModelInfo, shapes: Shapes) -> ModelInfo:
+def _checked(info: ModelInfo, shapes: Shapes, *, open_shapes: bool) -> ModelInfo:
     for spec in info.inputs:
         if spec.name in shapes:
             check_shape(spec, shapes[spec.name])
     names = [spec.name for spec in info.inputs]
     unknown = [name for name in shapes if name not in names]
-    unset = unset_dimensions(info, shapes)
+    unset = [] if open_shapes else unset_dimensions(info, shapes)
     if unset:
         error = unset_dimensions_error(unset)
         if not unknown:

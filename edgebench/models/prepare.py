@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgebench.core.dtype import DataType
-from edgebench.core.model import ModelFormat, ModelInfo
+from edgebench.core.model import ModelFormat, ModelInfo, TensorSpec
 from edgebench.core.record import Record
 from edgebench.errors import UnsupportedModelError
-from edgebench.models.input_file import array_shapes
+from edgebench.models.input_file import array_shapes, input_shapes
+from edgebench.models.input_shapes import shapes_by_tensor
 from edgebench.models.inspect import inspect
-from edgebench.models.source import identify, parse_source
+from edgebench.models.source import ModelSource, identify, parse_source
 
 if TYPE_CHECKING:
+    from edgebench.models.calibration import Port
     from edgebench.models.convert import Conversion
 
 _RUNS_ON: Mapping[ModelFormat, str] = {
@@ -39,6 +41,7 @@ class PrepareRequest(Record):
         calibration: An ``.npz`` whose values set the ranges of quantised activations.
         seed: Seeds the weights of networks from the zoo, and random calibration data.
         folder: Where files may be written.
+        signature: Which signature of a ``.tflite`` file; that of its main graph if not given.
     """
 
     source: str
@@ -49,6 +52,7 @@ class PrepareRequest(Record):
     calibration: str | None = None
     seed: int = 0
     folder: str
+    signature: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,19 +90,49 @@ def prepare(request: PrepareRequest) -> Prepared:
     else:
         path = source.path or Path(source.text)
         format_ = identify(path)
-    shapes = {**(array_shapes(Path(request.inputs)) if request.inputs else {}), **request.shapes}
-    info = inspect(path, source, shapes)
-    conversion = _convert(request, path, format_, folder)
+    shapes = _shapes(request, path, source, format_)
+    info = inspect(path, source, shapes, request.signature)
+    conversion = _convert(request, path, format_, info.inputs, shapes, folder)
     if conversion.path == path:
         return Prepared(info=info, path=str(path))
     deployed = inspect(conversion.path, source, {})
     return Prepared(info=info, path=str(conversion.path), deployed=deployed, notes=conversion.notes)
 
 
-def _convert(request: PrepareRequest, path: Path, format_: ModelFormat, folder: Path) -> Conversion:
-    from edgebench.models.convert import Conversion, onnx_to_tflite, quantise
+def _shapes(
+    request: PrepareRequest, path: Path, source: ModelSource, format_: ModelFormat
+) -> dict[str, tuple[int, ...]]:
+    """Shapes of inputs: those given, and those of the arrays in a file."""
+    file = Path(request.inputs) if request.inputs else None
+    if file is not None and format_ in {ModelFormat.TORCHSCRIPT, ModelFormat.TORCH_EXPORT}:
+        return {**array_shapes(file), **request.shapes}
+    if format_ is not ModelFormat.TFLITE:
+        shapes, names = dict(request.shapes), {}
+        specs = inspect(path, source, shapes, request.signature, open_shapes=True).inputs if file is not None else ()
+    else:
+        from edgebench.models.tflite.inspect import open_inputs, other_names
+
+        names = other_names(path, request.signature)
+        shapes, specs = shapes_by_tensor(request.shapes, names), open_inputs(path, request.signature)
+    if file is None:
+        return shapes
+    samples_first = request.inputs == request.calibration
+    return {**input_shapes(specs, file, names, samples_first=samples_first), **shapes}
+
+
+def _convert(
+    request: PrepareRequest,
+    path: Path,
+    format_: ModelFormat,
+    specs: Sequence[TensorSpec],
+    shapes: Mapping[str, tuple[int, ...]],
+    folder: Path,
+) -> Conversion:
+    from edgebench.models.convert import Conversion, quantise
 
     result = Conversion(path=path, notes=())
+    ports: Sequence[Port] = ()
+    ranges: Mapping[str, tuple[float, float]] = {}
     if format_ not in request.formats:
         if format_ is not ModelFormat.ONNX or ModelFormat.TFLITE not in request.formats:
             wanted = " or ".join(request.formats)
@@ -107,9 +141,21 @@ def _convert(request: PrepareRequest, path: Path, format_: ModelFormat, folder: 
                 where=request.source,
                 remedy=f"profile it with -d {_RUNS_ON[format_]}, or convert it to {wanted} first",
             )
-        result = onnx_to_tflite(path, folder / "converted.tflite", request.shapes)
+        from edgebench.models.onnx.to_tflite import convert_onnx
+
+        converted = convert_onnx(path, folder / "converted.tflite", specs, shapes, request.seed)
+        result = Conversion(path=converted.path, notes=converted.notes)
+        ports, ranges = converted.inputs, converted.ranges
     if request.dtype == DataType.INT8:
-        calibration = Path(request.calibration) if request.calibration else None
-        quantised = quantise(result.path, folder / "quantised.tflite", calibration, request.seed)
+        quantised = quantise(
+            result.path,
+            folder / "quantised.tflite",
+            Path(request.calibration) if request.calibration else None,
+            request.seed,
+            shapes=shapes if result.path == path else None,
+            signature=request.signature,
+            ranges=ranges,
+            ports=ports,
+        )
         result = Conversion(path=quantised.path, notes=(*result.notes, *quantised.notes))
     return result

@@ -10,7 +10,7 @@ from edgebench.core.figure import figure_of
 from edgebench.core.memory_fit import memory_fits
 from edgebench.core.profile import Profile
 from edgebench.core.run import Run
-from edgebench.core.summary import disturbances
+from edgebench.core.summary import disturbances, sample_count
 from edgebench.reports.codes import Code, Kind
 from edgebench.reports.report import Remark
 
@@ -33,6 +33,8 @@ def profile_remarks(runs: Sequence[Run]) -> Iterator[Remark]:
     profiles = [(run, profile) for run in runs for profile in run.profiles]
     yield from _said_once([about for _, profile in profiles for about in _of_profile(profile)], profiles)
     for run in runs:
+        if not any(sample_count(profile) for profile in run.profiles):
+            continue  # Nothing was measured: how quiet the machine was changes no figure.
         subject = run.name if len(runs) > 1 else "this machine"
         for warning in run.warnings:
             yield Remark(kind=Kind.WARNING, code=Code.MACHINE, subject=subject, text=warning)

@@ -10,6 +10,8 @@ from edgebench.core.metric import Metric
 from edgebench.reports.codes import Code, Kind
 
 Cell = Metric | int | str | None
+REPORT_SCHEMA = "edgebench.report/1"
+"""Of what a report looks like as JSON."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -40,9 +40,9 @@ def promise(
         min_accuracy: An accuracy that a solution must have.
         maximise: Whether accuracy is an objective.
 
-    With accuracy alone, an optimistic prediction (mean plus one standard deviation). With costs besides, by how
+    With accuracy only, an optimistic prediction (mean plus one standard deviation). With costs besides, by how
     much a candidate is expected to beat the most accurate known network that is no dearer in any cost. With
-    costs alone, by how much it is cheaper, times the probability that it is accurate enough.
+    costs only, by how much it is cheaper, times the probability that it is accurate enough.
     """
     if maximise and not costs.shape[1]:
         optimistic: Vector = mean + OPTIMISM * deviation

@@ -30,7 +30,7 @@ class Candidates:
         figures: Their predicted figures, in the cost model's columns.
         complete: Whether the whole space was looked at.
         looked_at: How many architectures were predicted.
-        feasible: How many of them hold the limits; more than there are rows where not all are kept.
+        feasible: How many of them meet the limits; more than there are rows where not all are kept.
     """
 
     rows: Architectures
@@ -54,10 +54,10 @@ def find_candidates(
     rows, figures, looked_at = [], [], 0
     for chunk in chunks:
         predicted = model.predict(chunk)
-        holds = feasible(predicted, model.names, limits, margins)
+        met = feasible(predicted, model.names, limits, margins)
         looked_at += len(chunk)
-        rows.append(chunk[holds])
-        figures.append(predicted[holds])
+        rows.append(chunk[met])
+        figures.append(predicted[met])
     found, costs = np.concatenate(rows), np.concatenate(figures)
     if not whole:
         found, costs, more = _grown(space, model, limits, margins, found, random)
@@ -107,8 +107,8 @@ def _grown(
             break
         near = neighbours(space, seeds, 1 << 17, random, changes=4)
         looked_at += len(near)
-        holds = feasible(model.predict(near), model.names, limits, margins)
-        found = unique_rows(np.concatenate([found, near[holds]]))
+        met = feasible(model.predict(near), model.names, limits, margins)
+        found = unique_rows(np.concatenate([found, near[met]]))
         seeds = found if len(found) else seeds
     return found, model.predict(found), looked_at
 

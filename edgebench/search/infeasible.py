@@ -1,4 +1,4 @@
-"""Why nothing holds the limits: which one binds, by how much, what comes nearest, what relaxing would buy."""
+"""Why nothing meets the limits: which one binds, by how much, what comes nearest, what relaxing would buy."""
 
 from __future__ import annotations
 

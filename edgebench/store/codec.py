@@ -12,6 +12,10 @@ from edgebench.errors import StorageError
 T = TypeVar("T")
 
 
+class ShapeError(ValueError):
+    """A value is not of the shape that a record has; what to do about it is for the caller to say."""
+
+
 _adapters: dict[type[Any], TypeAdapter[Any]] = {}
 """Building an adapter takes milliseconds, and answers of child processes are read by the hundred."""
 
@@ -28,17 +32,31 @@ def to_plain(record: object) -> Any:
 
 
 def from_plain(kind: type[T], plain: Any, *, where: str) -> T:
-    """A record from dictionaries and lists.
+    """A record from what a file holds.
 
     Raises:
         StorageError: A key is unknown or missing, or a value is not of its type; ``where`` and the key are
             named.
     """
     try:
+        return decoded(kind, plain)
+    except ShapeError as error:
+        raise StorageError(str(error), where=where, remedy="restore the file or write it again") from None
+
+
+def decoded(kind: type[T], plain: Any) -> T:
+    """A record from dictionaries, lists, texts and numbers, wherever they come from.
+
+    Raises:
+        ShapeError: A key is unknown or missing, or a value is not of its type; the key is named.
+    """
+    try:
         # JSON has no tuples or enumerations: validate as JSON so that lists and texts are accepted for them.
         record: T = _adapter(kind).validate_json(json.dumps(plain))
     except ValidationError as error:
-        raise StorageError(first_problem(error), where=where, remedy="restore the file or write it again") from None
+        raise ShapeError(first_problem(error)) from None
+    except RecursionError:
+        raise ShapeError("the document is nested too deep") from None
     return record
 
 

@@ -37,7 +37,9 @@ class _EnergySection(_Section):
     source: str | None = None
 
 
-class _DeviceFile(_Section):
+class DeviceFile(_Section):
+    """What a device file may hold, before quantities and options are read."""
+
     format: str = Field(alias="schema")
     kind: str
     target: str
@@ -71,7 +73,7 @@ def read_device(path: Path) -> Device:
     """
     text, content = read_toml(path, "device")
     try:
-        table = _DeviceFile.model_validate(content)
+        table = DeviceFile.model_validate(content)
     except ValidationError as error:
         keys = [str(part) for part in error.errors()[0]["loc"]]
         raise InputError(
@@ -84,7 +86,7 @@ def read_device(path: Path) -> Device:
         raise InputError(error.what, where=place_in(path, text, keys), remedy=error.remedy) from None
 
 
-def _device(name: str, table: _DeviceFile, path: Path) -> Device:
+def _device(name: str, table: DeviceFile, path: Path) -> Device:
     if table.format != SCHEMA:
         raise InputError(
             f"schema {table.format!r} is not {SCHEMA!r}",
@@ -172,7 +174,7 @@ def write_device_copy(name: str, source: str, folder: Path) -> Path:
         raise InputError("this device file exists already", where=str(path), remedy="choose another name")
     header = (
         f"# Device {name!r}, begun as a copy of {source!r}. devices/README.md describes every key.\n"
-        "# Files in ./devices win over those that come with edgebench.\n\n"
+        "# Files in ./devices win over those in ~/.config/edgebench/devices, and both over those of edgebench.\n\n"
     )
     write_atomically(path, (header + read_toml(original, "device")[0]).encode())
     return path

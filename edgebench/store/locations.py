@@ -1,8 +1,10 @@
-"""Where device and search-space files lie: beside the user's work, then inside the package."""
+"""Where device and search-space files lie: beside the work, then in the user's configuration, then in the package."""
 
 from __future__ import annotations
 
 from pathlib import Path
+
+from edgebench.machine.folders import config_folder
 
 _PACKAGE = Path(__file__).parent.parent
 
@@ -15,6 +17,6 @@ def packaged_folder(name: str) -> Path:
 
 def search_path(name: str) -> tuple[Path, ...]:
     """Folders to look in, the first one wins."""
-    local = Path.cwd() / name
     packaged = packaged_folder(name)
-    return (local, packaged) if local.is_dir() and local.resolve() != packaged.resolve() else (packaged,)
+    own = (Path.cwd() / name, config_folder(name))
+    return (*(folder for folder in own if folder.is_dir() and folder.resolve() != packaged.resolve()), packaged)

@@ -7,14 +7,16 @@ import secrets
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from edgebench.core.run import Run
 from edgebench.errors import InputError
 from edgebench.store.codec import from_plain, to_plain
 from edgebench.store.files import Migration, read_json, write_json
+from edgebench.store.renames import present_options
 
 KIND = "run"
-VERSION = 2
+VERSION = 3
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -99,5 +101,25 @@ def load_run(path: Path) -> Run:
     return from_plain(Run, read_json(path, kind=KIND, version=VERSION, migrations=_MIGRATIONS), where=str(path))
 
 
-# Version 2 added the outcome of a search, which older runs do not have.
-_MIGRATIONS: Mapping[int, Migration] = {1: lambda document: document}
+def _to_version_3(document: dict[str, Any]) -> dict[str, Any]:
+    """Searches had notes that nothing ever wrote; options of targets are spelled as they are called now."""
+    found = document.get("search")
+    if isinstance(found, dict):
+        document = {**document, "search": {key: value for key, value in found.items() if key != "notes"}}
+    profiles = document.get("profiles")
+    if isinstance(profiles, list):
+        document = {**document, "profiles": [_with_present_options(profile) for profile in profiles]}
+    return document
+
+
+def _with_present_options(profile: Any) -> Any:
+    device = profile.get("device") if isinstance(profile, dict) else None
+    if not isinstance(device, dict) or not isinstance(device.get("options"), dict):
+        return profile  # Not valid: the key is named where the document is checked.
+    options = present_options(str(device.get("target")), device["options"])
+    return {**profile, "device": {**device, "options": options}}
+
+
+# Version 2 added the outcome of a search, which older runs do not have. Since version 3 a model that could not be read
+# has no format; older runs say ONNX of it, and nobody can tell which of them is true.
+_MIGRATIONS: Mapping[int, Migration] = {1: lambda document: document, 2: _to_version_3}

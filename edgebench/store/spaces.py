@@ -15,7 +15,9 @@ from edgebench.store.toml_files import find_toml, names_as_counted, place_in, re
 SCHEMA = "edgebench.space/1"
 
 
-class _SpaceFile(BaseModel):
+class SpaceFile(BaseModel):
+    """What the file of a search space may hold."""
+
     model_config = ConfigDict(extra="forbid", strict=True)
 
     format: str = Field(alias="schema")
@@ -46,7 +48,7 @@ def read_space(path: Path) -> SpaceDescription:
     """
     text, content = read_toml(path, "space")
     try:
-        table = _SpaceFile.model_validate(content)
+        table = SpaceFile.model_validate(content)
     except ValidationError as error:
         keys = [str(part) for part in error.errors()[0]["loc"]]
         raise InputError(

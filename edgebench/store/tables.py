@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from edgebench.core.dtype import DataType
 from edgebench.core.figure import TABLE_FIGURES
 from edgebench.core.metric import Provenance
 from edgebench.core.table import LookupTable, TableFigure, TableKey
@@ -38,7 +39,7 @@ class TableStore:
 
     def path(self, device: str, space: str, dtype: str) -> Path:
         """Where a table lies; float32 is what a name without a type means."""
-        suffix = "" if dtype == "float32" else f".{dtype}"
+        suffix = "" if dtype == DataType.FLOAT32 else f".{dtype}"
         return self._folder / device / f"{space}{suffix}.json"
 
     def save(self, table: LookupTable) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -122,4 +122,22 @@ class Target(Protocol):
         Raises:
             UnsupportedModelError: The file is valid, but cannot run here.
             InputError: The file or the inputs are wrong.
+        """
+
+
+@runtime_checkable
+class MadeReadyOnce(Protocol):
+    """What a target offers beside the rest if it has something to do before its first model, and keeps the result.
+
+    The time that it takes is no model's: no limit of a measurement counts it.
+    """
+
+    def pending(self) -> str | None:
+        """What is still to be done, in a few words for progress, or None."""
+
+    def make_ready(self) -> None:
+        """Do it, in a child process.
+
+        Raises:
+            TargetUnavailableError: It cannot be done.
         """

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol
 
@@ -18,9 +19,14 @@ from edgebench.core.model import InputSource, ModelFormat, TensorSpec
 from edgebench.core.options import read_options
 from edgebench.core.profile import LayerCost, Sample
 from edgebench.errors import InputError, TargetUnavailableError, UnsupportedModelError
+from edgebench.models.input_file import OtherNames
+from edgebench.models.input_shapes import shapes_by_tensor
 from edgebench.models.inputs import make_inputs
+from edgebench.models.tflite.inspect import other_names
+from edgebench.models.tflite.signatures import write_signature
 from edgebench.targets.base import PlainModel
 from edgebench.targets.litert_layers import profile_layers
+from edgebench.targets.litert_signature import SignatureInterpreter
 from edgebench.targets.packages import package_version
 from edgebench.targets.timing import time_calls
 
@@ -92,7 +98,9 @@ class LiteRtTarget:
         """
         options = read_options(self.device, LiteRtOptions)
         interpreter = create_interpreter(model, threads=options.threads, kernels=options.kernels)
-        set_inputs(interpreter, inputs)
+        if inputs.signature is not None:
+            interpreter = SignatureInterpreter(interpreter, inputs.signature)
+        set_inputs(interpreter, inputs, other_names(model, inputs.signature))
         yield LiteRtModel(model, inputs, options, litert_runtime(), interpreter)
 
 
@@ -138,13 +146,19 @@ class LiteRtModel(PlainModel):
 
     def layers(self) -> list[LayerCost]:
         """Time of each operator, by the differences of cut models."""
+        names = other_names(self._model, self._inputs.signature)
 
         def make_interpreter(path: Path) -> Any:
             interpreter = create_interpreter(path, threads=self._options.threads, kernels=self._options.kernels)
-            set_inputs(interpreter, self._inputs)
+            set_inputs(interpreter, self._inputs, names)
             return interpreter
 
-        return profile_layers(self._model, make_interpreter)
+        if self._inputs.signature is None:
+            return profile_layers(self._model, make_interpreter)
+        with tempfile.TemporaryDirectory() as folder:
+            alone = Path(folder) / "signature.tflite"
+            write_signature(self._model, self._inputs.signature, alone)
+            return profile_layers(alone, make_interpreter)
 
 
 def litert_runtime() -> tuple[str, str]:
@@ -192,15 +206,21 @@ def _runtime() -> Any:
     return interpreter
 
 
-def set_inputs(interpreter: Any, inputs: InputSource) -> None:
+def set_inputs(interpreter: Any, inputs: InputSource, names: OtherNames | None = None) -> None:
     """Give an interpreter its shapes and inputs, and let it plan its memory.
+
+    Args:
+        interpreter: To set.
+        inputs: Where they come from.
+        names: Further names of inputs.
 
     Raises:
         UnsupportedModelError: It cannot prepare an operator.
         InputError: The inputs do not fit the model.
     """
     details = interpreter.get_input_details()
-    arrays = make_inputs([_spec(detail, inputs) for detail in details], inputs)
+    inputs = replace(inputs, shapes=shapes_by_tensor(inputs.shapes, names or {}))
+    arrays = make_inputs([_spec(detail, inputs) for detail in details], inputs, names)
     try:
         for detail in details:
             array = arrays[detail["name"]]

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 
 from edgebench.core.device import Device
+from edgebench.core.dtype import DataType
 from edgebench.core.metric import Metric, Provenance
 from edgebench.core.model import InputSource, ModelFormat
 from edgebench.core.options import read_options
 from edgebench.core.profile import LayerCost
 from edgebench.errors import TargetUnavailableError, UnsupportedModelError
+from edgebench.models.tflite.signatures import write_signature
 from edgebench.targets.libraries import find_library
 from edgebench.targets.litert import (
     LiteRtModel,
@@ -79,8 +82,8 @@ class DelegateTarget(LiteRtTarget):
 
     def __init__(self, device: Device) -> None:
         super().__init__(device)
-        quantised = device.options.get("dtype") == "int8"
-        self.dtype = "int8" if quantised else None
+        quantised = device.options.get("dtype") == DataType.INT8
+        self.dtype = DataType.INT8 if quantised else None
 
     def check(self) -> dict[str, str]:
         """The runtime and the library.
@@ -107,7 +110,15 @@ class DelegateTarget(LiteRtTarget):
             UnsupportedModelError: The delegate refuses the model or takes too little of it.
             InputError: The file or the inputs are not valid.
         """
-        yield DelegateModel(model, inputs, read_options(self.device, DelegateOptions))
+        options = read_options(self.device, DelegateOptions)
+        if inputs.signature is None:
+            yield DelegateModel(model, inputs, options)
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            # Delegates and what tells their part are about the main graph.
+            alone = Path(folder) / model.name
+            write_signature(model, inputs.signature, alone)
+            yield DelegateModel(alone, replace(inputs, signature=None), options)
 
 
 class DelegateModel(LiteRtModel):

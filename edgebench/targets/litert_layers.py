@@ -15,7 +15,7 @@ from typing import Any
 
 from edgebench.core.metric import Metric, Provenance
 from edgebench.core.profile import LayerCost
-from edgebench.models.tflite.float16 import pack_model
+from edgebench.models.tflite.tree import pack_model
 from edgebench.targets.timing import time_calls
 
 _ROUNDS = 3

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import cast
 
 from edgebench.core.device import Device
-from edgebench.core.plugins import load_plugin
+from edgebench.core.plugins import load_plugin, plugin_names
 from edgebench.targets.base import Target
 
 GROUP = "edgebench.targets"
@@ -20,6 +20,11 @@ BUILTIN: Mapping[str, str] = {
     "onnxruntime-ep": "edgebench.targets.onnxruntime_providers:ProviderTarget",
     "torch": "edgebench.targets.torch_cpu:TorchTarget",
 }
+
+
+def target_names() -> list[str]:
+    """Names of all targets, ours first."""
+    return plugin_names(GROUP, BUILTIN)
 
 
 def target_type(name: str) -> type[Target]:

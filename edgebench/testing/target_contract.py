@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from edgebench.core.dtype import DataType
 from edgebench.core.metric import Metric, Provenance
 from edgebench.core.model import InputSource, ModelFormat
 from edgebench.core.options import read_options
@@ -32,7 +33,7 @@ class TargetContract:
         """Class attributes are complete, and the device's options are known."""
         assert target.formats
         assert all(isinstance(format_, ModelFormat) for format_ in target.formats)
-        assert target.dtype in {None, "int8", "float32"}
+        assert target.dtype in {None, *DataType}
         assert isinstance(target.latency_provenance, Provenance)
         read_options(target.device, target.options_type)
 

@@ -1,117 +1,128 @@
-"""The child process: reads requests from standard input, one JSON object a line, and answers each.
+"""The child: reads requests from standard input, one a line, and answers each.
 
-Whatever a runtime prints goes to standard error; the answers have a channel of their own.
+Whatever a runtime prints goes to standard error; requests and answers have channels of their own.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import traceback
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any, TextIO
+from collections.abc import Callable, Mapping
+from typing import Any, BinaryIO, ClassVar
 
-from edgebench.core.device import Device
-from edgebench.core.model import InputSource
-from edgebench.errors import EdgebenchError
-from edgebench.store.codec import from_plain, to_plain
+from edgebench.core.record import Record
+from edgebench.errors import EdgebenchError, InputError, StorageError, UnavailableError, UnsupportedModelError
 from edgebench.workers.limits import limit_this_process
+from edgebench.workers.protocol import (
+    MAX_MESSAGE_BYTES,
+    Answer,
+    FailureKind,
+    LongRequest,
+    Order,
+    Progress,
+    ProtocolError,
+    Request,
+    Trouble,
+    answer_message,
+    failure_message,
+    progress_message,
+    read_order,
+    read_request,
+)
 
-Handler = Callable[[dict[str, Any]], Any]
+PROCESS_NUMBER = "EDGEBENCH_PROCESS"
+"""Environment variable that counts the fresh processes of one measurement."""
 
 
 class Server:
-    """Answers requests until its input ends.
+    """Answers requests until its input ends. A subclass says by ``on`` which ones.
 
     Args:
         answers: Where answers are written.
         requests: Where requests come from.
+
+    Attributes:
+        failures: What exceptions are reported as; all others are crashes.
     """
 
-    def __init__(self, answers: TextIO, requests: TextIO) -> None:
+    failures: ClassVar[Mapping[type[BaseException], FailureKind]] = {
+        InputError: FailureKind.BAD_INPUT,
+        StorageError: FailureKind.BAD_INPUT,
+        UnsupportedModelError: FailureKind.UNSUPPORTED,
+        UnavailableError: FailureKind.UNAVAILABLE,
+        MemoryError: FailureKind.OUT_OF_MEMORY,
+        ProtocolError: FailureKind.PROTOCOL,
+    }
+
+    def __init__(self, answers: BinaryIO, requests: BinaryIO) -> None:
         self._answers = answers
         self._requests = requests
-        self._handlers: dict[str, Handler] = {}
+        self._kinds: dict[str, type[Request[Any]]] = {}
+        self._handlers: dict[str, Callable[[Any], Record]] = {}
+
+    def on(self, kind: type[Request[Answer]], handler: Callable[[Any], Answer]) -> None:
+        """Answer requests of a kind.
+
+        Args:
+            kind: Class of the requests.
+            handler: Takes one, and returns its answer.
+        """
+        self._kinds[kind.verb] = kind
+        self._handlers[kind.verb] = handler
+
+    def on_long(
+        self,
+        kind: type[LongRequest[Answer, Progress]],
+        handler: Callable[[Any, Callable[[Progress], bool]], Answer],
+    ) -> None:
+        """Answer requests of a kind that are followed.
+
+        Args:
+            kind: Class of the requests.
+            handler: Takes one, and a function that reports progress and says whether to go on.
+        """
+        self.on(kind, lambda request: handler(request, self._goes_on))
 
     def serve(self) -> None:
         """Answer each line of the requests."""
-        while (request := self._next()) is not None:
-            self._answer(self._outcome(request))
+        while (line := self._next()) is not None:
+            self._send(self._reply(line))
 
-    def _next(self) -> dict[str, Any] | None:
-        """The next request, or None at the end."""
-        line = self._requests.readline()
-        return json.loads(line) if line else None
+    def _next(self) -> bytes | None:
+        """The next line, or None at the end of the input; a line that is too long ends it as well."""
+        line = self._requests.readline(MAX_MESSAGE_BYTES + 2)
+        return line[:-1] if line.endswith(b"\n") else None
 
-    def _outcome(self, request: dict[str, Any]) -> dict[str, Any]:
+    def _reply(self, line: bytes) -> bytes:
         try:
-            return {"result": to_plain(self._handlers[request["do"]](request))}
-        except EdgebenchError as error:
-            return {"error": _described(error)}
-        except MemoryError:
-            return {"error": {"kind": "MemoryError", "what": "the process may not allocate more memory"}}
+            request = read_request(line, self._kinds)
+            return answer_message(self._handlers[request.verb](request))
+        except (EdgebenchError, MemoryError) as error:
+            return failure_message(self._described(error))
         except Exception as error:
             traceback.print_exc()
-            kind = "MemoryError" if _is_out_of_memory(error) else type(error).__name__
-            return {"error": {"kind": kind, "what": " ".join(str(error).split())[:500] or type(error).__name__}}
+            return failure_message(self._described(error))
 
-    def _answer(self, answer: dict[str, Any]) -> None:
-        self._answers.write(json.dumps(answer) + "\n")
+    def _goes_on(self, progress: Record) -> bool:
+        self._send(progress_message(progress))
+        line = self._next()
+        return line is not None and read_order(line) is Order.CONTINUE
+
+    def _send(self, message: bytes) -> None:
+        self._answers.write(message + b"\n")
         self._answers.flush()
 
-
-class Worker(Server):
-    """Prepares and runs models."""
-
-    def __init__(self, answers: TextIO, requests: TextIO) -> None:
-        super().__init__(answers, requests)
-        self._handlers = {
-            "prepare": self._prepare,
-            "load": self._load,
-            "run": self._run,
-            "finish": self._finish,
-            "race": self._race,
-        }
-        self._session: Any = None
-
-    def _prepare(self, request: dict[str, Any]) -> Any:
-        from edgebench.models.prepare import PrepareRequest, prepare
-
-        return prepare(from_plain(PrepareRequest, request["request"], where="request"))
-
-    def _load(self, request: dict[str, Any]) -> Any:
-        from edgebench.workers.measuring.session import MeasurementSession
-
-        self._session = MeasurementSession(
-            from_plain(Device, request["device"], where="request"),
-            Path(request["model"]),
-            from_plain(InputSource, request["inputs"], where="request"),
-        )
-        return self._session.load()
-
-    def _run(self, request: dict[str, Any]) -> Any:
-        return self._session.run(request["iterations"])
-
-    def _finish(self, request: dict[str, Any]) -> Any:
-        finished = self._session.finish(layers=request["layers"])
-        self._session.close()
-        return finished
-
-    def _race(self, request: dict[str, Any]) -> Any:
-        from edgebench.workers.measuring.race import race
-
-        return race(
-            from_plain(Device, request["device"], where="request"),
-            [Path(model) for model in request["models"]],
-            InputSource(),
-            request["seconds"],
-        )
-
-
-def _described(error: EdgebenchError) -> dict[str, Any]:
-    return {"kind": type(error).__name__, "what": error.what, "where": error.where, "remedy": error.remedy}
+    def _described(self, error: Exception) -> Trouble:
+        kinds = (self.failures[kind] for kind in type(error).__mro__ if kind in self.failures)
+        kind = next(kinds, FailureKind.OUT_OF_MEMORY if _is_out_of_memory(error) else FailureKind.CRASHED)
+        exception = type(error).__name__ if kind is FailureKind.CRASHED else None
+        if isinstance(error, EdgebenchError):
+            return Trouble(kind=kind, what=error.what, where=error.where, remedy=error.remedy, exception=exception)
+        if isinstance(error, MemoryError):
+            return Trouble(kind=kind, what="the process may not allocate more memory")
+        text = " ".join(str(error).split())[:500] or type(error).__name__
+        return Trouble(kind=kind, what=text, exception=exception)
 
 
 def _is_out_of_memory(error: Exception) -> bool:
@@ -119,16 +130,21 @@ def _is_out_of_memory(error: Exception) -> bool:
     return any(sign in text for sign in ("bad_alloc", "out of memory", "failed to allocate", "can't allocate"))
 
 
-def main(server: type[Server] = Worker) -> None:
-    """Entry point of the child: ``python -m edgebench.workers.server MEMORY_LIMIT``."""
-    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
+def main(server: Callable[[BinaryIO, BinaryIO], Server]) -> None:
+    """Entry point of a child: ``python -m edgebench.workers.measuring [NUMBER]``.
+
+    Args:
+        server: Makes the server that answers.
+    """
+    answers, requests = os.fdopen(os.dup(sys.stdout.fileno()), "wb"), os.fdopen(os.dup(sys.stdin.fileno()), "rb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    limit_this_process(memory_bytes=int(sys.argv[1]) or None)
-    server(answers, sys.stdin).serve()
+    # A program that a runtime starts shall not read requests.
+    with open(os.devnull, "rb") as nothing:  # noqa: PTH123 - a device, not a file
+        os.dup2(nothing.fileno(), sys.stdin.fileno())
+    limit_this_process()
+    if len(sys.argv) > 1:
+        os.environ[PROCESS_NUMBER] = sys.argv[1]
+    server(answers, requests).serve()
     # All is answered and released. Taking a runtime's libraries apart takes 0.1 s, and crashes some of them.
     sys.stderr.flush()
     os._exit(0)
-
-
-if __name__ == "__main__":
-    main()

@@ -15,6 +15,8 @@ from onnx import helper
 
 from tests.models_on_disk import write_onnx, write_onnx_node
 
+pytestmark = pytest.mark.child
+
 QUICK = ["--repetitions", "2", "--goal", "1000%"]
 
 

@@ -11,6 +11,8 @@ from edgebench.models.inspect import inspect
 from edgebench.models.source import parse_source
 from tests.cli.test_cli import edgebench
 
+pytestmark = pytest.mark.child
+
 
 def test_int8_tflite(tmp_path: Path) -> None:
     done = edgebench("export", "zoo:tiny", "--to", "int8-tflite", "-o", "out/tiny.tflite", cwd=tmp_path)

@@ -14,6 +14,8 @@ import pytest
 from tests.cli.test_cli import edgebench
 from tests.small_space import write_twelve
 
+pytestmark = pytest.mark.child
+
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:

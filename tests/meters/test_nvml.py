@@ -100,6 +100,7 @@ def use(driver: Path, mode: str = "new", selector: str = "") -> dict[str, object
     return answer
 
 
+@pytest.mark.child
 def test_the_counter_of_the_driver_is_read_in_joules(driver: Path) -> None:
     answer = use(driver, selector="1")
     assert answer["selectors"] == ["0", "1"]
@@ -109,6 +110,7 @@ def test_the_counter_of_the_driver_is_read_in_joules(driver: Path) -> None:
     assert answer["still_open"] == 0
 
 
+@pytest.mark.child
 def test_without_a_counter_the_power_is_integrated(driver: Path) -> None:
     answer = use(driver, "old")
     readings, elapsed = answer["readings"], answer["elapsed"]
@@ -119,6 +121,7 @@ def test_without_a_counter_the_power_is_integrated(driver: Path) -> None:
     assert answer["still_open"] == 0
 
 
+@pytest.mark.child
 @pytest.mark.parametrize(
     ("mode", "what"),
     [
@@ -135,6 +138,7 @@ def test_what_the_driver_refuses_is_reported(driver: Path, mode: str, what: str)
     assert answer["still_open"] == 0
 
 
+@pytest.mark.child
 def test_a_card_that_is_not_there_is_the_users_mistake(driver: Path) -> None:
     answer = use(driver, selector="2")
     assert answer["error"] == "InputError"

@@ -1,6 +1,7 @@
 """Every target keeps the contract that third parties are held to."""
 
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -72,13 +73,11 @@ class TestLiteRt(TargetContract):
 
 class TestTorch(TargetContract):
     @pytest.fixture
-    def target(self) -> Target:
-        pytest.importorskip("torch")
+    def target(self, torch: ModuleType) -> Target:
         return create_target(find_device("host-torch"))
 
     @pytest.fixture
-    def model(self, tmp_path: Path) -> Path:
-        pytest.importorskip("torch")
+    def model(self, torch: ModuleType, tmp_path: Path) -> Path:
         path = tmp_path / "tiny.pt2"
         export("tiny", ModelFormat.TORCH_EXPORT, path)
         return path

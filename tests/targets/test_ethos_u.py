@@ -63,11 +63,13 @@ def check_against_command_line(device: str, model: Path, folder: Path) -> None:
         assert memory.peak_bytes / 1024 == pytest.approx(float(theirs[key]))
 
 
+@pytest.mark.child
 @pytest.mark.parametrize("device", ["ethos-u55-128", "ethos-u65-256", "ethos-u85-512"])
 def test_figures_equal_those_of_the_command(device: str, int8_models: dict[str, Path], tmp_path: Path) -> None:
     check_against_command_line(device, int8_models["ds-cnn"], tmp_path)
 
 
+@pytest.mark.child
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["tiny", "resnet8", "ds-cnn"])
 @pytest.mark.parametrize("device", DEVICES)
@@ -97,6 +99,7 @@ def run(model: Path | str, *devices: str) -> list[Profile]:
     return list(profile(request, on_update=lambda _: None))
 
 
+@pytest.mark.child
 def test_one_table_for_a_cpu_and_an_npu_from_one_onnx_file(tmp_path: Path) -> None:
     export("tiny", ModelFormat.ONNX, tmp_path / "tiny.onnx")
     profiles = run(tmp_path / "tiny.onnx", "host", "host-litert", "ethos-u55-128")
@@ -123,6 +126,7 @@ def test_calibration_data_sets_the_ranges(tmp_path: Path) -> None:
         quantise(tmp_path / "tiny.tflite", tmp_path / "int8.tflite", tmp_path / "wrong.npz", seed=0)
 
 
+@pytest.mark.child
 def test_a_network_with_fallbacks_has_no_latency(tmp_path: Path) -> None:
     """Vela leaves this depthwise convolution, whose stride the NPU lacks, to the CPU and counts it as nothing."""
     from edgebench.models.tflite.writer import to_tflite
@@ -142,6 +146,7 @@ def test_a_network_with_fallbacks_has_no_latency(tmp_path: Path) -> None:
     assert any("fall back to the CPU" in note for note in found.notes)
 
 
+@pytest.mark.child
 @pytest.mark.parametrize("kept", [0.3, 0.6, 0.9])
 def test_a_truncated_file_does_not_bring_the_others_down(
     kept: float, int8_models: dict[str, Path], tmp_path: Path
@@ -152,3 +157,55 @@ def test_a_truncated_file_does_not_bring_the_others_down(
     assert cut.outcome is not Outcome.OK
     assert cut.failure is not None
     assert fake.outcome in {Outcome.OK, Outcome.BAD_INPUT}
+
+
+@pytest.mark.child
+def test_a_network_that_is_int8_inside_has_a_latency(tmp_path: Path) -> None:
+    from tests.models.test_quantise import int8_inside
+
+    profiles = [
+        run(int8_inside(edge).model.write(tmp_path / f"{edge}.tflite"), "ethos-u55-128")[0]
+        for edge in ("float32", "uint8")
+    ]
+    assert {found.outcome for found in profiles} == {Outcome.OK}
+    first, second = (summarise(found)["latency_s"].value for found in profiles)
+    assert first == second
+    for found in profiles:
+        assert sum("left to the application" in note for note in found.notes) == 2
+        assert {layer.placement for layer in found.layers} == {"NPU"}
+
+
+@pytest.mark.child
+@pytest.mark.parametrize(("device", "handed_over"), [("ethos-u55-128", True), ("ethos-u85-256", False)])
+def test_variables_are_handed_over_where_the_npu_has_none(device: str, handed_over: bool, tmp_path: Path) -> None:
+    from tests.models.tflite.float_graphs import streaming_model
+
+    (found,) = run(streaming_model().write(tmp_path / "streaming.tflite"), device)
+    assert found.outcome is Outcome.OK
+    assert "latency_s" in summarise(found)
+    assert any("hands them over" in note for note in found.notes) == handed_over
+
+
+def strided(tmp_path: Path) -> Path:
+    """A transposed convolution with a stride that Ethos-U55 lacks."""
+    from tests.models.tflite.float_graphs import FloatGraph
+
+    graph = FloatGraph()
+    x = graph.tensor("x", [1, 4, 4, 3])
+    inputs = [graph.indices(1, 12, 12, 8), graph.weights(8, 5, 5, 3), x, graph.weights(8)]
+    fields = {"strideH": 3, "strideW": 3}
+    y = graph.add("TRANSPOSE_CONV", inputs, [1, 12, 12, 8], "TransposeConvOptions", version=3, **fields)
+    return graph.ports([x], [y]).model.write(tmp_path / "strided.tflite")
+
+
+@pytest.mark.child
+def test_where_the_npu_takes_nothing_it_says_what_does(tmp_path: Path) -> None:
+    """The advice is followed."""
+    path = strided(tmp_path)
+    (refused,) = run(path, "ethos-u55-128")
+    assert refused.outcome is Outcome.UNSUPPORTED
+    assert refused.failure is not None
+    assert "stride" in refused.failure.message
+    assert refused.failure.remedy == "an Ethos-U85 takes it all: -d ethos-u85-256"
+    (taken,) = run(path, "ethos-u85-256")
+    assert taken.outcome is Outcome.OK

@@ -18,6 +18,8 @@ from edgebench.models.network.layers import Activation
 from edgebench.models.network.weights import random_weights
 from edgebench.models.tflite.writer import to_tflite
 
+pytestmark = pytest.mark.child
+
 PLAN = MeasurementPlan(repetitions=2, goal=10.0, time_limit_s=10, layers=True)
 
 

@@ -16,6 +16,8 @@ from edgebench.models.zoo import export
 from edgebench.store.devices import find_device
 from tests.models_on_disk import write_onnx_node
 
+pytestmark = pytest.mark.child
+
 PLAN = MeasurementPlan(repetitions=2, goal=10.0)
 needs_qnn = pytest.mark.skipif(find_spec("onnxruntime_qnn") is None, reason="needs onnxruntime-qnn")
 

@@ -1,5 +1,8 @@
 """Intervals of accuracy hold as often as they say."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -7,7 +10,12 @@ from edgebench.errors import InputError
 from edgebench.tasks.accuracy import accuracy_drop, correct_count, mcnemar_p_value, top1, wilson_interval
 
 RUNS = 2000
-binomtest = pytest.importorskip("scipy.stats").binomtest
+
+
+@pytest.fixture(scope="module")
+def binomtest() -> Callable[..., Any]:
+    function: Callable[..., Any] = pytest.importorskip("scipy.stats").binomtest
+    return function
 
 
 @pytest.mark.parametrize(("share", "total"), [(0.5, 40), (0.9, 100), (0.97, 270), (0.99, 750)])
@@ -19,7 +27,7 @@ def test_the_score_interval_covers_the_true_accuracy(share: float, total: int) -
 
 
 @pytest.mark.parametrize(("correct", "total"), [(0, 10), (10, 10), (1, 1), (95, 100), (749, 750)])
-def test_the_score_interval_is_scipys(correct: int, total: int) -> None:
+def test_the_score_interval_is_scipys(binomtest: Callable[..., Any], correct: int, total: int) -> None:
     for confidence in (0.9, 0.95, 0.99):
         expected = binomtest(correct, total).proportion_ci(confidence, method="wilson")
         assert wilson_interval(correct, total, confidence) == pytest.approx((expected.low, expected.high), abs=1e-12)
@@ -58,12 +66,12 @@ def test_a_pair_is_known_better_than_two_accuracies_apart() -> None:
 
 
 @pytest.mark.parametrize(("lost", "gained"), [(0, 0), (10, 2), (3, 3), (0, 7), (420, 380)])
-def test_mcnemar_is_the_binomial_test(lost: int, gained: int) -> None:
+def test_mcnemar_is_the_binomial_test(binomtest: Callable[..., Any], lost: int, gained: int) -> None:
     expected = binomtest(lost, lost + gained).pvalue if lost + gained else 1.0
     assert mcnemar_p_value(lost, gained) == pytest.approx(expected)
 
 
-def test_mcnemar_of_many_samples_is_close_to_exact() -> None:
+def test_mcnemar_of_many_samples_is_close_to_exact(binomtest: Callable[..., Any]) -> None:
     assert mcnemar_p_value(560, 480) == pytest.approx(binomtest(560, 1040).pvalue, rel=0.02)
 
 

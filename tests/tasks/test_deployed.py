@@ -15,7 +15,7 @@ from edgebench.tasks.deployed import deployed_accuracy
 from edgebench.tasks.training import Recipe, predict, train
 from tests.tasks.synthetic import bars_task, small_network
 
-pytest.importorskip("torch")
+pytestmark = pytest.mark.usefixtures("torch")
 TASK = bars_task(600, noise=0.6)
 NETWORK = small_network(softmax=True)
 

@@ -18,8 +18,8 @@ def test_counts_are_those_of_the_network() -> None:
     assert (parameters(network), macs(network)) == (network.parameters, network.macs)
 
 
+@pytest.mark.usefixtures("torch")
 def test_synflow_of_a_chain_is_its_paths_times_its_layers() -> None:
-    pytest.importorskip("torch")
     builder = NetworkBuilder("chain", (5,))
     builder.dense(7, activation="relu6")
     builder.dense(3)
@@ -30,8 +30,8 @@ def test_synflow_of_a_chain_is_its_paths_times_its_layers() -> None:
     assert synflow(network, 4) == pytest.approx(math.log(2 * (second @ first @ np.ones(5)).sum()))
 
 
+@pytest.mark.usefixtures("torch")
 def test_synflow_repeats_rises_with_width_and_holds_in_deep_networks() -> None:
-    pytest.importorskip("torch")
     small, large = small_network(width=4), small_network(width=16)
     assert synflow(small, 0) == synflow(small, 0) != synflow(small, 1)
     assert all(synflow(large, seed) > synflow(small, seed) for seed in range(5))
@@ -39,8 +39,8 @@ def test_synflow_repeats_rises_with_width_and_holds_in_deep_networks() -> None:
     assert math.isfinite(synflow(build("fc-autoencoder"), 0))
 
 
+@pytest.mark.usefixtures("torch")
 def test_a_network_without_weights_has_no_flow() -> None:
-    pytest.importorskip("torch")
     builder = NetworkBuilder("empty", (4, 4, 1))
     builder.global_average_pool()
     with pytest.raises(InputError, match="no weights"):

@@ -1,6 +1,7 @@
 """Weights that networks share."""
 
 import random
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from edgebench.tasks.supernet import Supernet
 from edgebench.tasks.training import Recipe, evaluate
 from tests.tasks.synthetic import bars_task, small_network
 
-torch = pytest.importorskip("torch")
+pytestmark = pytest.mark.usefixtures("torch")
 
 TASK = bars_task(noise=0.6)
 LARGEST, SMALLEST = small_network(width=12, kernel=5), small_network(width=4, kernel=1)
@@ -40,7 +41,7 @@ def test_networks_take_the_first_channels_and_the_centre_of_the_window() -> None
     np.testing.assert_array_equal(values[f"parts.{dense}.0.bias"].detach(), state[f"{dense}.bias"])
 
 
-def test_a_supernet_of_one_network_is_that_network() -> None:
+def test_a_supernet_of_one_network_is_that_network(torch: ModuleType) -> None:
     from edgebench.models.pytorch.writer import to_torch
 
     network = small_network()
@@ -60,7 +61,7 @@ def test_a_supernet_of_one_network_is_that_network() -> None:
         torch.testing.assert_close(supernet._tensors[f"{layer}.kernel"].grad, own[f"parts.{layer}.0.weight"].grad)
 
 
-def test_gradients_reach_the_slice_alone() -> None:
+def test_gradients_reach_the_slice_alone(torch: ModuleType) -> None:
     supernet = Supernet.for_networks([SMALLEST, LARGEST])
     images = torch.from_numpy(TASK.train.images[:32]).permute(0, 3, 1, 2)
     supernet._call(small_network(width=8, kernel=3), images)[:, 0].square().sum().backward()

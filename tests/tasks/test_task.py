@@ -1,5 +1,7 @@
 """Splits and sizes of tasks."""
 
+from types import ModuleType
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -85,8 +87,7 @@ def test_resizing_keeps_constants_and_stays_within_the_values(rows: int, columns
     np.testing.assert_allclose(resize_images(np.full_like(images, 0.3), height, width), 0.3, atol=1e-6)
 
 
-def test_resizing_agrees_with_pytorch() -> None:
-    torch = pytest.importorskip("torch")
+def test_resizing_agrees_with_pytorch(torch: ModuleType) -> None:
     from torch.nn import functional
 
     images = np.random.default_rng(0).random((2, 9, 12, 3), dtype=np.float32)

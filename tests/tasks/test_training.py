@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from edgebench.tasks.task import Split
 from edgebench.tasks.training import Recipe, TrainingFailed, evaluate, predict, train
 from tests.tasks.synthetic import bars_task, small_network
 
-torch = pytest.importorskip("torch")
+pytestmark = pytest.mark.usefixtures("torch")
 
 SHORT = Recipe(epochs=3, batch_size=16)
 
@@ -43,7 +44,7 @@ def test_a_network_learns_and_its_weights_keep_the_best_epochs_accuracy() -> Non
     assert trained.seconds > 0
 
 
-def test_a_seed_gives_the_same_weights_whatever_happened_before() -> None:
+def test_a_seed_gives_the_same_weights_whatever_happened_before(torch: ModuleType) -> None:
     task, network = bars_task(), small_network()
     first = train(network, task, SHORT, seed=1, threads=1)
     torch.rand(7)
@@ -54,13 +55,13 @@ def test_a_seed_gives_the_same_weights_whatever_happened_before() -> None:
     assert not same(first.weights, train(network, task, SHORT, seed=2, threads=1).weights)
 
 
-def test_threads_are_put_back() -> None:
+def test_threads_are_put_back(torch: ModuleType) -> None:
     before = torch.get_num_threads()
     train(small_network(), bars_task(), SHORT, seed=0, threads=before + 1)
     assert torch.get_num_threads() == before
 
 
-def test_a_callers_exception_passes_through_and_ends_the_training() -> None:
+def test_a_callers_exception_passes_through_and_ends_the_training(torch: ModuleType) -> None:
     class PrunedError(Exception):
         pass
 
@@ -163,7 +164,7 @@ def test_training_goes_on_from_folded_weights() -> None:
         train(network, task, still, seed=1, initial=random_weights(small_network(width=4), 0))
 
 
-def test_unfolded_weights_compute_what_the_folded_ones_compute() -> None:
+def test_unfolded_weights_compute_what_the_folded_ones_compute(torch: ModuleType) -> None:
     from edgebench.models.pytorch.writer import to_torch
     from edgebench.tasks.fitting import image_tensor
     from edgebench.tasks.initial import trainable_from_weights
@@ -175,7 +176,7 @@ def test_unfolded_weights_compute_what_the_folded_ones_compute() -> None:
         torch.testing.assert_close(module(images), to_torch(network, weights)(images), rtol=1e-4, atol=1e-4)
 
 
-def test_augmentation_moves_whole_images_and_nothing_else() -> None:
+def test_augmentation_moves_whole_images_and_nothing_else(torch: ModuleType) -> None:
     from edgebench.tasks.recipe import augmented
 
     torch.manual_seed(0)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from edgebench.cli.options import CalibrationOption, SeedOption, ShapeOption
+from edgebench.cli.options import CalibrationOption, SeedOption, ShapeOption, SignatureOption
 
 
 def export(
@@ -21,6 +21,7 @@ def export(
     ] = None,
     calibration: CalibrationOption = None,
     shape: ShapeOption = [],
+    signature: SignatureOption = None,
     seed: SeedOption = 0,
 ) -> None:
     """Write a model in the form that a device ships: C for microcontrollers, or TFLite."""
@@ -33,7 +34,7 @@ def export(
         raise InputError(f"cannot export to {to!r}", where="--to", remedy=f"one of {', '.join(ExportForm)}")
     if device is not None and to != ExportForm.C:
         raise InputError(f"{to} is the same for every device", where="--device", remedy="leave it out, or --to c")
-    inputs = compose_inputs(shape, None, seed, calibration)
+    inputs = compose_inputs(shape, None, seed, calibration, signature)
     files, notes = export_model(model, ExportForm(to), output, inputs, find_device(device) if device else None)
     for note in notes:
         typer.echo(f"- {note}")

@@ -6,8 +6,16 @@ from typing import Annotated
 
 import typer
 
-from edgebench.cli.limits import MaxEnergyOption, MaxFlashOption, MaxLatencyOption, MaxRamOption
-from edgebench.cli.options import RESULTS, DtypesOption, ResultsOption, SpaceArgument
+from edgebench.cli.options import (
+    RESULTS,
+    DtypesOption,
+    MaxEnergyOption,
+    MaxFlashOption,
+    MaxLatencyOption,
+    MaxRamOption,
+    ResultsOption,
+    SpaceArgument,
+)
 from edgebench.cli.output import Format, FormatOption, JsonOption, print_report
 
 

@@ -14,6 +14,7 @@ from edgebench.cli.options import (
     OldTargetOption,
     ResultsOption,
     ShapeOption,
+    SignatureOption,
     TargetOption,
     ThreadsOption,
 )
@@ -37,6 +38,7 @@ def profile(
         Path | None, typer.Option(metavar="FILE.npz", help="Inputs to use instead of random ones.")
     ] = None,
     calibration: CalibrationOption = None,
+    signature: SignatureOption = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of random inputs and of built-in networks.")] = 0,
     threads: ThreadsOption = None,
     optimization: Annotated[str | None, typer.Option(help="Optimisation level, for targets that have levels.")] = None,
@@ -75,7 +77,7 @@ def profile(
             memory_limit=memory_limit,
             layers=layers,
         ),
-        inputs=compose_inputs(shape, inputs, seed, calibration),
+        inputs=compose_inputs(shape, inputs, seed, calibration, signature),
     )
     command = ("edgebench", *sys.argv[1:])
     with progress_bar() as progress:

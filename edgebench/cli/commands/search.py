@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgebench.cli.limits import MaxEnergyOption, MaxFlashOption, MaxLatencyOption, MaxRamOption
-from edgebench.cli.options import RESULTS, DtypesOption, ResultsOption
+from edgebench.cli.options import (
+    RESULTS,
+    DtypesOption,
+    MaxEnergyOption,
+    MaxFlashOption,
+    MaxLatencyOption,
+    MaxRamOption,
+    ResultsOption,
+)
 from edgebench.cli.output import Format, FormatOption, JsonOption
 
 if TYPE_CHECKING:
-    from edgebench.core.plan import MeasurementPlan
     from edgebench.core.run import Run
     from edgebench.flows.search.request import SearchRequest
 
@@ -67,7 +72,9 @@ def search(
     """
     from edgebench.cli.compose import compose_devices, compose_dtypes, compose_plan
     from edgebench.cli.limits import compose_budget, compose_objectives
+    from edgebench.cli.progress import progress_bar
     from edgebench.flows.lut.opening import open_tables
+    from edgebench.flows.search.recording import record_search
     from edgebench.flows.search.request import SearchRequest, new_study_name
     from edgebench.flows.spaces import open_space
     from edgebench.tasks.recipe import Recipe
@@ -101,39 +108,11 @@ def search(
         results=results,
     )
     plan = compose_plan(repetitions=5, time_limit=time_limit, goal="2%", memory_limit=None, layers=False)
-    run, interrupted = _run(request, plan)
-    _show(run, request, shown)
-    raise typer.Exit(130 if interrupted else _exit_code(run))
-
-
-def _run(request: SearchRequest, plan: MeasurementPlan) -> tuple[Run, bool]:
-    """Search, saving the run after each stage."""
-    from dataclasses import replace
-
-    from edgebench.cli.progress import progress_bar
-    from edgebench.core.profile import Profile
-    from edgebench.core.search import SearchRecord
-    from edgebench.flows.recording import new_run
-    from edgebench.flows.search.search import search as find
-    from edgebench.store.runs import RunStore
-
-    store = RunStore(request.results)
-    current = new_run(store, plan, seed=request.seed, command=("edgebench", *sys.argv[1:]))
     typer.echo(f"study {request.study}", err=True)
-
-    def save(record: SearchRecord, profiles: Sequence[Profile]) -> None:
-        nonlocal current
-        current = replace(current, search=record, profiles=tuple(profiles))
-        store.save(current)
-
-    try:
-        with progress_bar() as progress:
-            record = find(request, plan, on_update=save, on_progress=progress)
-    except KeyboardInterrupt:
-        return current, True
-    current = replace(current, search=record, complete=True)
-    store.save(current)
-    return current, False
+    with progress_bar() as progress:
+        recorded = record_search(request, plan, command=("edgebench", *sys.argv[1:]), on_progress=progress)
+    _show(recorded.run, request, shown)
+    raise typer.Exit(130 if recorded.interrupted else _exit_code(recorded.run))
 
 
 def _show(run: Run, request: SearchRequest, format_: Format) -> None:

@@ -7,9 +7,7 @@ import io
 import json
 
 from edgebench.errors import MissingPackageError
-from edgebench.reports.report import Report
-
-SCHEMA = "edgebench.report/1"
+from edgebench.reports.report import REPORT_SCHEMA, Report
 
 
 def render_csv(report: Report) -> str:
@@ -38,7 +36,7 @@ def render_json(report: Report, command: str) -> str:
         }
         for remark in report.remarks
     ]
-    document = {"schema": SCHEMA, "command": command, "rows": list(report.records), "remarks": remarks}
+    document = {"schema": REPORT_SCHEMA, "command": command, "rows": list(report.records), "remarks": remarks}
     return json.dumps(document, indent=1) + "\n"
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from io import StringIO
+
 from rich import box
 from rich.console import Console
 from rich.markup import escape
@@ -32,6 +34,13 @@ def render_terminal(report: Report, console: Console) -> None:
         console.print()
     for remark, subjects in _merged(report.remarks):
         _print_remark(remark, subjects, console)
+
+
+def render_text(report: Report) -> str:
+    """The same as a string without colours, for places that are no terminal."""
+    text = StringIO()
+    render_terminal(report, Console(file=text, width=_MIN_WIDTH, highlight=False))
+    return text.getvalue()
 
 
 def output_console() -> Console:

@@ -1,4 +1,4 @@
-"""Profiles small networks by the hundred: one warm child process for a simulator, short races for a runtime."""
+"""Profiles small networks by the hundred: one warm worker for a simulator, short races for a runtime."""
 
 from __future__ import annotations
 
@@ -11,18 +11,20 @@ from types import TracebackType
 from typing import Self
 
 from edgebench.core.device import Device
+from edgebench.core.dtype import DataType
 from edgebench.core.metric import Metric
 from edgebench.core.model import InputSource, ModelFormat
 from edgebench.core.profile import Outcome
 from edgebench.errors import TargetUnavailableError, UnsupportedModelError
-from edgebench.flows.lut.context import write
 from edgebench.models.network import Network
-from edgebench.models.prepare import Prepared, PrepareRequest
-from edgebench.store.codec import from_plain, to_plain
+from edgebench.models.prepare import PrepareRequest
+from edgebench.models.write import write_network
 from edgebench.targets.registry import create_target
-from edgebench.workers.measuring.race import RaceResult
-from edgebench.workers.measuring.session import Finished
-from edgebench.workers.process import ChildError, ChildProcess
+from edgebench.workers.base import Workers
+from edgebench.workers.local import LOCAL
+from edgebench.workers.measuring.jobs import Finish, Load, Prepare, Race, RaceResult
+from edgebench.workers.protocol import Answer, Request
+from edgebench.workers.worker import ChildError, Worker
 
 TIMEOUT_S = 300.0
 RACE_PROCESSES = 3
@@ -32,7 +34,7 @@ WHOLE_S = 0.5
 
 
 class Bench:
-    """Child processes for one device.
+    """Workers for one device.
 
     Args:
         device: Where networks are profiled.
@@ -40,6 +42,7 @@ class Bench:
         folder: Where model files are written.
         reference: A network that takes part in every race: when it is slow, so is the machine.
         reference_s: Its latency when nothing disturbs it, or None to measure that first.
+        workers: Who starts them.
 
     Attributes:
         reference_s: What latencies are told in terms of; None until something is measured.
@@ -50,7 +53,14 @@ class Bench:
     """
 
     def __init__(
-        self, device: Device, dtype: str, folder: Path, reference: Network, reference_s: float | None = None
+        self,
+        device: Device,
+        dtype: str,
+        folder: Path,
+        reference: Network,
+        reference_s: float | None = None,
+        *,
+        workers: Workers = LOCAL,
     ) -> None:
         self.device = device
         self.reference_s = reference_s
@@ -66,17 +76,18 @@ class Bench:
                 f"{device.name} takes {target.dtype} networks alone", remedy=f"use --dtype {target.dtype}"
             )
         written = [form for form in target.formats if form in {ModelFormat.ONNX, ModelFormat.TFLITE}]
-        if not written or (dtype == "int8" and ModelFormat.TFLITE not in written):
+        if not written or (dtype == DataType.INT8 and ModelFormat.TFLITE not in written):
             kinds = ", ".join(target.formats)
             raise UnsupportedModelError(
                 f"no {dtype} table can be built for {device.name}: its target takes {kinds} files",
                 remedy="use a device whose target takes .tflite files, or --dtype float32",
             )
-        self._format = ModelFormat.TFLITE if dtype == "int8" else written[0]
+        self._format = ModelFormat.TFLITE if dtype == DataType.INT8 else written[0]
         self._dtype = dtype
         self._folder = folder
         self._numbers = itertools.count()
-        self._child: ChildProcess | None = None
+        self._workers = workers
+        self._worker: Worker | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -96,10 +107,8 @@ class Bench:
             TargetUnavailableError: A compiler or simulator is missing.
         """
         path = self._prepared(network)
-        self._ask(
-            {"do": "load", "device": to_plain(self.device), "model": str(path), "inputs": to_plain(InputSource())}
-        )
-        finished = from_plain(Finished, self._ask({"do": "finish", "layers": True}), where="answer of the child")
+        self._ask(Load(device=self.device, model=str(path), inputs=InputSource()))
+        finished = self._ask(Finish(layers=True))
         path.unlink(missing_ok=True)
         if finished.faults:
             raise UnsupportedModelError("; ".join(finished.faults), where=network.name)
@@ -151,49 +160,41 @@ class Bench:
         """
         return self.race([network], WHOLE_S)[0]
 
-    def _raced(self, paths: Sequence[Path], seconds: float) -> list[RaceResult]:
+    def _raced(self, paths: Sequence[Path], seconds: float) -> Sequence[RaceResult]:
         """One fresh process; the last result is that of the reference."""
-        entered = [*paths, self._reference_path]
+        entered = tuple(str(path) for path in [*paths, self._reference_path])
         self._end()
-        answer = self._ask(
-            {
-                "do": "race",
-                "device": to_plain(self.device),
-                "models": [str(path) for path in entered],
-                "seconds": seconds * len(entered),
-            }
-        )
-        return [from_plain(RaceResult, item, where="answer of the child") for item in answer]
+        return self._ask(Race(device=self.device, models=entered, seconds=seconds * len(entered))).results
 
     def _prepared(self, network: Network) -> Path:
         """A file that the target takes."""
         name = f"network{next(self._numbers)}"
-        path = write(network, self._format, self._folder, name)
-        if self._dtype == "float32":
+        path = self._folder / f"{name}{self._format.suffix}"
+        write_network(network, self._format, path)
+        if self._dtype == DataType.FLOAT32:
             return path
         folder = self._folder / name
         folder.mkdir()
         request = PrepareRequest(source=str(path), formats=self._formats, dtype=self._dtype, folder=str(folder))
-        answer = self._ask({"do": "prepare", "request": to_plain(request)})
+        prepared = self._ask(Prepare(wanted=request))
         path.unlink()
-        return Path(from_plain(Prepared, answer, where="answer of the child").path)
+        return Path(prepared.path)
 
-    def _ask(self, request: dict[str, object]) -> list[object]:
-        if self._child is None:
-            self._child = ChildProcess()
+    def _ask(self, request: Request[Answer]) -> Answer:
+        if self._worker is None:
+            self._worker = self._workers.measuring()
         try:
-            answer: list[object] = self._child.ask(request, timeout_s=TIMEOUT_S)
+            return self._worker.ask(request, timeout_s=TIMEOUT_S)
         except ChildError as error:
             self._end()
             if error.outcome is Outcome.UNAVAILABLE:
                 raise TargetUnavailableError(error.message, remedy=error.remedy) from None
             raise UnsupportedModelError(error.message, where=self.device.name, remedy=error.remedy) from None
-        return answer
 
     def _end(self) -> None:
-        if self._child is not None:
-            self._child.close()
-            self._child = None
+        if self._worker is not None:
+            self._worker.close()
+            self._worker = None
 
 
 def _in_terms_of(result: RaceResult, reference: RaceResult, reference_s: float) -> RaceResult:

@@ -26,7 +26,9 @@ from edgebench.machine.description import describe_machine
 from edgebench.models.network import Network
 from edgebench.spaces.blocks import Block
 from edgebench.spaces.space import SearchSpace
-from edgebench.workers.measuring.race import RaceResult
+from edgebench.workers.base import Workers
+from edgebench.workers.local import LOCAL
+from edgebench.workers.measuring.jobs import RaceResult
 
 GROUP = 7
 """Blocks that share one race, and with it one measurement of what surrounds them."""
@@ -73,6 +75,7 @@ def build_table(
     *,
     on_update: Callable[[LookupTable], object],
     on_progress: Callable[[ProfileProgress], None] = lambda _: None,
+    workers: Workers = LOCAL,
 ) -> LookupTable:
     """Measure the blocks that a table lacks.
 
@@ -81,6 +84,7 @@ def build_table(
         known: What was measured before, if anything.
         on_update: Called with the table after each unit of work; saves it.
         on_progress: Called after each unit of work, with the time that is left.
+        workers: Who starts the processes that measure.
 
     Raises:
         NotComparableError: The known table holds for another version, machine or option.
@@ -93,7 +97,7 @@ def build_table(
     reference_s = known.reference_s if known and known.space_digest == digest else None
     with (
         tempfile.TemporaryDirectory(prefix="edgebench-") as folder,
-        Bench(request.device, request.dtype, Path(folder), reference, reference_s) as bench,
+        Bench(request.device, request.dtype, Path(folder), reference, reference_s, workers=workers) as bench,
     ):
         measured = not bench.deterministic
         key = table_key(request.device, bench.versions, request.dtype, measured=measured)
@@ -103,7 +107,7 @@ def build_table(
         on_progress(ProfileProgress(done=0.0, text=f"{len(missing)} of {len(request.space.all_blocks)} blocks to do"))
         if not missing and table.is_whole(digest):
             return table
-        for entries, figures in _measured(request, bench, missing):
+        for entries, figures in _measured(request, bench, missing, workers):
             done += sum(key not in table.entries for key in entries)
             table = replace(
                 table,
@@ -146,7 +150,7 @@ def _begun(request: TableRequest, key: TableKey, known: LookupTable | None) -> L
 _Step = tuple[dict[str, Figures], Mapping[str, TableFigure]]
 
 
-def _measured(request: TableRequest, bench: Bench, blocks: Sequence[Block]) -> Iterator[_Step]:
+def _measured(request: TableRequest, bench: Bench, blocks: Sequence[Block], workers: Workers) -> Iterator[_Step]:
     starts = {block.key for block in _first_blocks(request.space)}
     if not bench.deterministic:
         yield from _raced(bench, blocks, starts)
@@ -160,7 +164,8 @@ def _measured(request: TableRequest, bench: Bench, blocks: Sequence[Block]) -> I
             for number in range(jobs):
                 own = Path(folder) / str(number)
                 own.mkdir()
-                benches.append(Bench(request.device, request.dtype, own, request.space.network(request.space.largest)))
+                largest = request.space.network(request.space.largest)
+                benches.append(Bench(request.device, request.dtype, own, largest, workers=workers))
             # Each thread has a child process of its own and takes the next block when it is done.
             waiting = [iter(share) for share in shares]
             futures = {

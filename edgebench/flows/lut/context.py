@@ -9,13 +9,7 @@ matrix product, which costs nearly the same whatever its input.
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from edgebench.core.model import ModelFormat
 from edgebench.models.network import Network, NetworkBuilder
-from edgebench.models.network.weights import random_weights
-from edgebench.models.onnx.writer import to_onnx
-from edgebench.models.tflite.writer import to_tflite
 from edgebench.spaces.blocks import Block
 
 _TAIL_UNITS = 10
@@ -42,17 +36,6 @@ def after(block: Block) -> Network:
     block.append(builder)
     _close(builder)
     return builder.build()
-
-
-def write(network: Network, format_: ModelFormat, folder: Path, name: str) -> Path:
-    """A file with random weights."""
-    path = folder / f"{name}.{'onnx' if format_ is ModelFormat.ONNX else 'tflite'}"
-    weights = random_weights(network, 0)
-    if format_ is ModelFormat.ONNX:
-        to_onnx(network, weights, path)
-    else:
-        to_tflite(network, weights, path)
-    return path
 
 
 def _opened(block: Block) -> NetworkBuilder:

@@ -22,6 +22,8 @@ from edgebench.flows.profile.profile import ProfileProgress
 from edgebench.models.network import Network
 from edgebench.search.costs import cost_model
 from edgebench.spaces.space import Architectures, SearchSpace
+from edgebench.workers.base import Workers
+from edgebench.workers.local import LOCAL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +42,7 @@ def validate_table(
     networks: int,
     seed: int,
     on_progress: Callable[[ProfileProgress], None] = lambda _: None,
+    workers: Workers = LOCAL,
 ) -> LookupTable:
     """Profile random networks in fresh processes and compare with the table's predictions.
 
@@ -54,7 +57,14 @@ def validate_table(
     found: list[_Found] = []
     with (
         tempfile.TemporaryDirectory(prefix="edgebench-") as folder,
-        Bench(request.device, request.dtype, Path(folder), space.network(space.largest), table.reference_s) as bench,
+        Bench(
+            request.device,
+            request.dtype,
+            Path(folder),
+            space.network(space.largest),
+            table.reference_s,
+            workers=workers,
+        ) as bench,
     ):
         here = table_key(request.device, bench.versions, request.dtype, measured=not bench.deterministic)
         require_fit(table, space, here)

@@ -1,73 +1,139 @@
-"""Reads and converts models in child processes, once for all devices that need the same."""
+"""Reads and converts models in workers, once for all devices that need the same."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkdtemp
 
 from edgebench.core.device import Device
+from edgebench.core.metric import Provenance
 from edgebench.core.model import InputSource, ModelFormat, ModelInfo
 from edgebench.core.plan import MeasurementPlan
-from edgebench.core.profile import Failure, Outcome
-from edgebench.errors import EdgebenchError, TargetUnavailableError
-from edgebench.flows.profile.sampling import Cell
+from edgebench.core.profile import Failure, Outcome, Profile
+from edgebench.errors import EdgebenchError, UnavailableError
 from edgebench.models.prepare import Prepared, PrepareRequest
-from edgebench.store.codec import from_plain, to_plain
+from edgebench.targets.base import MadeReadyOnce, Target
 from edgebench.targets.registry import create_target
-from edgebench.workers.process import ChildError, ChildProcess
+from edgebench.workers.base import Workers
+from edgebench.workers.measuring.jobs import MakeReady, Prepare
+from edgebench.workers.worker import ChildError
 
+_MAKE_READY_S = 1800.0
+"""A last resort: what is done once is no part of the user's limits."""
 _Key = tuple[str, tuple[ModelFormat, ...], str | None]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ready:
+    """A model on a device, ready to be measured.
+
+    Attributes:
+        model: The model as given.
+        device: Where it will run.
+        path: The file to load.
+        deployed: Description of that file where the model had to be converted, else None.
+        versions: Of the runtime and of what it rests on.
+        notes: What the conversion did, and the device's caveats.
+        sampled: Whether running again gives new information.
+        latency_provenance: What the samples' latencies will be.
+    """
+
+    model: ModelInfo
+    device: Device
+    path: str
+    deployed: ModelInfo | None
+    versions: Mapping[str, str]
+    notes: tuple[str, ...]
+    sampled: bool
+    latency_provenance: Provenance
+
+    @property
+    def name(self) -> str:
+        """For progress: which model, and where."""
+        return f"{Path(self.model.source).name} on {self.device.name}"
+
+    @property
+    def loaded(self) -> ModelInfo:
+        """The file that is loaded."""
+        return self.deployed or self.model
+
+
 class Preparation:
-    """Makes the cells of a profile.
+    """Brings models into the form that devices take.
 
     Args:
         folder: Where converted models are written.
-        plan: Limits of the child processes.
+        plan: Limits of the workers.
         inputs: Shapes given by the user.
+        workers: Who starts them.
+        on_progress: Told what is done once for a device, before it is.
     """
 
-    def __init__(self, folder: str, plan: MeasurementPlan, inputs: InputSource) -> None:
+    def __init__(
+        self,
+        folder: str,
+        plan: MeasurementPlan,
+        inputs: InputSource,
+        workers: Workers,
+        on_progress: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self._folder = folder
         self._plan = plan
         self._inputs = inputs
+        self._workers = workers
+        self._on_progress = on_progress
         self._prepared: dict[_Key, Prepared | ChildError] = {}
 
-    def cell(self, model: str, device: Device) -> Cell:
-        """A model on a device, ready to be measured, or already failed with the reason."""
-        cell = Cell(
-            name=f"{Path(model).name} on {device.name}",
-            model=_unread(model),
-            device=device,
-            plan=self._plan,
-            inputs=self._inputs,
-        )
+    def prepare(self, model: str, device: Device) -> Ready | Profile:
+        """A model on a device, ready to be measured, or the profile of its failure."""
         try:
             target = create_target(device)
-            cell.versions = target.check()
-        except TargetUnavailableError as error:
-            cell.fail(Outcome.UNAVAILABLE, Failure(message=error.what, remedy=error.remedy))
-            return cell
+            versions = target.check()
+        except UnavailableError as error:
+            failure = Failure(message=error.what, remedy=error.remedy)
+            return failed_profile(model, device, Outcome.UNAVAILABLE, failure)
         except EdgebenchError as error:
-            cell.fail(Outcome.BAD_INPUT, Failure(message=f"{error.where}: {error.what}", remedy=error.remedy))
-            return cell
-        cell.sampled = not target.deterministic
-        cell.latency_provenance = target.latency_provenance
-        prepared = self._prepare((model, target.formats, target.dtype))
+            failure = Failure(message=f"{error.where}: {error.what}", remedy=error.remedy)
+            return failed_profile(model, device, Outcome.BAD_INPUT, failure)
+        prepared = self._once((model, target.formats, target.dtype))
         if isinstance(prepared, ChildError):
-            cell.fail(prepared.outcome, Failure(message=prepared.message, remedy=prepared.remedy))
-            return cell
-        cell.model, cell.deployed, cell.path = prepared.info, prepared.deployed, prepared.path
-        cell.notes.extend(prepared.notes)
-        return cell
+            failure = Failure(message=prepared.message, remedy=prepared.remedy)
+            return failed_profile(model, device, prepared.outcome, failure, target, versions)
+        hindrance = self._made_ready(target)
+        if hindrance is not None:
+            failure = Failure(message=hindrance.message, remedy=hindrance.remedy)
+            return failed_profile(model, device, hindrance.outcome, failure, target, versions)
+        return Ready(
+            model=prepared.info,
+            device=device,
+            path=prepared.path,
+            deployed=prepared.deployed,
+            versions=versions,
+            notes=(*device.notes, *prepared.notes),
+            sampled=not target.deterministic,
+            latency_provenance=target.latency_provenance,
+        )
 
-    def _prepare(self, key: _Key) -> Prepared | ChildError:
+    def _made_ready(self, target: Target) -> ChildError | None:
+        """Let a target do what it does once; why it cannot, or None."""
+        try:
+            pending = target.pending() if isinstance(target, MadeReadyOnce) else None
+            if pending is not None:
+                self._on_progress(pending)
+                with self._workers.measuring() as worker:
+                    worker.ask(MakeReady(device=target.device), timeout_s=_MAKE_READY_S)
+        except ChildError as error:
+            return error
+        return None
+
+    def _once(self, key: _Key) -> Prepared | ChildError:
         if key not in self._prepared:
-            self._prepared[key] = self._prepare_in_child(key)
+            self._prepared[key] = self._in_worker(key)
         return self._prepared[key]
 
-    def _prepare_in_child(self, key: _Key) -> Prepared | ChildError:
+    def _in_worker(self, key: _Key) -> Prepared | ChildError:
         source, formats, dtype = key
         request = PrepareRequest(
             source=source,
@@ -77,17 +143,40 @@ class Preparation:
             inputs=self._inputs.file,
             calibration=self._inputs.calibration,
             seed=self._inputs.seed,
+            signature=self._inputs.signature,
             folder=mkdtemp(dir=self._folder),
         )
         try:
-            with ChildProcess(memory_limit_bytes=self._plan.memory_limit_bytes) as child:
-                answer = child.ask({"do": "prepare", "request": to_plain(request)}, timeout_s=self._plan.time_limit_s)
+            with self._workers.measuring(memory_limit_bytes=self._plan.memory_limit_bytes) as worker:
+                return worker.ask(Prepare(wanted=request), timeout_s=self._plan.time_limit_s)
         except ChildError as error:
             return error
-        return from_plain(Prepared, answer, where="answer of the child process")
 
 
-def _unread(model: str) -> ModelInfo:
-    """What stands in a profile whose model could not be read."""
-    name = Path(model).name.removeprefix("zoo:")
-    return ModelInfo(name=name, source=model, format=ModelFormat.ONNX, digest="", size_bytes=0)
+def failed_profile(
+    model: str,
+    device: Device,
+    outcome: Outcome,
+    failure: Failure,
+    target: Target | None = None,
+    versions: Mapping[str, str] | None = None,
+) -> Profile:
+    """The profile of a model that never came to be measured.
+
+    Args:
+        model: What the user typed.
+        device: Where it was to run.
+        outcome: What became of it.
+        failure: Why.
+        target: The device's target, if it is available.
+        versions: Of what the target rests on.
+    """
+    return Profile(
+        model=ModelInfo(name=Path(model).name.removeprefix("zoo:"), source=model, format=None, digest="", size_bytes=0),
+        device=device,
+        outcome=outcome,
+        failure=failure,
+        versions=versions or {},
+        notes=tuple(dict.fromkeys(device.notes)),
+        latency_provenance=None if target is None else target.latency_provenance,
+    )

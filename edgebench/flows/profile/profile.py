@@ -13,8 +13,10 @@ from edgebench.core.device import Device
 from edgebench.core.model import InputSource
 from edgebench.core.plan import MeasurementPlan
 from edgebench.core.profile import Profile
-from edgebench.flows.profile.preparation import Preparation
-from edgebench.flows.profile.sampling import MAX_PROCESSES, Cell
+from edgebench.flows.profile.preparation import Preparation, Ready
+from edgebench.flows.profile.sampling import MAX_PROCESSES, Sampling
+from edgebench.workers.base import Workers
+from edgebench.workers.local import LOCAL
 
 TOGETHER = 6
 """Processes of one round that are alive at once and take turns."""
@@ -55,6 +57,7 @@ def profile(
     *,
     on_update: Callable[[tuple[Profile, ...]], None],
     on_progress: Callable[[ProfileProgress], None] = lambda _: None,
+    workers: Workers = LOCAL,
 ) -> tuple[Profile, ...]:
     """Profile every model on every device, taking turns so that all see the same machine.
 
@@ -65,79 +68,93 @@ def profile(
         request: What to profile.
         on_update: Called with all profiles so far after each unit of work; saves them.
         on_progress: Called before each unit of work.
+        workers: Who starts the processes that models are read and run in.
 
     Returns:
-        One profile a model and device whose model could be read at all, models outermost.
+        One profile a model and device, models outermost.
 
     Raises:
         KeyboardInterrupt: After ``on_update`` has been given what was done.
     """
-    cells: list[Cell] = []
+    begun: list[Sampling | Profile] = []
 
-    def publish() -> None:
-        on_update(tuple(cell.profile() for cell in cells))
+    def so_far() -> tuple[Profile, ...]:
+        return tuple(one.profile() if isinstance(one, Sampling) else one for one in begun)
 
     with tempfile.TemporaryDirectory(prefix="edgebench-") as folder:
         try:
-            preparation = Preparation(folder, request.plan, request.inputs)
+            preparation = Preparation(
+                folder,
+                request.plan,
+                request.inputs,
+                workers,
+                lambda text: on_progress(ProfileProgress(done=0.0, text=text)),
+            )
             for model in request.models:
                 for device in request.devices:
                     on_progress(ProfileProgress(done=0.0, text=f"reading {model}"))
-                    cells.append(preparation.cell(model, device))
-            publish()
-            _measure(cells, request.plan, publish, on_progress)
+                    found = preparation.prepare(model, device)
+                    if isinstance(found, Ready):
+                        begun.append(Sampling(found, request.plan, request.inputs, workers))
+                    else:
+                        begun.append(found)
+            on_update(so_far())
+            samplings = [one for one in begun if isinstance(one, Sampling)]
+            _measure(samplings, request.plan, lambda: on_update(so_far()), on_progress)
         except KeyboardInterrupt:
-            for cell in cells:
-                cell.interrupt()
-            publish()
+            for one in begun:
+                if isinstance(one, Sampling):
+                    one.interrupt()
+            on_update(so_far())
             raise
-    return tuple(cell.profile() for cell in cells)
+    return so_far()
 
 
 def _measure(
-    cells: Sequence[Cell],
+    samplings: Sequence[Sampling],
     plan: MeasurementPlan,
     publish: Callable[[], None],
     on_progress: Callable[[ProfileProgress], None],
 ) -> None:
     for number in range(MAX_PROCESSES):
-        waiting = [cell for cell in cells if not cell.finished]
+        waiting = [one for one in samplings if not one.finished]
         if not waiting:
             return
         for group in _groups(waiting):
-            names = ", ".join(cell.name for cell in group)
+            names = ", ".join(one.ready.name for one in group)
             done = min(number / plan.repetitions, 0.99)
             on_progress(ProfileProgress(done=done, text=f"process {number + 1}: {names}"))
             _run_together(group, number)
             publish()
 
 
-def _run_together(cells: Sequence[Cell], number: int) -> None:
-    """One fresh process for each cell; then bursts in turn until each has had its share."""
+def _run_together(samplings: Sequence[Sampling], number: int) -> None:
+    """One fresh process for each; then bursts in turn until each has had its share."""
     with ExitStack() as stack:
-        running = [cell for cell in cells if cell.start(stack, number)]
+        running = [one for one in samplings if one.start(stack, number)]
         turn = 0
         while running:
-            # Rotating the order keeps any cell from always running after the same neighbour.
+            # Rotating the order keeps any of them from always running after the same neighbour.
             order = running[turn % len(running) :] + running[: turn % len(running)]
-            for cell in order:
-                cell.burst()
-            running = [cell for cell in running if cell.wants_burst]
+            for one in order:
+                one.burst()
+            running = [one for one in running if one.wants_burst]
             turn += 1
-        for cell in cells:
-            cell.finish()
+        for one in samplings:
+            one.finish()
 
 
-def _groups(cells: Sequence[Cell]) -> Iterator[list[Cell]]:
-    """Cells whose processes may be alive together without crowding the memory."""
+def _groups(samplings: Sequence[Sampling]) -> Iterator[list[Sampling]]:
+    """Those whose processes may be alive together without crowding the memory."""
     budget = psutil.virtual_memory().available // 8
-    group: list[Cell] = []
+    group: list[Sampling] = []
     size = 0
-    for cell in cells:
-        if group and (len(group) == TOGETHER or size + cell.model_bytes > budget):
+    for one in samplings:
+        own = one.ready.loaded.size_bytes
+        if group and (len(group) == TOGETHER or size + own > budget):
             yield group
             group, size = [], 0
-        group.append(cell)
-        size += cell.model_bytes
+        group.append(one)
+        size += own
     if group:
         yield group

@@ -1,1 +1,1 @@
-"""The verb ``search``: networks that are accurate and hold every limit of every device."""
+"""The verb ``search``: networks that are accurate and meet every limit of every device."""

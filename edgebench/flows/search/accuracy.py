@@ -12,7 +12,6 @@ from typing import Any, Protocol
 from edgebench.errors import InputError
 from edgebench.flows.search.request import SearchRequest
 from edgebench.spaces.space import Architecture, SearchSpace
-from edgebench.store.codec import to_plain
 from edgebench.tasks.recipe import Recipe
 from edgebench.workers.training.jobs import SpaceText, SupernetJob, TaskText, TrainJob
 from edgebench.workers.training.pool import OnEpoch, TrainingPool
@@ -27,7 +26,7 @@ class AccuracySource(Protocol):
 
     Attributes:
         kind: What the figure is, for people: ``validation accuracy after 6 epochs``.
-        trained: Whether it is an accuracy that a limit may be held against.
+        trained: Whether it is an accuracy that can be checked against a limit.
         prunable: Whether it comes in epochs that may be cut short.
     """
 
@@ -93,7 +92,7 @@ class SupernetSource:
     prunable = False
 
     def __init__(self, request: SearchRequest, task: TaskText, pool: TrainingPool) -> None:
-        self.kind = "validation accuracy on shared weights, for ranking alone"
+        self.kind = "validation accuracy on shared weights, only for ranking"
         self._pool = pool
         self._job = SupernetJob(
             space=SpaceText.of(request.space),
@@ -122,9 +121,9 @@ class ProxySource:
     def __init__(self, space: SearchSpace, name: str, pool: TrainingPool) -> None:
         if name not in PROXIES:
             raise InputError(f"there is no proxy {name!r}", where="--accuracy", remedy=f"one of {', '.join(PROXIES)}")
-        self.kind = f"proxy: {name}, for ranking alone"
+        self.kind = f"proxy: {name}, only for ranking"
         self._space, self._name, self._pool = space, name, pool
-        self._text: dict[str, Any] = to_plain(SpaceText.of(space))
+        self._text = SpaceText.of(space)
 
     def accuracy(self, architecture: Architecture, on_epoch: OnEpoch) -> float:
         """The score's logarithm, so that it is of the order of ten."""

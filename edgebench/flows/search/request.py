@@ -77,7 +77,7 @@ class SearchRequest:
         space: Where networks come from.
         devices: What they must run on.
         tables: A table for each device.
-        budget: What a solution must hold.
+        budget: What a solution must meet.
         objectives: What is to be as good as possible: ``accuracy``, and columns to minimise.
         accuracy: ``train``, ``supernet``, ``proxy:NAME`` or ``table:FILE``.
         task: What networks are trained on, or None.

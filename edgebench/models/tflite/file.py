@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
@@ -22,6 +22,15 @@ _MAX_READ = 4_000_000
 since its tables may overlap."""
 _MAX_DIMENSIONS = 64
 _CUSTOM = "CUSTOM"
+_CALLS = {
+    "CALL": ("CallOptions", False, ("Subgraph",)),
+    "CALL_ONCE": ("CallOnceOptions", False, ("InitSubgraphIndex",)),
+    "IF": ("IfOptions", False, ("ThenSubgraphIndex", "ElseSubgraphIndex")),
+    "WHILE": ("WhileOptions", False, ("CondSubgraphIndex", "BodySubgraphIndex")),
+    "STABLEHLO_COMPOSITE": ("StableHLOCompositeOptions", True, ("DecompositionSubgraphIndex",)),
+    "STABLEHLO_WHILE": ("StablehloWhileOptions", True, ("CondSubgraphIndex", "BodySubgraphIndex")),
+}
+"""Operators that run graphs: the table of their options, whether it is the second one, and the fields."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +66,7 @@ class Operator:
         inputs: Tensors it reads, -1 for an optional one that is missing.
         outputs: Tensors it writes.
         axis: Axis of a ``GATHER``, else 0.
+        graphs: Numbers of the graphs that it runs.
     """
 
     kind: str
@@ -64,6 +74,7 @@ class Operator:
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     axis: int
+    graphs: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,8 +87,76 @@ class Graph:
     outputs: tuple[int, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signature:
+    """One way in to a file: a graph, and names of its inputs and outputs.
+
+    Attributes:
+        name: Its key.
+        graph: Number of the graph.
+        inputs: Tensors by name.
+        outputs: Tensors by name.
+    """
+
+    name: str
+    graph: int
+    inputs: Mapping[str, int]
+    outputs: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contents:
+    """What a file holds; all indices in it are valid.
+
+    Attributes:
+        graphs: The main one first.
+        signatures: Ways in, if it names any.
+        old_codes: Whether codes of operators stand where TensorFlow before 2.4 put them, which not all tools read.
+    """
+
+    graphs: tuple[Graph, ...]
+    signatures: tuple[Signature, ...] = ()
+    old_codes: bool = False
+
+    def signature(self, name: str | None) -> Signature | None:
+        """The signature of a name; without one that of the main graph, which runtimes run, if it has one.
+
+        Raises:
+            InputError: There is none of that name; those that there are are listed.
+        """
+        if name is None:
+            return next((signature for signature in self.signatures if signature.graph == 0), None)
+        found = next((signature for signature in self.signatures if signature.name == name), None)
+        if found is None:
+            names = ", ".join(signature.name for signature in self.signatures)
+            raise InputError(
+                f"there is no signature {name!r}",
+                where=f"--signature {name}",
+                remedy=f"it has {names}" if names else "the file names none: leave --signature out",
+            )
+        return found
+
+    def called_from(self, start: int) -> list[Graph]:
+        """A graph and all that it runs, itself first."""
+        numbers = [start]
+        for number in numbers:
+            called = (graph for operator in self.graphs[number].operators for graph in operator.graphs)
+            numbers.extend(dict.fromkeys(graph for graph in called if graph not in numbers))
+        return [self.graphs[number] for number in numbers]
+
+
 def read_graphs(path: Path) -> list[Graph]:
     """The graphs of a file, the main one first. The data of its tensors is not read.
+
+    Raises:
+        InputError: Damaged.
+        ModuleNotFoundError: The schema of the format, a part of ai-edge-litert, is not installed.
+    """
+    return list(read_contents(path).graphs)
+
+
+def read_contents(path: Path) -> Contents:
+    """The graphs and signatures of a file. The data of its tensors is not read.
 
     Raises:
         InputError: Damaged.
@@ -89,7 +168,7 @@ def read_graphs(path: Path) -> list[Graph]:
         with path.open("rb") as file:
             # Not closed by hand: views into it live as long as what they were read from.
             content = memoryview(mmap(file.fileno(), 0, access=ACCESS_READ))
-        return _Reader(schema, content).graphs()
+        return _Reader(schema, content).contents()
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror or error}", where=str(path)) from None
     except _DAMAGE as error:
@@ -109,7 +188,17 @@ class _Reader:
         self._dtypes = {value: name.lower() for name, value in _constants(schema.TensorType)}
         self._kinds = {value: name for name, value in _constants(schema.BuiltinOperator)}
 
-    def graphs(self) -> list[Graph]:
+    def contents(self) -> Contents:
+        graphs = self._graphs()
+        model = self._model
+        signatures = self._list(
+            model.SignatureDefsLength(), model.SignatureDefs, lambda signature: self._signature(signature, graphs)
+        )
+        codes = (model.OperatorCodes(index) for index in range(model.OperatorCodesLength()))
+        old_codes = any(code.BuiltinCode() < code.DeprecatedBuiltinCode() for code in codes)
+        return Contents(graphs=tuple(graphs), signatures=tuple(signatures), old_codes=old_codes)
+
+    def _graphs(self) -> list[Graph]:
         model = self._model
         stored = self._list(model.BuffersLength(), model.Buffers, self._stored_bytes)
         codes = self._list(model.OperatorCodesLength(), model.OperatorCodes, self._code)
@@ -162,7 +251,21 @@ class _Reader:
             inputs=self._indices(operator.InputsAsNumpy(), tensors, lowest=-1),
             outputs=self._indices(operator.OutputsAsNumpy(), tensors),
             axis=self._axis(operator) if kind == "GATHER" else 0,
+            graphs=self._called(operator, kind) if kind in _CALLS else (),
         )
+
+    def _called(self, operator: Any, kind: str) -> tuple[int, ...]:
+        """Graphs that an operator runs."""
+        name, second, fields = _CALLS[kind]
+        table = operator.BuiltinOptions2() if second else operator.BuiltinOptions()
+        if table is None:
+            return ()
+        options = getattr(self._schema, name)()
+        options.Init(table.Bytes, table.Pos)
+        called = tuple(int(getattr(options, field)()) for field in fields)
+        if any(not 0 <= number < self._model.SubgraphsLength() for number in called):
+            raise ValueError(f"{kind} runs a graph that does not exist")
+        return called
 
     def _axis(self, operator: Any) -> int:
         table = operator.BuiltinOptions()
@@ -171,6 +274,26 @@ class _Reader:
         options = self._schema.GatherOptions()
         options.Init(table.Bytes, table.Pos)
         return int(options.Axis())
+
+    def _signature(self, signature: Any, graphs: list[Graph]) -> Signature:
+        number = signature.SubgraphIndex()
+        if number >= len(graphs):
+            raise ValueError(f"a signature names graph {number} of {len(graphs)}")
+        count = len(graphs[number].tensors)
+        ports = [
+            dict(self._list(length, item, lambda entry: self._tensor_map(entry, count)))
+            for length, item in (
+                (signature.InputsLength(), signature.Inputs),
+                (signature.OutputsLength(), signature.Outputs),
+            )
+        ]
+        name = self._text(signature.SignatureKey())
+        return Signature(name=name, graph=number, inputs=ports[0], outputs=ports[1])
+
+    def _tensor_map(self, entry: Any, count: int) -> tuple[str, int]:
+        if entry.TensorIndex() >= count:
+            raise ValueError("a signature names a tensor that does not exist")
+        return self._text(entry.Name()), entry.TensorIndex()
 
     def _code(self, code: Any) -> tuple[str, bool]:
         number = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())

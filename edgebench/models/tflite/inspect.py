@@ -12,33 +12,40 @@ from edgebench.core.model import ModelFormat, ModelInfo, TensorSpec
 from edgebench.models.digest import digest_files
 from edgebench.models.source import ModelSource
 from edgebench.models.tflite.costs import count_macs
-from edgebench.models.tflite.file import Graph, Tensor, read_graphs
+from edgebench.models.tflite.file import Contents, Graph, Signature, Tensor, read_contents
 
 _FLOATS = ("float", "bfloat")
+_MAX_LISTED = 20
 
 
-def inspect_tflite(path: Path, source: ModelSource, shapes: Mapping[str, tuple[int, ...]]) -> ModelInfo:
-    """Describe a file.
+def inspect_tflite(
+    path: Path, source: ModelSource, shapes: Mapping[str, tuple[int, ...]], signature: str | None = None
+) -> ModelInfo:
+    """Describe the graph of one signature, and what it runs.
 
     Args:
         path: The file.
         source: What the user typed.
         shapes: Shapes of inputs, by name.
+        signature: Which; that of the main graph if not given.
 
     Raises:
-        InputError: Damaged.
+        InputError: Damaged, or there is no such signature.
     """
     digest, size = digest_files([path])
     info = ModelInfo(name=source.name, source=source.text, format=ModelFormat.TFLITE, digest=digest, size_bytes=size)
     try:
-        graphs = read_graphs(path)
+        contents = read_contents(path)
     except ModuleNotFoundError:
         note = "inputs, parameters and MACs are not known without ai-edge-litert: pip install ai-edge-litert"
         return replace(info, notes=(note,))
+    chosen = contents.signature(signature)
+    graphs = contents.called_from(chosen.graph if chosen is not None else 0)
     main = graphs[0]
     macs, notes = _macs(main, shapes)
-    if len(graphs) > 1:
-        notes.append(f"MACs are those of the main graph; the file holds {len(graphs)}")
+    notes += _signature_notes(contents, chosen)
+    if any(operator.graphs and operator.kind != "CALL_ONCE" for operator in main.operators):
+        notes.append(f"MACs are those of the main graph; it runs {len(graphs) - 1} more")
     weights = list(_weights(graphs))
     if any(tensor.sparse for tensor in weights):
         notes.append("some weights are stored without their zeros, which count as parameters all the same")
@@ -52,6 +59,56 @@ def inspect_tflite(path: Path, source: ModelSource, shapes: Mapping[str, tuple[i
         operators=dict(sorted(Counter(operator.kind for graph in graphs for operator in graph.operators).items())),
         notes=tuple(notes),
     )
+
+
+def other_names(path: Path, signature: str | None = None) -> dict[str, tuple[str, ...]]:
+    """Names of a graph's inputs besides those of their tensors, by the latter.
+
+    They are the signature's, and those without what TensorFlow puts around a name: ``serving_default_x:0``.
+
+    Raises:
+        InputError: Damaged, or there is no such signature.
+    """
+    try:
+        contents = read_contents(path)
+    except ModuleNotFoundError:
+        return {}
+    graph, chosen = _chosen(contents, signature)
+    given = {} if chosen is None else {index: name for name, index in chosen.inputs.items()}
+    names = {}
+    for index in graph.inputs:
+        tensor = graph.tensors[index].name
+        bare = tensor.removeprefix("serving_default_").removesuffix(":0")
+        names[tensor] = tuple(name for name in (given.get(index), bare) if name and name != tensor)
+    return names
+
+
+def open_inputs(path: Path, signature: str | None = None) -> tuple[TensorSpec, ...]:
+    """A graph's inputs with all sizes open that the file leaves open, the batch too.
+
+    Raises:
+        InputError: Damaged, or there is no such signature.
+    """
+    try:
+        graph, _ = _chosen(read_contents(path), signature)
+    except ModuleNotFoundError:
+        return ()
+    return tuple(_output(graph.tensors[index]) for index in graph.inputs)
+
+
+def _chosen(contents: Contents, name: str | None) -> tuple[Graph, Signature | None]:
+    signature = contents.signature(name)
+    return contents.graphs[0 if signature is None else signature.graph], signature
+
+
+def _signature_notes(contents: Contents, chosen: Signature | None) -> list[str]:
+    """Which of several signatures this is."""
+    names = [signature.name for signature in contents.signatures]
+    if len(names) < 2:
+        return []
+    shown = ", ".join([*names[:_MAX_LISTED], *(["others"] if len(names) > _MAX_LISTED else [])])
+    this = f"this is {chosen.name!r}" if chosen is not None else "this is the main graph, which has none"
+    return [f"the file has the signatures {shown}: {this}, --signature NAME chooses another"]
 
 
 def _macs(graph: Graph, shapes: Mapping[str, tuple[int, ...]]) -> tuple[int | None, list[str]]:

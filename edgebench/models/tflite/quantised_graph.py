@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgebench.errors import InputError, UnsupportedModelError
+from edgebench.models.tflite.folding import fold_constants
 
-_DTYPES = {0: "float32", 2: "int32", 4: "int64", 7: "int16", 9: "int8", 3: "uint8", 6: "bool", 17: "int4"}
+_DTYPES = {
+    **dict(
+        enumerate(("float32", "float16", "int32", "uint8", "int64", "string", "bool", "int16", "complex64", "int8"))
+    ),
+    **dict(enumerate(("float64", "complex128", "uint64", "resource", "variant", "uint32", "uint16", "int4"), start=10)),
+}
+_CONSTANTS = {"int8", "int32", "int64", "float32", "uint8", "int16", "bool"}
 _DAMAGE = (struct.error, IndexError, TypeError, ValueError, AttributeError, OverflowError, KeyError, MemoryError)
 _MAX_TENSOR_BYTES = 1 << 30
 
@@ -29,6 +36,7 @@ class QuantisedTensor:
         scales: One real value a step, or one for each channel.
         zero_points: The integer that stands for 0, or one for each channel.
         data: Values of a constant, else None.
+        variable: Whether it keeps its values from one run to the next.
     """
 
     name: str
@@ -37,6 +45,7 @@ class QuantisedTensor:
     scales: tuple[float, ...]
     zero_points: tuple[int, ...]
     data: NDArray[Any] | None = None
+    variable: bool = False
 
     @property
     def scale(self) -> float:
@@ -53,6 +62,26 @@ class QuantisedTensor:
         """Number of values."""
         return int(np.prod(self.shape, dtype=np.int64)) if self.shape else 1
 
+    @property
+    def item_bytes(self) -> int:
+        """Bytes of one value.
+
+        Raises:
+            UnsupportedModelError: It is not stored as whole bytes, or not known.
+        """
+        try:
+            return np.dtype(self.dtype).itemsize
+        except TypeError:
+            raise UnsupportedModelError(
+                f"tensor {self.name!r} holds {self.dtype} values, which no kernel takes",
+                remedy="quantise the model to int8",
+            ) from None
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of all values."""
+        return self.elements * self.item_bytes
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuantisedOperator:
@@ -63,23 +92,41 @@ class QuantisedOperator:
         inputs: Indices of tensors, -1 for none.
         outputs: Indices of tensors.
         options: The operator's own settings, by the schema's names.
+        intermediates: Indices of tensors that only give the scales of what it computes inside.
     """
 
     kind: str
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     options: Mapping[str, Any] = field(default_factory=dict)
+    intermediates: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuantisedGraph:
-    """The main graph of a file."""
+    """The main graph of a file.
+
+    Attributes:
+        name: Of the file.
+        tensors: All tensors, by index.
+        operators: In the order of execution.
+        inputs: Indices of tensors.
+        outputs: Indices of tensors.
+        initial: What variables (``VAR_HANDLE``) hold before the first run, by their names.
+    """
 
     name: str
     tensors: tuple[QuantisedTensor, ...]
     operators: tuple[QuantisedOperator, ...]
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
+    initial: Mapping[str, QuantisedTensor] = field(default_factory=dict)
+
+
+def variable_name(options: Mapping[str, Any]) -> str:
+    """What a ``VAR_HANDLE`` calls its variable."""
+    parts = [options.get(key) or b"" for key in ("container", "sharedName")]
+    return "/".join(part.decode("utf-8", "replace") if isinstance(part, bytes) else str(part) for part in parts)
 
 
 def read_quantised_graph(path: Path) -> QuantisedGraph:
@@ -93,39 +140,71 @@ def read_quantised_graph(path: Path) -> QuantisedGraph:
     content = path.read_bytes()
     try:
         model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
-        graph = model.subgraphs[0]
+        load_buffers(model, content)
+        fold_constants(schema, model)
         names = {value: name for name, value in vars(schema.BuiltinOperator).items() if isinstance(value, int)}
-        tensors = tuple(_tensor(model, tensor, content) for tensor in graph.tensors)
-        operators = tuple(_operator(model, operator, names, len(tensors)) for operator in graph.operators)
-        inputs, outputs = _indices(graph.inputs, len(tensors)), _indices(graph.outputs, len(tensors))
-        if not operators or not inputs or not outputs:
+        graph = _graph(model, 0, names, path.stem)
+        if not graph.inputs or not graph.outputs:
             raise ValueError("the graph is empty")
+        initial: dict[str, QuantisedTensor] = {}
+        for operator in graph.operators:
+            if operator.kind == "CALL_ONCE":
+                initial |= _assigned(_graph(model, int(operator.options["initSubgraphIndex"]), names, path.stem))
     except _DAMAGE as error:
         raise InputError(f"damaged TFLite file: {error or type(error).__name__}", where=str(path)) from None
-    return QuantisedGraph(name=path.stem, tensors=tensors, operators=operators, inputs=inputs, outputs=outputs)
+    return replace(graph, initial=initial)
 
 
-def require_int8(graph: QuantisedGraph) -> None:
-    """Check that everything that is computed is int8.
+def load_buffers(model: Any, content: bytes) -> None:
+    """Put constants that lie behind the tables, at an offset in the file, into their buffers."""
+    for buffer in model.buffers:
+        if (buffer.data is None or not len(buffer.data)) and buffer.offset > 1:
+            if buffer.offset + buffer.size > len(content):
+                raise ValueError("the data of a buffer lies outside the file")
+            buffer.data = np.frombuffer(content, np.uint8, buffer.size, buffer.offset)
+            buffer.offset = buffer.size = 0
+        if buffer.data is not None and not len(buffer.data):
+            buffer.data = None
+
+
+def _graph(model: Any, number: int, names: Mapping[int, str], name: str) -> QuantisedGraph:
+    graph = model.subgraphs[number]
+    tensors = tuple(_tensor(model, tensor) for tensor in graph.tensors)
+    operators = tuple(_operator(model, operator, names, len(tensors)) for operator in graph.operators)
+    for operator in operators:
+        for index in operator.outputs:
+            if not tensors[index].elements:
+                raise ValueError(f"tensor {tensors[index].name!r} has the shape {tensors[index].shape}")
+    return QuantisedGraph(
+        name=name,
+        tensors=tensors,
+        operators=operators,
+        inputs=_indices(graph.inputs, len(tensors)),
+        outputs=_indices(graph.outputs, len(tensors)),
+    )
+
+
+def _assigned(graph: QuantisedGraph) -> dict[str, QuantisedTensor]:
+    """What a graph that runs once puts into variables.
 
     Raises:
-        UnsupportedModelError: It is not; the operator and its tensor are named.
+        UnsupportedModelError: It computes something.
     """
+    handles, found = {}, {}
     for operator in graph.operators:
-        for index in (*operator.inputs, *operator.outputs):
-            tensor = graph.tensors[index] if index >= 0 else None
-            if tensor is None or tensor.data is not None:
-                continue
-            if tensor.dtype != "int8" or len(tensor.scales) != 1:
-                raise UnsupportedModelError(
-                    f"{operator.kind} computes on {tensor.dtype} ({tensor.name!r}), microcontrollers get int8",
-                    where=graph.name,
-                    remedy="quantise the whole model to int8 (edgebench export MODEL --to int8-tflite), activations "
-                    "included",
-                )
+        if operator.kind == "VAR_HANDLE":
+            handles[operator.outputs[0]] = variable_name(operator.options)
+        elif operator.kind == "ASSIGN_VARIABLE" and graph.tensors[operator.inputs[1]].data is not None:
+            found[handles[operator.inputs[0]]] = graph.tensors[operator.inputs[1]]
+        else:
+            raise UnsupportedModelError(
+                f"variables are set up by {operator.kind}, constants alone can be",
+                remedy="give the variables constant initial values before the model is converted",
+            )
+    return found
 
 
-def _tensor(model: Any, tensor: Any, content: bytes) -> QuantisedTensor:
+def _tensor(model: Any, tensor: Any) -> QuantisedTensor:
     # An open batch keeps the size that is stored beside it, which is 1; other open sizes have nothing to go by.
     signature = [int(size) for size in tensor.shapeSignature] if tensor.shapeSignature is not None else []
     if any(size < 0 for size in signature[1:]):
@@ -135,7 +214,7 @@ def _tensor(model: Any, tensor: Any, content: bytes) -> QuantisedTensor:
             remedy="export the model with fixed sizes",
         )
     shape = tuple(int(size) for size in tensor.shape) if tensor.shape is not None else ()
-    if any(size < 1 for size in shape) or np.prod(shape, dtype=np.float64) > _MAX_TENSOR_BYTES:
+    if any(size < 0 for size in shape) or np.prod(shape, dtype=np.float64) > _MAX_TENSOR_BYTES:
         raise ValueError(f"tensor {tensor.name!r} has the shape {shape}")
     dtype = _DTYPES.get(tensor.type, f"type {tensor.type}")
     quantisation = tensor.quantization
@@ -143,22 +222,19 @@ def _tensor(model: Any, tensor: Any, content: bytes) -> QuantisedTensor:
     points = () if quantisation is None or quantisation.zeroPoint is None else tuple(map(int, quantisation.zeroPoint))
     if any(not np.isfinite(scale) or scale <= 0 for scale in scales):
         raise ValueError(f"tensor {tensor.name!r} has a scale that is not a positive number")
-    buffer = model.buffers[tensor.buffer]
-    data = b"" if buffer.data is None else bytes(buffer.data)
-    if not data and buffer.offset > 1:
-        # Large constants may lie behind the tables, at an offset in the file.
-        if buffer.offset + buffer.size > len(content):
-            raise ValueError(f"the data of tensor {tensor.name!r} lies outside the file")
-        data = content[buffer.offset : buffer.offset + buffer.size]
+    data = model.buffers[tensor.buffer].data
     values = None
-    if data:
-        numpy_type = np.dtype(dtype) if dtype in {"int8", "int32", "int64", "float32", "uint8", "int16"} else None
+    if 0 in shape:
+        # What an operator may do without, such as some weights of an LSTM.
+        values = np.zeros(shape, dtype if dtype in _CONSTANTS else "int8")
+    elif data is not None:
+        numpy_type = np.dtype(dtype) if dtype in _CONSTANTS else None
         if numpy_type is None:
             name = (tensor.name or b"").decode("utf-8", "replace")
             raise UnsupportedModelError(
                 f"constant {name!r} holds {dtype} values, which no kernel takes", remedy="quantise the model to int8"
             )
-        values = np.frombuffer(data, numpy_type).reshape(shape)
+        values = np.frombuffer(bytes(data), numpy_type).reshape(shape)
     return QuantisedTensor(
         name=(tensor.name or b"").decode("utf-8", "replace"),
         dtype=dtype,
@@ -166,6 +242,7 @@ def _tensor(model: Any, tensor: Any, content: bytes) -> QuantisedTensor:
         scales=scales,
         zero_points=points or (0,) * len(scales),
         data=values,
+        variable=bool(tensor.isVariable),
     )
 
 
@@ -178,6 +255,7 @@ def _operator(model: Any, operator: Any, names: Mapping[int, str], tensors: int)
         inputs=_indices(operator.inputs, tensors, lowest=-1),
         outputs=_indices(operator.outputs, tensors),
         options=dict(options),
+        intermediates=_indices(operator.intermediates, tensors),
     )
 
 

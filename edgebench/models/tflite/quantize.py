@@ -1,27 +1,35 @@
-"""Float TFLite to int8, and how far the two lie apart."""
+"""Any TFLite network as a whole int8 one, and how far the two lie apart.
+
+The graph is brought into a plain form, its open shapes are fixed, operators without an int8 kernel are written with
+others, LiteRT runs it on samples to find the ranges of all values, and then each operator becomes its int8 form.
+"""
 
 from __future__ import annotations
 
-import contextlib
-import io
-import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgebench.core.record import Record
-from edgebench.errors import MissingPackageError, UnsupportedModelError
-from edgebench.models.tflite.float16 import fold_float16, pack_model
+from edgebench.errors import UnsupportedModelError
+from edgebench.models.tflite.int8 import plain_form
+from edgebench.models.tflite.int8.dilations import name_dilations
+from edgebench.models.tflite.int8.fusing import fuse_activations, name_clamps, remove_dead
+from edgebench.models.tflite.int8.graph import Int8Writer
+from edgebench.models.tflite.int8.observed import Observed, observe
+from edgebench.models.tflite.int8.plain_model import PlainModel, does_not_fit, fix_shapes, read_plain
+from edgebench.models.tflite.int8.rewrites import rewrite
+from edgebench.models.tflite.int8.running import Runner, Sample, to_levels, to_real
+from edgebench.models.tflite.int8.scale import Range
+from edgebench.models.tflite.int8.scaling import plan_scales
+from edgebench.models.tflite.int8.state import quantise_variables
+from edgebench.models.tflite.tree import DAMAGE, GraphEditor, pack_model, parse_tree
 
 Samples = list[dict[str, NDArray[np.generic]]]
 RANDOM_SAMPLES = 16
-_QUANTISER_ERRORS = (ValueError, RuntimeError, KeyError, NotImplementedError, IndexError, AttributeError, TypeError)
-"""What the quantiser raises for operators and types that it does not expect."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,69 +47,102 @@ class QuantisationError(Record):
     calibrated: bool
 
 
-def quantise_tflite(source: Path, target: Path, samples: Iterable[Mapping[str, NDArray[np.generic]]]) -> None:
+def quantise_plain(
+    plain: PlainModel, samples: Sequence[Sample], ranges: Mapping[str, Range] | None = None
+) -> tuple[bytes, bytes]:
+    """Make a model in plain form, with fixed shapes, int8.
+
+    Args:
+        plain: The model, which is left as it is.
+        samples: Inputs by tensor name, as real values; none are needed where nothing computes on real numbers.
+        ranges: By tensor name; they win over what samples show.
+
+    Returns:
+        The int8 file, and the float one with the operators that were made int8.
+
+    Raises:
+        UnsupportedModelError: LiteRT cannot run the model.
+        InputError: Constants are not numbers.
+    """
+    real = with_int8_operators(plain)
+    editor = GraphEditor(parse_tree(real, plain.where))
+    observed = observe(editor, real, samples) if samples else Observed()
+    return as_int8(editor, observed, {**plain.ranges, **(ranges or {})}, plain.where), real
+
+
+def with_int8_operators(plain: PlainModel) -> bytes:
+    """A model on real numbers in operators that have int8 forms, as far as there are any."""
+    if not plain.computes_on_reals:
+        return plain.content
+    editor = GraphEditor(plain.copy())
+    try:
+        name_dilations(editor)
+        rewrite(editor)
+        name_clamps(editor)
+        fuse_activations(editor)
+        remove_dead(editor)
+    except DAMAGE as error:
+        raise does_not_fit(error, plain.where) from error
+    return pack_model(editor.model, len(plain.content))
+
+
+def as_int8(editor: GraphEditor, observed: Observed, ranges: Mapping[str, Range], where: str) -> bytes:
+    """The int8 file of a graph.
+
+    Args:
+        editor: The graph, which is changed.
+        observed: What samples show of it.
+        ranges: By tensor name; they win.
+        where: For messages.
+
+    Raises:
+        UnsupportedModelError: Values are too large for int8.
+        InputError: Constants are not numbers.
+    """
+    try:
+        names = {editor.name(index): index for index in range(len(editor.graph.tensors))}
+        given = {names[name]: value for name, value in ranges.items() if name in names}
+        plan = plan_scales(editor, observed.ranges, given)
+        Int8Writer(editor, plan, observed.memories).write()
+        quantise_variables(editor.model, plan)
+        plain_form.make_names_unique(editor)
+        plain_form.remove_unused(editor.model)
+        return pack_model(editor.model, 1 << 16)
+    except DAMAGE as error:
+        raise does_not_fit(error, where) from error
+
+
+def quantise_tflite(
+    source: Path,
+    target: Path,
+    samples: Iterable[Mapping[str, NDArray[np.generic]]],
+    ranges: Mapping[str, Range] | None = None,
+) -> None:
     """Quantise to int8 weights, one scale a channel, and int8 activations, inputs and outputs.
 
     Args:
-        source: A float32 ``.tflite`` file.
+        source: A ``.tflite`` file.
         target: File to write.
-        samples: Inputs by tensor name; their ranges become those of the activations.
+        samples: Inputs by tensor name, as real values; from their smallest to their largest value reach the ranges of
+            all that is computed from them.
+        ranges: Ranges by tensor name that win over those of the samples.
 
     Raises:
-        UnsupportedModelError: The quantiser cannot handle the model.
-        MissingPackageError: The quantiser is not installed.
+        UnsupportedModelError: The model cannot be run to find the ranges of its values.
+        InputError: Damaged.
+        MissingPackageError: LiteRT is not installed.
     """
-    if find_spec("ai_edge_quantizer") is None:
-        raise MissingPackageError("quantising needs ai-edge-quantizer", remedy="pip install ai-edge-quantizer")
-    try:
-        with _quiet():
-            target.write_bytes(_quantised_bytes(source, [dict(sample) for sample in samples]))
-    except _QUANTISER_ERRORS as error:
-        raise UnsupportedModelError(
-            f"the model cannot be quantised: {' '.join(str(error).split())[:300]}",
-            remedy="quantise it with the tool of its framework and give the int8 file",
-        ) from error
-
-
-def _quantised_bytes(source: Path, samples: Samples) -> bytes:
-    """The int8 file, with ranges from the smallest to the largest value that any sample gives a tensor.
-
-    The quantiser's own default is a moving average of the samples' extremes, in which the first sample
-    outweighs the rest and half of the extremes are cut off.
-    """
-    from ai_edge_quantizer import calibrator, quantizer, recipe, recipe_manager
-    from ai_edge_quantizer.utils import qsv_utils
-
-    content, key, names = _with_signature(source)
-    named = [{names[tensor]: value for tensor, value in sample.items()} for sample in samples]
-    rules = recipe.static_wi8_ai8()
-    manager = recipe_manager.RecipeManager()
-    manager.load_quantization_recipe(rules)
-    calibration = calibrator.Calibrator(content, num_threads=1, qsv_update_func=qsv_utils.min_max_update)
-    calibration.calibrate({key: named}, manager)
-    result = quantizer.Quantizer(content, rules).quantize(
-        calibration.get_model_qsvs(), enable_progress_bar=False, enable_progress_report=False
-    )
-    return bytes(result.quantized_model)
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep progress bars, log lines and warnings of the quantiser to itself."""
-    with (
-        contextlib.redirect_stderr(io.StringIO()),
-        contextlib.redirect_stdout(io.StringIO()),
-        warnings.catch_warnings(),
-    ):
-        warnings.simplefilter("ignore")
-        yield
+    given = [dict(sample) for sample in samples]
+    plain = read_plain(source)
+    fix_shapes(plain, given[0])
+    target.write_bytes(quantise_plain(plain, given, ranges)[0])
 
 
 def quantisation_error(float_model: Path, int8_model: Path, samples: Samples, *, calibrated: bool) -> QuantisationError:
     """Compare outputs on the same inputs; int8 outputs are taken at their real values.
 
     Raises:
-        UnsupportedModelError: The quantised model does not run.
+        UnsupportedModelError: A model does not run.
     """
     expected = run_tflite(float_model, samples)
     try:
@@ -111,13 +152,32 @@ def quantisation_error(float_model: Path, int8_model: Path, samples: Samples, *,
             f"the quantised model does not run: {' '.join(str(error).split())[:300]}",
             remedy="quantise it with the tool of its framework and give the int8 file",
         ) from error
+    return QuantisationError(
+        relative_rms=relative_difference(expected, found), samples=len(samples), calibrated=calibrated
+    )
+
+
+def relative_difference(expected: Sequence[NDArray[np.float64]], found: Sequence[NDArray[np.float64]]) -> float:
+    """Root mean square of the difference over that of what was expected."""
     difference = np.concatenate([(a - b).ravel() for a, b in zip(expected, found, strict=True)])
     reference = np.concatenate([a.ravel() for a in expected])
     size = float(np.sqrt(np.mean(reference**2)))
     rms = float(np.sqrt(np.mean(difference**2)))
-    return QuantisationError(
-        relative_rms=rms / size if size > 0 else float(rms > 0), samples=len(samples), calibrated=calibrated
-    )
+    return rms / size if size > 0 else float(rms > 0)
+
+
+def run_content(content: bytes, samples: Sequence[Sample]) -> list[NDArray[np.float64]]:
+    """All outputs of each sample in one vector, as real values.
+
+    Raises:
+        UnsupportedModelError: LiteRT cannot run it.
+    """
+    runner = Runner(content)
+    results = []
+    for sample in samples:
+        runner.run(sample)
+        results.append(runner.outputs())
+    return results
 
 
 def run_tflite(model: Path, samples: Samples, *, reference: bool = False) -> list[NDArray[np.float64]]:
@@ -137,54 +197,8 @@ def run_tflite(model: Path, samples: Samples, *, reference: bool = False) -> lis
     results = []
     for sample in samples:
         for detail, value in zip(inputs, sample.values(), strict=True):
-            interpreter.set_tensor(detail["index"], _quantised(value, detail))
+            interpreter.set_tensor(detail["index"], to_levels(value, detail))
         interpreter.invoke()
-        values = [_real(interpreter.get_tensor(detail["index"]), detail) for detail in outputs]
+        values = [to_real(interpreter.get_tensor(detail["index"]), detail) for detail in outputs]
         results.append(np.concatenate([value.ravel() for value in values]))
     return results
-
-
-def _with_signature(source: Path) -> tuple[bytes, str, dict[str, str]]:
-    """A file's content with a signature, which the quantiser needs and many files lack.
-
-    Returns:
-        The content, the signature's key, and its name for each input tensor.
-    """
-    from ai_edge_litert import schema_py_generated as schema
-    from ai_edge_litert.interpreter import Interpreter
-
-    content = fold_float16(source)
-    interpreter = Interpreter(model_content=content)
-    for key, signature in interpreter._get_full_signature_list().items():  # noqa: SLF001 - the public one lacks tensors
-        tensors = {detail["index"]: detail["name"] for detail in interpreter.get_tensor_details()}
-        return content, key, {tensors[index]: name for name, index in signature["inputs"].items()}
-    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
-    signature = schema.SignatureDefT()
-    signature.signatureKey, signature.subgraphIndex = b"serving_default", 0
-    details = (interpreter.get_input_details(), interpreter.get_output_details())
-    signature.inputs, signature.outputs = ([_tensor_map(schema, detail) for detail in part] for part in details)
-    model.signatureDefs = [signature]
-    return pack_model(model, len(content)), "serving_default", {detail["name"]: detail["name"] for detail in details[0]}
-
-
-def _tensor_map(schema: Any, detail: Mapping[str, Any]) -> Any:
-    entry = schema.TensorMapT()
-    entry.name, entry.tensorIndex = detail["name"].encode(), int(detail["index"])
-    return entry
-
-
-def _quantised(value: NDArray[np.generic], detail: Mapping[str, Any]) -> NDArray[np.generic]:
-    scale, zero_point = detail["quantization"]
-    dtype = np.dtype(detail["dtype"])
-    if not scale or dtype.kind == "f":
-        return value.astype(dtype)
-    limits = np.iinfo(dtype)
-    levels = np.clip(np.round(value.astype(np.float64) / scale) + zero_point, limits.min, limits.max)
-    quantised: NDArray[np.generic] = levels.astype(dtype)
-    return quantised
-
-
-def _real(value: NDArray[np.generic], detail: Mapping[str, Any]) -> NDArray[np.float64]:
-    scale, zero_point = detail["quantization"]
-    real = value.astype(np.float64)
-    return (real - zero_point) * scale if scale and value.dtype.kind != "f" else real

@@ -60,6 +60,12 @@ class EthosUOptions:
         return int(self.accelerator.rpartition("-")[2])
 
 
+LARGEST = EthosUOptions(
+    accelerator="ethos-u85-256", system_config="Ethos_U85_SYS_DRAM_Mid", memory_mode="Dedicated_Sram_384KB"
+)
+"""The product with the most operators, as Arm configures it."""
+
+
 def read_ethos_u_options(device: Device) -> EthosUOptions:
     """Options of a device, checked against the configurations there are.
 

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import importlib
+import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import ClassVar
 
 from edgebench.core.device import Device
+from edgebench.core.dtype import DataType
 from edgebench.core.metric import Metric, Provenance
 from edgebench.core.model import InputSource, ModelFormat
 from edgebench.core.profile import Footprint, LayerCost, Sample
-from edgebench.errors import UnsupportedModelError
+from edgebench.errors import InputError, UnsupportedModelError
+from edgebench.models.tflite.int8.state import write_without_variables
 from edgebench.targets.base import PlainModel
 from edgebench.targets.ethos_u.compile import Compilation, Operation, compile_model
-from edgebench.targets.ethos_u.options import EthosUOptions, read_ethos_u_options
+from edgebench.targets.ethos_u.options import LARGEST, EthosUOptions, read_ethos_u_options
 from edgebench.targets.packages import require_package
 
+_HANDED_OVER = (
+    "the network's variables are inputs and outputs of what is compiled: the application hands them over from one "
+    "inference to the next, which is not counted"
+)
 CAVEAT = (
     "cycles are Vela's estimate for this one configuration, not a measurement; Arm advises against comparing "
     "them across configurations"
@@ -30,7 +37,7 @@ class EthosUTarget:
 
     options_type: ClassVar[type] = EthosUOptions
     formats: ClassVar[tuple[ModelFormat, ...]] = (ModelFormat.TFLITE,)
-    dtype: str | None = "int8"
+    dtype: str | None = DataType.INT8
     deterministic: bool = True
     latency_provenance: Provenance = Provenance.ESTIMATED
 
@@ -61,20 +68,29 @@ class EthosUTarget:
             UnsupportedModelError: The compiler refuses it, or no operator runs on the NPU.
         """
         options = read_ethos_u_options(self.device)
-        compilation = compile_model(model, options)
+        with tempfile.TemporaryDirectory() as folder:
+            stateless = None if _takes_variables(options) else write_without_variables(model, Path(folder) / model.name)
+            compilation = compile_model(stateless or model, options)
+        helps = _what_helps(model, options) if compilation.on_cpu else ""
         if not any(operation.on_npu for operation in compilation.operations):
             raise UnsupportedModelError(
                 f"no operator of the model runs on the NPU: {fallback_summary(compilation.on_cpu)}",
                 operators=tuple(sorted({operation.operator for operation in compilation.on_cpu})),
-                remedy="give it an int8 model",
+                remedy=helps,
             )
-        yield EthosUModel(compilation, options, self.check()["ethos-u-vela"])
+        notes = [] if stateless is None else [_HANDED_OVER]
+        if compilation.on_cpu:
+            notes.append(_fallback_note(compilation, helps))
+        yield EthosUModel(compilation, options, self.check()["ethos-u-vela"], notes)
 
 
 class EthosUModel(PlainModel):
     """A compiled model."""
 
-    def __init__(self, compilation: Compilation, options: EthosUOptions, version: str) -> None:
+    def __init__(
+        self, compilation: Compilation, options: EthosUOptions, version: str, notes: Sequence[str] = ()
+    ) -> None:
+        self._notes = notes
         self._compilation = compilation
         self._options = options
         self._version = version
@@ -128,13 +144,8 @@ class EthosUModel(PlainModel):
         return figures
 
     def notes(self) -> list[str]:
-        """Arm's caveat, and what fell back."""
-        on_cpu = self._compilation.on_cpu
-        if not on_cpu:
-            return [CAVEAT]
-        count = f"{len(on_cpu)} of {len(self._compilation.operations)}"
-        unknown = "fall back to the CPU and their time is unknown, so there is no latency"
-        return [CAVEAT, f"{count} operators {unknown}: {fallback_summary(on_cpu)}"]
+        """Arm's caveat, and what is not counted."""
+        return [CAVEAT, *self._notes]
 
     def _layer(self, operation: Operation) -> LayerCost:
         total = self._compilation.cycles
@@ -164,6 +175,29 @@ class EthosUModel(PlainModel):
 
     def _exact(self, value: float, what: str, unit: str = "bytes") -> Metric:
         return Metric(value=value, unit=unit, provenance=Provenance.EXACT, method=f"{what}; {self.method}")
+
+
+def _takes_variables(options: EthosUOptions) -> bool:
+    """Whether a product reads and writes variables itself."""
+    return options.accelerator.startswith("ethos-u85")
+
+
+def _fallback_note(compilation: Compilation, helps: str) -> str:
+    count = f"{len(compilation.on_cpu)} of {len(compilation.operations)}"
+    unknown = "fall back to the CPU and their time is unknown, so there is no latency"
+    return f"{count} operators {unknown}: {fallback_summary(compilation.on_cpu)}; {helps}"
+
+
+def _what_helps(model: Path, options: EthosUOptions) -> str:
+    """What to do about operators that an accelerator does not take; a larger product is only named if it does."""
+    change = "change what the reason names, or leave the model to a CPU: -d host-litert"
+    if options.accelerator.startswith("ethos-u85"):
+        return change
+    try:
+        others = compile_model(model, LARGEST)
+    except (InputError, UnsupportedModelError):
+        return change
+    return change if others.on_cpu else f"an Ethos-U85 takes it all: -d {LARGEST.accelerator}"
 
 
 def fallback_summary(operations: tuple[Operation, ...]) -> str:

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgebench.errors import TargetUnavailableError
-from edgebench.targets.mcu.cache import cache_folder
+from edgebench.machine.folders import cache_folder
 
 _SOURCE = Path(__file__).parent / "c" / "block_hook.c"
 _COMPILE_S = 60
@@ -151,6 +151,15 @@ class BlockCounter:
         return count
 
 
+def has_block_hook() -> bool:
+    """Whether the counting hook is compiled."""
+    return _library().is_file()
+
+
+def _library() -> Path:
+    return cache_folder("mcu") / f"block_hook-{hashlib.sha256(_SOURCE.read_bytes()).hexdigest()[:16]}.so"
+
+
 @cache
 def compile_block_hook() -> Path:
     """The counting hook as a shared library for this machine, compiled once and kept.
@@ -161,7 +170,7 @@ def compile_block_hook() -> Path:
     # zig's first program for this machine takes 5 s, for it compiles its own library first.
     compilers = [[path] for path in (shutil.which("cc"),) if path]
     compilers += [[sys.executable, "-m", "ziglang", "cc"]] if find_spec("ziglang") else []
-    library = cache_folder() / f"block_hook-{hashlib.sha256(_SOURCE.read_bytes()).hexdigest()[:16]}.so"
+    library = _library()
     if library.is_file():
         return library
     reason = "there is none"

@@ -18,23 +18,25 @@ def without_float_edges(graph: QuantisedGraph) -> tuple[QuantisedGraph, bool]:
         operator.inputs[0]: operator.outputs[0]
         for operator in graph.operators
         if operator.kind == "QUANTIZE"
+        and operator.inputs
+        and operator.outputs
         and operator.inputs[0] in graph.inputs
         and graph.tensors[operator.inputs[0]].dtype == "float32"
     }
     exits = {
         operator.outputs[0]: operator.inputs[0]
         for operator in graph.operators
-        if operator.kind == "DEQUANTIZE" and operator.outputs[0] in graph.outputs
+        if operator.kind == "DEQUANTIZE" and operator.inputs and set(operator.outputs[:1]) & set(graph.outputs)
     }
     readers = [index for operator in graph.operators for index in operator.inputs]
     entries = {source: target for source, target in entries.items() if readers.count(source) == 1}
     kept = tuple(
         operator
         for operator in graph.operators
-        if not (operator.kind == "QUANTIZE" and operator.inputs[0] in entries)
-        and not (operator.kind == "DEQUANTIZE" and operator.outputs[0] in exits)
+        if not (operator.kind == "QUANTIZE" and set(operator.inputs[:1]) & set(entries))
+        and not (operator.kind == "DEQUANTIZE" and set(operator.outputs[:1]) & set(exits))
     )
-    if len(kept) == len(graph.operators) or not kept:
+    if len(kept) == len(graph.operators):
         return graph, False
     return (
         replace(

@@ -3,29 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from edgebench.errors import InputError, UnsupportedModelError
-from edgebench.models.tflite.quantised_graph import QuantisedGraph, QuantisedOperator, require_int8
+from edgebench.models.tflite.quantised_graph import QuantisedGraph, QuantisedOperator
 from edgebench.targets.mcu.float_edges import without_float_edges
-from edgebench.targets.mcu.layer_code import ARENA, CodeContext, LayerCode
-from edgebench.targets.mcu.operators import IN_PLACE, WRITERS, Writer
+from edgebench.targets.mcu.layer_code import ARENA, WEIGHTS_MACRO, CodeContext, LayerCode
+from edgebench.targets.mcu.newer_kernels import NewerKernels
+from edgebench.targets.mcu.operators import IN_PLACE, MOVED, OTHER_TYPES, WRITERS, Writer
+from edgebench.targets.mcu.operators.gathering import position_limits
 from edgebench.targets.mcu.planner import Buffer, Plan, plan_arena
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Port:
-    """An input or output in the arena.
-
-    Attributes:
-        name: Of its tensor.
-        offset: Bytes from the start of the arena.
-        size: Bytes.
-    """
-
-    name: str
-    offset: int
-    size: int
+from edgebench.targets.mcu.ports import C_TYPES, Port
+from edgebench.targets.mcu.refusals import in_layer, no_kernel, odd_edge, wrong_type
+from edgebench.targets.mcu.state import States, find_states, states_c
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +30,7 @@ class GeneratedModel:
         outputs: Where each output lies.
         notes: What a user of the C must know.
         constant_bytes: Weights and other constants, in bytes.
+        state_bytes: What is kept from run to run, in bytes.
     """
 
     files: Mapping[str, str]
@@ -49,6 +40,7 @@ class GeneratedModel:
     outputs: tuple[Port, ...]
     notes: tuple[str, ...] = ()
     constant_bytes: int = 0
+    state_bytes: int = 0
 
     @property
     def input_bytes(self) -> int:
@@ -61,41 +53,86 @@ class GeneratedModel:
         return sum(port.size for port in self.outputs)
 
 
-def generate(graph: QuantisedGraph, *, helium: bool = False) -> GeneratedModel:
+def generate(graph: QuantisedGraph, *, helium: bool = False, newer: NewerKernels | None = None) -> GeneratedModel:
     """Write a model as C.
 
     Args:
         graph: The model.
         helium: Whether it will be compiled for a core with Arm's vector extension, whose kernels need more memory.
+        newer: What CMSIS-NN needs where it is a later release than the one in the package bakenn.
 
     Raises:
         UnsupportedModelError: An operator has no kernel; it is named with its layer and what would help.
     """
     graph, stripped = without_float_edges(graph)
-    require_int8(graph)
-    context = CodeContext(graph, helium=helium)
+    graph, states = find_states(graph)
+    graph = _with_own_outputs(graph, states)
+    _require_types(graph)
+    context = CodeContext(graph, helium=helium, newer=newer, states=states.places)
     layers = []
     for index, operator in enumerate(graph.operators):
-        writer = WRITERS.get(operator.kind)
-        if writer is None:
-            name = graph.tensors[operator.outputs[0]].name
-            raise UnsupportedModelError(
-                f"there is no kernel for {operator.kind} (layer {name!r})",
-                operators=(operator.kind,),
-                remedy=f"replace it; there are kernels for {', '.join(sorted(WRITERS))}",
-            )
-        layers.append(_written(writer, context, operator, index))
-    places, plan = _planned(graph, layers)
-    notes = ("inputs and outputs of the C model are int8: converting real numbers is left to the application",)
+        if operator.kind not in WRITERS:
+            raise no_kernel(graph, operator)
+        layers.append(_written(WRITERS[operator.kind], context, operator, index))
+    places, plan = _planned(graph, layers, states)
+    limits = position_limits(graph)
+    edges = " and ".join(sorted({graph.tensors[index].dtype for index in (*graph.inputs, *graph.outputs)}))
+    notes = []
+    if stripped:
+        notes += [f"inputs and outputs of the C model are {edges}: converting real numbers is left to the application"]
+    state_bytes = sum(len(state.initial) for state in states.buffers)
+    if state_bytes:
+        notes += [f"the model keeps {state_bytes:,} bytes from run to run; edgebench_reset() clears them"]
+    notes += dict.fromkeys(note for layer in layers for note in layer.notes)
     return GeneratedModel(
-        files={"model.c": _model_c(graph, layers, plan, places, helium=helium), "model.h": _model_h(graph)},
+        files={
+            "model.c": _model_c(graph, layers, plan, places, states, helium=helium),
+            "model.h": _model_h(graph, states),
+        },
         layers=tuple(layers),
         plan=plan,
-        inputs=tuple(_port(graph, index, plan, places) for index in graph.inputs),
+        inputs=tuple(_port(graph, index, plan, places, limits.get(index)) for index in graph.inputs),
         outputs=tuple(_port(graph, index, plan, places) for index in graph.outputs),
-        notes=notes if stripped else (),
+        notes=tuple(notes),
         constant_bytes=sum(tensor.data.nbytes for tensor in graph.tensors if tensor.data is not None),
+        state_bytes=state_bytes,
     )
+
+
+def _with_own_outputs(graph: QuantisedGraph, states: States) -> QuantisedGraph:
+    """Copy outputs that lie elsewhere than in the arena: constants, and what is kept from run to run."""
+    tensors, operators, outputs = [*graph.tensors], [*graph.operators], []
+    for index in graph.outputs:
+        tensor = graph.tensors[index]
+        if tensor.data is not None or index in states.places:
+            operators.append(QuantisedOperator(kind="RESHAPE", inputs=(index,), outputs=(len(tensors),)))
+            outputs.append(len(tensors))
+            tensors.append(replace(tensor, data=None, variable=False))
+        else:
+            outputs.append(index)
+    return replace(graph, tensors=tuple(tensors), operators=tuple(operators), outputs=tuple(outputs))
+
+
+def _require_types(graph: QuantisedGraph) -> None:
+    """Check that every operator has a kernel, and computes on types that it takes.
+
+    Raises:
+        UnsupportedModelError: One does not; it is named with its layer or tensor.
+    """
+    for operator in graph.operators:
+        types = {"int8"} | OTHER_TYPES.get(operator.kind, set())
+        for index in (*operator.inputs, *operator.outputs):
+            tensor = graph.tensors[index] if index >= 0 else None
+            if tensor is None or tensor.data is not None:
+                continue
+            if operator.kind not in WRITERS and tensor.dtype != "float32":
+                raise no_kernel(graph, operator)
+            quantised = tensor.dtype in {"int8", "int16"} and operator.kind not in MOVED
+            if tensor.dtype not in types or (quantised and len(tensor.scales) != 1):
+                raise wrong_type(graph, operator, tensor, types)
+    for index in (*graph.inputs, *graph.outputs):
+        if graph.tensors[index].dtype not in C_TYPES:
+            raise odd_edge(graph, graph.tensors[index])
 
 
 def _written(writer: Writer, context: CodeContext, operator: QuantisedOperator, index: int) -> LayerCode:
@@ -105,40 +142,43 @@ def _written(writer: Writer, context: CodeContext, operator: QuantisedOperator, 
         raise InputError(f"{operator.kind} moves by less than 1", where=f"layer {name!r}")
     try:
         return writer(context, operator, index)
+    except UnsupportedModelError as error:
+        raise in_layer(error, context.graph, operator) from None
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise InputError(
             f"{operator.kind} does not fit together ({type(error).__name__}: {error})", where=f"layer {name!r}"
         ) from None
 
 
-def _port(graph: QuantisedGraph, index: int, plan: Plan, places: Mapping[int, int]) -> Port:
+def _port(graph: QuantisedGraph, index: int, plan: Plan, places: Mapping[int, int], upper: int | None = None) -> Port:
     tensor = graph.tensors[index]
-    return Port(name=tensor.name, offset=plan.offsets[_buffer_name(places[index])], size=tensor.elements)
+    offset = plan.offsets[_buffer_name(places[index])]
+    return Port(name=tensor.name, offset=offset, size=tensor.size_bytes, dtype=tensor.dtype, upper=upper)
 
 
-def _planned(graph: QuantisedGraph, layers: list[LayerCode]) -> tuple[Mapping[int, int], Plan]:
+def _planned(graph: QuantisedGraph, layers: list[LayerCode], states: States) -> tuple[Mapping[int, int], Plan]:
     """The smaller of two plans: each tensor in a place of its own, or some where an input of theirs dies."""
-    apart = {index: index for index in _spans(graph)}
-    shared = _shared_places(graph)
-    plans = [(places, plan_arena(_buffers(graph, layers, places))) for places in (shared, apart)]
+    spans = _spans(graph, states)
+    apart = {index: index for index in spans}
+    shared = _shared_places(graph, spans)
+    plans = [(places, plan_arena(_buffers(graph, layers, places, spans))) for places in (shared, apart)]
     return min(plans, key=lambda pair: pair[1].size)
 
 
-def _shared_places(graph: QuantisedGraph) -> dict[int, int]:
+def _shared_places(graph: QuantisedGraph, spans: Mapping[int, list[int]]) -> dict[int, int]:
     """For each tensor the one in whose place it lies.
 
     An operator that reads each value before it writes over it may write where an input lies that nobody reads
     afterwards.
     """
-    spans = _spans(graph)
     places = {index: index for index in spans}
     for step, operator in enumerate(graph.operators):
-        if operator.kind not in IN_PLACE or len(operator.outputs) != 1:
+        if operator.kind not in IN_PLACE or len(operator.outputs) != 1 or operator.outputs[0] not in spans:
             continue
         output = operator.outputs[0]
         for index in operator.inputs:
             dies = index in spans and spans[index][1] == step and index not in graph.outputs
-            same = dies and graph.tensors[index].elements == graph.tensors[output].elements
+            same = dies and graph.tensors[index].size_bytes == graph.tensors[output].size_bytes
             if same and operator.inputs.count(index) == 1:
                 places[output] = places[index]
                 break
@@ -149,33 +189,36 @@ def _buffer_name(index: int) -> str:
     return f"tensor {index}"
 
 
-def _spans(graph: QuantisedGraph) -> dict[int, list[int]]:
-    """First and last step at which each computed tensor is needed."""
+def _spans(graph: QuantisedGraph, states: States) -> dict[int, list[int]]:
+    """First and last step at which each tensor in the arena is needed."""
     spans: dict[int, list[int]] = {index: [0, 0] for index in graph.inputs}
     for step, operator in enumerate(graph.operators):
         for index in operator.inputs:
-            if index >= 0 and graph.tensors[index].data is None:
+            if index >= 0 and graph.tensors[index].data is None and index not in states.places:
                 if index not in spans:
                     raise UnsupportedModelError(
                         f"{operator.kind} reads {graph.tensors[index].name!r}, which nothing has computed"
                     )
                 spans[index][1] = step
         for index in operator.outputs:
-            spans[index] = [step, step]
+            if index not in states.places:
+                spans[index] = [step, step]
     for index in graph.outputs:
         if index not in spans:
             raise UnsupportedModelError(f"nothing computes the output {graph.tensors[index].name!r}")
-        spans[index][1] = len(graph.operators) - 1
+        spans[index][1] = max(0, len(graph.operators) - 1)
     return spans
 
 
-def _buffers(graph: QuantisedGraph, layers: list[LayerCode], places: Mapping[int, int]) -> list[Buffer]:
+def _buffers(
+    graph: QuantisedGraph, layers: list[LayerCode], places: Mapping[int, int], spans: Mapping[int, list[int]]
+) -> list[Buffer]:
     joined: dict[int, list[int]] = {}
-    for index, (first, last) in _spans(graph).items():
+    for index, (first, last) in spans.items():
         span = joined.setdefault(places[index], [first, last])
         span[:] = [min(span[0], first), max(span[1], last)]
     buffers = [
-        Buffer(name=_buffer_name(index), size=graph.tensors[index].elements, first=first, last=last)
+        Buffer(name=_buffer_name(index), size=graph.tensors[index].size_bytes, first=first, last=last)
         for index, (first, last) in joined.items()
     ]
     buffers += [
@@ -187,7 +230,13 @@ def _buffers(graph: QuantisedGraph, layers: list[LayerCode], places: Mapping[int
 
 
 def _model_c(
-    graph: QuantisedGraph, layers: list[LayerCode], plan: Plan, places: Mapping[int, int], *, helium: bool
+    graph: QuantisedGraph,
+    layers: list[LayerCode],
+    plan: Plan,
+    places: Mapping[int, int],
+    states: States,
+    *,
+    helium: bool,
 ) -> str:
     guard = "" if helium else _NO_HELIUM
     offsets = "".join(
@@ -202,21 +251,22 @@ def _model_c(
         f"__attribute__((noinline, used)) int edgebench_layer_{step}(void) {{\n{layer.body}}}\n\n"
         for step, layer in enumerate(layers)
     )
-    calls = "".join(f"  if (edgebench_layer_{step}() != 0) return {step + 1};\n" for step in range(len(layers)))
+    calls = "  if (!edgebench_ready) edgebench_reset();\n" if states.buffers else ""
+    calls += "".join(f"  if (edgebench_layer_{step}() != 0) return {step + 1};\n" for step in range(len(layers)))
     inputs = "".join(
-        f"int8_t *edgebench_input{suffix}(void) {{ return {ARENA} + OFFSET_{index}; }}\n"
+        f"{_c_type(graph, index)}*edgebench_input{suffix}(void) {{ return {_place(graph, index)}; }}\n"
         for suffix, index in _numbered(graph.inputs)
     )
     outputs = "".join(
-        f"const int8_t *edgebench_output{suffix}(void) {{ return {ARENA} + OFFSET_{index}; }}\n"
+        f"const {_c_type(graph, index)}*edgebench_output{suffix}(void) {{ return {_place(graph, index)}; }}\n"
         for suffix, index in _numbered(graph.outputs)
     )
     return (
         "/* Written by edgebench; see model.h for how to use it. */\n"
         '#include "model.h"\n\n#include "arm_nnfunctions.h"\n#include "edgebench_kernels.h"\n\n'
-        f"{guard}"
-        f"int8_t {ARENA}[{max(plan.size, 16)}] __attribute__((aligned(16)));\n\n{offsets}\n{functions}"
-        f"{inputs}{outputs}\n"
+        f"{guard}{WEIGHTS_MACRO}\n"
+        f"int8_t {ARENA}[{max(plan.size, 16)}] __attribute__((aligned(16)));\n"
+        f"{states_c(states)}\n{offsets}\n{functions}{inputs}{outputs}\n"
         f"int edgebench_invoke(void) {{\n{calls}  return 0;\n}}\n"
     )
 
@@ -229,22 +279,43 @@ _NO_HELIUM = """\
 """
 
 
+def _c_type(graph: QuantisedGraph, index: int) -> str:
+    """Type of a tensor's values, with a blank."""
+    return f"{C_TYPES[graph.tensors[index].dtype]} "
+
+
+def _place(graph: QuantisedGraph, index: int) -> str:
+    """Where an input or output lies, as a pointer to its type."""
+    place = f"{ARENA} + OFFSET_{index}"
+    return place if graph.tensors[index].dtype == "int8" else f"({_c_type(graph, index)}*)({place})"
+
+
 def _numbered(indices: tuple[int, ...]) -> list[tuple[str, int]]:
     """Endings of names: none for the only one, else ``_0``, ``_1``, ..."""
     return [(f"_{number}" if len(indices) > 1 else "", index) for number, index in enumerate(indices)]
 
 
-def _model_h(graph: QuantisedGraph) -> str:
-    constants, functions = "", ""
-    for kind, result, indices in (("INPUT", "int8_t *", graph.inputs), ("OUTPUT", "const int8_t *", graph.outputs)):
+_RESET = """
+/* Forgets what the model keeps from run to run (EDGEBENCH_STATE_SIZE bytes). The first run does so by itself. */
+void edgebench_reset(void);
+"""
+
+
+def _model_h(graph: QuantisedGraph, states: States) -> str:
+    kept = sum(len(state.initial) for state in states.buffers)
+    constants, functions = f"#define EDGEBENCH_STATE_SIZE {kept}\n" if kept else "", ""
+    for kind, qualifier, indices in (("INPUT", "", graph.inputs), ("OUTPUT", "const ", graph.outputs)):
         for suffix, index in _numbered(indices):
             tensor, name = graph.tensors[index], f"EDGEBENCH_{kind}{suffix}"
             constants += (
                 f"/* {_comment(tensor.name)}: {' x '.join(map(str, tensor.shape))} */\n"
-                f"#define {name}_SIZE {tensor.elements}\n#define {name}_SCALE {tensor.scale!r}f\n"
-                f"#define {name}_ZERO_POINT ({tensor.zero_point})\n"
+                f"#define {name}_SIZE {tensor.elements}\n"
             )
-            functions += f"{result}edgebench_{kind.lower()}{suffix}(void);\n"
+            if tensor.scales:
+                constants += (
+                    f"#define {name}_SCALE {tensor.scale!r}f\n#define {name}_ZERO_POINT ({tensor.zero_point})\n"
+                )
+            functions += f"{qualifier}{_c_type(graph, index)}*edgebench_{kind.lower()}{suffix}(void);\n"
     first = _numbered(graph.inputs)[0][0], _numbered(graph.outputs)[0][0]
     return f"""/* Written by edgebench.
  *
@@ -260,7 +331,7 @@ def _model_h(graph: QuantisedGraph) -> str:
 {functions}
 /* Runs the model. Returns 0, or the number of the layer that failed, counted from 1. */
 int edgebench_invoke(void);
-
+{_RESET if kept else ""}
 #endif
 """
 

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgebench.errors import UnsupportedModelError
-from edgebench.models.tflite.quantised_graph import QuantisedGraph, QuantisedTensor
+from edgebench.models.tflite.quantised_graph import QuantisedGraph, QuantisedOperator, QuantisedTensor
+from edgebench.targets.mcu.newer_kernels import NewerKernels
+from edgebench.targets.mcu.ports import C_TYPES
 
 ARENA = "edgebench_arena"
-WEIGHTS_SECTION = ".rodata.edgebench_weights"
+WEIGHTS = "EDGEBENCH_WEIGHTS"
+WEIGHTS_MACRO = f"""\
+#if defined(__ELF__)
+#define {WEIGHTS} __attribute__((section(".rodata.edgebench_weights"), aligned(4)))
+#else
+#define {WEIGHTS} __attribute__((aligned(4)))
+#endif
+"""
+"""What marks weights in C. Their section of their own tells their size apart; not all hosts' files have such names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +35,7 @@ class LayerCode:
         body: Statements of its function.
         constants: Definitions its function needs.
         scratch_bytes: Working memory while it runs.
+        notes: What a user of the layer must know.
     """
 
     name: str
@@ -31,6 +43,7 @@ class LayerCode:
     body: str
     constants: str = ""
     scratch_bytes: int = 0
+    notes: tuple[str, ...] = ()
 
 
 class CodeContext:
@@ -39,18 +52,29 @@ class CodeContext:
     Args:
         graph: The model.
         helium: Whether kernels are compiled for Arm's vector extension, and need more scratch memory.
+        newer: What CMSIS-NN needs where it is a later release than the one in the package bakenn.
+        states: Symbols of the buffers of tensors that live from run to run, by the tensors' indices.
     """
 
-    def __init__(self, graph: QuantisedGraph, *, helium: bool = False) -> None:
+    def __init__(
+        self,
+        graph: QuantisedGraph,
+        *,
+        helium: bool = False,
+        newer: NewerKernels | None = None,
+        states: Mapping[int, str] | None = None,
+    ) -> None:
         self.graph = graph
         self.helium = helium
+        self.newer = newer
+        self.states = states or {}
 
     def tensor(self, index: int) -> QuantisedTensor:
         """A tensor by its index."""
         return self.graph.tensors[index]
 
     def pointer(self, index: int) -> str:
-        """C expression for a tensor in the arena; its offset is filled in once the arena is planned.
+        """C expression for a computed tensor, a pointer to its type; its offset follows once the arena is planned.
 
         Raises:
             UnsupportedModelError: It is a constant.
@@ -61,12 +85,30 @@ class CodeContext:
                 f"an operator computes with the constant {tensor.name!r} alone",
                 remedy="fold it: compute such values before the model is converted",
             )
-        return f"(edgebench_arena + OFFSET_{index})"
+        place = self.states.get(index, f"({ARENA} + OFFSET_{index})")
+        return (
+            place if tensor.dtype not in C_TYPES or tensor.dtype == "int8" else f"(({C_TYPES[tensor.dtype]} *){place})"
+        )
+
+    def operand(self, operator: QuantisedOperator, position: int, layer: int) -> tuple[str, str]:
+        """C expression for an input, which may be a constant, and the definition that it then needs.
+
+        Args:
+            operator: Reads the input.
+            position: Of the input among the operator's.
+            layer: Number of the operator; it makes the constant's name unique.
+        """
+        tensor = self.tensor(operator.inputs[position])
+        if tensor.data is None:
+            return self.pointer(operator.inputs[position]), ""
+        name = f"constant_{layer}_{position}"
+        values = tensor.data.view(np.uint8) if tensor.dtype == "bool" else tensor.data
+        return name, array(C_TYPES[tensor.dtype], name, values, weights=True)
 
 
 def array(kind: str, name: str, values: NDArray[np.generic], *, weights: bool = False) -> str:
     """A constant array; weights go into a section of their own, so that their size can be told apart."""
-    section = f' __attribute__((section("{WEIGHTS_SECTION}"), aligned(4)))' if weights else ""
+    section = f" {WEIGHTS}" if weights else ""
     flat = values.ravel().tolist()
     lines = [", ".join(map(str, flat[start : start + 24])) for start in range(0, len(flat), 24)]
     return f"static const {kind} {name}[{len(flat)}]{section} = {{\n  " + ",\n  ".join(lines) + "\n};\n"

@@ -52,7 +52,7 @@ class Execution:
     """One inference on the emulator.
 
     Attributes:
-        output: What the model wrote, all outputs one after the other.
+        output: What the model wrote, all outputs one after the other, byte for byte.
         instructions: Instructions of each layer.
         other_instructions: Instructions that belong to no layer.
         stack_bytes: The deepest the stack went.

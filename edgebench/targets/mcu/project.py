@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edgebench.targets.mcu.generator import GeneratedModel
+from edgebench.core.device import Device
+from edgebench.core.model import InputSource
+from edgebench.models.tflite.quantised_graph import read_quantised_graph
+from edgebench.targets.mcu.example import example_files
+from edgebench.targets.mcu.generator import GeneratedModel, generate
+from edgebench.targets.mcu.reference import NoReferenceError
+from edgebench.targets.mcu.target import device_toolchain
 from edgebench.targets.mcu.toolchain import ROUND_ONCE, SINGLE_ROUNDING, Toolchain
+from edgebench.targets.mcu.vector import Vector, make_vector
 
 _STAND_INS = "include/freestanding"
 _PACKAGE = Path(__file__).parents[2]
@@ -14,29 +21,67 @@ _TERMS = ("LICEN[CS]E*", "NOTICE*", "*PROVENANCE*")
 _SPDX = b"/* SPDX-License-Identifier: Apache-2.0 */\n"
 
 
-def project_files(generated: GeneratedModel, toolchain: Toolchain) -> dict[str, bytes]:
+def project_files(generated: GeneratedModel, toolchain: Toolchain, vector: Vector | None = None) -> dict[str, bytes]:
     """All files of the project by their path in it.
 
     Args:
         generated: The model.
         toolchain: Names the kernels' sources; they are copied with their licence headers and their licences.
+        vector: What a program runs that comes along; without it there is none.
     """
-    files = {name: text.encode() for name, text in generated.files.items()}
+    example = example_files(generated, vector) if vector else {}
+    files = {name: text.encode() for name, text in {**generated.files, **example}.items()}
     for source in toolchain.kernel_sources:
         files[f"kernels/{source.name}"] = _with_licence(source)
     for folder in toolchain.kernel_includes:
-        files.update({f"include/{header.name}": _with_licence(header) for header in sorted(folder.glob("*.h"))})
+        headers = sorted(path for path in folder.rglob("*.h") if not path.is_relative_to(toolchain.stand_ins))
+        files.update({f"include/{path.relative_to(folder).as_posix()}": _with_licence(path) for path in headers})
     files.update(
         {f"{_STAND_INS}/{header.name}": _with_licence(header) for header in sorted(toolchain.stand_ins.glob("*.h"))}
     )
     once = " ".join(f"kernels/{name}.o" for name in sorted(SINGLE_ROUNDING))
     core = toolchain.core
     makefile = _MAKEFILE.format(once=once, flag=ROUND_ONCE, cpu=" ".join(core.gcc), compiler=core.gnu_compiler)
+    if vector:
+        makefile += _MAKE_HOST.format(once=once.replace("kernels/", "host/kernels/"), flag=ROUND_ONCE)
     files["Makefile"] = makefile.encode()
-    files["README.md"] = _readme(generated, toolchain).encode()
-    files["NOTICE"] = _NOTICE.encode()
+    files["README.md"] = _readme(generated, toolchain, vector).encode()
+    files["NOTICE"] = _NOTICE.format(own=", ".join([*generated.files, *example, "Makefile", "README.md"])).encode()
     files.update(_licences(toolchain))
     return files
+
+
+def write_project(model: Path, device: Device, inputs: InputSource, folder: Path) -> tuple[list[str], list[str]]:
+    """Write the project of a model.
+
+    Args:
+        model: An int8 ``.tflite`` file.
+        device: The microcontroller that the C is for.
+        inputs: Where the inputs of the test vector come from: calibration data, or a seed.
+        folder: Where the files go.
+
+    Returns:
+        Paths of the files in the folder, and what a user of the C must know.
+
+    Raises:
+        UnsupportedModelError: An operator has no kernel.
+        InputError: The file is damaged.
+        TargetUnavailableError: The kernels' sources are not here.
+    """
+    toolchain = device_toolchain(device)
+    generated = generate(read_quantised_graph(model), helium=toolchain.core.helium, newer=toolchain.newer)
+    notes = list(generated.notes)
+    vector = None
+    try:
+        vector = make_vector(model, generated, inputs.seed, Path(inputs.calibration) if inputs.calibration else None)
+    except NoReferenceError as error:
+        notes.append(f"no test vector and no program that runs it: LiteRT's reference kernels have no answer ({error})")
+    files = project_files(generated, toolchain, vector)
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    return list(files), notes
 
 
 def _with_licence(source: Path) -> bytes:
@@ -56,8 +101,9 @@ def _licences(toolchain: Toolchain) -> dict[str, bytes]:
     return files
 
 
-def _readme(generated: GeneratedModel, toolchain: Toolchain) -> str:
+def _readme(generated: GeneratedModel, toolchain: Toolchain, vector: Vector | None) -> str:
     plan = generated.plan
+    kept = f"| kept from run to run, beside the arena | {generated.state_bytes:,} |\n" if generated.state_bytes else ""
     return f"""# A model as C
 
 Written by edgebench. `model.h` says how to run the model; `make` builds `libmodel.a`:
@@ -73,7 +119,7 @@ or, with the compiler of the Python package ziglang, which comes without a C lib
 | arena (no plan is smaller than {plan.lower_bound:,}) | {plan.size:,} |
 | input | {generated.input_bytes:,} |
 | output | {generated.output_bytes:,} |
-
+{kept}{_HOST_README.format(origin=vector.origin) if vector else ""}
 `kernels/` and `include/` hold Arm's CMSIS-NN and CMSIS headers, edgebench's own kernels, and the little of a C library
 that they need. All of it is under the Apache License 2.0: keep `NOTICE` and `licences/` with it.
 Leave out `kernels/edgebench_memory.c` where your C library has `memcpy`, `memmove` and `memset`. Results are those of
@@ -82,7 +128,7 @@ LiteRT's reference kernels, to the bit.
 
 
 _NOTICE = """\
-What was generated from your model (model.c, model.h, Makefile, README.md) is yours. The rest is not:
+What was generated from your model ({own}) is yours. The rest is not:
 
 edgebench (kernels/edgebench_*, include/edgebench_*, include/freestanding/)
 Copyright 2026 The edgebench authors
@@ -110,7 +156,43 @@ libmodel.a: $(sort $(OBJECTS))
 {once}: CFLAGS += {flag}
 
 clean:
-\trm -f libmodel.a *.o kernels/*.o
+\trm -rf libmodel.a *.o kernels/*.o host
 
 .PHONY: clean
+"""
+_HOST_README = """
+## See it run before it is flashed
+
+    make run-host
+
+builds the same C with this machine's own compiler (`HOST_CC`, by default `cc`: gcc or clang, on Linux with an x86 or
+Arm processor) and runs `main.c`. It feeds the test vector, and says of each output whether its values agree to the bit
+with those of LiteRT's reference kernels, which `test_vector.c` holds. Inputs of the vector:
+{origin}.
+
+`main.c` is also the shortest example of an application. What makes the kernels quick on a board, Arm's instructions for
+signal processing and vectors, is left out on the host, so its times say nothing about a board.
+"""
+_MAKE_HOST = """
+# The same C for this machine, run on the test vector.
+HOST_CC ?= cc
+HOST_CFLAGS ?= -O2
+HOST_FLAGS := -std=c11 -w -ffp-contract=off -I. -Iinclude -U__ARM_FEATURE_DSP -U__ARM_FEATURE_MVE \\
+	-D__GNUC_PYTHON__ -D__RESTRICT=__restrict -D__CLZ=__builtin_clz
+HOST_SOURCES := main.c test_vector.c model.c $(filter-out kernels/edgebench_memory.c,$(wildcard kernels/*.c))
+HOST_OBJECTS := $(patsubst %.c,host/%.o,$(HOST_SOURCES))
+
+run-host: host/run
+\t./host/run
+
+host/run: $(HOST_OBJECTS)
+\t$(HOST_CC) -o $@ $^
+
+host/%.o: %.c
+\t@mkdir -p $(@D)
+\t$(HOST_CC) $(HOST_CFLAGS) $(HOST_FLAGS) -c -o $@ $<
+
+{once}: HOST_FLAGS += {flag}
+
+.PHONY: run-host
 """

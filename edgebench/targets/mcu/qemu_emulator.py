@@ -54,7 +54,8 @@ def board_header(generated: GeneratedModel) -> str:
     }
     return (
         "".join(f"int {name}(void);\n" for name in names)
-        + f"#define BOARD_LAYERS {', '.join(names)}\n#define BOARD_LAYER_COUNT {len(names)}\n"
+        + f"#define BOARD_LAYERS {' '.join(f'{name},' for name in names)}\n#define BOARD_LAYER_COUNT {len(names)}\n"
+        + ("void edgebench_reset(void);\n#define BOARD_RESET edgebench_reset()\n" if generated.state_bytes else "")
         + "".join(f"#define BOARD_{kind} {text}\n" for kind, text in pairs.items())
         + f"#define BOARD_INPUT_BYTES {generated.input_bytes}\n"
     )

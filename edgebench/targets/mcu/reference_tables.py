@@ -1,4 +1,4 @@
-"""Functions of one int8 value as tables: what LiteRT's reference kernel answers for each of the 256 inputs."""
+"""Functions of one value as tables: what LiteRT's reference kernel answers for each of them."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgebench.models.tflite.float16 import pack_model
+from edgebench.errors import UnsupportedModelError
 from edgebench.models.tflite.quantised_graph import QuantisedTensor
+from edgebench.models.tflite.tree import pack_model
 
-_OPTIONS = {"LEAKY_RELU": "LeakyReluOptions"}
+_OPTIONS = {"LEAKY_RELU": "LeakyReluOptions", "GELU": "GeluOptions"}
 """Operators that have settings."""
+WITHOUT_REFERENCE = {"ELU"}
+"""Operators that are not among LiteRT's reference kernels, only among its others."""
 
 
 def reference_table(
@@ -25,22 +28,60 @@ def reference_table(
         source: Its scale and zero point are those of the input.
         output: Its scale and zero point are those of the result.
         options: The operator's own settings, by the schema's names.
-    """
-    from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-    interpreter = Interpreter(
-        model_content=_one_operator(kind, source, output, options),
-        experimental_op_resolver_type=OpResolverType.BUILTIN_REF,
-    )
-    interpreter.allocate_tensors()
-    values = np.arange(-128, 128, dtype=np.int8).reshape(1, 256)
-    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], values)
-    interpreter.invoke()
-    table: NDArray[np.int8] = interpreter.get_tensor(interpreter.get_output_details()[0]["index"]).ravel()
+    Raises:
+        UnsupportedModelError: LiteRT refuses the operator.
+    """
+    values = np.arange(-128, 128, dtype=np.int8)
+    try:
+        return reference_values(kind, source, output, options, values)
+    except UnsupportedModelError:
+        # A root of what is below 0 is refused: each value by itself, and there the answer of the nearest above.
+        if kind not in {"SQRT", "RSQRT"}:
+            raise
+    table = np.zeros(256, np.int8)
+    start = source.zero_point + 128
+    table[start:] = reference_values(kind, source, output, options, values[start:])
+    table[:start] = table[start]
     return table
 
 
-def _one_operator(kind: str, source: QuantisedTensor, output: QuantisedTensor, options: Mapping[str, Any]) -> bytes:
+def reference_values(
+    kind: str,
+    source: QuantisedTensor,
+    output: QuantisedTensor,
+    options: Mapping[str, Any],
+    values: NDArray[Any],
+) -> NDArray[Any]:
+    """What an operator on one tensor answers for each of some values.
+
+    Raises:
+        UnsupportedModelError: LiteRT refuses the operator or a value.
+    """
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    resolver = OpResolverType.BUILTIN_REF
+    if kind in WITHOUT_REFERENCE:
+        resolver = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    content = _one_operator(kind, source, output, options, len(values))
+    try:
+        interpreter = Interpreter(model_content=content, experimental_op_resolver_type=resolver)
+        interpreter.allocate_tensors()
+        interpreter.set_tensor(interpreter.get_input_details()[0]["index"], values.reshape(1, -1))
+        interpreter.invoke()
+    except (RuntimeError, ValueError) as error:
+        raise UnsupportedModelError(
+            f"LiteRT refuses {kind}: {' '.join(str(error).split())[:200]}",
+            operators=(kind,),
+            remedy="quantise the model as LiteRT's specification says (edgebench export MODEL --to int8-tflite)",
+        ) from None
+    answer: NDArray[Any] = interpreter.get_tensor(interpreter.get_output_details()[0]["index"]).ravel()
+    return answer
+
+
+def _one_operator(
+    kind: str, source: QuantisedTensor, output: QuantisedTensor, options: Mapping[str, Any], size: int
+) -> bytes:
     from ai_edge_litert import schema_py_generated as schema
 
     operator = schema.OperatorT()
@@ -55,17 +96,17 @@ def _one_operator(kind: str, source: QuantisedTensor, output: QuantisedTensor, o
     code.deprecatedBuiltinCode = min(code.builtinCode, 127)
     code.version = 2 if kind in {"LOGISTIC", "TANH", "LEAKY_RELU"} else 1
     graph = schema.SubGraphT()
-    graph.tensors = [_tensor(schema, name, tensor) for name, tensor in (("input", source), ("output", output))]
+    graph.tensors = [_tensor(schema, name, tensor, size) for name, tensor in (("input", source), ("output", output))]
     graph.operators, graph.inputs, graph.outputs = [operator], [0], [1]
     model = schema.ModelT()
     model.version, model.subgraphs, model.buffers, model.operatorCodes = 3, [graph], [schema.BufferT()], [code]
     return pack_model(model, 1024)
 
 
-def _tensor(schema: Any, name: str, like: QuantisedTensor) -> Any:
+def _tensor(schema: Any, name: str, like: QuantisedTensor, size: int) -> Any:
     quantisation = schema.QuantizationParametersT()
     quantisation.scale, quantisation.zeroPoint = [like.scale], [like.zero_point]
     tensor = schema.TensorT()
-    tensor.name, tensor.shape, tensor.buffer = name.encode(), [1, 256], 0
-    tensor.type, tensor.quantization = schema.TensorType.INT8, quantisation
+    tensor.name, tensor.shape, tensor.buffer = name.encode(), [1, size], 0
+    tensor.type, tensor.quantization = getattr(schema.TensorType, like.dtype.upper()), quantisation
     return tensor

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import importlib
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -14,21 +15,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgebench.core.device import Device, Memory
+from edgebench.core.dtype import DataType
 from edgebench.core.metric import Metric, Provenance
 from edgebench.core.model import InputSource, ModelFormat
 from edgebench.core.options import read_options
 from edgebench.core.profile import Footprint, LayerCost, Sample
 from edgebench.core.units import Dimension, parse_quantity
-from edgebench.errors import InputError, UnsupportedModelError
+from edgebench.errors import InputError, TargetUnavailableError, UnsupportedModelError
 from edgebench.models.tflite.quantised_graph import read_quantised_graph
 from edgebench.targets.base import PlainModel
+from edgebench.targets.mcu.block_counter import compile_block_hook, has_block_hook
 from edgebench.targets.mcu.calibration import Calibration, read_calibration
 from edgebench.targets.mcu.cores import CORES, Core
 from edgebench.targets.mcu.emulator import create_emulator
-from edgebench.targets.mcu.float_edges import without_float_edges
 from edgebench.targets.mcu.generator import GeneratedModel, generate
+from edgebench.targets.mcu.ports import split_outputs
 from edgebench.targets.mcu.program import Execution, Program, read_program
 from edgebench.targets.mcu.qemu_emulator import qemu_version
+from edgebench.targets.mcu.reference import NoReferenceError, reference_outputs
 from edgebench.targets.mcu.toolchain import Toolchain
 from edgebench.targets.packages import require_package
 
@@ -78,7 +82,7 @@ class McuTarget:
 
     options_type: ClassVar[type] = McuOptions
     formats: ClassVar[tuple[ModelFormat, ...]] = (ModelFormat.TFLITE,)
-    dtype: str | None = "int8"
+    dtype: str | None = DataType.INT8
     deterministic: bool = True
     latency_provenance: Provenance = Provenance.ESTIMATED
 
@@ -104,6 +108,26 @@ class McuTarget:
         versions["compiler"] = device_toolchain(self.device).version
         return versions
 
+    def pending(self) -> str | None:
+        """Kernels and the counting hook are compiled once, and kept."""
+        toolchain = device_toolchain(self.device)
+        if toolchain.has_kernels and (toolchain.core.machine or has_block_hook()):
+            return None
+        return f"compiling kernels for {toolchain.core.name}, once"
+
+    def make_ready(self) -> None:
+        """Compile them.
+
+        Raises:
+            TargetUnavailableError: The compiler fails.
+        """
+        toolchain = device_toolchain(self.device)
+        toolchain.make_ready()
+        if not toolchain.core.machine:
+            # Without it instructions are counted in Python.
+            with suppress(TargetUnavailableError):
+                compile_block_hook()
+
     def import_runtime(self) -> None:
         """Import what reads programs, and the emulator where it is a library."""
         importlib.import_module("elftools")
@@ -121,7 +145,7 @@ class McuTarget:
         """
         options = _read_options(self.device)
         toolchain = device_toolchain(self.device)
-        generated = generate(read_quantised_graph(model), helium=toolchain.core.helium)
+        generated = generate(read_quantised_graph(model), helium=toolchain.core.helium, newer=toolchain.newer)
         _require_some_size(generated, device_memory=self.device.memory)
         with tempfile.TemporaryDirectory(prefix="edgebench-") as folder:
             program = read_program(toolchain.build(generated, Path(folder)))
@@ -186,8 +210,9 @@ class McuModel(PlainModel):
         self._calibration: Calibration | None = read_calibration(device)
         self._emulator = create_emulator(self._core, program, len(generated.layers))
         random = np.random.default_rng(seed)
-        self._inputs = [random.integers(-128, 128, port.size).astype(np.int8) for port in generated.inputs]
+        self._inputs = [port.random_values(random) for port in generated.inputs]
         self._execution: Execution | None = None
+        self._uncompared = ""
 
     @property
     def method(self) -> str:
@@ -209,15 +234,30 @@ class McuModel(PlainModel):
 
     def outputs(self) -> Mapping[str, NDArray[np.generic]]:
         """What the emulated program wrote."""
-        return {"output": self._ran.output}
+        ports = self._generated.outputs
+        values = split_outputs(self._ran.output, ports)
+        if len({port.dtype for port in ports}) == 1:
+            return {"output": np.concatenate(values)}
+        return {port.name: value for port, value in zip(ports, values, strict=True)}
 
     def faults(self) -> list[str]:
         """Outputs that are not those of LiteRT's reference kernels, to the bit."""
-        expected = _reference_output(self._path, self._inputs)
-        different = int(np.count_nonzero(expected != self._ran.output))
+        if self._reference is None:
+            return []
+        found = split_outputs(self._ran.output, self._generated.outputs)
+        different = sum(int(np.count_nonzero(a != b)) for a, b in zip(self._reference, found, strict=True))
         if not different:
             return []
-        return [f"{different} of {len(expected)} outputs differ from LiteRT's reference kernels"]
+        return [f"{different} of {sum(map(len, self._reference))} outputs differ from LiteRT's reference kernels"]
+
+    @cached_property
+    def _reference(self) -> list[NDArray[Any]] | None:
+        """What LiteRT's reference kernels answer, or None where they have no answer, such as for roots below 0."""
+        try:
+            return reference_outputs(self._path, self._inputs)
+        except NoReferenceError as error:
+            self._uncompared = f"outputs were not compared with LiteRT's reference kernels, which refuse: {error}"
+            return None
 
     @property
     def footprint(self) -> Footprint:
@@ -274,12 +314,13 @@ class McuModel(PlainModel):
     def notes(self) -> list[str]:
         """Whether it fits, which layer is the peak, and what is not known."""
         plan = self._generated.plan
-        peak = self._generated.layers[plan.peak]
         bound = "and no plan is smaller" if plan.size == plan.lower_bound else f"no plan is below {plan.lower_bound:,}"
-        notes = [
-            *self._generated.notes,
-            f"the arena takes {plan.size:,} bytes, {bound}; its peak is {peak.kind} {peak.name.rpartition(';')[2]!r}",
-        ]
+        size = f"the arena takes {plan.size:,} bytes, {bound}"
+        for peak in self._generated.layers[plan.peak : plan.peak + 1]:
+            size += f"; its peak is {peak.kind} {peak.name.rpartition(';')[2]!r}"
+        notes = [*self._generated.notes, size]
+        if self._reference is None:
+            notes.append(self._uncompared)
         if self._calibration is None:
             notes.append("nothing calibrates this core with its memory: latency is a range, not a figure")
         elif self._calibration.compiler != self._toolchain.version.split()[0]:
@@ -333,31 +374,3 @@ class McuModel(PlainModel):
 
     def _metric(self, value: float, unit: str, provenance: Provenance, what: str) -> Metric:
         return Metric(value=value, unit=unit, provenance=provenance, method=f"{what}; {self.method}")
-
-
-def _reference_output(model: Path, inputs: Sequence[NDArray[np.int8]]) -> NDArray[Any]:
-    """All outputs as int8; where the file takes real numbers, those that stand for the inputs."""
-    from ai_edge_litert.interpreter import Interpreter, OpResolverType
-
-    try:
-        interpreter = Interpreter(model_path=str(model), experimental_op_resolver_type=OpResolverType.BUILTIN_REF)
-        interpreter.allocate_tensors()
-    except (RuntimeError, ValueError) as error:
-        raise InputError(f"LiteRT refuses the model: {' '.join(str(error).split())[:300]}", where=str(model)) from None
-    graph = read_quantised_graph(model)
-    inside, _ = without_float_edges(graph)
-    for detail, index, values in zip(interpreter.get_input_details(), inside.inputs, inputs, strict=True):
-        given: NDArray[Any] = values
-        if detail["dtype"] == np.float32:
-            tensor = graph.tensors[index]
-            given = (values.astype(np.float32) - tensor.zero_point) * np.float32(tensor.scale)
-        interpreter.set_tensor(detail["index"], given.reshape(detail["shape"]))
-    interpreter.invoke()
-    found = []
-    for detail, index in zip(interpreter.get_output_details(), inside.outputs, strict=True):
-        value: NDArray[Any] = interpreter.get_tensor(detail["index"]).ravel()
-        if detail["dtype"] == np.float32:
-            tensor = graph.tensors[index]
-            value = np.rint(value / np.float32(tensor.scale)).astype(np.int64) + tensor.zero_point
-        found.append(value.astype(np.int8))
-    return np.concatenate(found)

@@ -8,23 +8,25 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
 from edgebench.errors import TargetUnavailableError
+from edgebench.machine.folders import cache_folder
 from edgebench.machine.lock import one_process_at_a_time
-from edgebench.targets.mcu.cache import cache_folder
 from edgebench.targets.mcu.cores import Core
 from edgebench.targets.mcu.generator import GeneratedModel
+from edgebench.targets.mcu.newer_kernels import NewerKernels, newer_kernels
 from edgebench.targets.mcu.qemu_emulator import board_header
 
 _SOURCES = Path(__file__).parent / "c"
 _BOARDS = Path(__file__).parent / "boards"
-_OWN_SOURCES = ("edgebench_dense.c", "edgebench_kernels.c", "edgebench_memory.c")
 _OBJECTS = "objects.txt"
 _COMPILE_S = 300
 _FLAGS = (
@@ -79,7 +81,12 @@ class Toolchain:
     @property
     def kernel_sources(self) -> list[Path]:
         """All kernels, ours and CMSIS-NN's."""
-        return [*(_SOURCES / name for name in _OWN_SOURCES), *self._kernels.sources]
+        return [*sorted(_SOURCES.glob("edgebench_*.c")), *self._kernels.sources]
+
+    @property
+    def newer(self) -> NewerKernels | None:
+        """What the kernels need of their callers where they are a later release than the one in the package bakenn."""
+        return self._kernels.newer
 
     @property
     def stand_ins(self) -> Path:
@@ -112,28 +119,52 @@ class Toolchain:
             board = _BOARDS / self.core.machine
             sources.append(board.with_suffix(".c"))
             script = board.with_suffix(".ld")
-        program, objects = folder / "model.elf", self._kernel_objects()
+        program = folder / "model.elf"
+        self._link(sources, program, script, self._kernel_objects(), folder)
+        return program
+
+    def _link(self, sources: Sequence[Path], program: Path, script: Path, objects: Path, headers: Path) -> None:
         self._run(
-            [*map(str, sources), f"@{objects.name}", "-I", str(folder), "-T", str(script),
-             "-nostartfiles", "-Wl,-e,edgebench_invoke", "-Wl,--gc-sections",
+            [*map(str, sources), f"@{objects.name}", "-I", str(headers), "-T", str(script),
+             "-nostartfiles", "-Wl,-e,edgebench_invoke", "-Wl,-u,edgebench_arena", "-Wl,--gc-sections",
              *([] if self._zig else ["-specs=nosys.specs"]), "-o", str(program)],
             objects.parent,
         )  # fmt: skip
-        return program
+
+    @property
+    def has_kernels(self) -> bool:
+        """Whether the kernels are compiled."""
+        return (self._kernels_at() / _OBJECTS).is_file()
+
+    def make_ready(self) -> None:
+        """Compile the kernels, and let the compiler make what it needs to link for this core.
+
+        Raises:
+            TargetUnavailableError: The compiler fails.
+        """
+        nothing = "int8_t edgebench_arena[16];\nint edgebench_invoke(void) { return 0; }\n"
+        with tempfile.TemporaryDirectory(prefix="edgebench-") as folder:
+            source, program, objects = Path(folder) / "nothing.c", Path(folder) / "nothing.elf", self._kernel_objects()
+            source.write_text(f"#include <stdint.h>\n{nothing}", encoding="utf-8")
+            self._link([source], program, _BOARDS / "any.ld", objects, Path(folder))
+
+    def _kernels_at(self) -> Path:
+        """Where the compiled kernels lie, or will."""
+        settings = (self.version, self._command, self._optimization, _FLAGS, sorted(SINGLE_ROUNDING))
+        key = hashlib.sha256(repr(settings).encode())
+        headers = [*_SOURCES.rglob("*.h"), *(path for folder in self._kernels.includes for path in folder.rglob("*.h"))]
+        for source in (*self.kernel_sources, *sorted(headers)):
+            key.update(source.read_bytes())
+        return cache_folder("mcu") / f"kernels-{self.core.name}-{key.hexdigest()[:16]}"
 
     def _kernel_objects(self) -> Path:
         """A file that names the object files of all kernels to the linker; they are compiled once and kept."""
-        sources = self.kernel_sources
-        settings = (self.version, self._command, self._optimization, _FLAGS, sorted(SINGLE_ROUNDING))
-        key = hashlib.sha256(repr(settings).encode())
-        for source in (*sources, *sorted(_SOURCES.rglob("*.h"))):
-            key.update(source.read_bytes())
-        folder = cache_folder() / f"kernels-{self.core.name}-{key.hexdigest()[:16]}"
+        folder = self._kernels_at()
         try:
             with one_process_at_a_time(folder.with_name(f"{folder.name}.lock")):
                 if not (folder / _OBJECTS).is_file():
                     shutil.rmtree(folder, ignore_errors=True)
-                    self._compile_kernels(sources, folder)
+                    self._compile_kernels(self.kernel_sources, folder)
         except OSError as error:
             raise TargetUnavailableError(
                 f"the compiled kernels cannot be kept: {error.strerror}",
@@ -195,26 +226,42 @@ def _answer(command: Sequence[str], seconds: float, folder: Path | None = None) 
         ) from None
 
 
-class _Kernels:
-    """Sources and headers of CMSIS-NN."""
+_GROUPS = ("ConvolutionFunctions", "FullyConnectedFunctions", "PoolingFunctions", "NNSupportFunctions")
+_FLOATS = ("_f16", "_f32", "_flt")
+"""Endings of CMSIS-NN's sources on real numbers, which models of integers do not need."""
 
-    def __init__(self, sources: list[Path], includes: list[Path]) -> None:
-        self.sources = sources
-        self.includes = includes
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Kernels:
+    """CMSIS-NN.
+
+    Attributes:
+        sources: What is compiled.
+        includes: Folders of headers.
+        newer: What it needs of its callers where it is a later release than the one in the package bakenn.
+    """
+
+    sources: list[Path]
+    includes: list[Path]
+    newer: NewerKernels | None
 
 
 def _kernel_folder(checkout: Path | None) -> _Kernels:
-    groups = ("ConvolutionFunctions", "FullyConnectedFunctions", "PoolingFunctions", "NNSupportFunctions")
     spec = find_spec("bakenn")
     packaged = list(spec.submodule_search_locations or ()) if spec else []
     vendor = Path(packaged[0]) / "backend" / "cmsis_nn" / "vendor" if packaged else None
-    sources = checkout or (vendor and vendor / "cmsis_nn")
-    if sources is None:
+    folder = checkout or (vendor and vendor / "cmsis_nn")
+    if folder is None:
         raise TargetUnavailableError("the kernels (package bakenn) are not installed", remedy=_EXTRA)
-    found = [path for group in groups for path in sorted((sources / "Source" / group).glob("arm_*.c"))]
+    others = sorted({path.parent.name for path in folder.glob("Source/*/arm_*.c")} - set(_GROUPS))
+    found = [
+        path
+        for group in (*_GROUPS, *others)
+        for path in sorted((folder / "Source" / group).glob("arm_*.c"))
+        if not path.stem.endswith(_FLOATS)
+    ]
     if not found:
-        raise TargetUnavailableError(
-            f"there are no CMSIS-NN sources in {sources}", remedy="name a checkout of CMSIS-NN"
-        )
+        raise TargetUnavailableError(f"there are no CMSIS-NN sources in {folder}", remedy="name a checkout of CMSIS-NN")
     # The headers of CMSIS-Core, which older releases need, are no part of a checkout of CMSIS-NN.
-    return _Kernels(found, [sources / "Include", *([vendor / "cmsis_core" / "Include"] if vendor else [])])
+    includes = [folder / "Include", *([vendor / "cmsis_core" / "Include"] if vendor else [])]
+    return _Kernels(sources=found, includes=includes, newer=newer_kernels(folder))

@@ -52,21 +52,17 @@ class UnicornEmulator:
         Raises:
             UnsupportedModelError: The program faults, reports a failed layer, or does not end in time.
         """
-        from unicorn import UcError
-
         arena = self._program.symbols["edgebench_arena"]
+        if "edgebench_reset" in self._program.symbols:
+            self._call("edgebench_reset", timeout_s)
         self._engine.mem_write(_STACK_START, bytes([_PAINT]) * _STACK_BYTES)
         for offset, content in inputs:
             self._engine.mem_write(arena + offset, content)
         counter = BlockCounter(self._program.flash, self._entries, riscv=self._core.riscv)
-        entry = self._program.symbols["edgebench_invoke"]
-        result_register = self._prepare_registers()
-        try:
-            with counter.counting(self._engine):
-                self._engine.emu_start(entry if self._core.riscv else entry | 1, _RETURN, timeout=int(timeout_s * 1e6))
-        except UcError as error:
-            raise UnsupportedModelError(f"the emulated program faults: {error}") from error
-        self._check_end(result_register, timeout_s)
+        with counter.counting(self._engine):
+            status = self._call("edgebench_invoke", timeout_s)
+        if status != 0:
+            raise UnsupportedModelError(f"layer {status} of the emulated program reports an error")
         counts = [int(count) for count in counter.counts]
         data = b"".join(bytes(self._engine.mem_read(arena + offset, size)) for offset, size in outputs)
         return Execution(
@@ -75,6 +71,19 @@ class UnicornEmulator:
             other_instructions=counts[-1],
             stack_bytes=self._stack_depth(),
         )
+
+    def _call(self, function: str, timeout_s: float) -> int:
+        """Call a function without arguments, and give what it returns."""
+        from unicorn import UcError
+
+        entry = self._program.symbols[function]
+        result_register = self._prepare_registers()
+        try:
+            self._engine.emu_start(entry if self._core.riscv else entry | 1, _RETURN, timeout=int(timeout_s * 1e6))
+        except UcError as error:
+            raise UnsupportedModelError(f"the emulated program faults: {error}") from error
+        self._check_end(timeout_s)
+        return int(self._engine.reg_read(result_register))
 
     def _create_engine(self) -> Any:
         import unicorn
@@ -108,7 +117,7 @@ class UnicornEmulator:
             self._engine.reg_write(arm_const.UC_ARM_REG_FPEXC, 0x40000000)
         return int(arm_const.UC_ARM_REG_R0)
 
-    def _check_end(self, result_register: int, timeout_s: float) -> None:
+    def _check_end(self, timeout_s: float) -> None:
         from unicorn import arm_const, riscv_const
 
         counter_register = riscv_const.UC_RISCV_REG_PC if self._core.riscv else arm_const.UC_ARM_REG_PC
@@ -116,9 +125,6 @@ class UnicornEmulator:
             raise UnsupportedModelError(
                 f"the emulated program did not end within {timeout_s:.0f} s", remedy="raise --time-limit"
             )
-        status = self._engine.reg_read(result_register)
-        if status != 0:
-            raise UnsupportedModelError(f"layer {status} of the emulated program reports an error")
 
     def _stack_depth(self) -> int:
         stack = np.frombuffer(bytes(self._engine.mem_read(_STACK_START, _STACK_BYTES - 64)), np.uint8)

@@ -3,40 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from edgebench.core.device import Device
 from edgebench.core.model import InputSource
-from edgebench.core.record import Record
+from edgebench.workers.measuring.jobs import RaceResult
 from edgebench.workers.measuring.session import MeasurementSession
 
 BURST_S = 0.004
 MIN_ROUNDS = 12
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RaceResult(Record):
-    """One model of a race.
-
-    Attributes:
-        latency_p5_s: 5th percentile of its latencies: what repeats best.
-        latency_s: Median of its latencies.
-        energy_j: Energy per inference where there is a meter.
-    """
-
-    latency_p5_s: float
-    latency_s: float
-    energy_j: float | None = None
-
-    @property
-    def robust(self) -> Mapping[str, float]:
-        """By name, the figures that repeat best: what tables hold and predict."""
-        return {"latency_s": self.latency_p5_s} | ({} if self.energy_j is None else {"energy_j": self.energy_j})
 
 
 def race(device: Device, models: Sequence[Path], inputs: InputSource, seconds: float) -> tuple[RaceResult, ...]:

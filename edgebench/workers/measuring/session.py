@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from edgebench.core.device import Device
-from edgebench.core.metric import Metric
 from edgebench.core.model import InputSource
-from edgebench.core.profile import Footprint, LayerCost, Sample
-from edgebench.core.record import Record
+from edgebench.core.profile import Sample
 from edgebench.machine.resident_memory import ResidentMemory
 from edgebench.meters.base import EnergyMeter
 from edgebench.meters.registry import open_meter
 from edgebench.targets.registry import create_target
+from edgebench.workers.measuring.jobs import Finished, Loaded
 
 WARM_UP_RUNS = 30
 WARM_UP_S = 0.3
@@ -26,39 +24,6 @@ BURST_S = 0.04
 BURST_RUNS = 100
 METER_UPDATES = 20
 """A burst lasts at least this many updates of the energy meter, so that one update is 5 % of it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Loaded(Record):
-    """What the parent learns when a model is ready.
-
-    Attributes:
-        load_s: Reading and preparing the model.
-        first: The first inference; all there is to know for a deterministic target.
-        iterations: Inferences a burst should have.
-        burst_s: How long such a burst takes.
-        method: How latencies are taken.
-        energy_scope: What the meter covers, or None without one.
-    """
-
-    load_s: float
-    first: Sample
-    iterations: int
-    burst_s: float
-    method: str
-    energy_scope: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finished(Record):
-    """What the parent learns when sampling is over."""
-
-    peak_ram_bytes: int
-    footprint: Footprint
-    metrics: Mapping[str, Metric] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
-    faults: tuple[str, ...] = ()
-    layers: tuple[LayerCost, ...] = ()
 
 
 class MeasurementSession:

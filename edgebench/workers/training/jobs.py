@@ -1,15 +1,16 @@
-"""What the training process is asked to do."""
+"""What a training process is asked to do, and what it answers."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from edgebench.core.record import Record
 from edgebench.core.space import SpaceDescription
 from edgebench.spaces.space import SearchSpace
 from edgebench.tasks.recipe import Recipe
+from edgebench.workers.protocol import LongRequest, Request
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +52,35 @@ class TaskText(Record):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TrainJob(Record):
+class Epoch(Record):
+    """An epoch that is done, and not the last.
+
+    Attributes:
+        number: From 1.
+        accuracy: On validation samples.
+    """
+
+    number: int
+    accuracy: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trained(Record):
+    """A training that has ended.
+
+    Attributes:
+        epochs: How many were done.
+        accuracy: On validation samples: of the best epoch, or of the last one if it was stopped.
+        seconds: Wall time, or 0 if it was stopped.
+    """
+
+    epochs: int
+    accuracy: float
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainJob(LongRequest[Trained, Epoch]):
     """One training.
 
     Attributes:
@@ -65,6 +94,8 @@ class TrainJob(Record):
         threads: Of PyTorch.
     """
 
+    verb: ClassVar[str] = "train"
+    step: ClassVar[str] = "while a network was trained"
     space: SpaceText
     architecture: tuple[int, ...]
     task: TaskText
@@ -76,24 +107,18 @@ class TrainJob(Record):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Epoch(Record):
-    """An epoch that is done.
+class SharedWeights(Record):
+    """Shared weights that are ready.
 
     Attributes:
-        number: From 1.
-        accuracy: On validation samples.
-        last: Whether training has ended; ``accuracy`` is then that of the best epoch.
-        seconds: Wall time of the whole training, once it has ended.
+        epochs: How many they were trained; 0 if they lay in their file.
     """
 
-    number: int
-    accuracy: float
-    last: bool = False
-    seconds: float = 0.0
+    epochs: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SupernetJob(Record):
+class SupernetJob(LongRequest[SharedWeights, Epoch]):
     """Training of shared weights.
 
     Attributes:
@@ -104,6 +129,8 @@ class SupernetJob(Record):
         state: File that the shared weights are read from if it is there, and written to if not.
     """
 
+    verb: ClassVar[str] = "supernet"
+    step: ClassVar[str] = "while shared weights were trained"
     space: SpaceText
     task: TaskText
     recipe: Recipe
@@ -112,7 +139,57 @@ class SupernetJob(Record):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ExportJob(Record):
+class Score(Record):
+    """What a network is worth.
+
+    Attributes:
+        value: An accuracy from 0 to 1, or a score that rises with it.
+    """
+
+    value: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SharedAccuracy(Request[Score]):
+    """Validation accuracy of a network on the shared weights of the last ``SupernetJob``.
+
+    Attributes:
+        architecture: Which network.
+    """
+
+    verb: ClassVar[str] = "shared"
+    step: ClassVar[str] = "while shared weights were tried"
+    architecture: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Synflow(Request[Score]):
+    """Synaptic flow of an untrained network.
+
+    Attributes:
+        space: Where it comes from.
+        architecture: Which network.
+    """
+
+    verb: ClassVar[str] = "synflow"
+    step: ClassVar[str] = "while a network was rated"
+    space: SpaceText
+    architecture: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exported(Record):
+    """Files of a network.
+
+    Attributes:
+        paths: ONNX, TFLite, int8 TFLite.
+    """
+
+    paths: tuple[str, str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportJob(Request[Exported]):
     """A trained network as files.
 
     Attributes:
@@ -124,6 +201,8 @@ class ExportJob(Record):
         name: Begins the names of the files.
     """
 
+    verb: ClassVar[str] = "export"
+    step: ClassVar[str] = "while a network was exported"
     space: SpaceText
     architecture: tuple[int, ...]
     weights: str
@@ -152,6 +231,19 @@ class TaskFacts(Record):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DescribeTask(Request[TaskFacts]):
+    """Load a task.
+
+    Attributes:
+        task: Which one.
+    """
+
+    verb: ClassVar[str] = "task"
+    step: ClassVar[str] = "while a task was loaded"
+    task: TaskText
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Predictions(Record):
     """Classes that a file predicts, and the true ones.
 
@@ -162,6 +254,29 @@ class Predictions(Record):
 
     classes: tuple[int, ...]
     labels: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if not self.labels or len(self.classes) != len(self.labels):
+            raise ValueError("each sample has a class and a label, and there are samples")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Predict(Request[Predictions]):
+    """Classify a part of a task with an exported file.
+
+    Attributes:
+        path: The file.
+        task: Whose samples.
+        part: ``train``, ``validation`` or ``test``.
+        reference: Whether LiteRT's reference kernels compute, as the emulated and compiled ones do.
+    """
+
+    verb: ClassVar[str] = "predict"
+    step: ClassVar[str] = "while a network was tried on data"
+    path: str
+    task: TaskText
+    part: str
+    reference: bool
 
 
 def exported_names(name: str) -> tuple[str, str, str]:

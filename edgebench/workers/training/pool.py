@@ -6,15 +6,30 @@ import queue
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar
 
 from edgebench.core.profile import Outcome
 from edgebench.errors import EdgebenchError, InputError, TargetUnavailableError, UnsupportedModelError
-from edgebench.store.codec import from_plain, to_plain
-from edgebench.workers.process import ChildError, ChildProcess
-from edgebench.workers.training.jobs import Epoch, ExportJob, Predictions, SupernetJob, TaskFacts, TaskText, TrainJob
+from edgebench.workers.base import Workers
+from edgebench.workers.local import LOCAL
+from edgebench.workers.protocol import Answer, FailureKind, LongRequest, Request
+from edgebench.workers.training.jobs import (
+    DescribeTask,
+    Epoch,
+    ExportJob,
+    Predict,
+    Predictions,
+    SharedAccuracy,
+    SpaceText,
+    SupernetJob,
+    Synflow,
+    TaskFacts,
+    TaskText,
+    Trained,
+    TrainJob,
+)
+from edgebench.workers.worker import ChildError, Worker
 
-MODULE = "edgebench.workers.training.trainer"
 STEP_S = 3600.0
 """An epoch, a file, a set of predictions may take an hour."""
 T = TypeVar("T")
@@ -29,49 +44,54 @@ class TrialFailedError(EdgebenchError):
 
 
 class TrainingProcess:
-    """One process, started when it is needed."""
+    """One process, started when it is needed.
 
-    def __init__(self) -> None:
-        self._child: ChildProcess | None = None
+    Args:
+        workers: Who starts it.
+    """
+
+    def __init__(self, workers: Workers = LOCAL) -> None:
+        self._workers = workers
+        self._worker: Worker | None = None
         self._shared: SupernetJob | None = None
 
     def close(self) -> None:
         """End the process."""
-        if self._child is not None:
-            self._child.close()
-            self._child = None
+        if self._worker is not None:
+            self._worker.close()
+            self._worker = None
 
-    def train(self, job: TrainJob, on_epoch: OnEpoch = lambda _: True) -> Epoch:
+    def train(self, job: TrainJob, on_epoch: OnEpoch = lambda _: True) -> Trained:
         """Train a network.
 
         Returns:
-            The last epoch, with the accuracy of the best.
+            What came of it, with the accuracy of the best epoch.
 
         Raises:
             TrialFailedError: The loss is not a number, or the process died three times over this job.
             InputError: The network does not fit the task.
         """
-        return self._again(lambda: self._followed({"do": "train", "job": to_plain(job)}, on_epoch))
+        return self._again(lambda: self._followed(job, on_epoch))
 
     def share(self, job: SupernetJob, on_epoch: OnEpoch = lambda _: True) -> None:
         """Read or train shared weights, which ``shared_accuracy`` then uses."""
-        self._again(lambda: self._followed({"do": "supernet", "job": to_plain(job)}, on_epoch))
+        self._again(lambda: self._followed(job, on_epoch))
         self._shared = job
 
     def shared_accuracy(self, architecture: tuple[int, ...]) -> float:
         """Validation accuracy of a network on shared weights."""
 
         def asked() -> float:
-            if self._child is None and self._shared is not None:
+            if self._worker is None and self._shared is not None:
                 # A process that was started anew has no weights yet; they lie in a file.
-                self._followed({"do": "supernet", "job": to_plain(self._shared)}, lambda _: True)
-            return float(self._ask({"do": "shared", "architecture": architecture}))
+                self._followed(self._shared, lambda _: True)
+            return self._asked(SharedAccuracy(architecture=architecture)).value
 
         return self._again(asked)
 
-    def synflow(self, space: dict[str, Any], architecture: tuple[int, ...]) -> float:
+    def synflow(self, space: SpaceText, architecture: tuple[int, ...]) -> float:
         """Synaptic flow of an untrained network."""
-        return float(self._again(lambda: self._ask({"do": "synflow", "space": space, "architecture": architecture})))
+        return self._again(lambda: self._asked(Synflow(space=space, architecture=architecture))).value
 
     def facts(self, task: TaskText) -> TaskFacts:
         """What there is to know of a task.
@@ -79,17 +99,16 @@ class TrainingProcess:
         Raises:
             InputError: There is no such task, or its data is not valid.
         """
-        return from_plain(TaskFacts, self._ask({"do": "task", "task": to_plain(task)}), where="answer of the child")
+        return self._asked(DescribeTask(task=task))
 
     def export(self, job: ExportJob) -> list[str]:
         """Write a trained network's files; their paths."""
-        paths: list[str] = self._again(lambda: self._ask({"do": "export", "job": to_plain(job)}))
-        return paths
+        return list(self._again(lambda: self._asked(job)).paths)
 
     def predict(self, path: str, task: TaskText, part: str, *, reference: bool) -> Predictions:
         """Classes that an exported file predicts for a part of a task."""
-        request = {"do": "predict", "path": path, "task": to_plain(task), "part": part, "reference": reference}
-        return from_plain(Predictions, self._again(lambda: self._ask(request)), where="answer of the child")
+        request = Predict(path=path, task=task, part=part, reference=reference)
+        return self._again(lambda: self._asked(request))
 
     def _again(self, step: Callable[[], T]) -> T:
         """Do something once more when the process dies over it.
@@ -105,22 +124,25 @@ class TrainingProcess:
                     raise TrialFailedError(f"{error} ({attempt + 1} times)") from None
         raise TrialFailedError("the training process does not start")
 
-    def _followed(self, request: dict[str, Any], on_epoch: OnEpoch) -> Epoch:
-        answer = self._ask(request)
-        while not (epoch := from_plain(Epoch, answer, where="answer of the child")).last:
-            answer = self._ask({"do": "continue" if on_epoch(epoch) else "stop"})
-        return epoch
+    def _asked(self, request: Request[Answer]) -> Answer:
+        with self._process() as worker:
+            return worker.ask(request, timeout_s=STEP_S)
 
-    def _ask(self, request: dict[str, Any]) -> Any:
-        if self._child is None:
-            self._child = ChildProcess(module=MODULE)
+    def _followed(self, job: LongRequest[Answer, Epoch], on_epoch: OnEpoch) -> Answer:
+        with self._process() as worker:
+            return worker.follow(job, on_epoch, timeout_s=STEP_S)
+
+    @contextmanager
+    def _process(self) -> Iterator[Worker]:
+        """The process, which any error ends; what it could not do is told as an error of its own kind."""
+        if self._worker is None:
+            self._worker = self._workers.training()
         try:
-            return self._child.ask(request, timeout_s=STEP_S)
+            yield self._worker
         except ChildError as error:
             self.close()
             raise _explained(error) from None
         except BaseException:
-            # Interrupted between an answer and the next request, the child would answer out of turn.
             self.close()
             raise
 
@@ -130,8 +152,8 @@ class _DiedError(EdgebenchError):
 
 
 def _explained(error: ChildError) -> EdgebenchError:
-    if error.message.startswith("TrainingFailed: "):
-        return TrialFailedError(error.message.removeprefix("TrainingFailed: "), remedy=error.remedy)
+    if error.kind is FailureKind.TRAINING_FAILED:
+        return TrialFailedError(error.message, remedy=error.remedy)
     kinds: dict[Outcome, type[EdgebenchError]] = {
         Outcome.BAD_INPUT: InputError,
         Outcome.UNAVAILABLE: TargetUnavailableError,
@@ -145,10 +167,11 @@ class TrainingPool:
 
     Args:
         count: How many there may be.
+        workers: Who starts them.
     """
 
-    def __init__(self, count: int) -> None:
-        self._all = [TrainingProcess() for _ in range(count)]
+    def __init__(self, count: int, workers: Workers = LOCAL) -> None:
+        self._all = [TrainingProcess(workers) for _ in range(count)]
         self._idle: queue.SimpleQueue[TrainingProcess] = queue.SimpleQueue()
         for process in self._all:
             self._idle.put(process)

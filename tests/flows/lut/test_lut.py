@@ -24,6 +24,8 @@ from edgebench.search.costs import cost_model, with_declared_energy
 from edgebench.search.front import feasible_front
 from edgebench.spaces.space import SearchSpace
 from edgebench.store.devices import find_device
+from edgebench.workers.measuring.jobs import Race, Raced, RaceResult
+from tests.canned_workers import CannedWorkers
 from tests.small_space import open_twelve
 
 FAKE = find_device("fake")
@@ -54,6 +56,7 @@ def built(space: SearchSpace, device: str = "fake", known: LookupTable | None = 
     return build_table(request, known, on_update=lambda _: None)
 
 
+@pytest.mark.child
 @pytest.mark.parametrize("device", SIMULATORS)
 def test_tables_of_simulators_predict_unseen_networks(device: str, space: SearchSpace) -> None:
     table = built(space, device)
@@ -70,6 +73,7 @@ def test_tables_of_simulators_predict_unseen_networks(device: str, space: Search
     assert tables_report([checked]).records[0]["blocks"] == len(table.entries)
 
 
+@pytest.mark.child
 def test_a_table_of_a_runtime_adds_up(space: SearchSpace) -> None:
     """On the fake device latency is a file's size, so that differences of files must add up to whole files."""
     request = TableRequest(space=space, device=FAKE, dtype="float32")
@@ -83,6 +87,7 @@ def test_a_table_of_a_runtime_adds_up(space: SearchSpace) -> None:
     assert all(figure.provenance == "simulated" for figure in table.figures.values())
 
 
+@pytest.mark.child
 def test_a_build_that_is_cut_off_goes_on_where_it_was(space: SearchSpace, monkeypatch: pytest.MonkeyPatch) -> None:
     saved: list[LookupTable] = []
     raced: list[int] = []
@@ -121,6 +126,7 @@ def test_a_build_that_is_cut_off_goes_on_where_it_was(space: SearchSpace, monkey
     assert not again.validation
 
 
+@pytest.mark.child
 def test_what_whole_networks_have_in_common_is_the_scale(space: SearchSpace) -> None:
     """Networks that take 5 % longer than the sum of their blocks are predicted to do so."""
     table = built(space)
@@ -142,14 +148,14 @@ def test_what_slows_the_machine_down_is_taken_out(
     """A network that takes a fifth of the reference's time does so on a busy machine as well."""
     slowness = iter([1.2, 1.0, 1.1, 1.0, 1.3, 1.7, 1.4, 1.0, 2.0, 2.0, 2.0])
 
-    def answer(self: Bench, request: dict[str, list[str]]) -> list[object]:
+    def answer(race: Race) -> Raced:
         factor = next(slowness)
-        times = [1e-3 * factor] * (len(request["models"]) - 1) + [5e-3 * factor]
-        return [{"latency_p5_s": time, "latency_s": 1.1 * time} for time in times]
+        times = [1e-3 * factor] * (len(race.models) - 1) + [5e-3 * factor]
+        return Raced(results=tuple(RaceResult(latency_p5_s=time, latency_s=1.1 * time) for time in times))
 
     monkeypatch.setattr(benches, "RACE_PROCESSES", 3)
-    monkeypatch.setattr(Bench, "_ask", answer)
-    with Bench(FAKE, "float32", tmp_path, space.network(space.largest)) as bench:
+    workers = CannedWorkers({Race: answer})
+    with Bench(FAKE, "float32", tmp_path, space.network(space.largest), workers=workers) as bench:
         for _ in range(2):
             (found,) = bench.race([space.network(space.smallest)], 0.1)
             assert found.latency_p5_s == pytest.approx(1e-3)
@@ -158,6 +164,7 @@ def test_what_slows_the_machine_down_is_taken_out(
     assert next(slowness, None) is None
 
 
+@pytest.mark.child
 def test_a_table_for_something_else_is_refused_with_the_difference(space: SearchSpace) -> None:
     table = built(space)
     old = replace(table, key=replace(table.key, versions={"fake": "0"}))
@@ -173,6 +180,7 @@ def test_a_table_for_something_else_is_refused_with_the_difference(space: Search
         build_table(other, table, on_update=lambda _: None)
 
 
+@pytest.mark.child
 def test_failures_of_the_device_are_errors(space: SearchSpace) -> None:
     with pytest.raises(TargetUnavailableError):
         built(space, options={"misbehave": "unavailable"})
@@ -189,6 +197,7 @@ def test_types_that_a_device_does_not_take_are_refused(space: SearchSpace) -> No
         assert words in f"{caught.value} {caught.value.remedy}"
 
 
+@pytest.mark.child
 def test_declared_power_makes_energy_of_latency(space: SearchSpace) -> None:
     table = built(space)
     power = PowerModel(active_w=0.5, supply="3.3 V", relative_error=0.1, source="a data sheet")
@@ -201,6 +210,7 @@ def test_declared_power_makes_energy_of_latency(space: SearchSpace) -> None:
     assert figures["energy_j@fake"] == pytest.approx(0.5 * figures["latency_s@fake"])
 
 
+@pytest.mark.child
 def test_the_feasible_front_is_that_of_enumeration(space: SearchSpace) -> None:
     table = built(space)
     model = cost_model(space, {"fake": table})

@@ -16,6 +16,8 @@ from edgebench.flows.profile.profile import ProfileRequest, profile
 from edgebench.store.devices import find_device
 from tests.models_on_disk import write_onnx, write_onnx_node
 
+pytestmark = pytest.mark.child
+
 QUICK = MeasurementPlan(repetitions=2, goal=10.0, time_limit_s=20)
 
 

@@ -1,7 +1,6 @@
 """The search, with a table of accuracies where training is not the point, and trained for real where it is."""
 
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -13,19 +12,26 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 
 from edgebench.core.budget import Budget, Limit
 from edgebench.core.metric import Provenance
+from edgebench.core.model import ModelFormat, ModelInfo
 from edgebench.core.plan import MeasurementPlan
+from edgebench.core.profile import Footprint, Sample
 from edgebench.core.search import SearchRecord, TrialResult
 from edgebench.core.table import LookupTable, TableFigure
 from edgebench.errors import InputError, NotComparableError, StorageError
 from edgebench.flows.lut.build import table_key
+from edgebench.flows.search import storage
 from edgebench.flows.search import study as studies
+from edgebench.flows.search.ranking import spread
 from edgebench.flows.search.request import SearchRequest
-from edgebench.flows.search.search import search, spread
+from edgebench.flows.search.search import search
+from edgebench.flows.search.trial import OWNER
 from edgebench.models.network import NetworkBuilder
+from edgebench.models.prepare import Prepared
 from edgebench.reports.search import search_report
 from edgebench.search.costs import cost_model
 from edgebench.spaces.space import SearchSpace
@@ -33,8 +39,22 @@ from edgebench.store.devices import find_device
 from edgebench.store.tables import TableStore
 from edgebench.targets.registry import create_target
 from edgebench.tasks.recipe import Recipe
-from edgebench.workers.training.jobs import SpaceText, TaskText, TrainJob
+from edgebench.workers.measuring.jobs import Finish, Finished, Load, Loaded, Prepare, Run
+from edgebench.workers.training.jobs import (
+    DescribeTask,
+    Epoch,
+    Exported,
+    ExportJob,
+    Predict,
+    Predictions,
+    SpaceText,
+    TaskFacts,
+    TaskText,
+    Trained,
+    TrainJob,
+)
 from edgebench.workers.training.pool import TrainingProcess, TrialFailedError
+from tests.canned_workers import CannedWorkers
 from tests.small_space import open_twelve
 
 FAKE = find_device("fake")
@@ -187,6 +207,7 @@ def test_a_study_keeps_its_settings(space: SearchSpace, tmp_path: Path, change: 
     assert named in str(caught.value) or "objectives" in str(caught.value)
 
 
+@pytest.mark.heavy
 def test_a_database_keeps_a_study_too(space: SearchSpace, tmp_path: Path) -> None:
     wanted = request(space, tmp_path, trials=3, storage=f"sqlite:///{tmp_path}/study.db")
     run(wanted)
@@ -223,6 +244,7 @@ def test_nothing_feasible_names_limits_and_the_nearest(space: SearchSpace, tmp_p
     assert titles[0] == "No network meets these limits"
 
 
+@pytest.mark.child
 def test_finalists_are_measured_and_a_wrong_table_is_found_out(space: SearchSpace, tmp_path: Path) -> None:
     wanted = request(space, tmp_path, trials=12, finalists=2)
     honest = run(wanted)
@@ -238,6 +260,7 @@ def test_finalists_are_measured_and_a_wrong_table_is_found_out(space: SearchSpac
     assert any("does not hold" in fault for fault in fooled.finalists[0].faults)
 
 
+@pytest.mark.child
 def test_a_limit_that_nothing_was_found_for_is_not_held(space: SearchSpace, tmp_path: Path) -> None:
     table = fake_table(space)
     figures = {**table.figures, "energy_j": table.figures["latency_s"]}
@@ -251,6 +274,7 @@ def test_a_limit_that_nothing_was_found_for_is_not_held(space: SearchSpace, tmp_
         assert "was not found" in finalist.faults[0]
 
 
+@pytest.mark.child
 def test_accuracies_of_a_table_are_held_against_the_drop(space: SearchSpace, tmp_path: Path) -> None:
     known = accuracies(space, tmp_path / "accuracies.json")
     limit = Limit(figure="latency_s", device="fake", value=0.04e-3)
@@ -266,7 +290,7 @@ def test_a_trial_that_died_before_it_had_chosen_is_replaced(space: SearchSpace, 
     study = studies.load_study("s", "", tmp_path / "results" / "studies")
     trial = study.ask()
     trial.suggest_categorical(space.dimensions[0].name, space.dimensions[0].values)
-    trial.set_user_attr(studies.OWNER, json.dumps([socket.gethostname(), 4194305, 0.0]))
+    trial.set_user_attr(OWNER, json.dumps([socket.gethostname(), 4194305, 0.0]))
     run(replace(wanted, trials=6))
     found = tried(wanted)
     assert len(found) == len(set(found)) == 6
@@ -309,7 +333,7 @@ def test_what_a_table_lacks_is_named(space: SearchSpace, tmp_path: Path) -> None
 def test_a_storage_that_stays_away_ends_the_search(
     space: SearchSpace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(studies, "_WAITS_S", (0.0, 0.0))
+    monkeypatch.setattr(storage, "_WAITS_S", (0.0, 0.0))
     wanted = request(space, tmp_path, trials=12)
     run(replace(wanted, trials=2))
     import optuna
@@ -339,6 +363,7 @@ def command(space: SearchSpace, folder: Path, *more: str) -> list[str]:
     ]  # fmt: skip
 
 
+@pytest.mark.child
 def test_two_processes_share_a_study_without_repeating(space: SearchSpace, tmp_path: Path) -> None:
     accuracies(space, tmp_path / "accuracies.json")
     TableStore(tmp_path / "results").save(fake_table(space))
@@ -352,6 +377,7 @@ def test_two_processes_share_a_study_without_repeating(space: SearchSpace, tmp_p
     assert len(found) == len(set(found)) == 12
 
 
+@pytest.mark.child
 @needs_training
 def test_trained_distilled_exported_and_measured(space: SearchSpace, tmp_path: Path) -> None:
     wanted = request(
@@ -384,6 +410,46 @@ def test_trained_distilled_exported_and_measured(space: SearchSpace, tmp_path: P
     assert again.finalists[0].validation_accuracy == finalist.validation_accuracy
 
 
+def test_a_search_trains_and_measures_wherever_its_workers_are(
+    space: SearchSpace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No process is started here: workers answer from a table."""
+    monkeypatch.setattr(subprocess, "Popen", lambda *_, **__: pytest.fail("a child process was started"))
+    largest = space.canonical_one(space.largest)
+    network = space.network(largest)
+    shape = (*network.input_shape[:2], network.input_shape[-1])
+    classes = network.shapes[network.output][0]
+    info = ModelInfo(name="n", source="n", format=ModelFormat.ONNX, digest="ab", size_bytes=1)
+    facts = TaskFacts(name="canned", classes=classes, input_shape=shape, digest="cd", samples=(8, 4, 4))
+    sample = Sample(latencies_s=(1e-4,), wall_s=1e-4)
+    workers = CannedWorkers(
+        {
+            DescribeTask: lambda _: facts,
+            TrainJob: lambda job: [
+                Epoch(number=1, accuracy=0.5),
+                Trained(epochs=2, accuracy=0.9 if job.architecture == largest else 0.8),
+            ],
+            ExportJob: lambda job: Exported(
+                paths=(f"{job.name}.onnx", f"{job.name}.tflite", f"{job.name}.int8.tflite")
+            ),
+            Predict: lambda _: Predictions(classes=(1, 2, 3, 1), labels=(1, 2, 3, 4)),
+            Prepare: lambda prepare: Prepared(info=info, path=prepare.wanted.source),
+            Load: lambda _: Loaded(load_s=0.1, first=sample, iterations=1, burst_s=1e-4, method="canned"),
+            Run: lambda _: sample,
+            Finish: lambda _: Finished(peak_ram_bytes=1, footprint=Footprint()),
+        }
+    )
+    wanted = request(space, tmp_path, accuracy="train", task=TaskText(text="canned", seed=0), trials=4, finalists=1)
+    record = search(wanted, PLAN, on_update=lambda *_: None, workers=workers)
+    (finalist,) = record.finalists
+    assert finalist.solution
+    assert finalist.accuracies[0].accuracy.value == pytest.approx(0.75)
+    assert finalist.checks[0].found is not None
+    assert finalist.checks[0].found.value == pytest.approx(1e-4)
+    assert record.front[0].accuracy == pytest.approx(0.9 if finalist.architecture == space.text(largest) else 0.8)
+
+
+@pytest.mark.child
 @needs_training
 def test_losses_that_are_no_numbers_fail_trials_and_nothing_else(space: SearchSpace, tmp_path: Path) -> None:
     wanted = request(
@@ -399,6 +465,7 @@ def test_losses_that_are_no_numbers_fail_trials_and_nothing_else(space: SearchSp
     assert any(remark.kind == "failure" for remark in search_report(record).remarks)
 
 
+@pytest.mark.child
 @needs_training
 def test_a_killed_training_is_done_again(space: SearchSpace) -> None:
     job = TrainJob(
@@ -415,8 +482,10 @@ def test_a_killed_training_is_done_again(space: SearchSpace) -> None:
         if kills[0]:
             kills[0] -= 1
             kills[1] += 1
-            assert process._child is not None
-            os.kill(process._child._process.pid, signal.SIGKILL)
+            (child,) = (
+                child for child in psutil.Process().children() if "edgebench.workers.training" in child.cmdline()
+            )
+            child.kill()
         return True
 
     try:
@@ -429,6 +498,7 @@ def test_a_killed_training_is_done_again(space: SearchSpace) -> None:
         process.close()
 
 
+@pytest.mark.child
 @needs_training
 @pytest.mark.slow
 def test_a_killed_search_loses_and_repeats_nothing(space: SearchSpace, tmp_path: Path) -> None:

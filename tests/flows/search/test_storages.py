@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from edgebench.errors import NotComparableError, StorageError
-from edgebench.flows.search import study as studies
+from edgebench.flows.search import storage
 from edgebench.spaces.space import SearchSpace
 from edgebench.store.tables import TableStore
 from tests.flows.search.test_search import accuracies, command, fake_table, request, run, tried
@@ -111,6 +111,7 @@ def test_half_a_line_of_a_journal_is_cut_off(space: SearchSpace, tmp_path: Path,
     assert len(found) == len(set(found)) == 12
 
 
+@pytest.mark.child
 def test_a_full_disk_ends_the_search_and_loses_nothing(space: SearchSpace, tmp_path: Path) -> None:
     """With a limit on the size of files, which is what a process can have of a full disk without a disk."""
     accuracies(space, tmp_path / "accuracies.json")
@@ -133,6 +134,7 @@ def test_a_full_disk_ends_the_search_and_loses_nothing(space: SearchSpace, tmp_p
     assert len(found) == len(set(found)) == 12
 
 
+@pytest.mark.child
 @needs_database
 @pytest.mark.slow
 def test_processes_share_a_study_in_a_database(space: SearchSpace, tmp_path: Path, server: Server) -> None:
@@ -149,13 +151,14 @@ def test_processes_share_a_study_in_a_database(space: SearchSpace, tmp_path: Pat
         run(request(space, tmp_path, study="cli", storage=server.url, seed=3))
 
 
+@pytest.mark.child
 @needs_database
 def test_a_database_that_goes_away_ends_the_search_and_loses_nothing(
     space: SearchSpace, tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import optuna
 
-    monkeypatch.setattr(studies, "_WAITS_S", (0.01, 0.01))
+    monkeypatch.setattr(storage, "_WAITS_S", (0.01, 0.01))
     wanted = request(space, tmp_path, storage=server.url, trials=12)
     real, told = optuna.Study.tell, [0]
 
@@ -186,6 +189,7 @@ def test_a_database_that_is_not_there_is_named_without_its_password(space: Searc
     assert "secret" not in f"{caught.value} {caught.value.where} {caught.value.remedy}"
 
 
+@pytest.mark.child
 @needs_grpc
 def test_a_study_behind_the_grpc_proxy(space: SearchSpace, tmp_path: Path) -> None:
     port = free_port()

@@ -1,6 +1,7 @@
 """The lowered forms of one network give the same outputs and the same counts."""
 
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import onnxruntime
@@ -69,8 +70,9 @@ def test_random_networks_agree_between_onnx_and_tflite(tmp_path: Path, network: 
 
 @settings(PROPERTY, max_examples=30)
 @given(networks())
-def test_random_networks_agree_with_torch_and_give_their_weights_back(tmp_path: Path, network: Network) -> None:
-    torch = pytest.importorskip("torch")
+def test_random_networks_agree_with_torch_and_give_their_weights_back(
+    torch: ModuleType, tmp_path: Path, network: Network
+) -> None:
     from edgebench.models.pytorch.writer import to_torch, weights_from_torch
 
     weights = random_weights(network, seed=2)
@@ -85,8 +87,7 @@ def test_random_networks_agree_with_torch_and_give_their_weights_back(tmp_path: 
         np.testing.assert_array_equal(layer.bias, weights[name].bias)
 
 
-def test_batch_normalisation_is_folded_exactly(tmp_path: Path) -> None:
-    torch = pytest.importorskip("torch")
+def test_batch_normalisation_is_folded_exactly(torch: ModuleType, tmp_path: Path) -> None:
     from edgebench.models.pytorch.writer import to_torch, weights_from_torch
 
     network = zoo_entry("tiny").build()

@@ -14,7 +14,10 @@ import numpy as np
 import pytest
 
 from edgebench.core.model import InputSource, ModelFormat
+from edgebench.core.plan import MeasurementPlan
+from edgebench.core.profile import Outcome
 from edgebench.errors import TargetUnavailableError, UnsupportedModelError
+from edgebench.flows.profile.profile import ProfileRequest, profile
 from edgebench.models.convert import quantise
 from edgebench.models.network import NetworkBuilder
 from edgebench.models.network.weights import random_weights
@@ -31,9 +34,13 @@ from edgebench.targets.mcu.qemu_emulator import QEMU
 from edgebench.targets.mcu.toolchain import Toolchain
 from edgebench.targets.registry import create_target
 
-pytestmark = pytest.mark.skipif(
-    any(find_spec(name) is None for name in ("ziglang", "unicorn", "elftools", "bakenn")), reason="needs edgebench[mcu]"
-)
+pytestmark = [
+    pytest.mark.child,
+    pytest.mark.skipif(
+        any(find_spec(name) is None for name in ("ziglang", "unicorn", "elftools", "bakenn")),
+        reason="needs edgebench[mcu]",
+    ),
+]
 needs_qemu = pytest.mark.skipif(shutil.which(QEMU) is None, reason=f"needs {QEMU}")
 EVERY_CORE = [pytest.param(name, marks=needs_qemu if core.machine else ()) for name, core in CORES.items()]
 
@@ -214,3 +221,19 @@ def test_a_cache_that_cannot_be_written_is_named(tiny: Path, tmp_path: Path, mon
     with pytest.raises(TargetUnavailableError) as caught:
         compiled(tiny, "cortex-m3", tmp_path)
     assert "XDG_CACHE_HOME" in str(caught.value.remedy)
+
+
+@pytest.mark.slow
+def test_a_cold_cache_costs_nothing_of_a_small_time_limit(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    plan, told = MeasurementPlan(time_limit_s=4), []
+    request = ProfileRequest(
+        models=[str(tiny)], devices=[find_device("nucleo-l4r5zi")], plan=plan, inputs=InputSource()
+    )
+    for first in (True, False):
+        told.clear()
+        (found,) = profile(request, on_update=lambda _: None, on_progress=lambda step: told.append(step.text))
+        assert found.outcome is Outcome.OK, found.failure
+        assert any("compiling kernels for cortex-m4" in text for text in told) is first

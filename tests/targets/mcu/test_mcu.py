@@ -25,14 +25,15 @@ from edgebench.models.prepare import PrepareRequest
 from edgebench.models.tflite.quantised_graph import read_quantised_graph
 from edgebench.models.tflite.writer import to_tflite
 from edgebench.models.zoo import export
-from edgebench.store.codec import to_plain
 from edgebench.store.devices import find_device
 from edgebench.targets.mcu.calibration import read_calibration
 from edgebench.targets.mcu.cores import CORES
 from edgebench.targets.mcu.fixed_point import quantise_multiplier
 from edgebench.targets.mcu.generator import generate
 from edgebench.targets.registry import create_target
-from edgebench.workers.process import ChildError, ChildProcess
+from edgebench.workers.local import LOCAL
+from edgebench.workers.measuring.jobs import Prepare
+from edgebench.workers.worker import ChildError
 from tests.models.network_strategies import networks
 
 needs_emulator = pytest.mark.skipif(
@@ -56,6 +57,7 @@ def run(model: Path, *devices: Device) -> list[Profile]:
     return list(profile(request, on_update=lambda _: None))
 
 
+@pytest.mark.child
 @needs_emulator
 @pytest.mark.parametrize("name", ["ds-cnn", "resnet8", "fc-autoencoder"])
 def test_a_calibrated_board_has_every_figure_and_exact_outputs(name: str, int8_models: dict[str, Path]) -> None:
@@ -76,6 +78,7 @@ def test_a_calibrated_board_has_every_figure_and_exact_outputs(name: str, int8_m
     assert any("its peak is" in note for note in found.notes)
 
 
+@pytest.mark.child
 @needs_emulator
 @pytest.mark.parametrize("core", [pytest.param(core, marks=pytest.mark.slow) for core in CORES])
 @pytest.mark.parametrize("name", ["tiny", "ds-cnn"])
@@ -89,6 +92,7 @@ def test_every_core_computes_the_same(core: str, name: str, int8_models: dict[st
     assert any("latency is a range" in note for note in found.notes)
 
 
+@pytest.mark.child
 @needs_emulator
 @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 @given(networks())
@@ -98,13 +102,13 @@ def test_random_networks_are_exact_or_their_operator_is_named(tmp_path: Path, ne
         source=str(tmp_path / "float.tflite"), formats=(ModelFormat.TFLITE,), dtype="int8", folder=str(tmp_path)
     )
     # In a process of its own, as in a profile: LiteRT aborts on some degenerate quantised graphs.
-    with ChildProcess() as child:
+    with LOCAL.measuring() as worker:
         try:
-            answer = child.ask({"do": "prepare", "request": to_plain(request)}, timeout_s=60)
+            prepared = worker.ask(Prepare(wanted=request), timeout_s=60)
         except ChildError as error:
             assert error.message
             return
-    model = Path(answer["path"])
+    model = Path(prepared.path)
     try:
         target = create_target(find_device("nucleo-l4r5zi"))
         with target.load(model, InputSource(seed=1)) as loaded:
@@ -114,6 +118,7 @@ def test_random_networks_are_exact_or_their_operator_is_named(tmp_path: Path, ne
         assert error.what
 
 
+@pytest.mark.child
 @needs_emulator
 def test_what_does_not_fit_is_emulated_and_says_by_how_much(int8_models: dict[str, Path]) -> None:
     small = Memory(ram_bytes=16 * 1024, flash_bytes=64 * 1024, source="a test")
@@ -125,6 +130,7 @@ def test_what_does_not_fit_is_emulated_and_says_by_how_much(int8_models: dict[st
     assert summarise(found)["instructions"].value > 1e6
 
 
+@pytest.mark.child
 @needs_emulator
 @pytest.mark.slow
 def test_kernels_may_come_from_a_checkout(int8_models: dict[str, Path], tmp_path: Path) -> None:
@@ -141,6 +147,7 @@ def test_kernels_may_come_from_a_checkout(int8_models: dict[str, Path], tmp_path
     assert summarise(theirs)["instructions"].value == summarise(ours)["instructions"].value
 
 
+@pytest.mark.child
 @needs_emulator
 def test_gcc_and_zig_agree_on_outputs(int8_models: dict[str, Path]) -> None:
     if shutil.which("arm-none-eabi-gcc") is None:
@@ -151,6 +158,7 @@ def test_gcc_and_zig_agree_on_outputs(int8_models: dict[str, Path]) -> None:
     assert any("calibration was made with zig" in note for note in found.notes)
 
 
+@pytest.mark.child
 @needs_emulator
 def test_a_missing_compiler_is_a_missing_target(int8_models: dict[str, Path]) -> None:
     device = find_device("nucleo-l4r5zi")

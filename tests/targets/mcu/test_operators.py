@@ -43,6 +43,7 @@ def i32(*values: object) -> Tensor:
     return Tensor(shape=data.shape, dtype="INT32", scale=None, data=data)
 
 
+@pytest.mark.child
 @needs_emulator
 @pytest.mark.parametrize("kind", ["ADD", "SUB", "MUL"])
 def test_sums_differences_and_products_of_any_shapes(kind: str, tmp_path: Path) -> None:
@@ -69,6 +70,7 @@ def test_sums_differences_and_products_of_any_shapes(kind: str, tmp_path: Path) 
     exact(write_graph(tmp_path / "g.tflite", tensors, [*operators, last], [0, 1], [len(tensors) - 1]))
 
 
+@pytest.mark.child
 @needs_emulator
 def test_functions_of_one_value(tmp_path: Path) -> None:
     shape = (1, 2, 3, 8)
@@ -94,6 +96,7 @@ def test_functions_of_one_value(tmp_path: Path) -> None:
     exact(path)
 
 
+@pytest.mark.child
 @needs_emulator
 def test_smaller_and_larger_of_two(tmp_path: Path) -> None:
     shape = (1, 2, 3, 8)
@@ -106,6 +109,7 @@ def test_smaller_and_larger_of_two(tmp_path: Path) -> None:
     exact(write_graph(tmp_path / "g.tflite", tensors, operators, [0, 1], [4]))
 
 
+@pytest.mark.child
 @needs_emulator
 def test_values_are_moved(tmp_path: Path) -> None:
     """Transpose, slices with and without strides, split, pad with a value, squeeze and the like."""
@@ -146,6 +150,7 @@ def test_values_are_moved(tmp_path: Path) -> None:
     exact(write_graph(tmp_path / "g.tflite", tensors, operators, [0], [17, 18]))
 
 
+@pytest.mark.child
 @needs_emulator
 @pytest.mark.parametrize(("axes", "shape"), [((1,), (1, 1, 5)), ((2,), (1, 7, 5)), ((1, 2), (1, 5)), ((3,), (1, 7, 6))])
 def test_means_over_neighbouring_axes(axes: tuple[int, ...], shape: tuple[int, ...], tmp_path: Path) -> None:
@@ -161,6 +166,7 @@ def test_means_over_neighbouring_axes(axes: tuple[int, ...], shape: tuple[int, .
     exact(write_graph(tmp_path / "g.tflite", tensors, [operator], [0], [2]))
 
 
+@pytest.mark.child
 @needs_emulator
 def test_real_numbers_at_the_edges_are_left_to_the_application(tmp_path: Path) -> None:
     shape = (1, 3, 4)
@@ -200,14 +206,14 @@ def test_several_inputs_and_outputs_have_numbered_functions(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("tensor", "operator", "message", "remedy"),
     [
-        (Tensor(shape=(1, 4), dtype="INT16"), "RELU", "int16", "int8"),
+        (Tensor(shape=(1, 4), dtype="INT16"), "HARD_SWISH", "int16", "int8"),
         (Tensor(shape=(1, 4), dtype="INT4"), "RELU", "int4", "int8"),
         (Tensor(shape=(1, 4), open_width=True), "RELU", "open sizes", "fixed sizes"),
         (
             Tensor(shape=(1, 4)),
             "COS",
-            "no kernel for COS",
-            "kernels for ADD",
+            "no kernel for COS \\(layer 't1'\\)",
+            "no int8 form in LiteRT",
         ),
     ],
 )
@@ -224,6 +230,7 @@ def window(**changes: int) -> dict[str, int]:
     return {"padding": 1, "strideW": 2, "strideH": 2, "filterWidth": 2, "filterHeight": 2, **changes}
 
 
+@pytest.mark.child
 @needs_emulator
 @pytest.mark.parametrize("kind", ["MAX_POOL_2D", "AVERAGE_POOL_2D"])
 def test_pools_take_one_image_after_the_other(kind: str, tmp_path: Path) -> None:
@@ -232,6 +239,7 @@ def test_pools_take_one_image_after_the_other(kind: str, tmp_path: Path) -> None
     exact(write_graph(tmp_path / "pool.tflite", tensors, [pool], [0], [1]))
 
 
+@pytest.mark.child
 @needs_emulator
 def test_padding_takes_one_image_after_the_other(tmp_path: Path) -> None:
     tensors = [Tensor(shape=(2, 3, 4, 3)), i32([0, 0], [1, 2], [2, 1], [0, 0]), Tensor(shape=(2, 6, 7, 3))]
@@ -281,6 +289,7 @@ def test_what_does_not_fit_together_is_named(
         generated(path)
 
 
+@pytest.mark.child
 @needs_emulator
 @pytest.mark.parametrize(
     ("script", "words"),
@@ -310,6 +319,7 @@ def test_a_compiler_that_misbehaves_is_a_missing_target(
         pass
 
 
+@pytest.mark.child
 @needs_emulator
 def test_the_cache_may_lie_in_a_folder_with_an_odd_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / 'it\'s a "cache"'))

@@ -22,6 +22,10 @@
 #define UART_CONTROL REGISTER(0x59303008)
 #define UART_DIVIDER REGISTER(0x59303010)
 
+#ifndef BOARD_RESET
+#define BOARD_RESET /* the model keeps nothing */
+#endif
+
 #define STACK_BYTES (1 << 20)
 #define PAINT 0xA5A5A5A5u
 
@@ -60,7 +64,7 @@ CODE static uint64_t now(void) {
 /* Two instructions, whatever the compiler; what calling it costs is taken off what the layers cost. */
 CODE static __attribute__((naked)) int nothing(void) { __asm volatile("movs r0, #0\n bx lr"); }
 
-CONSTANT layer board_layers[] = {BOARD_LAYERS, nothing};
+CONSTANT layer board_layers[] = {BOARD_LAYERS nothing};
 
 CODE static uint64_t ticks_of(layer function, volatile int *status) {
   const uint64_t start = now();
@@ -68,7 +72,8 @@ CODE static uint64_t ticks_of(layer function, volatile int *status) {
   return now() - start;
 }
 
-CODE static void fill_inputs(void) {
+CODE static void begin(void) {
+  BOARD_RESET;
   const volatile uint8_t *value = board_input_values;
   for (size_t i = 0; i < sizeof board_inputs / sizeof board_inputs[0]; i++) {
     volatile uint8_t *to = (volatile uint8_t *)edgebench_arena + board_inputs[i][0];
@@ -94,12 +99,12 @@ CODE static void run(void) {
   const volatile uint32_t *top;
   __asm volatile("mov %0, sp" : "=r"(top));
   for (volatile uint32_t *word = &board_stack_top - STACK_BYTES / 4; word < top - 64; word++) *word = PAINT;
-  fill_inputs();
+  begin();
   for (uint32_t i = 0; i <= BOARD_LAYER_COUNT; i++) {
     board_ticks[i] = ticks_of(board_layers[i], &status);
     if (status != 0) stop('L', i + 1);
   }
-  fill_inputs();
+  begin();
   const uint64_t whole = ticks_of(edgebench_invoke, &status);
   const uint32_t depth = stack_depth(top);
   send('E');

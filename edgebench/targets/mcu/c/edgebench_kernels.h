@@ -3,6 +3,15 @@
 #define EDGEBENCH_KERNELS_H
 #include <stdint.h>
 
+#include "edgebench_columns.h"
+#include "edgebench_logic.h"
+#include "edgebench_math.h"
+#include "edgebench_matmul.h"
+#include "edgebench_movement.h"
+#include "edgebench_recurrent.h"
+#include "edgebench_resize.h"
+#include "edgebench_wide.h"
+
 typedef struct {
   int32_t features, units;
   int32_t input_offset, output_offset;
@@ -13,13 +22,6 @@ typedef struct {
 /* A vector times a matrix with a scale for each output; scratch holds `features` 16-bit values. */
 void eb_dense_s8(const int8_t *input, const int8_t *kernel, const int32_t *bias, int8_t *output, int16_t *scratch,
                  const eb_dense_params *p);
-
-typedef struct {
-  int32_t offset1, multiplier1, shift1;
-  int32_t offset2, multiplier2, shift2;
-  int32_t offset, multiplier, shift;
-  int32_t low, high;
-} eb_binary_params;
 
 /* Sum, difference, product, smaller and larger of two tensors; the last three use no input multipliers.
  * eb_X_s8 takes tensors of equal size; eb_X_repeated_s8 walks over four axes, along which each input moves by its

@@ -15,11 +15,37 @@ _SAME = 0
 
 
 def fused_activation(operator: QuantisedOperator, output: QuantisedTensor) -> tuple[int, int]:
-    """Lowest and highest int8 that the fused activation lets through."""
+    """Lowest and highest value that the fused activation lets through."""
     code = operator.options.get("fusedActivationFunction", 0)
     if code not in _ACTIVATIONS:
         raise UnsupportedModelError(f"{operator.kind} has a fused activation without a kernel (code {code})")
-    return activation_range(_ACTIVATIONS[code], output.scale, output.zero_point)
+    limits = np.iinfo(output.dtype)
+    return activation_range(_ACTIVATIONS[code], output.scale, output.zero_point, (int(limits.min), int(limits.max)))
+
+
+def rows_of(tensor: QuantisedTensor) -> tuple[int, int]:
+    """Number of rows along the last axis, and their length; a single value is a row by itself."""
+    width = tensor.shape[-1] if tensor.shape else 1
+    return tensor.elements // width, width
+
+
+def type_suffix(tensor: QuantisedTensor) -> str:
+    """How kernels name the type of their values."""
+    return f"s{8 * tensor.item_bytes}"
+
+
+def require_same_types(operator: QuantisedOperator, *tensors: QuantisedTensor) -> None:
+    """Check that tensors hold values of one type.
+
+    Raises:
+        UnsupportedModelError: They do not.
+    """
+    if len({tensor.dtype for tensor in tensors}) > 1:
+        held = ", ".join(f"{tensor.name!r} {tensor.dtype}" for tensor in tensors)
+        raise UnsupportedModelError(
+            f"{operator.kind} has a kernel for values of one type; it is given {held}",
+            remedy="quantise the whole model to int8 (edgebench export MODEL --to int8-tflite)",
+        )
 
 
 def image_padding(

@@ -1,55 +1,19 @@
-"""Convolutions and matrix products, on CMSIS-NN's kernels."""
+"""Convolutions, on CMSIS-NN's kernels."""
 
 from __future__ import annotations
 
-import numpy as np
-
-from edgebench.errors import InputError, UnsupportedModelError
-from edgebench.models.tflite.quantised_graph import QuantisedOperator, QuantisedTensor
-from edgebench.targets.mcu.fixed_point import quantise_multiplier
-from edgebench.targets.mcu.layer_code import CodeContext, LayerCode, array
-from edgebench.targets.mcu.operators.common import fused_activation, image_padding, listed, require_constant
+from edgebench.models.tflite.quantised_graph import QuantisedOperator
+from edgebench.targets.mcu.layer_code import CodeContext, LayerCode
+from edgebench.targets.mcu.operators.columns import grouped
+from edgebench.targets.mcu.operators.common import (
+    fused_activation,
+    image_padding,
+    listed,
+)
+from edgebench.targets.mcu.operators.weights import weighted
 
 _HELIUM_CHANNELS = 124
 """Channels that CMSIS-NN's depthwise kernel with vectors works on at a time (``CH_IN_BLOCK_MVE``)."""
-
-
-def _multipliers(
-    source: QuantisedTensor, weights: QuantisedTensor, output: QuantisedTensor, channels: int
-) -> tuple[list[int], list[int]]:
-    """Per-channel multipliers. TFLite multiplies the float32 scales as doubles."""
-    scales = weights.scales if len(weights.scales) == channels else weights.scales * channels
-    pairs = [
-        quantise_multiplier(
-            float(np.float32(source.scale)) * float(np.float32(scale)) / float(np.float32(output.scale))
-        )
-        for scale in scales
-    ]
-    return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
-
-
-def _weighted(
-    context: CodeContext, operator: QuantisedOperator, index: int, channels: int, *, per_tensor: bool = False
-) -> tuple[str, str]:
-    """Definitions of kernel, bias, multipliers and shifts, and the C expression for the bias."""
-    source, weights = context.tensor(operator.inputs[0]), context.tensor(operator.inputs[1])
-    output = context.tensor(operator.outputs[0])
-    kernel = require_constant(context, operator, 1)
-    if kernel.dtype != np.int8:
-        raise UnsupportedModelError(f"weights {weights.name!r} are {weights.dtype}, kernels take int8")
-    if any(weights.zero_points):
-        raise UnsupportedModelError(f"weights {weights.name!r} have a zero point other than 0")
-    constants = array("int8_t", f"kernel_{index}", kernel, weights=True)
-    bias = "NULL"
-    if len(operator.inputs) > 2 and operator.inputs[2] >= 0:
-        values = require_constant(context, operator, 2)
-        constants += array("int32_t", f"bias_{index}", values.astype(np.int32), weights=True)
-        bias = f"bias_{index}"
-    if not per_tensor:
-        multipliers, shifts = _multipliers(source, weights, output, channels)
-        constants += array("int32_t", f"multiplier_{index}", np.array(multipliers), weights=True)
-        constants += array("int32_t", f"shift_{index}", np.array(shifts), weights=True)
-    return constants, bias
 
 
 def _convolution_body(
@@ -76,13 +40,15 @@ def _convolution_body(
     )
 
 
-def _columns_bytes(column: int, *, helium: bool) -> int:
+def _columns_bytes(context: CodeContext, column: int) -> int:
     """Scratch of a convolution, which takes columns of the image apart.
 
     CMSIS-NN makes two columns of 16-bit values at a time, or with vectors four of 8-bit values in whole vectors
     (``arm_convolve_s8_get_buffer_size``).
     """
-    return 4 * 8 * -(-column // 8) if helium else 2 * 2 * column
+    if context.newer:
+        return context.newer.columns_bytes(column, helium=context.helium)
+    return 4 * 8 * -(-column // 8) if context.helium else 2 * 2 * column
 
 
 def conv(context: CodeContext, operator: QuantisedOperator, index: int) -> LayerCode:
@@ -91,19 +57,21 @@ def conv(context: CodeContext, operator: QuantisedOperator, index: int) -> Layer
     output = context.tensor(operator.outputs[0])
     filters, height, width, channels = weights.shape
     if channels != source.shape[3]:
-        raise UnsupportedModelError(f"{output.name!r} is a grouped convolution, which has no kernel")
+        if channels == 1 and filters % source.shape[3] == 0:
+            return depthwise(context, operator, index)
+        return grouped(context, operator, index)
     options = operator.options
     # A window of one has nothing to spread.
     dilation = (1, 1) if (height, width) == (1, 1) else (options["dilationHFactor"], options["dilationWFactor"])
     top, left = image_padding(operator, source.shape[1:3], (height, width), output.shape[1:3], dilation)
     low, high = fused_activation(operator, output)
-    constants, bias = _weighted(context, operator, index, filters)
+    constants, bias = weighted(context, operator, index, filters)
     settings = (
         f"{-source.zero_point}, {output.zero_point}, {{{options['strideW']}, {options['strideH']}}}, "
         f"{{{left}, {top}}}, {{{dilation[1]}, {dilation[0]}}}, {{{low}, {high}}}"
     )
     pointwise = (height, width) == (1, 1) and not top and not left
-    scratch = 0 if pointwise else _columns_bytes(channels * height * width, helium=context.helium)
+    scratch = 0 if pointwise else _columns_bytes(context, channels * height * width)
     body = _convolution_body(
         index,
         "arm_convolve_wrapper_s8",
@@ -118,15 +86,16 @@ def conv(context: CodeContext, operator: QuantisedOperator, index: int) -> Layer
 
 
 def depthwise(context: CodeContext, operator: QuantisedOperator, index: int) -> LayerCode:
-    """A convolution of each channel by itself."""
+    """A convolution of each channel by itself; CONV_2D says so by weights of one channel."""
     source, weights = context.tensor(operator.inputs[0]), context.tensor(operator.inputs[1])
     output = context.tensor(operator.outputs[0])
-    _, height, width, filters = weights.shape
+    order = (3, 1, 2, 0) if operator.kind == "CONV_2D" else (0, 1, 2, 3)
+    _, height, width, filters = (weights.shape[axis] for axis in order)
     options = operator.options
     dilation = (options["dilationHFactor"] or 1, options["dilationWFactor"] or 1)
     top, left = image_padding(operator, source.shape[1:3], (height, width), output.shape[1:3], dilation)
     low, high = fused_activation(operator, output)
-    constants, bias = _weighted(context, operator, index, filters)
+    constants, bias = weighted(context, operator, index, filters, order=lambda kernel: kernel.transpose(order))
     multiplier = filters // source.shape[3]
     settings = (
         f"{-source.zero_point}, {output.zero_point}, {multiplier}, {{{options['strideW']}, {options['strideH']}}}, "
@@ -134,6 +103,9 @@ def depthwise(context: CodeContext, operator: QuantisedOperator, index: int) -> 
     )
     block = 4 * _HELIUM_CHANNELS if context.helium else 2 * source.shape[3]
     scratch = block * height * width if multiplier == 1 and dilation == (1, 1) else 0
+    if context.newer and context.helium and source.shape[3] == 1:
+        # Such a convolution becomes one over all channels, with its weights in another order.
+        scratch = max(scratch, _columns_bytes(context, height * width) + filters * height * width)
     body = _convolution_body(
         index,
         "arm_depthwise_conv_wrapper_s8",
@@ -143,53 +115,5 @@ def depthwise(context: CodeContext, operator: QuantisedOperator, index: int) -> 
         (context.pointer(operator.inputs[0]), context.pointer(operator.outputs[0])),
         bias,
         scratch,
-    )
-    return LayerCode(name=output.name, kind=operator.kind, body=body, constants=constants, scratch_bytes=scratch)
-
-
-def fully_connected(context: CodeContext, operator: QuantisedOperator, index: int) -> LayerCode:
-    """A product with a matrix, with one scale or one for each output."""
-    source, weights = context.tensor(operator.inputs[0]), context.tensor(operator.inputs[1])
-    output = context.tensor(operator.outputs[0])
-    units, features = weights.shape
-    rows = source.elements // features
-    if rows * features != source.elements or rows * units != output.elements:
-        raise InputError(f"{output.name!r} does not fit its weights {list(weights.shape)}", where="FULLY_CONNECTED")
-    low, high = fused_activation(operator, output)
-    pointers = (context.pointer(operator.inputs[0]), context.pointer(operator.outputs[0]))
-    if len(weights.scales) > 1:
-        return _dense_per_channel(context, operator, index, (low, high))
-    constants, bias = _weighted(context, operator, index, units, per_tensor=True)
-    # Unlike a convolution's, TFLite multiplies these two scales in single precision.
-    product = float(np.float32(source.scale) * np.float32(weights.scale))
-    multiplier, shift = quantise_multiplier(product / float(np.float32(output.scale)))
-    body = (
-        "  const cmsis_nn_context context = {NULL, 0};\n"
-        f"  const cmsis_nn_fc_params params = {{{-source.zero_point}, 0, {output.zero_point}, {{{low}, {high}}}}};\n"
-        f"  const cmsis_nn_per_tensor_quant_params quant = {{{multiplier}, {shift}}};\n"
-        f"  const cmsis_nn_dims in = {{{rows}, 1, 1, {features}}}, filter = {{{features}, 1, 1, {units}}}, "
-        f"bias_dims = {{1, 1, 1, {units}}}, out = {{{rows}, 1, 1, {units}}};\n"
-        f"  return arm_fully_connected_s8(&context, &params, &quant, &in, {pointers[0]}, &filter, kernel_{index}, "
-        f"&bias_dims, {bias}, &out, {pointers[1]});\n"
-    )
-    return LayerCode(name=output.name, kind=operator.kind, body=body, constants=constants)
-
-
-def _dense_per_channel(
-    context: CodeContext, operator: QuantisedOperator, index: int, limits: tuple[int, int]
-) -> LayerCode:
-    """One scale an output, which CMSIS-NN's fully connected kernel does not take."""
-    source, output = context.tensor(operator.inputs[0]), context.tensor(operator.outputs[0])
-    units, features = context.tensor(operator.inputs[1]).shape
-    rows = source.elements // features
-    constants, bias = _weighted(context, operator, index, units)
-    scratch = 2 * features
-    body = (
-        f"  static const eb_dense_params params = {{{features}, {units}, {-source.zero_point}, {output.zero_point}, "
-        f"multiplier_{index}, shift_{index}, {limits[0]}, {limits[1]}}};\n"
-        f"  for (int row = 0; row < {rows}; row++)\n"
-        f"    eb_dense_s8({context.pointer(operator.inputs[0])} + row * {features}, kernel_{index}, {bias}, "
-        f"{context.pointer(operator.outputs[0])} + row * {units}, (int16_t *)(edgebench_arena + SCRATCH_{index}), "
-        "&params);\n  return 0;\n"
     )
     return LayerCode(name=output.name, kind=operator.kind, body=body, constants=constants, scratch_bytes=scratch)

@@ -1,168 +1,156 @@
-"""Operators that only move values."""
+"""Operators that only move values: shapes, slices, pieces."""
 
 from __future__ import annotations
 
 import math
 
-import numpy as np
-
-from edgebench.errors import UnsupportedModelError
+from edgebench.errors import InputError, UnsupportedModelError
 from edgebench.models.tflite.quantised_graph import QuantisedOperator
 from edgebench.targets.mcu.layer_code import CodeContext, LayerCode
-from edgebench.targets.mcu.operators.common import each_image, listed, require_constant
+from edgebench.targets.mcu.operators.common import require_constant
+from edgebench.targets.mcu.operators.moves import bytes_at, dense, move_calls, strides
+from edgebench.targets.mcu.operators.slices import sliced_axes
 
-MAX_AXES = 4
 
-
-def reshape(context: CodeContext, operator: QuantisedOperator, _: int) -> LayerCode:
+def reshape(context: CodeContext, operator: QuantisedOperator, index: int) -> LayerCode:
     """RESHAPE, SQUEEZE, EXPAND_DIMS: nothing at all where both lie in one place."""
-    output = context.tensor(operator.outputs[0])
-    body = (
-        f"  memmove({context.pointer(operator.outputs[0])}, {context.pointer(operator.inputs[0])}, "
-        f"{output.elements});\n"
-        "  return 0;\n"
-    )
-    return LayerCode(name=output.name, kind=operator.kind, body=body)
-
-
-def pad(context: CodeContext, operator: QuantisedOperator, _: int) -> LayerCode:
-    """PAD and PADV2 of rows and columns of an image."""
     source, output = context.tensor(operator.inputs[0]), context.tensor(operator.outputs[0])
-    sizes = require_constant(context, operator, 1)
-    if len(source.shape) != 4 or sizes[0].any() or sizes[3].any():
-        raise UnsupportedModelError(f"{operator.kind} of rows and columns of an image has a kernel, other padding none")
-    value = output.zero_point
-    if len(operator.inputs) > 2 and operator.inputs[2] >= 0:
-        value = int(require_constant(context, operator, 2).ravel()[0])
-    (top, bottom), (left, right) = (tuple(int(v) for v in pair) for pair in sizes[1:3])
-    body = each_image(
-        f"(eb_pad_s8({{source}}, {{output}}, {listed(source.shape[1:])}, {top}, {bottom}, {left}, {right}, "
-        f"{value}), 0)",
-        context,
-        operator,
-    )
-    return LayerCode(name=output.name, kind=operator.kind, body=body)
+    if source.size_bytes != output.size_bytes:
+        raise InputError(f"{operator.kind} turns {source.elements} values into {output.elements} ({output.name!r})")
+    pointer, constants = context.operand(operator, 0, index)
+    body = f"  memmove({context.pointer(operator.outputs[0])}, {pointer}, {output.size_bytes});\n  return 0;\n"
+    return LayerCode(name=output.name, kind=operator.kind, body=body, constants=constants)
 
 
-def concatenation(context: CodeContext, operator: QuantisedOperator, _: int) -> LayerCode:
-    """CONCATENATION and PACK; LiteRT too takes int8 tensors of one scale alone."""
+def concatenation(context: CodeContext, operator: QuantisedOperator, index: int) -> LayerCode:
+    """CONCATENATION and PACK; LiteRT too takes int8 tensors of one scale only."""
     output = context.tensor(operator.outputs[0])
     axis = operator.options["axis"] % len(output.shape)
-    stride, column, lines = math.prod(output.shape[axis:]), 0, []
-    for source_index in operator.inputs:
-        source = context.tensor(source_index)
-        if (source.scale, source.zero_point) != (output.scale, output.zero_point) or source.data is not None:
+    stride, column, lines, definitions = math.prod(output.shape[axis:]), 0, [], ""
+    rows, width = math.prod(output.shape[:axis]), output.item_bytes
+    for position, number in enumerate(operator.inputs):
+        source = context.tensor(number)
+        if output.dtype == "int8" and (source.scales[:1], source.zero_points[:1]) != (
+            output.scales[:1],
+            output.zero_points[:1],
+        ):
             raise UnsupportedModelError(
-                f"{operator.kind} joins computed tensors of one scale; {output.name!r} does not"
+                f"{operator.kind} {output.name!r} joins tensors of several scales, which LiteRT does not take either",
+                operators=(operator.kind,),
+                remedy="quantise the float model again with a quantiser that gives all inputs of it one scale",
             )
-        rows = math.prod(output.shape[:axis])
         size = source.elements // rows
+        if source.item_bytes != width or size * rows != source.elements:
+            raise InputError(f"{operator.kind} {output.name!r} joins what does not fit ({source.name!r})")
+        pointer, constants = context.operand(operator, position, index)
+        definitions += constants
         lines.append(
-            f"  eb_copy_rows({context.pointer(source_index)}, {context.pointer(operator.outputs[0])} + {column}, "
-            f"{rows}, {size}, {stride});\n"
+            f"  eb_copy_rows({bytes_at(pointer)}, {bytes_at(context.pointer(operator.outputs[0]))} + {column * width}, "
+            f"{rows}, {size * width}, {stride * width});\n"
         )
         column += size
-    return LayerCode(name=output.name, kind=operator.kind, body="".join(lines) + "  return 0;\n")
+    if column != stride:
+        raise InputError(f"{operator.kind} {output.name!r} gets {column} values a row, it holds {stride}")
+    body = "".join(lines) + "  return 0;\n"
+    return LayerCode(name=output.name, kind=operator.kind, body=body, constants=definitions)
 
 
-def transpose(context: CodeContext, operator: QuantisedOperator, _: int) -> LayerCode:
+def transpose(context: CodeContext, operator: QuantisedOperator, index: int) -> LayerCode:
     """Axes in another order."""
     source, output = context.tensor(operator.inputs[0]), context.tensor(operator.outputs[0])
-    order = [int(axis) for axis in require_constant(context, operator, 1).ravel()]
-    steps = _steps(source.shape)
-    body = _gather(context, operator, 0, 0, output.shape, [steps[axis] for axis in order])
-    return LayerCode(name=output.name, kind=operator.kind, body=body + "  return 0;\n")
+    rank = len(source.shape)
+    order = [int(axis) % max(rank, 1) for axis in require_constant(context, operator, 1).ravel()]
+    if sorted(order) != list(range(rank)):
+        raise InputError(f"{operator.kind} {output.name!r} puts {rank} axes into the order {order}")
+    steps = strides(source.shape)
+    moved = dense([source.shape[axis] for axis in order], [steps[axis] for axis in order])
+    body, constants = move_calls(context, operator, index, [moved])
+    return LayerCode(name=output.name, kind=operator.kind, body=body + "  return 0;\n", constants=constants)
 
 
-def slice_(context: CodeContext, operator: QuantisedOperator, _: int) -> LayerCode:
+def reverse(context: CodeContext, operator: QuantisedOperator, index: int) -> LayerCode:
+    """REVERSE_V2: the values along some axes backwards."""
+    source, output = context.tensor(operator.inputs[0]), context.tensor(operator.outputs[0])
+    axes = {int(axis) % len(source.shape) for axis in require_constant(context, operator, 1).ravel()}
+    steps = strides(source.shape)
+    start = sum((source.shape[axis] - 1) * steps[axis] for axis in axes)
+    turned = [-step if axis in axes else step for axis, step in enumerate(steps)]
+    body, constants = move_calls(context, operator, index, [dense(source.shape, turned, start)])
+    return LayerCode(name=output.name, kind=operator.kind, body=body + "  return 0;\n", constants=constants)
+
+
+def slice_(context: CodeContext, operator: QuantisedOperator, index: int) -> LayerCode:
     """SLICE."""
     source, output = context.tensor(operator.inputs[0]), context.tensor(operator.outputs[0])
     begin = [int(value) for value in require_constant(context, operator, 1).ravel()]
-    steps = _steps(source.shape)
+    sizes = [int(value) for value in require_constant(context, operator, 2).ravel()]
+    steps = strides(source.shape)
+    ends = [
+        length if size < 0 else first + size for first, size, length in zip(begin, sizes, source.shape, strict=True)
+    ]
+    if any(not 0 <= first < end <= length for first, end, length in zip(begin, ends, source.shape, strict=True)):
+        raise InputError(f"{operator.kind} {output.name!r} leaves {source.name!r} {list(source.shape)}")
     start = sum(first * step for first, step in zip(begin, steps, strict=True))
-    body = _gather(context, operator, 0, start, output.shape, steps)
-    return LayerCode(name=output.name, kind=operator.kind, body=body + "  return 0;\n")
+    taken = dense([end - first for first, end in zip(begin, ends, strict=True)], steps, start)
+    body, constants = move_calls(context, operator, index, [taken])
+    return LayerCode(name=output.name, kind=operator.kind, body=body + "  return 0;\n", constants=constants)
 
 
-def strided_slice(context: CodeContext, operator: QuantisedOperator, _: int) -> LayerCode:
-    """STRIDED_SLICE with its masks, all but that for new axes and ellipsis."""
-    if operator.options.get("offset"):
-        raise UnsupportedModelError("STRIDED_SLICE with ends counted from its beginnings has no kernel")
+def strided_slice(context: CodeContext, operator: QuantisedOperator, index: int) -> LayerCode:
+    """STRIDED_SLICE with all its masks, forwards and backwards."""
     source, output = context.tensor(operator.inputs[0]), context.tensor(operator.outputs[0])
-    options = operator.options
-    if options.get("ellipsisMask") or options.get("newAxisMask"):
-        raise UnsupportedModelError("STRIDED_SLICE with an ellipsis or new axes has no kernel")
-    begin, end, stride = (require_constant(context, operator, position).ravel() for position in (1, 2, 3))
-    steps, start = _steps(source.shape), 0
-    sizes, moves = [], []
-    for axis, size in enumerate(source.shape):
-        jump = int(stride[axis]) if axis < len(stride) else 1
-        whole_begin = axis >= len(begin) or options.get("beginMask", 0) >> axis & 1
-        whole_end = axis >= len(end) or options.get("endMask", 0) >> axis & 1
-        single = options.get("shrinkAxisMask", 0) >> axis & 1
-        first = None if whole_begin else int(begin[axis])
-        last = None if whole_end else int(end[axis])
-        # Python's own slices clip as TFLite's do.
-        taken = range(size)[slice(first, last, jump)]
-        if single:
-            taken = range(size)[int(begin[axis]) :][:1]
-        start += taken[0] * steps[axis] if len(taken) else 0
+    begin, end, stride = (
+        [int(value) for value in require_constant(context, operator, position).ravel()] for position in (1, 2, 3)
+    )
+    axes = sliced_axes(source.shape, begin, end, stride, operator.options)
+    steps, start, sizes, moves = strides(source.shape), 0, [], []
+    for axis, taken in enumerate(axes):
+        start += (taken[0] if len(taken) else 0) * steps[axis]
         sizes.append(len(taken))
-        moves.append(jump * steps[axis])
+        moves.append(taken.step * steps[axis])
     if math.prod(sizes) != output.elements:
-        raise UnsupportedModelError(
-            f"STRIDED_SLICE gives {math.prod(sizes)} values, {output.name!r} holds another number"
-        )
-    body = _gather(context, operator, 0, start, tuple(sizes), moves)
-    return LayerCode(name=output.name, kind=operator.kind, body=body + "  return 0;\n")
+        raise InputError(f"{operator.kind} gives {math.prod(sizes)} values, {output.name!r} holds {output.elements}")
+    body, constants = move_calls(context, operator, index, [dense(sizes, moves, start)])
+    return LayerCode(name=output.name, kind=operator.kind, body=body + "  return 0;\n", constants=constants)
 
 
-def split(context: CodeContext, operator: QuantisedOperator, _: int) -> LayerCode:
+def split(context: CodeContext, operator: QuantisedOperator, index: int) -> LayerCode:
     """SPLIT and SPLIT_V: one piece after the other."""
     position = 0 if operator.kind == "SPLIT" else 2
     values = 1 if operator.kind == "SPLIT" else 0
     source = context.tensor(operator.inputs[values])
     axis = int(require_constant(context, operator, position).ravel()[0]) % len(source.shape)
-    steps, start, body = _steps(source.shape), 0, ""
-    for number, index in enumerate(operator.outputs):
-        piece = context.tensor(index)
-        body += _gather(context, operator, values, start, piece.shape, steps, target=number)
-        start += piece.shape[axis] * steps[axis]
-    name = context.tensor(operator.outputs[0]).name
-    return LayerCode(name=name, kind=operator.kind, body=body + "  return 0;\n")
+    return _pieces(context, operator, index, values, axis, [context.tensor(i).shape for i in operator.outputs])
 
 
-def _steps(shape: tuple[int, ...]) -> list[int]:
-    """How far apart neighbours along each axis lie."""
-    return [math.prod(shape[axis + 1 :]) for axis in range(len(shape))]
+def unpack(context: CodeContext, operator: QuantisedOperator, index: int) -> LayerCode:
+    """UNPACK: each step along an axis by itself."""
+    source = context.tensor(operator.inputs[0])
+    axis = operator.options["axis"] % len(source.shape)
+    piece = tuple(1 if at == axis else size for at, size in enumerate(source.shape))
+    if len(operator.outputs) != source.shape[axis]:
+        raise InputError(f"{operator.kind} gives {source.shape[axis]} tensors, not {len(operator.outputs)}")
+    return _pieces(context, operator, index, 0, axis, [piece] * len(operator.outputs))
 
 
-def _gather(
+def _pieces(
     context: CodeContext,
     operator: QuantisedOperator,
-    source: int,
-    start: int,
-    sizes: tuple[int, ...],
-    steps: list[int],
-    target: int = 0,
-) -> str:
-    """A call that copies values at regular distances; axes that lie close together are joined."""
-    joined: list[tuple[int, int]] = []
-    for size, step in zip(sizes, steps, strict=True):
-        if size == 1:
-            continue
-        if joined and joined[-1][1] == size * step:
-            joined[-1] = (joined[-1][0] * size, step)
-        else:
-            joined.append((size, step))
-    if len(joined) > MAX_AXES:
-        raise UnsupportedModelError(f"{operator.kind} over {len(joined)} axes has no kernel, {MAX_AXES} are supported")
-    padded = [(1, 0)] * (MAX_AXES - len(joined)) + joined
-    if not np.all([abs(step) < 1 << 31 for _, step in padded]):
-        raise UnsupportedModelError(f"{operator.kind} of a tensor this large has no kernel")
-    return (
-        f"  {{\n    static const int32_t sizes[4] = {{{listed(tuple(size for size, _ in padded))}}}, "
-        f"steps[4] = {{{listed(tuple(step for _, step in padded))}}};\n"
-        f"    eb_gather_s8({context.pointer(operator.inputs[source])} + {start}, "
-        f"{context.pointer(operator.outputs[target])}, sizes, steps);\n  }}\n"
-    )
+    index: int,
+    position: int,
+    axis: int,
+    shapes: list[tuple[int, ...]],
+) -> LayerCode:
+    """Parts of an input along one axis, each an output of its own."""
+    source = context.tensor(operator.inputs[position])
+    steps, start, body, definition = strides(source.shape), 0, "", ""
+    for number, shape in enumerate(shapes):
+        rest = [size for at, size in enumerate(shape) if at != axis]
+        if rest != [size for at, size in enumerate(source.shape) if at != axis]:
+            raise InputError(f"{operator.kind} gives {list(shape)} of {list(source.shape)}")
+        taken = dense(shape, steps, start)
+        calls, definition = move_calls(context, operator, index, [taken], position=position, output=number)
+        body += calls
+        start += shape[axis] * steps[axis]
+    name = context.tensor(operator.outputs[0]).name
+    return LayerCode(name=name, kind=operator.kind, body=body + "  return 0;\n", constants=definition)

@@ -1,0 +1,323 @@
+"""The verbs as Python functions: what the command line does, for notebooks and scripts.
+
+Quantities are strings with units, as on the command line (``"50ms"``, ``"128KB"``, ``"2%"``). Everything is saved
+in a results folder as by the command line. Errors are those of ``edgebench.errors``.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgebench.api_results import DeviceList, RunResult, SearchResult, TableResult
+
+if TYPE_CHECKING:
+    from edgebench.core.device import Device
+    from edgebench.flows.profile.profile import ProfileProgress
+
+StrPath = str | PathLike[str]
+Limit = str | Mapping[str, str]
+"""A quantity for every device, or by device."""
+
+
+def profile(
+    models: StrPath | Sequence[StrPath],
+    devices: str | Device | Sequence[str | Device] = "host",
+    *,
+    shapes: Mapping[str, Sequence[int]] | None = None,
+    inputs: StrPath | None = None,
+    calibration: StrPath | None = None,
+    signature: str | None = None,
+    seed: int = 0,
+    threads: int | None = None,
+    options: Mapping[str, str] | None = None,
+    repetitions: int = 5,
+    goal: str = "2%",
+    time_limit: str = "60s",
+    memory_limit: str | None = None,
+    layers: bool = False,
+    results: StrPath = "results",
+    progress: bool = False,
+) -> RunResult:
+    """Measure, simulate or estimate models on devices.
+
+    Args:
+        models: Model files, or ``zoo:NAME``.
+        devices: Names of devices, paths of device files, or ``Device`` objects.
+        shapes: Shapes of inputs with open dimensions, by input name.
+        inputs: An ``.npz`` with one array an input; random values otherwise.
+        calibration: An ``.npz`` with samples for quantising, where a device takes int8.
+        signature: Which signature of a ``.tflite`` file; that of its main graph if not given.
+        seed: Of random inputs and built-in networks.
+        threads: For runtimes that have them.
+        options: Of targets: ``{"KEY": "VALUE"}`` or ``{"DEVICE:KEY": "VALUE"}``.
+        repetitions: Fresh processes, at least.
+        goal: Stop when the median's 95 % interval is narrower than this share of it.
+        time_limit: For each model on each device, in total.
+        memory_limit: For each process; four fifths of what is free otherwise.
+        layers: Whether to find the share of each operator.
+        results: Folder that the run is saved in.
+        progress: Whether to show a progress bar.
+
+    Returns:
+        The run. What failed on one device is an outcome of its profile, not an exception.
+
+    Raises:
+        InputError: A device, an option, a quantity or a file is wrong.
+        StorageError: The results folder cannot be written to.
+        KeyboardInterrupt: What was measured is saved.
+    """
+    from edgebench.cli.compose import compose_inputs, compose_plan
+    from edgebench.flows.profile.profile import ProfileRequest
+    from edgebench.flows.recording import record_profiles
+    from edgebench.store.runs import RunStore
+
+    source = compose_inputs([], _path(inputs), seed, _path(calibration), signature)
+    if shapes:
+        source = replace(source, shapes={name: tuple(map(int, shape)) for name, shape in shapes.items()})
+    request = ProfileRequest(
+        models=list(dict.fromkeys(map(str, _many(models)))),
+        devices=_devices(devices, options or {}, threads),
+        plan=compose_plan(
+            repetitions=repetitions, time_limit=time_limit, goal=goal, memory_limit=memory_limit, layers=layers
+        ),
+        inputs=source,
+    )
+    with _progress(progress) as on_progress:
+        recorded = record_profiles(
+            request, RunStore(Path(results)), command=("edgebench.profile", *request.models), on_progress=on_progress
+        )
+    if recorded.interrupted:
+        raise KeyboardInterrupt
+    if recorded.unsaved:
+        warnings.warn(str(recorded.unsaved), stacklevel=2)
+    return RunResult(run=recorded.run, path=recorded.path)
+
+
+def build_table(
+    space: StrPath,
+    device: str | Device,
+    *,
+    dtype: str | None = None,
+    threads: int | None = None,
+    options: Mapping[str, str] | None = None,
+    jobs: int = 0,
+    fresh: bool = False,
+    validate: int = 0,
+    seed: int = 0,
+    results: StrPath = "results",
+    progress: bool = False,
+) -> TableResult:
+    """Measure every different block of a search space on a device; continues a build that was cut off.
+
+    Args:
+        space: Name of a space, or path of its file.
+        device: Where blocks are measured.
+        dtype: ``float32`` or ``int8``; what the device takes if not given.
+        threads: For runtimes that have them.
+        options: Of the target.
+        jobs: Processes for simulators; one a core if 0.
+        fresh: Start again instead of continuing.
+        validate: Random whole networks to profile, to find how far predictions lie from what is found; 0 for none.
+        seed: Of the draw of these.
+        results: Folder that the table is saved in.
+        progress: Whether to show a progress bar.
+
+    Raises:
+        InputError: There is no such space or device.
+        NotComparableError: The table that is there was built for something else.
+        TargetUnavailableError: The device cannot be used here.
+        UnsupportedModelError: A block does not run there.
+    """
+    from edgebench.flows.lut.build import TableRequest, build_table
+    from edgebench.flows.lut.opening import dtype_of
+    from edgebench.flows.lut.validate import validate_table
+    from edgebench.flows.spaces import open_space
+    from edgebench.store.tables import TableStore
+
+    (found,) = _devices(device, options or {}, threads)
+    request = TableRequest(space=open_space(str(space)), device=found, dtype=dtype_of(found, dtype), jobs=jobs)
+    store = TableStore(Path(results))
+    names = found.name, request.space.name, request.dtype
+    with store.writing(*names), _progress(progress) as on_progress:
+        known = None if fresh else store.load_own(*names)
+        table = build_table(request, known, on_update=store.save, on_progress=on_progress)
+        if validate:
+            table = validate_table(request, table, networks=validate, seed=seed, on_progress=on_progress)
+            store.save(table)
+    return TableResult(table=table, path=store.path(*names))
+
+
+def search(
+    space: StrPath,
+    devices: str | Device | Sequence[str | Device] = "host",
+    *,
+    max_latency: Limit = "",
+    max_energy: Limit = "",
+    max_ram: Limit = "",
+    max_flash: Limit = "",
+    min_accuracy: str | None = None,
+    max_accuracy_drop: str | None = None,
+    objectives: Sequence[str] = ("accuracy",),
+    task: str | None = None,
+    accuracy: str = "train",
+    epochs: int = 6,
+    final_epochs: int = 20,
+    distil: bool = False,
+    finalists: int = 3,
+    trials: int = 50,
+    sampler: str = "edgebench",
+    seed: int = 0,
+    study: str | None = None,
+    storage: str = "",
+    jobs: int = 1,
+    dtypes: Mapping[str, str] | None = None,
+    time_limit: str = "60s",
+    results: StrPath = "results",
+    progress: bool = False,
+) -> SearchResult:
+    """Find the networks of a space that meet every device's limits, measure the best, and export them.
+
+    Args:
+        space: Name of a space, or path of its file.
+        devices: What networks must run on; each needs a lookup table.
+        max_latency: ``"50ms"`` for every device, or ``{"host": "5ms"}``; the other limits likewise.
+        max_energy: Such as ``"2mJ"``.
+        max_ram: Such as ``"128KB"``.
+        max_flash: Such as ``"512KB"``.
+        min_accuracy: Least test accuracy, such as ``"95%"``.
+        max_accuracy_drop: Against the largest network of the space, such as ``"2%"``.
+        objectives: ``accuracy``, ``latency@DEVICE``, ``macs``, ...
+        task: ``digits``, ``mnist5k``, an ``.npz`` file, a folder of images, or ``module:function``.
+        accuracy: ``train``, ``supernet``, ``proxy:NAME`` or ``table:FILE``.
+        epochs: Of a trial.
+        final_epochs: Of a finalist.
+        distil: Whether finalists imitate the largest network too.
+        finalists: Networks to train in full and measure.
+        trials: Of the study, in total.
+        sampler: ``edgebench``, or one of Optuna's.
+        seed: Of everything random.
+        study: Name of a study to continue or begin.
+        storage: URL of an Optuna storage; a journal in the results folder otherwise.
+        jobs: Trainings at once.
+        dtypes: By device, ``float32`` or ``int8``; what a device takes otherwise.
+        time_limit: To measure a finalist on a device.
+        results: Folder of tables, studies and runs.
+        progress: Whether to show a progress bar.
+
+    Raises:
+        InputError: A limit, a task, a table or a source of accuracy is missing or wrong.
+        NotComparableError: The study was begun with other settings.
+        StorageError: The storage went away; what was finished is in it.
+        KeyboardInterrupt: What was finished is kept.
+    """
+    from edgebench.cli.compose import compose_plan
+    from edgebench.cli.limits import compose_budget, compose_objectives
+    from edgebench.flows.lut.opening import open_tables
+    from edgebench.flows.search.recording import record_search
+    from edgebench.flows.search.request import SearchRequest, new_study_name
+    from edgebench.flows.spaces import open_space
+    from edgebench.tasks.recipe import Recipe
+    from edgebench.workers.training.jobs import TaskText
+
+    opened, chosen, folder = open_space(str(space)), _devices(devices, {}, None), Path(results)
+    tables = open_tables(folder, opened, chosen, dtypes or {})
+    limits = {"latency": max_latency, "energy": max_energy, "ram": max_ram, "flash": max_flash}
+    request = SearchRequest(
+        space=opened,
+        devices=tuple(chosen),
+        tables=tables,
+        budget=compose_budget(
+            {name: _limit_texts(limit) for name, limit in limits.items()},
+            tables,
+            min_accuracy=min_accuracy,
+            max_accuracy_drop=max_accuracy_drop,
+        ),
+        objectives=compose_objectives(",".join(objectives), chosen),
+        accuracy=accuracy,
+        task=None if task is None else TaskText(text=task, seed=seed),
+        recipe=Recipe(epochs=epochs),
+        final_recipe=Recipe(epochs=final_epochs, distillation=0.5 if distil else 0.0),
+        finalists=finalists,
+        sampler=sampler,
+        trials=trials,
+        seed=seed,
+        study=study or new_study_name(opened.name),
+        storage=storage,
+        jobs=jobs,
+        results=folder,
+    )
+    plan = compose_plan(repetitions=5, time_limit=time_limit, goal="2%", memory_limit=None, layers=False)
+    with _progress(progress) as on_progress:
+        recorded = record_search(request, plan, command=("edgebench.search", opened.name), on_progress=on_progress)
+    if recorded.interrupted or recorded.path is None:
+        raise KeyboardInterrupt
+    return SearchResult(run=recorded.run, path=recorded.path)
+
+
+def devices() -> DeviceList:
+    """Every device that can be found, ready or not."""
+    from edgebench.flows.devices import all_statuses
+
+    return DeviceList(statuses=tuple(all_statuses()))
+
+
+def load_run(reference: StrPath | None = None, *, results: StrPath = "results") -> RunResult:
+    """A saved run.
+
+    Args:
+        reference: Path, name or beginning of a name; the newest run if not given.
+        results: Folder that names are looked up in.
+
+    Raises:
+        InputError: No run, or more than one, goes by that reference.
+        StorageError: The file is damaged or newer than this edgebench.
+    """
+    from edgebench.store.runs import RunStore
+
+    store = RunStore(Path(results))
+    run = store.latest() if reference is None else store.load(str(reference))
+    return RunResult(run=run, path=store.path(run.name))
+
+
+def _many(given: StrPath | Sequence[StrPath]) -> Sequence[StrPath]:
+    return [given] if isinstance(given, (str, PathLike)) else given
+
+
+def _path(given: StrPath | None) -> Path | None:
+    return None if given is None else Path(given)
+
+
+def _limit_texts(limit: Limit) -> list[str]:
+    if isinstance(limit, str):
+        return [limit] if limit else []
+    return [f"{device}={quantity}" for device, quantity in limit.items()]
+
+
+def _devices(
+    given: str | Device | Sequence[str | Device], options: Mapping[str, str], threads: int | None
+) -> list[Device]:
+    from edgebench.cli.compose import with_options
+    from edgebench.core.device import Device
+    from edgebench.store.devices import find_device
+
+    listed = [given] if isinstance(given, (str, Device)) else given
+    found = [item if isinstance(item, Device) else find_device(item) for item in listed]
+    texts = [f"{key}={value}" for key, value in options.items()]
+    return with_options(found, texts + ([] if threads is None else [f"threads={threads}"]))
+
+
+@contextmanager
+def _progress(wanted: bool) -> Iterator[Callable[[ProfileProgress], None]]:
+    if not wanted:
+        yield lambda _: None
+        return
+    from edgebench.cli.progress import progress_bar
+
+    with progress_bar() as on_progress:
+        yield on_progress

@@ -1,0 +1,70 @@
+"""The record of a search as it goes on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from edgebench.core.figure import figure_of
+from edgebench.core.search import SearchRecord
+from edgebench.core.table import LookupTable, prediction_intervals
+from edgebench.flows.search.ranking import front, meeting
+from edgebench.flows.search.request import SearchRequest
+from edgebench.flows.search.trial import State
+from edgebench.flows.search.trials import Trials
+from edgebench.search.candidates import Candidates
+from edgebench.workers.training.jobs import TaskFacts
+
+
+def begun(request: SearchRequest, candidates: Candidates) -> SearchRecord:
+    """Before anything is tried."""
+    return SearchRecord(
+        study=request.study,
+        storage=request.storage.rpartition("@")[2] or str(request.folder / "journal.log"),
+        space=request.space.name,
+        space_size=request.space.size,
+        objectives=request.objectives,
+        budget=request.budget,
+        margins=request.margins,
+        accuracy=request.accuracy,
+        task="",
+        sampler=request.sampler,
+        seed=request.seed,
+        tables={device: _summary(table) for device, table in request.tables.items()},
+        intervals=prediction_intervals(request.tables),
+        looked_at=candidates.looked_at,
+        feasible=candidates.feasible,
+        complete=candidates.complete,
+    )
+
+
+def with_trials(record: SearchRecord, request: SearchRequest, trials: Trials, least: float | None) -> SearchRecord:
+    """With what trials have found.
+
+    Args:
+        record: The record.
+        request: What is searched.
+        trials: Of the study.
+        least: The accuracy that networks of the front must have, or None.
+    """
+    return replace(
+        record,
+        trials=trials.count(State.COMPLETE),
+        pruned=trials.count(State.PRUNED),
+        failed=trials.failures,
+        front=tuple(front(meeting(request, trials.results(), least), request.objectives)),
+    )
+
+
+def described(facts: TaskFacts | None) -> str:
+    """A task in one phrase, or nothing."""
+    if facts is None:
+        return ""
+    train, validation, test = facts.samples
+    return f"{facts.name} ({train} training, {validation} validation, {test} test samples; {facts.digest[:12]})"
+
+
+def _summary(table: LookupTable) -> str:
+    versions = ", ".join(f"{name} {value}" for name, value in table.key.versions.items())
+    errors = ", ".join(f"{figure_of(name).title} {item.mean_error:.2%}" for name, item in table.validation.items())
+    proven = f"mean error over {next(iter(table.validation.values())).networks} networks: {errors}" if errors else ""
+    return f"{table.key.dtype}, {len(table.entries)} blocks, {versions}; {proven or 'not validated'}"

@@ -1,0 +1,133 @@
+"""Where a study is kept: opened from what a user types, and outlasted while it is away."""
+
+from __future__ import annotations
+
+import errno
+import time
+import warnings
+from collections.abc import Callable
+from importlib.util import find_spec
+from json import JSONDecodeError
+from pathlib import Path
+from typing import Any, TypeVar
+
+from edgebench.errors import MissingPackageError, StorageError
+from edgebench.flows.search.journal import open_journal
+
+T = TypeVar("T")
+_WAITS_S = (1.0, 3.0, 9.0)
+_NO_ROOM = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EROFS}
+_TABLE_WAITS_S = (0.3, 1.0)
+
+
+def open_storage(url: str, folder: Path) -> Any:
+    """An Optuna storage.
+
+    Args:
+        url: ``sqlite:///...``, ``postgresql://...``, ``grpc://HOST:PORT``, the path of a journal, or empty.
+        folder: Where the journal lies if ``url`` is empty.
+
+    Raises:
+        StorageError: It cannot be opened.
+        MissingPackageError: A package that it needs is missing.
+    """
+    import optuna
+
+    try:
+        if url.startswith("grpc://"):
+            host, _, port = url.removeprefix("grpc://").partition(":")
+            with warnings.catch_warnings():
+                # Experimental in Optuna since 4.2.
+                warnings.simplefilter("ignore")
+                return optuna.storages.GrpcStorageProxy(host=host or "localhost", port=int(port or 13000))
+        if "://" in url:
+            return _database(_with_driver(url))
+        return open_journal(Path(url) if url else folder / "journal.log")
+    except ImportError as error:
+        raise MissingPackageError(
+            f"this storage needs a package: {error}",
+            where=without_password(url),
+            remedy="pip install 'edgebench[storages]' (PostgreSQL, gRPC), or the driver of your database",
+        ) from None
+    except Exception as error:
+        raise StorageError(
+            f"the storage cannot be opened: {_first_line(error)}",
+            where=without_password(url) or str(folder),
+            remedy="check that it is there and that the user may write to it",
+        ) from None
+
+
+def _database(url: str) -> Any:
+    """A database; another process may be creating its tables at this moment, which fails one of the two."""
+    import optuna
+    from sqlalchemy.exc import SQLAlchemyError
+
+    for wait in _TABLE_WAITS_S:
+        try:
+            return optuna.storages.RDBStorage(url)
+        except SQLAlchemyError:
+            time.sleep(wait)
+    return optuna.storages.RDBStorage(url)
+
+
+def _with_driver(url: str) -> str:
+    """A PostgreSQL URL that names no driver gets the one that is installed; SQLAlchemy knows only one default."""
+    scheme, _, rest = url.partition("://")
+    if scheme == "postgresql" and find_spec("psycopg2") is None and find_spec("pg8000") is not None:
+        return f"postgresql+pg8000://{rest}"
+    return url
+
+
+def lasting(step: Callable[[], T]) -> T:
+    """Do something with a storage; when it is away, wait and try again.
+
+    Raises:
+        StorageError: It does not come back.
+    """
+    for wait in (*_WAITS_S, None):
+        try:
+            return step()
+        except Exception as error:
+            if not _is_storage_trouble(error):
+                raise
+            if wait is None:
+                raise StorageError(
+                    _what_is_wrong(error),
+                    remedy="what was finished is in it: run the same command again when it is mended",
+                ) from None
+            time.sleep(wait)
+    raise StorageError("the study's storage does not answer")
+
+
+def _is_storage_trouble(error: Exception) -> bool:
+    """Whether an exception is a storage's: a lost connection, a full disk, a closed channel."""
+    import optuna
+
+    module = type(error).__module__.partition(".")[0]
+    return isinstance(error, (OSError, JSONDecodeError, optuna.exceptions.StorageInternalError)) or module in {
+        "grpc",
+        "sqlalchemy",
+        "psycopg2",
+        "pg8000",
+        "redis",
+    }
+
+
+def _what_is_wrong(error: Exception) -> str:
+    if isinstance(error, OSError) and error.errno in _NO_ROOM:
+        return f"the study cannot be saved: {error.strerror}"
+    return f"the study's storage does not answer: {_first_line(error)}"
+
+
+def _first_line(error: BaseException) -> str:
+    if type(error).__name__ == "StorageInternalError" and error.__cause__ is not None:
+        error = error.__cause__  # Optuna's own words say nothing of what happened.
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:300]
+
+
+def without_password(url: str) -> str:
+    """A storage's URL as it may be shown."""
+    scheme, separator, rest = url.partition("://")
+    if not separator or "@" not in rest:
+        return url
+    return f"{scheme}://...@{rest.rpartition('@')[2]}"

@@ -1,0 +1,1 @@
+"""The place where a child runs, and the way its bytes take."""

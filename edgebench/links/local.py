@@ -1,0 +1,219 @@
+"""A child on this machine: standard input and output of a process in a session of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from typing import IO
+
+from edgebench.links.base import Ending, Limits, LinkClosedError, LinkError, LinkTimeoutError, MessageTooLongError
+
+_CHUNK = 1 << 18
+_LOOK_S = 0.2
+"""Between looks at whether the child lives: a process that it started may keep its output open."""
+_GRACE_S = 2.0
+"""From the end of a child's output to its own end; the system has taken its memory back by then."""
+_FAREWELL_S = 0.5
+"""For a child to end by itself when its input ends."""
+_LOG_TAIL = 4096
+_LAST_WORDS = 300
+
+
+class LocalLink:
+    """A subprocess in its own process group; what it writes to standard error goes to a temporary file."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self._log: IO[bytes] | None = None
+        self._limits = Limits(message_bytes=0)
+        self._incoming = bytearray()
+        self._searched = 0
+        self._outgoing = bytearray()
+        self._ending: Ending | None = None
+
+    def start(self, command: Sequence[str], limits: Limits) -> None:
+        """Start the process.
+
+        Raises:
+            LinkError: There is no such program, or the system has no room for a process.
+        """
+        self._limits = limits
+        try:
+            self._log = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the child
+            self._process = subprocess.Popen(
+                list(command),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._log,
+                bufsize=0,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise LinkError(
+                f"{command[0]} cannot be started: {error.strerror}",
+                remedy="check that it is installed, and that the machine has room for another process",
+            ) from error
+        if limits.memory_bytes is not None:
+            _bound_memory(self._process.pid, limits.memory_bytes)
+        os.set_blocking(_descriptor(self._process.stdin), False)
+
+    def send(self, message: bytes) -> None:
+        """Write what the child takes now, and keep the rest.
+
+        Raises:
+            ValueError: The message holds a line break, or is longer than the limit.
+        """
+        if b"\n" in message or len(message) > self._limits.message_bytes:
+            raise ValueError(f"not a message: {len(message)} bytes, or more than one line")
+        if self._process is not None and self._ending is None:
+            self._outgoing += message + b"\n"
+            self._write()
+
+    def receive(self, timeout_s: float) -> bytes:
+        """Wait for the next line, and write what is left of the messages sent.
+
+        Raises:
+            LinkTimeoutError: None has come in time.
+            MessageTooLongError: The line is longer than the limit; the child has been killed.
+            LinkClosedError: The child is gone.
+        """
+        deadline, late = time.monotonic() + timeout_s, False
+        while (message := self._next_message()) is None:
+            if self._ending is not None or self._process is None:
+                raise LinkClosedError("the child has ended", self._ending or Ending())
+            if late:
+                raise LinkTimeoutError(f"no message within {timeout_s:g} s")
+            left_s = deadline - time.monotonic()
+            late = left_s <= 0
+            self._pump(self._process, max(0.0, min(left_s, _LOOK_S)))
+        return message
+
+    def close(self) -> None:
+        """End the process, at once if it does not end with its input, and then all of its group."""
+        process, log = self._process, self._log
+        self._incoming.clear()
+        if process is not None and self._ending is None:
+            self._close_input(process)
+            self._end(process, _FAREWELL_S)
+        if process is not None and process.stdout is not None:
+            self._close_input(process)
+            process.stdout.close()
+        if log is not None:
+            log.close()
+
+    def _next_message(self) -> bytes | None:
+        """The first whole line of what has come.
+
+        Raises:
+            MessageTooLongError: It is too long.
+        """
+        limit = self._limits.message_bytes
+        end = self._incoming.find(b"\n", self._searched)
+        if end > limit or (end < 0 and len(self._incoming) > limit):
+            self._incoming.clear()
+            self._searched = 0
+            if self._process is not None and self._ending is None:
+                self._end(self._process, 0.0)
+            raise MessageTooLongError(f"a message of more than {limit} bytes")
+        if end < 0:
+            self._searched = len(self._incoming)
+            return None
+        message = bytes(self._incoming[:end])
+        del self._incoming[: end + 1]
+        self._searched = 0
+        return message
+
+    def _pump(self, process: subprocess.Popen[bytes], wait_s: float) -> None:
+        """Read and write what can be within some time, and notice the child's end."""
+        output = _descriptor(process.stdout)
+        dead = process.poll() is not None
+        with selectors.DefaultSelector() as selector:
+            selector.register(output, selectors.EVENT_READ)
+            if self._outgoing:
+                selector.register(_descriptor(process.stdin), selectors.EVENT_WRITE)
+            ready = [key.fd for key, _ in selector.select(wait_s)]
+        if dead and output not in ready:
+            # All that it said has been read; its output is kept open by something that it started.
+            self._end(process, 0.0)
+            return
+        if output in ready:
+            chunk = os.read(output, _CHUNK)
+            self._incoming += chunk
+            if not chunk:
+                self._end(process, _GRACE_S)
+                return
+        if any(descriptor != output for descriptor in ready):
+            self._write()
+
+    def _write(self) -> None:
+        if self._process is None:
+            return
+        try:
+            while self._outgoing:
+                del self._outgoing[: os.write(_descriptor(self._process.stdin), self._outgoing)]
+        except BlockingIOError:
+            return
+        except OSError:
+            # Nobody reads any more; why, is told by ``receive``.
+            self._outgoing.clear()
+
+    def _end(self, process: subprocess.Popen[bytes], wait_s: float) -> None:
+        """Wait for the process, kill its group, and keep how it ended."""
+        code: int | None = None
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            code = process.wait(wait_s)
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        self._outgoing.clear()
+        killed_by = _signal_name(-code) if code is not None and code < 0 else None
+        self._ending = Ending(
+            exit_code=None if killed_by else code,
+            signal=killed_by,
+            last_words="" if self._log is None else _last_line(self._log),
+        )
+
+    @staticmethod
+    def _close_input(process: subprocess.Popen[bytes]) -> None:
+        if process.stdin is not None:
+            with contextlib.suppress(OSError):
+                process.stdin.close()
+
+
+def _descriptor(stream: IO[bytes] | None) -> int:
+    if stream is None:
+        raise LinkError("the child has no pipe")
+    return stream.fileno()
+
+
+def _bound_memory(pid: int, data_bytes: int) -> None:
+    """From outside, so that it holds for any program, before it has read a message."""
+    if sys.platform != "linux":
+        return
+    import resource
+
+    with contextlib.suppress(ValueError, OSError):
+        # The address space would count mapped files and reserved but unused ranges; data does not.
+        resource.prlimit(pid, resource.RLIMIT_DATA, (data_bytes, data_bytes))
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def _last_line(log: IO[bytes]) -> str:
+    log.seek(0, os.SEEK_END)
+    log.seek(max(0, log.tell() - _LOG_TAIL))
+    lines = log.read().decode("utf-8", "replace").strip().splitlines()
+    line = "".join(character for character in lines[-1] if character.isprintable()) if lines else ""
+    return line.strip()[:_LAST_WORDS]

@@ -1,0 +1,1 @@
+"""ONNX operators in the terms of TFLite, one file a family."""

@@ -1,0 +1,239 @@
+"""An ONNX model made simple for lowering: fixed shapes, float32, constants folded, local functions inlined.
+
+ONNX Runtime's own basic optimisation does the folding and fuses batch normalisation into convolutions; what it leaves
+of shape arithmetic is computed by running the model once, which also gives the shape of every value.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgebench.errors import InputError, UnsupportedModelError
+from edgebench.models.onnx.file import external_files, parse_graph
+from edgebench.models.onnx.quantised import without_quantisation
+
+Array = NDArray[Any]
+_HALF = (10, 16, 11)
+"""FLOAT16, BFLOAT16 and DOUBLE of ``TensorProto.DataType``."""
+_FLOAT = 1
+_MAX_VALUES_BYTES = 4 << 30
+_UPCAST = {"float16": np.float32, "bfloat16": np.float32, "float64": np.float32}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimpleModel:
+    """A simplified model.
+
+    Attributes:
+        model: The ``ModelProto``.
+        constants: Values that do not depend on the inputs, by name.
+        shapes: Shape of every value at the given inputs.
+        dtypes: Numpy type name of every value.
+        inputs: Names of the inputs, in the order of the file.
+        outputs: Names of the outputs, in the order of the file.
+        values: What every value was in the run that shapes come from: shows where a conversion goes wrong.
+        ranges: Of a quantised model, the lowest and highest that a value's scale can stand for.
+    """
+
+    model: Any
+    constants: Mapping[str, Array]
+    shapes: Mapping[str, tuple[int, ...]]
+    dtypes: Mapping[str, str]
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    values: Mapping[str, Array]
+    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+
+    def again(self, inputs: Mapping[str, Array]) -> SimpleModel:
+        """The same with what its outputs are on other inputs."""
+        given = {name: _single(inputs[name]) for name in self.inputs}
+        found = _run(self.model, self.outputs, given, "the simplified model")
+        return replace(self, values={**self.constants, **given, **found})
+
+
+def simplify(path: Path, shapes: Mapping[str, tuple[int, ...]], inputs: Mapping[str, Array]) -> SimpleModel:
+    """Read and simplify an ONNX file.
+
+    Args:
+        path: The file.
+        shapes: Shapes of all inputs.
+        inputs: Values of all inputs at these shapes, in the model's own types or float32.
+
+    Raises:
+        InputError: The file is not valid.
+        UnsupportedModelError: ONNX Runtime does not take it; its own words are given.
+    """
+    import onnx
+
+    external_files(parse_graph(path), path)
+    try:
+        model = onnx.load(str(path))
+    except Exception as error:  # protobuf and onnx raise a dozen kinds
+        raise InputError(f"cannot be read: {' '.join(str(error).split())[:300]}", where=path.name) from None
+    _fix_shapes(model, shapes)
+    _to_float32(model)
+    ranges = without_quantisation(model, path.name)
+    model = _optimised(model, path.name)
+    simple = _executed(model, {name: _single(value) for name, value in inputs.items()}, path.name)
+    return replace(simple, ranges=ranges)
+
+
+def _fix_shapes(model: Any, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    initialisers = {tensor.name for tensor in model.graph.initializer}
+    for value in model.graph.input:
+        if value.name in initialisers or value.name not in shapes:
+            continue
+        dims = value.type.tensor_type.shape.dim
+        del dims[:]
+        for size in shapes[value.name]:
+            dims.add().dim_value = size
+    # Stored shapes of what lies between may name open dimensions; they are inferred again.
+    del model.graph.value_info[:]
+    for value in model.graph.output:
+        value.type.tensor_type.ClearField("shape")
+
+
+def _to_float32(model: Any) -> None:
+    """Half, brain and double precision become float32: what LiteRT computes with."""
+    for graph in _graphs(model):
+        for tensor in graph.initializer:
+            _tensor_to_float32(tensor)
+        for value in (*graph.input, *graph.output, *graph.value_info):
+            if value.type.tensor_type.elem_type in _HALF:
+                value.type.tensor_type.elem_type = _FLOAT
+        for node in graph.node:
+            _node_to_float32(node)
+
+
+def _graphs(model: Any) -> list[Any]:
+    """The main graph and those inside its nodes and functions."""
+    found, waiting = [], [model.graph, *model.functions]
+    while waiting:
+        graph = waiting.pop()
+        if hasattr(graph, "initializer"):
+            found.append(graph)
+        for node in graph.node:
+            for attribute in node.attribute:
+                waiting += [attribute.g] if attribute.HasField("g") else []
+                waiting += list(attribute.graphs)
+    return found
+
+
+def _node_to_float32(node: Any) -> None:
+    for attribute in node.attribute:
+        if attribute.HasField("t"):
+            _tensor_to_float32(attribute.t)
+        if attribute.name in {"to", "dtype"} and attribute.i in _HALF:
+            attribute.i = _FLOAT
+
+
+def _tensor_to_float32(tensor: Any) -> None:
+    from onnx import numpy_helper
+
+    if tensor.data_type not in _HALF:
+        return
+    try:
+        values = numpy_helper.to_array(tensor).astype(np.float32)
+    except (ValueError, TypeError, KeyError) as error:
+        raise InputError(f"tensor {tensor.name!r} is damaged: {error}") from None
+    tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
+
+
+def _single(value: Array) -> Array:
+    return value.astype(_UPCAST[value.dtype.name]) if value.dtype.name in _UPCAST else value
+
+
+def _optimised(model: Any, where: str) -> Any:
+    """Through ONNX Runtime's basic level, which uses the operators of the standard only."""
+    import onnx
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    with tempfile.TemporaryDirectory(prefix="edgebench-") as folder:
+        source, target = Path(folder) / "fixed.onnx", Path(folder) / "simple.onnx"
+        options.optimized_model_filepath = str(target)
+        try:
+            onnx.save(model, str(source), save_as_external_data=model.ByteSize() > 1 << 30)
+            onnxruntime.InferenceSession(str(source), options, providers=["CPUExecutionProvider"])
+            return onnx.load(str(target))
+        except Exception as error:  # ONNX Runtime's exceptions have no common base but Exception
+            raise _refused(error, where) from None
+
+
+def _executed(model: Any, inputs: Mapping[str, Array], where: str) -> SimpleModel:
+    """Run once with every value as an output."""
+    from onnx import numpy_helper
+
+    graph = model.graph
+    constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    names = [name for node in graph.node for name in node.output if name]
+    given = [value.name for value in graph.input if value.name not in constants]
+    outputs = [value.name for value in graph.output]
+    found = _run(model, names, {name: inputs[name] for name in given}, where)
+    values = {**constants, **{name: inputs[name] for name in given}, **found}
+    depends = set(given)
+    for node in graph.node:
+        shape_only = node.op_type in {"Shape", "Size"}
+        if not shape_only and any(name in depends for name in _reads(node)):
+            depends.update(node.output)
+        else:
+            constants.update({name: found[name] for name in node.output if name})
+    return SimpleModel(
+        model=model,
+        constants=constants,
+        shapes={name: tuple(map(int, value.shape)) for name, value in values.items()},
+        dtypes={name: value.dtype.name for name, value in values.items()},
+        inputs=tuple(given),
+        outputs=tuple(outputs),
+        values=values,
+    )
+
+
+def _reads(node: Any) -> list[str]:
+    """Names that a node reads, those of graphs inside it too."""
+    names = list(node.input)
+    for attribute in node.attribute:
+        for graph in [attribute.g] if attribute.HasField("g") else list(attribute.graphs):
+            for inner in graph.node:
+                names += _reads(inner)
+    return names
+
+
+def _run(model: Any, names: Sequence[str], inputs: Mapping[str, Array], where: str) -> dict[str, Array]:
+    import onnx
+    import onnxruntime
+
+    shown = onnx.ModelProto()
+    shown.CopyFrom(model)
+    del shown.graph.output[:]
+    shown.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    try:
+        session = onnxruntime.InferenceSession(shown.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        results = session.run(list(names), dict(inputs))
+    except Exception as error:
+        raise _refused(error, where) from None
+    found = dict(zip(names, results, strict=True))
+    if any(not isinstance(value, np.ndarray) for value in found.values()):
+        raise UnsupportedModelError("a value is a sequence, not a tensor: TFLite has none", where=where)
+    return found
+
+
+def _refused(error: Exception, where: str) -> UnsupportedModelError:
+    reason = " ".join(str(error).split())[:300]
+    return UnsupportedModelError(
+        f"ONNX Runtime does not take the model: {reason}",
+        where=where,
+        remedy="check the shapes given with --shape; an old file helps to convert to a newer opset",
+    )

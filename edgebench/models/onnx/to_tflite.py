@@ -1,0 +1,169 @@
+"""A float ONNX file to float TFLite, compared with the original on random inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgebench.core.model import InputSource, TensorSpec
+from edgebench.errors import UnsupportedModelError
+from edgebench.models.graph.passes import shortened
+from edgebench.models.graph.tensor_graph import Port, TensorGraph
+from edgebench.models.inputs import make_inputs
+from edgebench.models.onnx.lowering.lower import lower
+from edgebench.models.onnx.simplify import SimpleModel, simplify
+from edgebench.models.tflite.writer import write_graph
+
+Array = NDArray[Any]
+_TOLERANCE = 1e-3
+"""Relative difference of float outputs above which a conversion is wrong, not rounded."""
+_FURTHER_INPUTS = 2
+"""Inputs that are compared besides those that the shapes were found with."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConvertedModel:
+    """A converted file.
+
+    Attributes:
+        path: The ``.tflite`` file.
+        inputs: Its inputs: names in the user's model, and how their axes lie.
+        ranges: Of a model that was quantised, the lowest and highest value of tensors by name.
+        difference: Largest difference of an output, as a share of the largest value of that output.
+        notes: What a user must know of the conversion.
+    """
+
+    path: Path
+    inputs: tuple[Port, ...]
+    ranges: Mapping[str, tuple[float, float]]
+    difference: float
+    notes: tuple[str, ...]
+
+
+def convert_onnx(
+    path: Path, target: Path, specs: Sequence[TensorSpec], shapes: Mapping[str, tuple[int, ...]], seed: int = 0
+) -> ConvertedModel:
+    """Convert an ONNX file.
+
+    Args:
+        path: The file.
+        target: File to write.
+        specs: Its inputs.
+        shapes: Shapes of those that are open.
+        seed: Of the inputs that both are compared on.
+
+    Raises:
+        UnsupportedModelError: An operator cannot be converted, or outputs differ; the layer is named.
+        InputError: The file is not valid.
+    """
+    values = _inputs(specs, shapes, seed)
+    simple = simplify(path, {name: value.shape for name, value in values.items()}, values)
+    graph = shortened(lower(simple, path.stem))
+    _require_kernels(graph, path.name)
+    write_graph(graph, target)
+    difference = _difference(simple, graph, target)
+    for number in range(_FURTHER_INPUTS):
+        further = simple.again(_inputs(specs, shapes, seed + 1 + number))
+        difference = max(difference, _difference(further, graph, target))
+    if difference > _TOLERANCE:
+        where = _first(simple, graph, target)
+        raise UnsupportedModelError(
+            f"the conversion to TFLite is not faithful: outputs differ by {difference:.1%}{where}",
+            where=path.name,
+            remedy="please report this model; until then profile it on a CPU: -d host",
+        )
+    notes = tuple(_notes(graph, difference))
+    return ConvertedModel(path=target, inputs=graph.inputs, ranges=graph.ranges, difference=difference, notes=notes)
+
+
+def _require_kernels(graph: TensorGraph, where: str) -> None:
+    """ERF stands for a part of GELU; by itself TFLite has no kernel for it."""
+    layers = [node.source for node in graph.nodes if node.kind == "ERF"]
+    if layers:
+        raise UnsupportedModelError(
+            f"TFLite has no operator Erf (layer {layers[0]!r}), except as a part of Gelu",
+            operators=("Erf",),
+            where=where,
+            remedy="replace it by Tanh or Gelu, or profile the model on a CPU: -d host",
+        )
+
+
+def _inputs(specs: Sequence[TensorSpec], shapes: Mapping[str, tuple[int, ...]], seed: int) -> dict[str, Array]:
+    return dict(make_inputs(specs, InputSource(seed=seed, shapes=shapes)))
+
+
+def _notes(graph: TensorGraph, difference: float) -> list[str]:
+    notes = [f"converted from ONNX to TFLite, outputs differ by {difference:.1e} of their size"]
+    for what, ports in (("input", graph.inputs), ("output", graph.outputs)):
+        for port in ports:
+            if port.layout != tuple(range(len(port.layout))):
+                shape = ",".join(map(str, graph.tensors[port.tensor].shape))
+                notes.append(f"{what} {port.name!r} has its channels last in the converted file: [{shape}]")
+    return notes
+
+
+def _difference(simple: SimpleModel, graph: TensorGraph, path: Path) -> float:
+    """Of every output, relative to its largest value; of integers the share that differs."""
+    found = _run(path, graph, simple.values)
+    worst = 0.0
+    for port in graph.outputs:
+        expected = np.transpose(simple.values[port.name], port.layout)
+        worst = max(worst, _relative(expected, found[port.tensor]))
+    return worst
+
+
+def _relative(expected: Array, found: Array) -> float:
+    if expected.shape != found.shape:
+        return float("inf")
+    if not expected.size:
+        return 0.0
+    if expected.dtype.kind in "iub":
+        # Near a tie, a position may fall either way: one in a thousand is not a fault.
+        return float((expected != found).mean()) if expected.size > 1 else 0.0
+    wanted, have = expected.astype(np.float64), found.astype(np.float64)
+    same = (wanted == have) | (np.isnan(wanted) & np.isnan(have))
+    if same.all():
+        return 0.0
+    size = float(np.abs(wanted[np.isfinite(wanted)]).max(initial=0.0))
+    worst = float(np.abs(wanted - have)[~same].max())
+    return worst / size if size > 0 else worst
+
+
+def _run(path: Path, graph: TensorGraph, values: Mapping[str, Array], *, every: bool = False) -> dict[str, Array]:
+    """Outputs, or every tensor, by name."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(model_path=str(path), num_threads=1, experimental_preserve_all_tensors=every)
+    interpreter.allocate_tensors()
+    indices = {detail["name"]: detail["index"] for detail in interpreter.get_tensor_details()}
+    for port in graph.inputs:
+        tensor = graph.tensors[port.tensor]
+        value = np.transpose(values[port.name], port.layout).astype(tensor.dtype)
+        interpreter.set_tensor(indices[port.tensor], value)
+    interpreter.invoke()
+    wanted = graph.tensors if every else [port.tensor for port in graph.outputs]
+    found = {}
+    for name in wanted:
+        if name in indices:
+            found[name] = interpreter.get_tensor(indices[name])
+    return found
+
+
+def _first(simple: SimpleModel, graph: TensorGraph, path: Path) -> str:
+    """The first layer whose values differ, if it can be told."""
+    found = _run(path, graph, simple.values, every=True)
+    for node in graph.nodes:
+        for name in node.outputs:
+            expected = simple.values.get(name)
+            if expected is None or name not in found or expected.size != found[name].size:
+                continue
+            # Layouts within are not known here: the sorted values must agree, whatever the order of axes.
+            difference = _relative(np.sort(expected, axis=None), np.sort(found[name], axis=None))
+            if difference > _TOLERANCE:
+                return f"; the first layer that differs is {node.source!r} ({node.kind}), by {difference:.1%}"
+    return ""

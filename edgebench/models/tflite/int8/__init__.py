@@ -1,0 +1,1 @@
+"""Any TFLite network as a whole int8 one."""

@@ -1,0 +1,69 @@
+"""JSON Schemas of the files that edgebench reads and writes, generated from what reads and writes them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, TypeAdapter
+
+from edgebench.core.device import DeviceKind
+from edgebench.core.run import Run
+from edgebench.core.table import LookupTable
+from edgebench.store import devices, runs, spaces, tables
+from edgebench.store.devices import DeviceFile
+from edgebench.store.spaces import SpaceFile
+
+_DRAFT = "https://json-schema.org/draft/2020-12/schema"
+
+
+def device_schema(options: Mapping[str, type]) -> dict[str, Any]:
+    """Of a device file; editors that know JSON Schema complete TOML by it.
+
+    Args:
+        options: By target, the dataclass that its options are read into.
+    """
+    schema = _file_schema(DeviceFile, devices.SCHEMA, "A device of edgebench")
+    schema["properties"]["kind"] = {"enum": list(DeviceKind), **schema["properties"]["kind"]}
+    schema["properties"]["target"]["examples"] = list(options)
+    definitions = schema.setdefault("$defs", {})
+    conditions = []
+    for target, kind in options.items():
+        described = TypeAdapter(kind).json_schema(ref_template="#/$defs/{model}")
+        definitions.update(described.pop("$defs", {}))
+        definitions[f"options of {target}"] = {**described, "additionalProperties": False}
+        conditions.append(
+            {
+                "if": {"properties": {"target": {"const": target}}},
+                "then": {"properties": {"options": {"$ref": f"#/$defs/options of {target}"}}},
+            }
+        )
+    return {**schema, "allOf": conditions}
+
+
+def space_schema() -> dict[str, Any]:
+    """Of the file of a search space."""
+    return _file_schema(SpaceFile, spaces.SCHEMA, "A search space of edgebench")
+
+
+def run_schema() -> dict[str, Any]:
+    """Of a stored run."""
+    return _record_schema(Run, f"edgebench.{runs.KIND}/{runs.VERSION}", "A run of edgebench")
+
+
+def table_schema() -> dict[str, Any]:
+    """Of a stored lookup table."""
+    return _record_schema(LookupTable, f"edgebench.{tables.KIND}/{tables.VERSION}", "A lookup table of edgebench")
+
+
+def _file_schema(model: type[BaseModel], name: str, title: str) -> dict[str, Any]:
+    schema = model.model_json_schema(by_alias=True)
+    schema["properties"]["schema"] = {"const": name}
+    return {"$schema": _DRAFT, **schema, "title": title}
+
+
+def _record_schema(kind: type[Any], name: str, title: str) -> dict[str, Any]:
+    schema = TypeAdapter(kind).json_schema()
+    schema["properties"] = {"schema": {"const": name}, **schema["properties"]}
+    schema["required"] = ["schema", *schema.get("required", [])]
+    return {"$schema": _DRAFT, **schema, "title": title}

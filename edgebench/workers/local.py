@@ -1,0 +1,40 @@
+"""Workers on this machine, each a child process."""
+
+from __future__ import annotations
+
+import sys
+
+import psutil
+
+from edgebench.links.local import LocalLink
+from edgebench.workers.base import Workers
+from edgebench.workers.worker import Worker
+
+_SHARE_OF_FREE_MEMORY = 0.8
+
+
+class LocalWorkers:
+    """Starts child processes with the interpreter that runs now."""
+
+    def measuring(self, *, number: int = 0, memory_limit_bytes: int | None = None) -> Worker:
+        """A process that prepares and runs models.
+
+        Args:
+            number: Counts the fresh processes of one measurement.
+            memory_limit_bytes: Data it may allocate; by default four fifths of what is available now.
+        """
+        return _worker("edgebench.workers.measuring", number, memory_limit_bytes)
+
+    def training(self) -> Worker:
+        """A process that trains networks; it may allocate four fifths of what is available now."""
+        return _worker("edgebench.workers.training", 0, None)
+
+
+def _worker(module: str, number: int, memory_limit_bytes: int | None) -> Worker:
+    limit = memory_limit_bytes or int(psutil.virtual_memory().available * _SHARE_OF_FREE_MEMORY)
+    # Unbuffered, so that what a runtime printed before it crashed is in the log.
+    return Worker(LocalLink(), [sys.executable, "-u", "-m", module, str(number)], memory_limit_bytes=limit)
+
+
+LOCAL: Workers = LocalWorkers()
+"""What flows use unless they are given something else."""

@@ -1,0 +1,219 @@
+"""What a measuring process is asked to do, and what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from edgebench.core.device import Device
+from edgebench.core.metric import Metric
+from edgebench.core.model import InputSource
+from edgebench.core.profile import Footprint, LayerCost, Sample
+from edgebench.core.record import Record
+from edgebench.models.prepare import Prepared, PrepareRequest
+from edgebench.workers.protocol import Request
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepare(Request[Prepared]):
+    """Inspect a model, and bring it into a form that a target takes.
+
+    Attributes:
+        wanted: Which model, and what the target takes.
+    """
+
+    verb: ClassVar[str] = "prepare"
+    step: ClassVar[str] = "while the model file was read"
+    wanted: PrepareRequest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done(Record):
+    """That something was done."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MakeReady(Request[Done]):
+    """Do what a target has to do once, before its first model.
+
+    Attributes:
+        device: Where models will run.
+    """
+
+    verb: ClassVar[str] = "make ready"
+    step: ClassVar[str] = "while the device was made ready"
+    device: Device
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written(Record):
+    """Files that were written.
+
+    Attributes:
+        files: Their paths in the folder that was asked for.
+        notes: What their user must know.
+    """
+
+    files: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriteProject(Request[Written]):
+    """Write an int8 model as a C project.
+
+    Attributes:
+        device: The microcontroller that it is for.
+        model: Path of the file.
+        inputs: Where the inputs of its test vector come from.
+        folder: Where the files go.
+    """
+
+    verb: ClassVar[str] = "write project"
+    step: ClassVar[str] = "while the C was written"
+    device: Device
+    model: str
+    inputs: InputSource
+    folder: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded(Record):
+    """What the parent learns when a model is ready.
+
+    Attributes:
+        load_s: Reading and preparing the model.
+        first: The first inference; all there is to know for a deterministic target.
+        iterations: Inferences a burst should have.
+        burst_s: How long such a burst takes.
+        method: How latencies are taken.
+        energy_scope: What the meter covers, or None without one.
+    """
+
+    load_s: float
+    first: Sample
+    iterations: int
+    burst_s: float
+    method: str
+    energy_scope: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.iterations < 1 or self.burst_s < 0:
+            raise ValueError("a burst has at least one inference and takes no negative time")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load(Request[Loaded]):
+    """Load a model, run it once and warm up; it stays loaded until ``Finish``.
+
+    Attributes:
+        device: Where.
+        model: Path of a file that the device's target takes.
+        inputs: Where inputs come from.
+    """
+
+    verb: ClassVar[str] = "load"
+    step: ClassVar[str] = "while the model was loaded and warmed up"
+    device: Device
+    model: str
+    inputs: InputSource
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run(Request[Sample]):
+    """Run one burst of the model that is loaded.
+
+    Attributes:
+        iterations: Inferences.
+    """
+
+    verb: ClassVar[str] = "run"
+    step: ClassVar[str] = "while the model ran"
+    iterations: int
+
+    def misfit(self, answer: Sample) -> str | None:
+        """A burst has latencies."""
+        return None if answer.latencies_s else "a burst without latencies"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished(Record):
+    """What the parent learns when sampling is over."""
+
+    peak_ram_bytes: int
+    footprint: Footprint
+    metrics: Mapping[str, Metric] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    faults: tuple[str, ...] = ()
+    layers: tuple[LayerCost, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finish(Request[Finished]):
+    """Read what is read once, and release the model.
+
+    Attributes:
+        layers: Whether per-operator rows are wanted.
+    """
+
+    verb: ClassVar[str] = "finish"
+    step: ClassVar[str] = "while the last figures were read"
+    layers: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RaceResult(Record):
+    """One model of a race.
+
+    Attributes:
+        latency_p5_s: 5th percentile of its latencies: what repeats best.
+        latency_s: Median of its latencies.
+        energy_j: Energy per inference where there is a meter.
+    """
+
+    latency_p5_s: float
+    latency_s: float
+    energy_j: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.latency_p5_s <= 0 or self.latency_s <= 0:
+            raise ValueError("a latency is above zero")
+
+    @property
+    def robust(self) -> Mapping[str, float]:
+        """By name, the figures that repeat best: what tables hold and predict."""
+        return {"latency_s": self.latency_p5_s} | ({} if self.energy_j is None else {"energy_j": self.energy_j})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Raced(Record):
+    """How a race ended.
+
+    Attributes:
+        results: One a model, in the order they entered.
+    """
+
+    results: tuple[RaceResult, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Race(Request[Raced]):
+    """Run models in turn for some time.
+
+    Attributes:
+        device: Where; its target must measure.
+        models: Paths of files that the target takes.
+        seconds: How long in all, without loading.
+    """
+
+    verb: ClassVar[str] = "race"
+    step: ClassVar[str] = "while models ran in turn"
+    device: Device
+    models: tuple[str, ...]
+    seconds: float
+
+    def misfit(self, answer: Raced) -> str | None:
+        """Each model has a result."""
+        entered, came = len(self.models), len(answer.results)
+        return None if entered == came else f"{came} results of {entered} models"

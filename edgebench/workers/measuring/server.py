@@ -1,0 +1,91 @@
+"""The measuring process: model files are read, converted and run here, and may crash it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from edgebench.core.model import InputSource
+from edgebench.core.profile import Sample
+from edgebench.errors import InputError
+from edgebench.models.prepare import Prepared
+from edgebench.workers.measuring.jobs import (
+    Done,
+    Finish,
+    Finished,
+    Load,
+    Loaded,
+    MakeReady,
+    Prepare,
+    Race,
+    Raced,
+    Run,
+    WriteProject,
+    Written,
+)
+from edgebench.workers.server import Server
+
+if TYPE_CHECKING:
+    from edgebench.workers.measuring.session import MeasurementSession
+
+
+class MeasuringServer(Server):
+    """Prepares and runs models."""
+
+    def __init__(self, answers: BinaryIO, requests: BinaryIO) -> None:
+        super().__init__(answers, requests)
+        self._session: MeasurementSession | None = None
+        self.on(Prepare, self._prepare)
+        self.on(MakeReady, self._make_ready)
+        self.on(WriteProject, self._write_project)
+        self.on(Load, self._load)
+        self.on(Run, self._run)
+        self.on(Finish, self._finish)
+        self.on(Race, self._race)
+
+    def _prepare(self, request: Prepare) -> Prepared:
+        from edgebench.models.prepare import prepare
+
+        return prepare(request.wanted)
+
+    def _make_ready(self, request: MakeReady) -> Done:
+        from edgebench.targets.base import MadeReadyOnce
+        from edgebench.targets.registry import create_target
+
+        target = create_target(request.device)
+        if isinstance(target, MadeReadyOnce):
+            target.make_ready()
+        return Done()
+
+    def _write_project(self, request: WriteProject) -> Written:
+        from edgebench.targets.mcu.project import write_project
+
+        files, notes = write_project(Path(request.model), request.device, request.inputs, Path(request.folder))
+        return Written(files=tuple(files), notes=tuple(notes))
+
+    def _load(self, request: Load) -> Loaded:
+        from edgebench.workers.measuring.session import MeasurementSession
+
+        self._session = MeasurementSession(request.device, Path(request.model), request.inputs)
+        return self._session.load()
+
+    def _run(self, request: Run) -> Sample:
+        return self._loaded().run(request.iterations)
+
+    def _finish(self, request: Finish) -> Finished:
+        session = self._loaded()
+        finished = session.finish(layers=request.layers)
+        session.close()
+        self._session = None
+        return finished
+
+    def _race(self, request: Race) -> Raced:
+        from edgebench.workers.measuring.race import race
+
+        models = [Path(model) for model in request.models]
+        return Raced(results=race(request.device, models, InputSource(), request.seconds))
+
+    def _loaded(self) -> MeasurementSession:
+        if self._session is None:
+            raise InputError("no model is loaded")
+        return self._session

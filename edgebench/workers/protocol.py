@@ -1,0 +1,272 @@
+"""What parent and child say to each other: records, one a line of JSON, in an envelope with the protocol's version.
+
+A request is a dataclass that derives from ``Request[Answer]``, and states with it what is answered::
+
+    @dataclass(frozen=True, slots=True, kw_only=True)
+    class Run(Request[Sample]):
+        verb: ClassVar[str] = "run"
+        step: ClassVar[str] = "while the model ran"
+        iterations: int
+
+Envelopes: ``{"protocol": 1, "request": VERB, "body": {...}}`` and ``{"protocol": 1, "order": "continue"}`` go to the
+child, ``{"protocol": 1, "answer": {...}}``, ``{"protocol": 1, "progress": {...}}`` and ``{"protocol": 1,
+"failure": {...}}`` come back. Nothing that comes is trusted: what is not of this form is a ``ProtocolError``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, ClassVar, Generic, NoReturn, TypeVar, cast, get_args, get_origin
+
+from edgebench.core.record import Record
+from edgebench.errors import EdgebenchError
+from edgebench.store.codec import ShapeError, decoded, to_plain
+
+VERSION = 1
+MAX_MESSAGE_BYTES = 64 << 20
+_EXCERPT = 80
+
+T = TypeVar("T")
+Answer = TypeVar("Answer", bound=Record)
+Progress = TypeVar("Progress", bound=Record)
+
+
+class Request(Record, Generic[Answer]):
+    """Something that a child is asked for.
+
+    Attributes:
+        verb: What it is called on the wire.
+        step: What happened when it went wrong, to follow "crashed": ``while the model ran``.
+    """
+
+    __slots__ = ()
+    verb: ClassVar[str]
+    step: ClassVar[str]
+
+    def misfit(self, answer: Answer) -> str | None:
+        """Why a well-formed answer cannot be one to this request, or None."""
+        del answer
+        return None
+
+
+class LongRequest(Request[Answer], Generic[Answer, Progress]):
+    """A request at which the child reports its progress, and waits each time to hear whether to go on."""
+
+    __slots__ = ()
+
+
+class Order(StrEnum):
+    """What a child hears when it has reported its progress."""
+
+    CONTINUE = "continue"
+    STOP = "stop"
+
+
+class FailureKind(StrEnum):
+    """Why there is no answer."""
+
+    BAD_INPUT = "bad input"
+    UNSUPPORTED = "unsupported"
+    UNAVAILABLE = "unavailable"
+    OUT_OF_MEMORY = "out of memory"
+    TRAINING_FAILED = "training failed"
+    PROTOCOL = "protocol"
+    CRASHED = "crashed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trouble(Record):
+    """A failure that the child lived to tell.
+
+    Attributes:
+        kind: What sort it is.
+        what: One sentence.
+        where: File, key or model it concerns.
+        remedy: What to do next.
+        exception: Name of the exception's type, where nobody expected one.
+    """
+
+    kind: FailureKind
+    what: str
+    where: str | None = None
+    remedy: str | None = None
+    exception: str | None = None
+
+
+class ProtocolError(EdgebenchError):
+    """A message is not of the protocol, or cannot be put into it."""
+
+
+class VersionMismatchError(ProtocolError):
+    """The other side speaks another version of the protocol."""
+
+
+def request_message(request: Request[Any]) -> bytes:
+    """A request, for the child.
+
+    Raises:
+        ProtocolError: It holds what cannot be sent, or is too long.
+    """
+    return _message(request=request.verb, body=_plain(request))
+
+
+def order_message(order: Order) -> bytes:
+    """Whether to go on, for the child."""
+    return _message(order=order.value)
+
+
+def answer_message(answer: Record) -> bytes:
+    """An answer, for the parent.
+
+    Raises:
+        ProtocolError: It holds what cannot be sent, such as infinity, or is too long.
+    """
+    return _message(answer=_plain(answer))
+
+
+def progress_message(progress: Record) -> bytes:
+    """Progress, for the parent.
+
+    Raises:
+        ProtocolError: It holds what cannot be sent, such as infinity.
+    """
+    return _message(progress=_plain(progress))
+
+
+def failure_message(trouble: Trouble) -> bytes:
+    """A failure, for the parent; texts that are no valid Unicode, as names of files may be, are made so."""
+    plain = {
+        key: value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
+        for key, value in (("what", trouble.what), ("where", trouble.where), ("remedy", trouble.remedy))
+    }
+    return _message(failure={**plain, "kind": trouble.kind.value, "exception": trouble.exception})
+
+
+def open_envelope(message: bytes) -> Mapping[str, Any]:
+    """The content of a message, without its version.
+
+    Raises:
+        VersionMismatchError: The other side speaks another version.
+        ProtocolError: It is not a message of the protocol at all.
+    """
+    try:
+        envelope = json.loads(message.decode("utf-8"), parse_constant=_refused)
+    except (ValueError, RecursionError) as error:
+        why = "nested too deep" if isinstance(error, RecursionError) else "not JSON"
+        raise ProtocolError(f"{why}: {excerpt(message)}") from None
+    version = envelope.pop("protocol", None) if isinstance(envelope, dict) else None
+    if type(version) is not int or not 0 < version < 10**6:
+        raise ProtocolError(f"not a message of the protocol: {excerpt(message)}")
+    if version != VERSION:
+        raise VersionMismatchError(
+            f"the other side speaks protocol {version}, this edgebench speaks protocol {VERSION}",
+            remedy="install the same edgebench on both sides",
+        )
+    return cast("Mapping[str, Any]", envelope)
+
+
+def read_request(message: bytes, kinds: Mapping[str, type[Request[Any]]]) -> Request[Any]:
+    """A request, in the child.
+
+    Args:
+        message: What came.
+        kinds: Requests that are known, by their verbs.
+
+    Raises:
+        ProtocolError: It is none of them, or its body is not valid.
+    """
+    envelope = open_envelope(message)
+    verb = envelope.get("request")
+    if set(envelope) != {"request", "body"} or not isinstance(verb, str) or verb not in kinds:
+        raise ProtocolError(f"not a request that is answered here: {excerpt(message)}")
+    return _read(kinds[verb], envelope["body"])
+
+
+def read_order(message: bytes) -> Order:
+    """Whether to go on, in the child.
+
+    Raises:
+        ProtocolError: It is something else.
+    """
+    envelope = open_envelope(message)
+    order = envelope.get("order")
+    if set(envelope) != {"order"} or order not in list(Order):
+        raise ProtocolError(f"not an order: {excerpt(message)}")
+    return Order(order)
+
+
+def read_progress(envelope: Mapping[str, Any], request: LongRequest[Answer, Progress]) -> Progress | None:
+    """Progress at a request, or None where the envelope holds something else.
+
+    Raises:
+        ProtocolError: It is not valid.
+    """
+    if set(envelope) != {"progress"}:
+        return None
+    return cast("Progress", _read(_stated_types(type(request))[1], envelope["progress"]))
+
+
+def read_answer(envelope: Mapping[str, Any], request: Request[Answer]) -> Answer | Trouble:
+    """The answer to a request, or why there is none.
+
+    Raises:
+        ProtocolError: It is neither, or no answer to this request.
+    """
+    if set(envelope) == {"failure"}:
+        return _read(Trouble, envelope["failure"])
+    if set(envelope) != {"answer"}:
+        raise ProtocolError(f"no answer, but {excerpt(', '.join(envelope)) or 'nothing'}")
+    answer = cast("Answer", _read(_stated_types(type(request))[0], envelope["answer"]))
+    misfit = request.misfit(answer)
+    if misfit is not None:
+        raise ProtocolError(misfit)
+    return answer
+
+
+def excerpt(content: bytes | str, length: int = _EXCERPT) -> str:
+    """The beginning of something that may be anything, fit for a line of a terminal."""
+    text = content[: 4 * length].decode("utf-8", "replace") if isinstance(content, bytes) else content
+    shown = "".join(character if character.isprintable() else "\ufffd" for character in text[:length])
+    return f"{shown}..." if len(text) > length or len(content) > 4 * length else shown
+
+
+def _stated_types(kind: type[Request[Any]]) -> tuple[type[Record], ...]:
+    """The types that a request's class was derived with: of the answer, and of the progress if there is any."""
+    for base in kind.__dict__.get("__orig_bases__", ()):
+        if get_origin(base) in {Request, LongRequest}:
+            return get_args(base)
+    raise TypeError(f"{kind.__name__} does not derive from Request[...]")
+
+
+def _read(kind: type[T], plain: Any) -> T:
+    try:
+        return decoded(kind, plain)
+    except ShapeError as error:
+        raise ProtocolError(f"not a valid {kind.__name__}: {excerpt(str(error), 300)}") from None
+
+
+def _plain(record: Record) -> Any:
+    try:
+        return to_plain(record)
+    except ValueError as error:
+        raise ProtocolError(f"a {type(record).__name__} cannot be sent: {excerpt(str(error), 300)}") from None
+
+
+def _message(**content: Any) -> bytes:
+    try:
+        # Not escaped: what is no valid Unicode, such as a file's name in another encoding, is found out here.
+        message = json.dumps({"protocol": VERSION, **content}, allow_nan=False, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise ProtocolError(f"a message holds text that is not Unicode: {excerpt(error.object)}") from None
+    except ValueError:
+        raise ProtocolError("a message holds numbers that are infinite or not a number") from None
+    if len(message) > MAX_MESSAGE_BYTES:
+        raise ProtocolError(f"a message of {len(message)} bytes is longer than {MAX_MESSAGE_BYTES} bytes")
+    return message
+
+
+def _refused(constant: str) -> NoReturn:
+    raise ValueError(constant)

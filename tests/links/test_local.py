@@ -1,0 +1,62 @@
+"""The link to a child on this machine."""
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from edgebench.links.base import Limits, Link, LinkClosedError
+from edgebench.links.local import LocalLink
+from edgebench.testing.link_contract import LinkContract
+
+pytestmark = pytest.mark.child
+
+
+class TestLocalLink(LinkContract):
+    @pytest.fixture
+    def new_link(self) -> Callable[[], Link]:
+        return LocalLink
+
+
+def open_files() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="needs /proc")
+@pytest.mark.parametrize("program", ["cat", "true", "/no/such/program"])
+def test_a_closed_link_holds_no_files_and_leaves_no_zombies(program: str) -> None:
+    before, children = open_files(), set(psutil.Process().children())
+    for _ in range(3):
+        link = LocalLink()
+        try:
+            link.start([program], Limits(message_bytes=100))
+        except Exception:
+            assert program.startswith("/no")
+        link.close()
+    assert open_files() <= before
+    assert set(psutil.Process().children()) <= children
+
+
+def test_a_process_that_is_killed_from_outside_is_told() -> None:
+    link, before = LocalLink(), set(psutil.Process().children())
+    link.start(["sleep", "1000"], Limits(message_bytes=100))
+    try:
+        (child,) = set(psutil.Process().children()) - before
+        child.send_signal(signal.SIGKILL)
+        with pytest.raises(LinkClosedError) as caught:
+            link.receive(30)
+        assert caught.value.ending.signal == "SIGKILL"
+    finally:
+        link.close()
+
+
+def test_a_child_that_ignores_the_end_of_its_input_is_killed_soon() -> None:
+    link = LocalLink()
+    link.start(["sh", "-c", "trap '' TERM INT HUP; while true; do sleep 1; done"], Limits(message_bytes=100))
+    begin = time.monotonic()
+    link.close()
+    assert time.monotonic() - begin < 10

@@ -1,0 +1,372 @@
+"""ONNX files become TFLite files that compute the same, whatever their wiring, rank and layout."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+
+from edgebench.errors import InputError, UnsupportedModelError
+from edgebench.models.network import Network
+from edgebench.models.network.weights import random_weights
+from edgebench.models.onnx.writer import to_onnx
+from edgebench.models.zoo import zoo_entries, zoo_entry
+from tests.models.network.test_lowering import PROPERTY
+from tests.models.network_strategies import networks
+from tests.models.onnx.onnx_files import convert, ints, kinds, node, values, write
+
+IMAGE = {"x": [1, 6, 9, 11]}
+CLOSE = 1e-4
+
+
+def check(path: Path, **shapes: tuple[int, ...]) -> list[str]:
+    assert convert(path, shapes).difference <= CLOSE
+    return kinds(path)
+
+
+@pytest.mark.parametrize("name", [entry.name for entry in zoo_entries() if "224" not in entry.name])
+def test_zoo_networks(name: str, tmp_path: Path) -> None:
+    network = zoo_entry(name).build()
+    to_onnx(network, random_weights(network, 0), tmp_path / "model.onnx")
+    found = check(tmp_path / "model.onnx")
+    assert "TRANSPOSE" not in found
+
+
+@settings(PROPERTY, max_examples=60)
+@given(networks())
+def test_random_networks(tmp_path: Path, network: Network) -> None:
+    to_onnx(network, random_weights(network, 0), tmp_path / "model.onnx")
+    check(tmp_path / "model.onnx")
+
+
+WINDOWS: list[dict[str, Any]] = [
+    {},
+    {"strides": [2, 2]},
+    {"pads": [1, 1, 1, 1]},
+    {"pads": [0, 1, 2, 0], "strides": [2, 3]},
+    {"dilations": [2, 2], "pads": [2, 2, 2, 2]},
+    {"auto_pad": "SAME_UPPER", "strides": [2, 2]},
+    {"auto_pad": "SAME_LOWER", "strides": [2, 2]},
+    {"auto_pad": "VALID"},
+]
+
+
+@pytest.mark.parametrize("window", WINDOWS)
+@pytest.mark.parametrize(("outputs", "groups"), [(8, 1), (6, 6), (12, 6), (6, 3)])
+def test_convolutions(window: dict[str, Any], outputs: int, groups: int, tmp_path: Path) -> None:
+    constants = {"w": values(outputs, 6 // groups, 3, 3), "b": values(outputs)}
+    conv = node("Conv", ["x", "w", "b"], ["y"], kernel_shape=[3, 3], group=groups, **window)
+    found = check(write(tmp_path / "m.onnx", [conv], IMAGE, constants))
+    assert "TRANSPOSE" not in found
+    assert found.count("CONV_2D") == (0 if groups == 6 else groups)
+
+
+@pytest.mark.parametrize(
+    "window",
+    [
+        {},
+        {"strides": [2, 2]},
+        {"strides": [2, 2], "pads": [1, 1, 1, 1]},
+        {"strides": [2, 2], "pads": [1, 1, 1, 1], "output_padding": [1, 1]},
+        {"strides": [3, 2], "pads": [0, 1, 1, 0]},
+        {"strides": [2, 2], "auto_pad": "SAME_UPPER"},
+    ],
+)
+@pytest.mark.parametrize("groups", [1, 2])
+def test_transposed_convolutions(window: dict[str, Any], groups: int, tmp_path: Path) -> None:
+    constants = {"w": values(6, 4, 3, 3), "b": values(4 * groups)}
+    if "output_padding" in window:
+        # What lies beyond the input holds the bias only, which TFLite cannot pad with; here it does not reach beyond.
+        window = {**window, "pads": [1, 1, 1, 1]}
+    conv = node("ConvTranspose", ["x", "w", "b"], ["y"], kernel_shape=[3, 3], group=groups, **window)
+    check(write(tmp_path / "m.onnx", [conv], IMAGE, constants))
+
+
+@pytest.mark.parametrize("shape", [[1, 4, 20], [2, 4, 20]])
+def test_one_axis(shape: list[int], tmp_path: Path) -> None:
+    nodes = [
+        node("Conv", ["x", "w"], ["c"], kernel_shape=[5], strides=[2], pads=[3, 1]),
+        node("Relu", ["c"], ["r"]),
+        node("MaxPool", ["r"], ["p"], kernel_shape=[2], strides=[2]),
+        node("ConvTranspose", ["p", "t"], ["u"], kernel_shape=[4], strides=[2], pads=[1, 1]),
+        node("AveragePool", ["u"], ["y"], kernel_shape=[3], pads=[1, 1]),
+    ]
+    check(write(tmp_path / "m.onnx", nodes, {"x": shape}, {"w": values(8, 4, 5), "t": values(8, 3, 4)}))
+
+
+@pytest.mark.parametrize(
+    "window", [{}, {"pads": [1, 1, 1, 1, 1, 1]}, {"strides": [2, 1, 2], "pads": [0, 1, 0, 1, 1, 0]}]
+)
+@pytest.mark.parametrize("batch", [1, 2])
+def test_three_axes(window: dict[str, Any], batch: int, tmp_path: Path) -> None:
+    conv = node("Conv", ["x", "w", "b"], ["y"], kernel_shape=[3, 3, 3], **window)
+    constants = {"w": values(4, 3, 3, 3, 3), "b": values(4)}
+    check(write(tmp_path / "m.onnx", [conv], {"x": [batch, 3, 5, 7, 6]}, constants))
+
+
+@pytest.mark.parametrize("kind", ["MaxPool", "AveragePool"])
+@pytest.mark.parametrize("rectified", [False, True])
+@pytest.mark.parametrize(
+    "window",
+    [
+        {"strides": [2, 2]},
+        {"strides": [2, 2], "pads": [1, 1, 1, 1]},
+        {"strides": [2, 2], "ceil_mode": 1},
+        {"strides": [2, 2], "pads": [1, 1, 1, 1], "ceil_mode": 1},
+        {"pads": [1, 0, 1, 1]},
+        {"auto_pad": "SAME_UPPER"},
+    ],
+)
+def test_pools(kind: str, rectified: bool, window: dict[str, Any], tmp_path: Path) -> None:
+    for counted in (0, 1) if kind == "AveragePool" else (None,):
+        more = {} if counted is None else {"count_include_pad": counted}
+        first = node("Relu" if rectified else "Neg", ["x"], ["a"])
+        pool = node(kind, ["a"], ["y"], kernel_shape=[3, 3], **window, **more)
+        check(write(tmp_path / "m.onnx", [first, pool], IMAGE))
+
+
+UNARY = [
+    ("Relu", {}), ("LeakyRelu", {"alpha": 0.2}), ("Sigmoid", {}), ("Tanh", {}), ("HardSigmoid", {}),
+    ("HardSigmoid", {"alpha": 1 / 6}), ("HardSwish", {}), ("Elu", {}), ("Elu", {"alpha": 0.5}), ("Selu", {}),
+    ("Softplus", {}), ("Abs", {}), ("Neg", {}), ("Exp", {}), ("Floor", {}), ("Ceil", {}), ("Identity", {}), ("Sin", {}),
+    ("Softmax", {"axis": 1}), ("Softmax", {"axis": 2}), ("Softmax", {}), ("LogSoftmax", {"axis": 1}),
+    ("GlobalAveragePool", {}), ("GlobalMaxPool", {}), ("LpNormalization", {"axis": 1}),
+    ("DepthToSpace", {"blocksize": 2}), ("Flatten", {}), ("Flatten", {"axis": 2}),
+    ("Transpose", {"perm": [3, 0, 2, 1]}),
+    ("ReduceMean", {"axes": [1]}), ("ReduceMean", {"axes": [2, 3], "keepdims": 0}), ("ReduceMax", {"axes": [1, 3]}),
+    ("ReduceMin", {"axes": [-1], "keepdims": 0}), ("ReduceL2", {"axes": [1]}), ("ReduceL1", {"axes": [2]}),
+    ("ReduceSumSquare", {"axes": [3]}), ("ReduceMean", {}), ("ArgMax", {"axis": 1}),
+    ("ArgMin", {"axis": 3, "keepdims": 0}),
+    ("MeanVarianceNormalization", {}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("led", [False, True], ids=["plain", "behind a convolution"])
+@pytest.mark.parametrize(("kind", "attributes"), UNARY, ids=[f"{kind} {options}" for kind, options in UNARY])
+def test_operators_of_one_value(kind: str, attributes: dict[str, Any], led: bool, tmp_path: Path) -> None:
+    """In the layout of the file, and in that of a convolution before it."""
+    shape = {"x": [1, 8, 4, 6]}
+    nodes = [node("Conv", ["x", "w"], ["c"], kernel_shape=[1, 1])] if led else []
+    nodes.append(node(kind, ["c" if led else "x"], ["y"], **attributes))
+    check(write(tmp_path / "m.onnx", nodes, shape, {"w": values(8, 8, 1, 1)} if led else {}))
+
+
+@pytest.mark.parametrize("kind", ["Add", "Sub", "Mul", "Div", "Max", "Min"])
+@pytest.mark.parametrize("shape", [(), (1,), (6, 1, 1), (11,), (9, 11), (1, 6, 9, 11), (1, 1, 9, 1)])
+def test_arithmetic_with_constants(kind: str, shape: tuple[int, ...], tmp_path: Path) -> None:
+    nodes = [node("Conv", ["x", "w"], ["c"], kernel_shape=[1, 1]), node(kind, ["c", "k"], ["y"])]
+    constants = {"w": values(6, 6, 1, 1), "k": np.abs(values(*shape)) + np.float32(0.5)}
+    assert "TRANSPOSE" not in check(write(tmp_path / "m.onnx", nodes, IMAGE, constants))
+
+
+def test_values_of_two_layouts_and_ranks_meet(tmp_path: Path) -> None:
+    nodes = [
+        node("Conv", ["x", "w"], ["c"], kernel_shape=[1, 1]),
+        node("Add", ["c", "z"], ["a"]),
+        node("Mul", ["a", "v"], ["m"]),
+        node("Where", ["q", "m", "a"], ["y"]),
+    ]
+    constants = {"w": values(6, 6, 1, 1), "q": values(6, 9, 11) > 0}
+    path = write(tmp_path / "m.onnx", nodes, {"x": [1, 6, 9, 11], "z": [6, 9, 11], "v": [9, 1]}, constants)
+    check(path)
+
+
+MOVES: list[tuple[list[Any], dict[str, np.ndarray]]] = [
+    ([node("Concat", ["c", "c", "k"], ["y"], axis=2)], {"k": values(1, 6, 2, 11)}),
+    ([node("Split", ["c", "k"], ["a", "b"], axis=1), node("Add", ["a", "b"], ["y"])], {"k": ints(3, 3)}),
+    ([node("Slice", ["c", "s", "e", "a", "t"], ["y"])],
+     {"s": ints(1, -1), "e": ints(5, -9), "a": ints(1, 3), "t": ints(1, -2)}),
+    ([node("Slice", ["c", "s", "e"], ["y"])], {"s": ints(0, 2), "e": ints(1, 99)}),
+    ([node("Gather", ["c", "i"], ["y"], axis=1)], {"i": np.array(2)}),
+    ([node("Gather", ["c", "i"], ["y"], axis=3)], {"i": ints(4, 1, 1, -1)}),
+    ([node("Gather", ["c", "i"], ["y"], axis=2)], {"i": np.array([[0, 1], [3, 2]])}),
+    ([node("Pad", ["c", "p"], ["y"])], {"p": ints(0, 0, 1, 2, 0, 0, 3, 0)}),
+    ([node("Pad", ["c", "p", "v"], ["y"])], {"p": ints(0, 1, 1, 2, 0, 0, 3, 0), "v": np.float32(1.5)}),
+    ([node("Pad", ["c", "p"], ["y"], mode="reflect")], {"p": ints(0, 0, 1, 2, 0, 0, 3, 0)}),
+    ([node("Pad", ["c", "p"], ["y"], mode="edge")], {"p": ints(0, 0, 1, 2, 0, 0, 3, 0)}),
+    ([node("Reshape", ["c", "s"], ["y"])], {"s": ints(1, 2, 3, 99)}),
+    ([node("Squeeze", ["c", "a"], ["s"]), node("Unsqueeze", ["s", "b"], ["y"])], {"a": ints(0), "b": ints(0, 4)}),
+    ([node("Tile", ["c", "r"], ["y"])], {"r": ints(1, 2, 1, 3)}),
+    ([node("Expand", ["k", "s"], ["e"]), node("Add", ["c", "e"], ["y"])],
+     {"k": values(6, 1, 1), "s": ints(1, 6, 9, 11)}),
+    ([node("BatchNormalization", ["c", "s", "b", "m", "v"], ["y"])],
+     {"s": values(6), "b": values(6), "m": values(6), "v": np.abs(values(6)) + 1}),
+    ([node("InstanceNormalization", ["c", "s", "b"], ["y"])], {"s": values(6), "b": values(6)}),
+    ([node("LayerNormalization", ["c", "s", "b"], ["y"])], {"s": values(11), "b": values(11)}),
+    ([node("PRelu", ["c", "s"], ["y"])], {"s": values(6, 1, 1)}),
+    ([node("PRelu", ["c", "s"], ["y"])], {"s": values(1)}),
+    ([node("Clip", ["c", "a", "b"], ["y"])], {"a": np.float32(-0.5), "b": np.float32(0.7)}),
+    ([node("Clip", ["c", "", "b"], ["y"])], {"b": np.float32(0.7)}),
+    ([node("Clip", ["c"], ["y"])], {}),
+    ([node("Pow", ["c", "e"], ["y"])], {"e": np.float32(2)}),
+    ([node("Resize", ["c", "", "s"], ["y"], mode="nearest", coordinate_transformation_mode="asymmetric",
+           nearest_mode="floor")], {"s": np.array([1, 1, 2, 2], np.float32)}),
+    ([node("Resize", ["c", "", "s"], ["y"], mode="nearest")], {"s": np.array([1, 1, 3, 2], np.float32)}),
+    ([node("Resize", ["c", "", "s"], ["y"], mode="linear")], {"s": np.array([1, 1, 2, 2], np.float32)}),
+    ([node("Resize", ["c", "", "", "z"], ["y"], mode="linear", coordinate_transformation_mode="align_corners")],
+     {"z": ints(1, 6, 17, 5)}),
+    ([node("MatMul", ["c", "w2"], ["y"])], {"w2": values(11, 4)}),
+    ([node("Transpose", ["c"], ["t"], perm=[0, 1, 3, 2]), node("MatMul", ["c", "t"], ["y"])], {}),
+    ([node("Einsum", ["c", "k"], ["y"], equation="nchw,cd->ndhw")], {"k": values(6, 5)}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("led", [False, True], ids=["plain", "behind a convolution"])
+@pytest.mark.parametrize(
+    ("nodes", "constants"), MOVES, ids=[f"{i} {move[0][-1].op_type}" for i, move in enumerate(MOVES)]
+)
+def test_moves_and_products(nodes: list[Any], constants: dict[str, np.ndarray], led: bool, tmp_path: Path) -> None:
+    first = node("Conv", ["x", "w"], ["c"], kernel_shape=[1, 1]) if led else node("Neg", ["x"], ["c"])
+    check(
+        write(tmp_path / "m.onnx", [first, *nodes], IMAGE, {**constants, **({"w": values(6, 6, 1, 1)} if led else {})})
+    )
+
+
+@pytest.mark.parametrize("direction", ["forward", "reverse", "bidirectional"])
+@pytest.mark.parametrize(("kind", "gates"), [("LSTM", 4), ("GRU", 3), ("RNN", 1)])
+@pytest.mark.parametrize("reset", [0, 1])
+def test_recurrent_layers(kind: str, gates: int, direction: str, reset: int, tmp_path: Path) -> None:
+    both = 2 if direction == "bidirectional" else 1
+    constants = {
+        "w": values(both, gates * 5, 3), "r": values(both, gates * 5, 5, scale=0.4), "b": values(both, 2 * gates * 5),
+    }  # fmt: skip
+    more = {"linear_before_reset": reset} if kind == "GRU" else {}
+    outputs = ["y", "h", "c"] if kind == "LSTM" else ["y", "h"]
+    layer = node(kind, ["x", "w", "r", "b", "", "s"], outputs, hidden_size=5, direction=direction, **more)
+    path = write(tmp_path / "m.onnx", [layer], {"x": [6, 2, 3], "s": [both, 2, 5]}, constants, outputs)
+    check(path)
+
+
+def test_shape_arithmetic_vanishes(tmp_path: Path) -> None:
+    nodes = [
+        node("Conv", ["x", "w"], ["c"], kernel_shape=[1, 1]),
+        node("Shape", ["c"], ["s"]),
+        node("Gather", ["s", "zero"], ["n"]),
+        node("Unsqueeze", ["n", "axis"], ["u"]),
+        node("Concat", ["u", "rest"], ["t"], axis=0),
+        node("Reshape", ["c", "t"], ["f"]),
+        node("Gemm", ["f", "v", "d"], ["y"], transB=1),
+    ]
+    constants = {
+        "w": values(6, 6, 1, 1), "zero": np.array(0), "axis": ints(0), "rest": ints(-1),
+        "v": values(4, 594), "d": values(4),
+    }  # fmt: skip
+    path = write(tmp_path / "m.onnx", nodes, {"x": ["batch", 6, "rows", "columns"]}, constants)
+    assert check(path, x=(1, 6, 9, 11)) == ["CONV_2D", "RESHAPE", "FULLY_CONNECTED"], "the move goes into the weights"
+
+
+def test_channels_last_files_are_left_as_they_are(tmp_path: Path) -> None:
+    nodes = [
+        node("Transpose", ["x"], ["t"], perm=[0, 3, 1, 2]),
+        node("Conv", ["t", "w"], ["c"], kernel_shape=[3, 3]),
+        node("Relu", ["c"], ["r"]),
+        node("Transpose", ["r"], ["y"], perm=[0, 2, 3, 1]),
+    ]
+    found = convert(write(tmp_path / "m.onnx", nodes, {"x": [1, 9, 11, 6]}, {"w": values(4, 6, 3, 3)}))
+    assert kinds(tmp_path / "m.onnx") == ["CONV_2D"]
+    assert found.inputs[0].layout == (0, 1, 2, 3)
+
+
+def test_an_activation_read_twice_is_not_fused(tmp_path: Path) -> None:
+    nodes = [
+        node("Conv", ["x", "w"], ["c"], kernel_shape=[1, 1]),
+        node("Relu", ["c"], ["r"]),
+        node("Add", ["c", "r"], ["y"]),
+    ]
+    assert check(write(tmp_path / "m.onnx", nodes, IMAGE, {"w": values(4, 6, 1, 1)})) == ["CONV_2D", "RELU", "ADD"]
+
+
+@pytest.mark.parametrize("order", [0, 1, 2])
+def test_gelu_and_hard_swish_written_out_are_known(order: int, tmp_path: Path) -> None:
+    root, half, one = np.float32(np.sqrt(2)), np.float32(0.5), np.float32(1)
+    ends = [
+        [node("Mul", ["x", "a"], ["m"]), node("Mul", ["m", "half"], ["y"])],
+        [node("Mul", ["a", "half"], ["m"]), node("Mul", ["x", "m"], ["y"])],
+        [node("Mul", ["x", "half"], ["m"]), node("Mul", ["m", "a"], ["y"])],
+    ]
+    nodes = [
+        node("Div", ["x", "root"], ["d"]),
+        node("Erf", ["d"], ["e"]),
+        node("Add", ["e", "one"], ["a"]),
+        *ends[order],
+    ]
+    constants = {"root": root, "half": half, "one": one}
+    assert check(write(tmp_path / "gelu.onnx", nodes, {"x": [1, 7]}, constants)) == ["GELU"]
+    swish = [
+        node("Add", ["x", "three"], ["p"]),
+        node("Clip", ["p", "zero", "six"], ["a"]),
+        *[[node("Mul", ["x", "a"], ["m"]), node("Div", ["m", "six"], ["y"])],
+          [node("Div", ["a", "six"], ["m"]), node("Mul", ["x", "m"], ["y"])],
+          [node("Div", ["x", "six"], ["m"]), node("Mul", ["m", "a"], ["y"])]][order],
+    ]  # fmt: skip
+    numbers = {"three": np.float32(3), "zero": np.float32(0), "six": np.float32(6)}
+    assert check(write(tmp_path / "swish.onnx", swish, {"x": [1, 7]}, numbers)) == ["HARD_SWISH"]
+
+
+def test_float16_models_become_float32(tmp_path: Path) -> None:
+    conv = node("Conv", ["x", "w"], ["y"], kernel_shape=[3, 3])
+    path = write(tmp_path / "m.onnx", [conv], IMAGE, {"w": values(4, 6, 3, 3).astype(np.float16)}, dtype="float16")
+    assert check(path) == ["CONV_2D"]
+
+
+def test_quantised_models_keep_their_ranges_and_the_relu_that_was_taken_away(tmp_path: Path) -> None:
+    nodes = [
+        node("QuantizeLinear", ["x", "s", "z"], ["q"]),
+        node("DequantizeLinear", ["q", "s", "z"], ["d"]),
+        node("DequantizeLinear", ["w", "ws", "wz"], ["wd"]),
+        node("Conv", ["d", "wd"], ["c"], kernel_shape=[1, 1]),
+        node("QuantizeLinear", ["c", "t", "low"], ["cq"]),
+        node("DequantizeLinear", ["cq", "t", "low"], ["y"]),
+    ]
+    constants = {
+        "s": np.float32(0.05), "z": np.int8(3), "t": np.float32(0.1), "low": np.int8(-128),
+        "w": np.random.default_rng(0).integers(-127, 127, (4, 6, 1, 1)).astype(np.int8), "ws": np.float32(0.01),
+        "wz": np.int8(0),
+    }  # fmt: skip
+    found = convert(write(tmp_path / "m.onnx", nodes, IMAGE, constants))
+    assert kinds(tmp_path / "m.onnx") == ["CONV_2D"]
+    assert found.ranges["y"] == pytest.approx((0.0, 25.5))
+    assert found.ranges["x"] == pytest.approx(((-128 - 3) * 0.05, (127 - 3) * 0.05))
+
+
+def test_several_inputs_and_outputs_keep_their_names_and_order(tmp_path: Path) -> None:
+    nodes = [node("Add", ["a", "b"], ["y"]), node("Mul", ["a", "b"], ["z"])]
+    path = write(tmp_path / "m.onnx", nodes, {"b": [1, 3], "a": [1, 3]}, {}, ["z", "y"])
+    assert [port.name for port in convert(path).inputs] == ["b", "a"]
+    from ai_edge_litert.interpreter import Interpreter
+
+    signature = Interpreter(model_path=str(path.with_suffix(".tflite"))).get_signature_list()["serving_default"]
+    assert (set(signature["inputs"]), set(signature["outputs"])) == ({"a", "b"}, {"z", "y"})
+
+
+@pytest.mark.parametrize(
+    ("nodes", "operators", "words"),
+    [
+        ([node("Erf", ["x"], ["y"], name="curve")], ("Erf",), "curve"),
+        ([node("NonZero", ["x"], ["y"], name="where")], ("NonZero",), "where"),
+        ([node("Det", ["x"], ["d"]), node("Hardmax", ["x"], ["y"])], ("Det", "Hardmax"), "layer"),
+        ([node("MaxPool", ["x"], ["y", "i"], kernel_shape=[2, 2], name="pool")], ("MaxPool",), "positions"),
+        ([node("Pow", ["x", "e"], ["y"])], ("Pow",), "power of 2.5"),
+    ],
+)
+def test_what_cannot_be_converted_is_named_with_its_layer(
+    nodes: list[Any], operators: tuple[str, ...], words: str, tmp_path: Path
+) -> None:
+    outputs = list(nodes[-1].output)
+    path = write(tmp_path / "m.onnx", nodes, {"x": [1, 2, 8, 8]}, {"e": np.float32(2.5)}, outputs)
+    with pytest.raises(UnsupportedModelError, match=words) as caught:
+        convert(path)
+    assert caught.value.operators == operators
+    assert caught.value.remedy
+
+
+def test_bad_graphs_are_refused_with_words(tmp_path: Path) -> None:
+    cyclic = [node("Add", ["x", "b"], ["a"]), node("Relu", ["a"], ["b"]), node("Neg", ["b"], ["y"])]
+    missing = [node("Conv", ["x", "nowhere"], ["y"], kernel_shape=[1, 1])]
+    wrong_rank = [node("Conv", ["x", "w"], ["y"], kernel_shape=[3])]
+    for number, nodes in enumerate((cyclic, missing, wrong_rank)):
+        path = write(tmp_path / f"m{number}.onnx", nodes, IMAGE, {"w": values(4, 6, 3)})
+        with pytest.raises((UnsupportedModelError, InputError)) as caught:
+            convert(path)
+        assert caught.value.what
