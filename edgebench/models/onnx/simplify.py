@@ -7,7 +7,7 @@ of shape arithmetic is computed by running the model once, which also gives the 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -58,13 +58,16 @@ class SimpleModel:
         return replace(self, values={**self.constants, **given, **found})
 
 
-def simplify(path: Path, shapes: Mapping[str, tuple[int, ...]], inputs: Mapping[str, Array]) -> SimpleModel:
+def simplify(
+    path: Path, shapes: Mapping[str, tuple[int, ...]], inputs: Mapping[str, Array], known: Collection[str]
+) -> SimpleModel:
     """Read and simplify an ONNX file.
 
     Args:
         path: The file.
         shapes: Shapes of all inputs.
         inputs: Values of all inputs at these shapes, in the model's own types or float32.
+        known: Operators that are not to be written with simpler ones.
 
     Raises:
         InputError: The file is not valid.
@@ -80,7 +83,7 @@ def simplify(path: Path, shapes: Mapping[str, tuple[int, ...]], inputs: Mapping[
     _fix_shapes(model, shapes)
     _to_float32(model)
     ranges = without_quantisation(model, path.name)
-    model = _optimised(model, path.name)
+    model = _optimised(_inlined(model, known), path.name)
     simple = _executed(model, {name: _single(value) for name, value in inputs.items()}, path.name)
     return replace(simple, ranges=ranges)
 
@@ -148,6 +151,23 @@ def _tensor_to_float32(tensor: Any) -> None:
 
 def _single(value: Array) -> Array:
     return value.astype(_UPCAST[value.dtype.name]) if value.dtype.name in _UPCAST else value
+
+
+def _inlined(model: Any, known: Collection[str]) -> Any:
+    """Operators that ONNX's standard defines by simpler ones are written with those, unless they are known."""
+    import onnx
+    from onnx.inliner import inline_selected_functions
+
+    version = max((item.version for item in model.opset_import if item.domain in {"", "ai.onnx"}), default=1)
+    wanted = set()
+    for node in model.graph.node:
+        if node.domain not in {"", "ai.onnx"} or node.op_type in known:
+            continue
+        if onnx.defs.has(node.op_type, version):
+            schema: Any = onnx.defs.get_schema(node.op_type, version)
+            if schema.has_function or schema.has_context_dependent_function:
+                wanted.add(("", node.op_type))
+    return inline_selected_functions(model, sorted(wanted), inline_schema_functions=True) if wanted else model
 
 
 def _optimised(model: Any, where: str) -> Any:

@@ -15,7 +15,7 @@ from edgebench.errors import UnsupportedModelError
 from edgebench.models.graph.passes import shortened
 from edgebench.models.graph.tensor_graph import Port, TensorGraph
 from edgebench.models.inputs import make_inputs
-from edgebench.models.onnx.lowering.lower import lower
+from edgebench.models.onnx.lowering.lower import HANDLERS, lower
 from edgebench.models.onnx.simplify import SimpleModel, simplify
 from edgebench.models.tflite.writer import write_graph
 
@@ -62,7 +62,7 @@ def convert_onnx(
         InputError: The file is not valid.
     """
     values = _inputs(specs, shapes, seed)
-    simple = simplify(path, {name: value.shape for name, value in values.items()}, values)
+    simple = simplify(path, {name: value.shape for name, value in values.items()}, values, HANDLERS)
     graph = shortened(lower(simple, path.stem))
     _require_kernels(graph, path.name)
     write_graph(graph, target)

@@ -105,6 +105,14 @@ def test_three_axes(window: dict[str, Any], batch: int, tmp_path: Path) -> None:
     check(write(tmp_path / "m.onnx", [conv], {"x": [batch, 3, 5, 7, 6]}, constants))
 
 
+@pytest.mark.parametrize("counted", [0, 1])
+@pytest.mark.parametrize("window", [{}, {"strides": [2, 1, 2], "pads": [1, 1, 0, 1, 0, 1]}, {"pads": [1] * 6}])
+def test_pools_over_three_axes(window: dict[str, Any], counted: int, tmp_path: Path) -> None:
+    source = {"x": [2, 3, 5, 7, 6]}
+    for kind, more in (("MaxPool", {}), ("AveragePool", {"count_include_pad": counted})):
+        check(write(tmp_path / "m.onnx", [node(kind, ["x"], ["y"], kernel_shape=[3, 3, 2], **window, **more)], source))
+
+
 @pytest.mark.parametrize("kind", ["MaxPool", "AveragePool"])
 @pytest.mark.parametrize("rectified", [False, True])
 @pytest.mark.parametrize(
