@@ -23,6 +23,8 @@ Array = NDArray[Any]
 _HALF = (10, 16, 11)
 """FLOAT16, BFLOAT16 and DOUBLE of ``TensorProto.DataType``."""
 _FLOAT = 1
+_WITH_DEFINITIONS = 21
+"""An opset in which all operators that can be are defined by simpler ones."""
 _MAX_VALUES_BYTES = 4 << 30
 _UPCAST = {"float16": np.float32, "bfloat16": np.float32, "float64": np.float32}
 
@@ -83,7 +85,9 @@ def simplify(
     _fix_shapes(model, shapes)
     _to_float32(model)
     ranges = without_quantisation(model, path.name)
-    model = _optimised(_inlined(model, known), path.name)
+    model = _inlined(model, known)
+    _to_float32(model)
+    model = _optimised(model, path.name)
     simple = _executed(model, {name: _single(value) for name, value in inputs.items()}, path.name)
     return replace(simple, ranges=ranges)
 
@@ -154,20 +158,37 @@ def _single(value: Array) -> Array:
 
 
 def _inlined(model: Any, known: Collection[str]) -> Any:
-    """Operators that ONNX's standard defines by simpler ones are written with those, unless they are known."""
-    import onnx
-    from onnx.inliner import inline_selected_functions
+    """Operators that ONNX's standard defines by simpler ones are written with those, unless they are known.
 
-    version = max((item.version for item in model.opset_import if item.domain in {"", "ai.onnx"}), default=1)
-    wanted = set()
+    Some of these definitions came with later opsets only: then the model is converted to one of them.
+    """
+    from onnx.inliner import inline_selected_functions
+    from onnx.version_converter import convert_version
+
+    wanted = _defined_by_others(model, known)
+    if not wanted:
+        return model
+    written = inline_selected_functions(model, wanted, inline_schema_functions=True)
+    if not _defined_by_others(written, known):
+        return written
+    try:
+        newer = convert_version(written, _WITH_DEFINITIONS)
+    except Exception:  # the converter raises RuntimeError and more; the operators are then reported as unknown
+        return written
+    return inline_selected_functions(newer, _defined_by_others(newer, known), inline_schema_functions=True)
+
+
+def _defined_by_others(model: Any, known: Collection[str]) -> list[tuple[str, str]]:
+    """Domain and name of operators that have a definition in ONNX's standard, which may be of a later opset."""
+    from onnx import defs
+
+    found = set()
     for node in model.graph.node:
-        if node.domain not in {"", "ai.onnx"} or node.op_type in known:
-            continue
-        if onnx.defs.has(node.op_type, version):
-            schema: Any = onnx.defs.get_schema(node.op_type, version)
+        if node.domain in {"", "ai.onnx"} and node.op_type not in known and defs.has(node.op_type, _WITH_DEFINITIONS):
+            schema: Any = defs.get_schema(node.op_type, _WITH_DEFINITIONS)
             if schema.has_function or schema.has_context_dependent_function:
-                wanted.add(("", node.op_type))
-    return inline_selected_functions(model, sorted(wanted), inline_schema_functions=True) if wanted else model
+                found.add(("", node.op_type))
+    return sorted(found)
 
 
 def _optimised(model: Any, where: str) -> Any:

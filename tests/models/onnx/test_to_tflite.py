@@ -355,14 +355,14 @@ def test_several_inputs_and_outputs_keep_their_names_and_order(tmp_path: Path) -
         ([node("NonZero", ["x"], ["y"], name="where")], ("NonZero",), "where"),
         ([node("Det", ["x"], ["d"]), node("Hardmax", ["x"], ["y"])], ("Det", "Hardmax"), "layer"),
         ([node("MaxPool", ["x"], ["y", "i"], kernel_shape=[2, 2], name="pool")], ("MaxPool",), "positions"),
-        ([node("Pow", ["x", "e"], ["y"])], ("Pow",), "power of 2.5"),
+        ([node("Pow", ["x", "e"], ["y"])], ("Pow",), "power of 2.6"),
     ],
 )
 def test_what_cannot_be_converted_is_named_with_its_layer(
     nodes: list[Any], operators: tuple[str, ...], words: str, tmp_path: Path
 ) -> None:
     outputs = list(nodes[-1].output)
-    path = write(tmp_path / "m.onnx", nodes, {"x": [1, 2, 8, 8]}, {"e": np.float32(2.5)}, outputs)
+    path = write(tmp_path / "m.onnx", nodes, {"x": [1, 2, 8, 8]}, {"e": np.float32(2.6)}, outputs)
     with pytest.raises(UnsupportedModelError, match=words) as caught:
         convert(path)
     assert caught.value.operators == operators
@@ -378,3 +378,69 @@ def test_bad_graphs_are_refused_with_words(tmp_path: Path) -> None:
         with pytest.raises((UnsupportedModelError, InputError)) as caught:
             convert(path)
         assert caught.value.what
+
+
+def test_positions(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    rows = random.integers(-6, 6, (1, 4, 9, 11))
+    points = np.stack([random.integers(0, size, 20) for size in (1, 6, 9)], axis=-1)
+    channels = np.stack([np.zeros(3, np.int64), np.array([4, 0, 2])], axis=-1)
+    unique = np.stack([np.zeros(5, np.int64), np.arange(5), np.array([8, 3, 3, 0, 1])], axis=-1)
+    columns = np.tile(random.permutation(11)[:5], (1, 6, 9, 1))
+    for made, constants in (
+        (node("GatherElements", ["x", "i"], ["y"], axis=1), {"i": rows}),
+        (node("GatherND", ["x", "i"], ["y"]), {"i": points}),
+        (node("GatherND", ["x", "i"], ["y"]), {"i": channels}),
+        (node("ScatterND", ["x", "i", "u"], ["y"]), {"i": unique, "u": values(5, 11)}),
+        (node("ScatterElements", ["x", "i", "u"], ["y"], axis=3), {"i": columns, "u": values(1, 6, 9, 5)}),
+    ):
+        check(write(tmp_path / "m.onnx", [made], IMAGE, constants))
+
+
+@pytest.mark.parametrize("beta", [0.75, 0.5, 1.0, 2.0, 0.6])
+@pytest.mark.parametrize("size", [3, 5])
+def test_local_response_normalisation(size: int, beta: float, tmp_path: Path) -> None:
+    check(write(tmp_path / "m.onnx", [node("LRN", ["x"], ["y"], size=size, alpha=0.3, beta=beta, bias=1.5)], IMAGE))
+
+
+@pytest.mark.parametrize("power", [0.25, 0.75, 1.25, 1.5, 3.0, -0.25, -0.75, -1.0, -2.0, 0.37, 0.0])
+def test_powers(power: float, tmp_path: Path) -> None:
+    nodes = [
+        node("Sigmoid", ["x"], ["s"]),
+        node("Add", ["s", "half"], ["p"]),
+        node("Relu", ["p"], ["r"]),
+        node("Pow", ["r", "by"], ["y"]),
+    ]
+    check(write(tmp_path / "m.onnx", nodes, IMAGE, {"by": np.float32(power), "half": np.float32(0.5)}))
+
+
+@pytest.mark.parametrize("onesided", [0, 1])
+def test_fourier_transforms(onesided: int, tmp_path: Path) -> None:
+    step, window, length, axis = np.array(40), np.hanning(100).astype(np.float32), np.array(100), np.array(1)
+    stft = node("STFT", ["x", "step", "window", "length"], ["y"], onesided=onesided)
+    constants = {"step": step, "window": window, "length": length}
+    check(write(tmp_path / "m.onnx", [stft], {"x": [2, 400]}, constants))
+    check(write(tmp_path / "m.onnx", [stft], {"x": [1, 300, 1]}, constants))
+    dft = node("DFT", ["x"], ["y"], onesided=onesided, axis=2)
+    check(write(tmp_path / "m.onnx", [dft], {"x": [1, 3, 24, 1]}))
+    check(write(tmp_path / "m.onnx", [node("DFT", ["x"], ["y"], axis=1)], {"x": [2, 16, 5, 2]}))
+    check(write(tmp_path / "m.onnx", [node("DFT", ["x"], ["y"], axis=1, inverse=1)], {"x": [2, 16, 5, 2]}))
+    longer = node("DFT", ["x", "length", "axis"], ["y"], onesided=onesided)
+    check(write(tmp_path / "m.onnx", [longer], {"x": [1, 80, 1]}, {"length": length, "axis": axis}, opset=20))
+
+
+@pytest.mark.parametrize("options", [{}, {"reverse": 1}, {"exclusive": 1}, {"reverse": 1, "exclusive": 1}])
+def test_running_sums(options: dict[str, int], tmp_path: Path) -> None:
+    for axis in (1, 3):
+        check(write(tmp_path / "m.onnx", [node("CumSum", ["x", "a"], ["y"], **options)], IMAGE, {"a": np.array(axis)}))
+
+
+def test_functions_of_the_standard_are_written_out(tmp_path: Path) -> None:
+    for made in (
+        node("Shrink", ["x"], ["y"], lambd=0.3, bias=0.1),
+        node("ThresholdedRelu", ["x"], ["y"], alpha=0.4),
+        node("Celu", ["x"], ["y"], alpha=1.3),
+        node("Softsign", ["x"], ["y"]),
+        node("ReduceLogSumExp", ["x"], ["y"], axes=[1]),
+    ):
+        check(write(tmp_path / "m.onnx", [made], IMAGE))

@@ -8,7 +8,17 @@ from dataclasses import replace
 
 from edgebench.errors import UnsupportedModelError
 from edgebench.models.graph.tensor_graph import Port, TensorGraph
-from edgebench.models.onnx.lowering import elementwise, matrices, pools, recurrent, reductions, shapes, windows
+from edgebench.models.onnx.lowering import (
+    elementwise,
+    indexing,
+    matrices,
+    pools,
+    recurrent,
+    reductions,
+    shapes,
+    signals,
+    windows,
+)
 from edgebench.models.onnx.lowering.context import (
     Handler,
     Layout,
@@ -28,6 +38,8 @@ HANDLERS: Mapping[str, Handler] = {
     **matrices.HANDLERS,
     **reductions.HANDLERS,
     **recurrent.HANDLERS,
+    **signals.HANDLERS,
+    **indexing.HANDLERS,
 }
 _WANTS_CHANNELS_LAST = {
     "Conv", "ConvTranspose", "MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool", "Resize", "Upsample",

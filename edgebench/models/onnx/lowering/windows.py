@@ -35,7 +35,7 @@ def conv(context: Lowering, node: Node) -> None:
         result = _deep_conv(context, source, weights, bias, window, groups)
     else:
         flat, spread = as_image(context, source, rank)
-        result = _image_conv(context, flat, _image_weights(weights, rank), bias, window.as_image(), groups)
+        result = image_conv(context, flat, _image_weights(weights, rank), bias, window.as_image(), groups)
         result = spread(result)
     context.give(node.output, result, channels_last(weights.ndim))
 
@@ -171,7 +171,7 @@ def _image_weights(weights: Array, rank: int) -> Array:
     return weights[:, :, None, :] if rank == 1 else weights
 
 
-def _image_conv(
+def image_conv(
     context: Lowering, source: str, weights: Array, bias: Array, window: Window, groups: int, *, name: str = ""
 ) -> str:
     """Over two axes, channels last."""
@@ -316,7 +316,7 @@ def _deep_conv(context: Lowering, source: str, weights: Array, bias: Array, wind
         part = context.emit("STRIDED_SLICE", inputs, shape, name=f"{source}_depth{step}")
         part = context.reshaped(part, (batch * count, height, width, channels))
         shift = bias if step == 0 else np.zeros_like(bias)
-        result = _image_conv(context, part, weights[:, :, step], shift, flat, groups)
+        result = image_conv(context, part, weights[:, :, step], shift, flat, groups)
         found = context.graph.shape(result)
         total = context.emit("ADD", [total, result], found, fusedActivationFunction=0) if total else result
     found = context.graph.shape(total)
