@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgebench.core.dtype import DataType
-from edgebench.core.model import ModelFormat, ModelInfo, TensorSpec
+from edgebench.core.model import InputSource, ModelFormat, ModelInfo, TensorSpec
 from edgebench.core.record import Record
 from edgebench.errors import UnsupportedModelError
 from edgebench.models.input_file import array_shapes, input_shapes
@@ -143,7 +143,8 @@ def _convert(
             )
         from edgebench.models.onnx.to_tflite import convert_onnx
 
-        converted = convert_onnx(path, folder / "converted.tflite", specs, shapes, request.seed)
+        source = InputSource(seed=request.seed, shapes=shapes, file=request.inputs, calibration=request.calibration)
+        converted = convert_onnx(path, folder / "converted.tflite", specs, source)
         result = Conversion(path=converted.path, notes=converted.notes)
         ports, ranges = converted.inputs, converted.ranges
     if request.dtype == DataType.INT8:

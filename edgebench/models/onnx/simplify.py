@@ -9,6 +9,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgebench.errors import InputError, UnsupportedModelError
+from edgebench.models.onnx.branches import names_read, take_branches
 from edgebench.models.onnx.file import external_files, parse_graph
 from edgebench.models.onnx.quantised import without_quantisation
 
@@ -42,6 +44,7 @@ class SimpleModel:
         outputs: Names of the outputs, in the order of the file.
         values: What every value was in the run that shapes come from: shows where a conversion goes wrong.
         ranges: Of a quantised model, the lowest and highest that a value's scale can stand for.
+        fixed: Inputs of the file that decide which branch is computed and are therefore constants here.
     """
 
     model: Any
@@ -52,6 +55,7 @@ class SimpleModel:
     outputs: tuple[str, ...]
     values: Mapping[str, Array]
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    fixed: Mapping[str, Array] = field(default_factory=dict)
 
     def again(self, inputs: Mapping[str, Array]) -> SimpleModel:
         """The same with what its outputs are on other inputs."""
@@ -84,12 +88,13 @@ def simplify(
         raise InputError(f"cannot be read: {' '.join(str(error).split())[:300]}", where=path.name) from None
     _fix_shapes(model, shapes)
     _to_float32(model)
-    ranges = without_quantisation(model, path.name)
+    ranges = without_quantisation(model)
     model = _inlined(model, known)
     _to_float32(model)
-    model = _optimised(model, path.name)
-    simple = _executed(model, {name: _single(value) for name, value in inputs.items()}, path.name)
-    return replace(simple, ranges=ranges)
+    values = {name: _single(value) for name, value in inputs.items()}
+    fixed = take_branches(model, values, partial(_run, where=path.name))
+    simple = _executed(_optimised(model, path.name), values, path.name)
+    return replace(simple, ranges=ranges, fixed=fixed)
 
 
 def _fix_shapes(model: Any, shapes: Mapping[str, tuple[int, ...]]) -> None:
@@ -224,7 +229,7 @@ def _executed(model: Any, inputs: Mapping[str, Array], where: str) -> SimpleMode
     depends = set(given)
     for node in graph.node:
         shape_only = node.op_type in {"Shape", "Size"}
-        if not shape_only and any(name in depends for name in _reads(node)):
+        if not shape_only and any(name in depends for name in names_read(node)):
             depends.update(node.output)
         else:
             constants.update({name: found[name] for name in node.output if name})
@@ -237,16 +242,6 @@ def _executed(model: Any, inputs: Mapping[str, Array], where: str) -> SimpleMode
         outputs=tuple(outputs),
         values=values,
     )
-
-
-def _reads(node: Any) -> list[str]:
-    """Names that a node reads, those of graphs inside it too."""
-    names = list(node.input)
-    for attribute in node.attribute:
-        for graph in [attribute.g] if attribute.HasField("g") else list(attribute.graphs):
-            for inner in graph.node:
-                names += _reads(inner)
-    return names
 
 
 def _run(model: Any, names: Sequence[str], inputs: Mapping[str, Array], where: str) -> dict[str, Array]:

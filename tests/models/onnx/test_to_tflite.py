@@ -4,8 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from hypothesis import given, settings
+from onnx import TensorProto, helper
 
 from edgebench.errors import InputError, UnsupportedModelError
 from edgebench.models.network import Network
@@ -336,6 +338,85 @@ def test_quantised_models_keep_their_ranges_and_the_relu_that_was_taken_away(tmp
     assert kinds(tmp_path / "m.onnx") == ["CONV_2D"]
     assert found.ranges["y"] == pytest.approx((0.0, 25.5))
     assert found.ranges["x"] == pytest.approx(((-128 - 3) * 0.05, (127 - 3) * 0.05))
+
+
+@pytest.mark.parametrize("form", ["QOperator", "QDQ", "dynamic"])
+def test_files_of_onnx_runtimes_quantiser(form: str, tmp_path: Path) -> None:
+    quantization = pytest.importorskip("onnxruntime.quantization")
+    nodes = [
+        node("Conv", ["x", "w", "b"], ["c"], kernel_shape=[3, 3], pads=[1, 1, 1, 1]),
+        node("Relu", ["c"], ["r"]),
+        node("MaxPool", ["r"], ["p"], kernel_shape=[2, 2], strides=[2, 2]),
+        node("Conv", ["p", "v", "b"], ["d"], kernel_shape=[1, 1]),
+        node("Add", ["d", "p"], ["a"]),
+        node("GlobalAveragePool", ["a"], ["g"]),
+        node("Flatten", ["g"], ["f"]),
+        node("MatMul", ["f", "m"], ["l"]),
+        node("Add", ["l", "n"], ["y"]),
+    ]
+    constants = {
+        "w": values(8, 6, 3, 3), "b": values(8), "v": values(8, 8, 1, 1), "m": values(8, 5), "n": values(5)
+    }  # fmt: skip
+    source, target = write(tmp_path / "float.onnx", nodes, IMAGE, constants), tmp_path / "m.onnx"
+    if form == "dynamic":
+        quantization.quantize_dynamic(str(source), str(target))
+    else:
+        samples = iter([{"x": values(1, 6, 9, 11, seed=seed)} for seed in range(4)])
+
+        class Reader(quantization.CalibrationDataReader):  # type: ignore[misc, name-defined]
+            def get_next(self) -> Any:
+                return next(samples, None)
+
+        formats = quantization.QuantFormat
+        quantization.quantize_static(
+            str(source), str(target), Reader(), quant_format=formats[form], per_channel=form == "QDQ"
+        )
+    found = convert(target)
+    assert found.difference <= CLOSE
+    assert "CONV_2D" in kinds(target)
+    assert "SUB" not in kinds(target)
+    if form != "dynamic":
+        assert found.ranges
+    given = values(1, 6, 9, 11, seed=9)
+    import onnxruntime
+    from ai_edge_litert.interpreter import Interpreter
+
+    session = onnxruntime.InferenceSession(str(target), providers=["CPUExecutionProvider"])
+    wanted = session.run(None, {"x": given})[0]
+    runner = Interpreter(model_path=str(target.with_suffix(".tflite"))).get_signature_runner()
+    have = next(iter(runner(x=given.transpose(0, 2, 3, 1)).values()))
+    assert np.abs(wanted - have).max() <= 0.06 * np.abs(wanted).max()
+
+
+def test_branches_that_are_known_are_taken(tmp_path: Path) -> None:
+    def branch(name: str, nodes: list[Any], output: str) -> Any:
+        return helper.make_graph(nodes, name, [], [helper.make_tensor_value_info(output, TensorProto.FLOAT, None)])
+
+    inner = node(
+        "If", ["wide"], ["i"],
+        then_branch=branch("a", [node("Relu", ["x"], ["t"]), node("Neg", ["t"], ["u"])], "u"),
+        else_branch=branch("b", [node("Neg", ["x"], ["t"])], "t"),
+    )  # fmt: skip
+    nodes = [
+        node("Shape", ["x"], ["s"]),
+        node("Gather", ["s", "last"], ["size"], axis=0),
+        node("Equal", ["size", "eleven"], ["wide"]),
+        node("Equal", ["sr", "fast"], ["c"]),
+        node(
+            "If", ["c"], ["y"],
+            then_branch=branch("c", [inner, node("Mul", ["i", "two"], ["t"])], "t"),
+            else_branch=branch("d", [node("Hardmax", ["x"], ["t"])], "t"),
+        ),
+    ]  # fmt: skip
+    constants = {"last": np.array(3), "eleven": np.array(11), "fast": np.array(16000), "two": np.float32(2)}
+    path = write(tmp_path / "m.onnx", nodes, IMAGE, constants)
+    model = onnx.load(str(path))
+    model.graph.input.append(helper.make_tensor_value_info("sr", TensorProto.INT64, []))
+    path.write_bytes(model.SerializeToString())
+    found = convert(path)
+    assert found.difference <= CLOSE
+    assert [port.name for port in found.inputs] == ["x"]
+    assert any("'sr'" in note and "16000" in note for note in found.notes)
 
 
 def test_several_inputs_and_outputs_keep_their_names_and_order(tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ def _behind(places: Array, shape: tuple[int, ...]) -> Array:
 
 
 def _indices(context: Lowering, node: Node) -> Array:
-    return context.required_constant(node.input(1), "positions").astype(np.int64)
+    return context.required_constant(node.input(1), "list of positions").astype(np.int64)
 
 
 def _taken(context: Lowering, node: Node, names: list[str], places: Array) -> None:
