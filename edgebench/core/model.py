@@ -72,6 +72,7 @@ class ModelInfo(Record):
         inputs: Inputs in the order of the file.
         outputs: Outputs in the order of the file.
         operators: How often each operator occurs.
+        assumptions: What is taken for granted where the file leaves it open, such as a batch of 1.
         notes: What a reader of the numbers should know.
     """
 
@@ -85,6 +86,7 @@ class ModelInfo(Record):
     inputs: tuple[TensorSpec, ...] = ()
     outputs: tuple[TensorSpec, ...] = ()
     operators: Mapping[str, int] = field(default_factory=dict)
+    assumptions: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
 

@@ -25,6 +25,8 @@ Array = NDArray[Any]
 _HALF = (10, 16, 11)
 """FLOAT16, BFLOAT16 and DOUBLE of ``TensorProto.DataType``."""
 _FLOAT = 1
+_FIRST_OPSET, _MODERN_OPSET = 7, 17
+"""The first that ONNX Runtime has operators for, and one that all its versions in use know."""
 _WITH_DEFINITIONS = 21
 """An opset in which all operators that can be are defined by simpler ones."""
 _MAX_VALUES_BYTES = 4 << 30
@@ -86,6 +88,7 @@ def simplify(
         model = onnx.load(str(path))
     except Exception as error:  # protobuf and onnx raise a dozen kinds
         raise InputError(f"cannot be read: {' '.join(str(error).split())[:300]}", where=path.name) from None
+    model = _of_supported_opset(model)
     _fix_shapes(model, shapes)
     _to_float32(model)
     ranges = without_quantisation(model)
@@ -95,6 +98,22 @@ def simplify(
     fixed = take_branches(model, values, partial(_run, where=path.name))
     simple = _executed(_optimised(model, path.name), values, path.name)
     return replace(simple, ranges=ranges, fixed=fixed)
+
+
+def _of_supported_opset(model: Any) -> Any:
+    """ONNX Runtime lacks operators of opsets before its first: these models are converted to a newer one."""
+    from onnx.version_converter import convert_version
+
+    if _opset(model) >= _FIRST_OPSET:
+        return model
+    try:
+        return convert_version(model, _MODERN_OPSET)
+    except Exception:  # the converter raises RuntimeError and more; ONNX Runtime then says what it lacks
+        return model
+
+
+def _opset(model: Any) -> int:
+    return max((item.version for item in model.opset_import if item.domain in {"", "ai.onnx"}), default=1)
 
 
 def _fix_shapes(model: Any, shapes: Mapping[str, tuple[int, ...]]) -> None:

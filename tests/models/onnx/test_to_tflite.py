@@ -388,6 +388,25 @@ def test_files_of_onnx_runtimes_quantiser(form: str, tmp_path: Path) -> None:
     assert np.abs(wanted - have).max() <= 0.06 * np.abs(wanted).max()
 
 
+def test_old_opsets_are_brought_up_to_date(tmp_path: Path) -> None:
+    nodes = [
+        node("Conv", ["x", "w"], ["c"], kernel_shape=[3, 3], pads=[1] * 4),
+        node("BatchNormalization", ["c", "s", "b", "m", "v"], ["n"], is_test=1),
+        node("Dropout", ["n"], ["d"], is_test=1),
+        node("Relu", ["d"], ["y"]),
+    ]
+    constants = {
+        "w": values(8, 6, 3, 3), "s": values(8), "b": values(8), "m": values(8), "v": np.abs(values(8)) + 1
+    }  # fmt: skip
+    path = write(tmp_path / "m.onnx", nodes, IMAGE, constants, opset=6)
+    model = onnx.load(str(path))
+    model.ir_version = 3
+    for tensor in model.graph.initializer:
+        model.graph.input.append(helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims))
+    path.write_bytes(model.SerializeToString())
+    assert "CONV_2D" in check(path)
+
+
 def test_branches_that_are_known_are_taken(tmp_path: Path) -> None:
     def branch(name: str, nodes: list[Any], output: str) -> Any:
         return helper.make_graph(nodes, name, [], [helper.make_tensor_value_info(output, TensorProto.FLOAT, None)])
