@@ -25,6 +25,8 @@ Array = NDArray[Any]
 _HALF = (10, 16, 11)
 """FLOAT16, BFLOAT16 and DOUBLE of ``TensorProto.DataType``."""
 _FLOAT = 1
+_CONSTANTS_ALONE = 4
+"""The first version of the format in which constants need not be listed among the inputs."""
 _FIRST_OPSET, _MODERN_OPSET = 7, 17
 """The first that ONNX Runtime has operators for, and one that all its versions in use know."""
 _WITH_DEFINITIONS = 21
@@ -118,8 +120,14 @@ def _opset(model: Any) -> int:
 
 def _fix_shapes(model: Any, shapes: Mapping[str, tuple[int, ...]]) -> None:
     initialisers = {tensor.name for tensor in model.graph.initializer}
+    # Old files list constants among the inputs, with what is then a default: nobody gives another.
+    inputs = [value for value in model.graph.input if value.name not in initialisers]
+    copies = [type(value).FromString(value.SerializeToString()) for value in inputs]
+    del model.graph.input[:]
+    model.graph.input.extend(copies)
+    model.ir_version = max(model.ir_version, _CONSTANTS_ALONE)
     for value in model.graph.input:
-        if value.name in initialisers or value.name not in shapes:
+        if value.name not in shapes:
             continue
         dims = value.type.tensor_type.shape.dim
         del dims[:]
