@@ -72,7 +72,7 @@ class ModelInfo(Record):
         inputs: Inputs in the order of the file.
         outputs: Outputs in the order of the file.
         operators: How often each operator occurs.
-        assumptions: What is taken for granted where the file leaves it open, such as a batch of 1.
+        caveats: What limits how far its figures can be trusted, said beside them: a batch taken as 1, random ranges.
         notes: What a reader of the numbers should know.
     """
 
@@ -86,7 +86,7 @@ class ModelInfo(Record):
     inputs: tuple[TensorSpec, ...] = ()
     outputs: tuple[TensorSpec, ...] = ()
     operators: Mapping[str, int] = field(default_factory=dict)
-    assumptions: tuple[str, ...] = ()
+    caveats: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
 

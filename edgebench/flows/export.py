@@ -76,9 +76,10 @@ def export_model(
             folder=folder,
         )
         prepared = worker.ask(Prepare(wanted=request), timeout_s=_TIME_LIMIT_S)
+        notes = (*prepared.notes, *(prepared.deployed.caveats if prepared.deployed else ()))
         if form is not ExportForm.C:
             write_atomically(output, Path(prepared.path).read_bytes())
-            return [output], prepared.notes
+            return [output], notes
         project = Path(folder) / "project"
         project.mkdir()
         order = WriteProject(
@@ -87,7 +88,7 @@ def export_model(
         written = worker.ask(order, timeout_s=_TIME_LIMIT_S)
         for name in written.files:
             write_atomically(output / name, (project / name).read_bytes())
-    return [output / name for name in written.files], (*prepared.notes, *written.notes)
+    return [output / name for name in written.files], (*notes, *written.notes)
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -95,7 +95,7 @@ def prepare(request: PrepareRequest) -> Prepared:
     conversion = _convert(request, path, format_, info.inputs, shapes, folder)
     if conversion.path == path:
         return Prepared(info=info, path=str(path))
-    deployed = inspect(conversion.path, source, {})
+    deployed = replace(inspect(conversion.path, source, {}), caveats=conversion.caveats)
     return Prepared(info=info, path=str(conversion.path), deployed=deployed, notes=conversion.notes)
 
 
@@ -158,5 +158,5 @@ def _convert(
             ranges=ranges,
             ports=ports,
         )
-        result = Conversion(path=quantised.path, notes=(*result.notes, *quantised.notes))
+        result = replace(quantised, notes=(*result.notes, *quantised.notes))
     return result
