@@ -5,7 +5,7 @@
 Every `.tflite` and `.onnx` file below the folder is brought to four kinds of device, each file in a process of its
 own with limits of time and memory: `host` (ONNX Runtime), `host-litert`, `ethos-u55-128` (Vela compiles it) and
 `nucleo-l4r5zi` (the C is written; with --run it is compiled, emulated and compared with LiteRT's reference kernels).
-Ranges come from random inputs. The files need not be ones that edgebench knows, and should not be.
+Ranges come from random inputs, given as calibration data. The files should be ones that others made.
 
 With --json, results are kept after each file, and files that are in it already are not tried again; --retry tries
 those again that did not reach every device.
@@ -26,10 +26,16 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from edgebench.core.model import InputSource, ModelFormat
+import numpy as np
+
+from edgebench.core.model import InputSource, ModelFormat, TensorSpec
 from edgebench.errors import EdgebenchError, UnsupportedModelError
 from edgebench.models.digest import digest_files
+from edgebench.models.inputs import make_inputs
+from edgebench.models.inspect import inspect
 from edgebench.models.prepare import PrepareRequest, prepare
+from edgebench.models.source import parse_source
+from edgebench.models.tflite.file import read_contents
 from edgebench.models.tflite.quantised_graph import read_quantised_graph
 from edgebench.store.devices import find_device
 from edgebench.targets.mcu.generator import generate
@@ -41,6 +47,11 @@ SUFFIXES = {".onnx", ".tflite"}
 WHOLE, PARTLY = "whole", "partly"
 MEMORY_BYTES = 8 << 30
 ALLOWED_RMS = 0.05
+SIZES = (64, 224, 320, 640, 1, 16, 512, 16000)
+"""What open dimensions are set to, until the model runs."""
+INFERS = ("serving_default", "predict", "infer")
+SAMPLES = 8
+TYPES = {"tensor(int64)": np.int64, "tensor(int32)": np.int32, "tensor(bool)": np.bool_, "tensor(uint8)": np.uint8}
 _NAMES = re.compile(r"'[^']*'|\"[^\"]*\"")
 _NUMBERS = re.compile(r"\d[\d,.]*")
 _RMS = re.compile(r"outputs differ from the float model's by ([\d.,]+)%")
@@ -99,19 +110,20 @@ def try_one(path: Path, devices: Sequence[str], *, emulate: bool) -> None:
     """Bring one file to every kind of device, and say of each how it went as soon as it is known."""
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES, MEMORY_BYTES))
     with tempfile.TemporaryDirectory() as folder:
+        shapes = shapes_that_run(path) if path.suffix == ".onnx" else {}
         if HOST in devices and path.suffix == ".onnx":
-            say(HOST, lambda: runs(HOST, prepared(path, folder, "onnx", None)[0]))
+            say(HOST, lambda: runs(HOST, prepared(path, folder, "onnx", None, shapes)[0], shapes))
         elif HOST in devices:
             tell({HOST: {"outcome": "none", "reason": "takes ONNX files"}})
         if LITERT in devices:
-            say(LITERT, lambda: runs(LITERT, prepared(path, folder, "float", None)[0]))
+            say(LITERT, lambda: runs(LITERT, prepared(path, folder, "float", None, shapes)[0]))
         quantised = [device for device in (NPU, MCU) if device in devices]
         if not quantised:
             return
         begin = time.perf_counter()
         try:
             tell({"begun": quantised})
-            int8, notes = prepared(path, folder, "int8", "int8")
+            int8, notes = prepared(path, folder, "int8", "int8", shapes)
         except Exception as error:
             tell({device: trouble(error) for device in quantised})
             return
@@ -131,18 +143,69 @@ def differences(notes: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def prepared(path: Path, folder: str, form: str, dtype: str | None) -> tuple[Path, tuple[str, ...]]:
+def shapes_that_run(path: Path) -> dict[str, tuple[int, ...]]:
+    """Shapes for the open dimensions of an ONNX file, with which ONNX Runtime runs it: 1 for batches, else one size."""
+    import onnxruntime
+
+    onnxruntime.set_default_logger_severity(4)
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    ports = {port.name: port for port in session.get_inputs()}
+    if all(isinstance(size, int) for port in ports.values() for size in port.shape):
+        return {}
+    for size in SIZES:
+        shapes = {
+            name: tuple(
+                given if isinstance(given, int) else size if axis else 1 for axis, given in enumerate(port.shape)
+            )
+            for name, port in ports.items()
+        }
+        feeds = {name: np.zeros(shape, TYPES.get(ports[name].type, np.float32)) for name, shape in shapes.items()}
+        try:
+            session.run(None, feeds)
+        except Exception:
+            continue
+        return shapes
+    return {}
+
+
+def prepared(
+    path: Path, folder: str, form: str, dtype: str | None, shapes: Mapping[str, tuple[int, ...]]
+) -> tuple[Path, tuple[str, ...]]:
     """The file in the form that a device takes, and what was noted."""
     own = Path(folder) / form
     own.mkdir()
-    formats = (ModelFormat.ONNX,) if form == "onnx" else (ModelFormat.TFLITE,)
-    result = prepare(PrepareRequest(source=str(path), formats=formats, dtype=dtype, folder=str(own)))
+    source, signature = parse_source(str(path)), main_signature(path) if path.suffix == ".tflite" else None
+    samples = own / "calibration.npz"
+    if dtype is not None:
+        write_samples(inspect(path, source, shapes, signature).inputs, shapes, samples)
+    request = PrepareRequest(
+        source=str(path),
+        formats=(ModelFormat.ONNX,) if form == "onnx" else (ModelFormat.TFLITE,),
+        dtype=dtype,
+        shapes=shapes,
+        calibration=str(samples) if samples.is_file() else None,
+        signature=signature,
+        folder=str(own),
+    )
+    result = prepare(request)
     return Path(result.path), result.notes
 
 
-def runs(device: str, model: Path) -> dict[str, Any]:
+def main_signature(path: Path) -> str | None:
+    """The signature that infers, of files that also train, load and save."""
+    names = [signature.name for signature in read_contents(path).signatures]
+    return next((name for name in INFERS if name in names), None) if len(names) > 1 else None
+
+
+def write_samples(specs: Sequence[TensorSpec], shapes: Mapping[str, tuple[int, ...]], target: Path) -> None:
+    """Random inputs, as a user's calibration data would lie in a file."""
+    samples = [make_inputs(specs, InputSource(seed=seed, shapes=shapes)) for seed in range(SAMPLES)]
+    np.savez(target, **{spec.name: np.stack([sample[spec.name] for sample in samples]) for spec in specs})
+
+
+def runs(device: str, model: Path, shapes: Mapping[str, tuple[int, ...]] | None = None) -> dict[str, Any]:
     """One inference; on a microcontroller its outputs are compared."""
-    with create_target(find_device(device)).load(model, InputSource()) as loaded:
+    with create_target(find_device(device)).load(model, InputSource(shapes=shapes or {})) as loaded:
         loaded.run(1)
         faults = loaded.faults()
     return {"outcome": "differs", "reason": faults[0]} if faults else {"outcome": WHOLE}
