@@ -11,7 +11,7 @@ from edgebench.errors import InputError, MissingPackageError
 from edgebench.models.tflite.file import read_contents
 from edgebench.models.tflite.int8 import fixed_shapes, plain_form
 from edgebench.models.tflite.int8.fusing import remove_dead, take_fake_quantisation
-from edgebench.models.tflite.int8.inlining import inline_calls
+from edgebench.models.tflite.int8.inlining import inline_calls, remove_idle_calls
 from edgebench.models.tflite.int8.ports import PortForm, port_forms
 from edgebench.models.tflite.int8.running import Sample
 from edgebench.models.tflite.int8.scale import Range
@@ -86,6 +86,7 @@ def read_plain(source: Path, signature: str | None = None) -> PlainModel:
         inputs, outputs = port_forms(editor, editor.inputs), port_forms(editor, editor.outputs)
         steps = [
             inlined,
+            remove_idle_calls(editor),
             plain_form.make_names_unique(editor),
             plain_form.mend_axes(editor),
             plain_form.halves_to_float32(editor),
