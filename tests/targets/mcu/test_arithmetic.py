@@ -252,7 +252,7 @@ class TestRefusals:
         assert remedy in str(caught.value.remedy)
         assert caught.value.operators == (kind,)
 
-    @pytest.mark.parametrize(("dtype", "remedy"), [("INT32", "whole numbers"), ("UINT8", "--to int8-tflite")])
+    @pytest.mark.parametrize(("dtype", "remedy"), [("INT64", "whole numbers"), ("UINT8", "--to int8-tflite")])
     def test_types_without_a_kernel_are_told_with_what_helps(self, dtype: str, remedy: str, tmp_path: Path) -> None:
         tensors = [Tensor(shape=(1, 4), dtype=dtype), Tensor(shape=(1, 4), dtype=dtype)]
         operator = Operator(kind="DIV", inputs=(0, 0), outputs=(1,), options_type="DivOptions")
