@@ -44,7 +44,9 @@ def integers(graph: RandomGraph) -> None:
     kind = str(graph.random.choice(["ADD", "SUB", "MUL", "MINIMUM", "MAXIMUM", "FLOOR_DIV", "FLOOR_MOD", "DIV"]))
     dtype = "INT32" if kind in {"FLOOR_DIV", "DIV"} or graph.number(0, 1) else "INT64"
     divisors = graph.random.integers(1, 9, shapes[1]) * graph.random.choice([-1, 1], shapes[1])
-    second = graph.constant(divisors, dtype) if kind.startswith("FLOOR") or kind == "DIV" else graph.input(shapes[1], dtype)
+    second = (
+        graph.constant(divisors, dtype) if kind.startswith("FLOOR") or kind == "DIV" else graph.input(shapes[1], dtype)
+    )
     inputs = [graph.input(shapes[0], dtype), second]
     options = {"MINIMUM": "MaximumMinimumOptions", "MAXIMUM": "MaximumMinimumOptions"}
     options |= {name: f"{name.title()}Options" for name in ("ADD", "SUB", "MUL", "DIV")}

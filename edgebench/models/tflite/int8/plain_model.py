@@ -94,6 +94,7 @@ def read_plain(source: Path, signature: str | None = None) -> PlainModel:
             plain_form.unfold_sparse_weights(editor),
             plain_form.integers_to_real_weights(editor),
             plain_form.bytes_to_int8(editor),
+            plain_form.positions_to_integers(editor),
             plain_form.name_custom_operators(editor),
             unsigned_to_signed(editor),
         ]
