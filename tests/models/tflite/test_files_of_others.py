@@ -79,3 +79,15 @@ def test_samples_of_positions_may_be_real_numbers(tmp_path: Path) -> None:
     np.savez(tmp_path / "samples.npz", x=samples)
     done = quantise(path, tmp_path / "int8.tflite", tmp_path / "samples.npz", 0)
     assert not any("means nothing" in note for note in done.notes)
+
+
+def test_a_cast_of_a_mask_needs_no_options(tmp_path: Path) -> None:
+    graph = FloatGraph()
+    x = graph.tensor("x", [1, 16])
+    mask = graph.add("GREATER", [x, graph.constant(np.float32(0.1))], [1, 16], dtype="bool")
+    real = graph.add("CAST", [mask], [1, 16])
+    graph.ports([x], [graph.add("MUL", [x, real], [1, 16], "MulOptions")])
+    path = graph.model.write(tmp_path / "float.tflite")
+    _, int8, _, samples = quantised(path)
+    assert types(int8) == {"int8", "bool"}
+    assert relative_difference(run_content(path.read_bytes(), samples), run_content(int8, samples)) < 0.05
