@@ -46,7 +46,7 @@ class TensorSpec(Record):
         dtype: A numpy type name.
         shape: Sizes; ``None`` for a dimension that the file leaves open.
         dimensions: The file's own names of the dimensions, ``""`` where it has none.
-        upper: For integers, the first value that is out of range (a table's length), if the graph tells.
+        upper: For positions in a table, the first value that is out of range, if the graph tells.
     """
 
     name: str
@@ -98,7 +98,7 @@ class InputSource(Record):
         seed: Seeds the random values.
         shapes: Shapes given by the user, by input name.
         file: An ``.npz`` with one array an input, in place of random values.
-        upper: First value out of range of integer inputs, by name, where the graph tells.
+        upper: First value out of range of inputs that are positions in a table, by name, where the graph tells.
         calibration: An ``.npz`` with samples that set the ranges of quantised activations.
         signature: Which signature of a ``.tflite`` file to run; that of its main graph if not given.
     """
