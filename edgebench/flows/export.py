@@ -47,10 +47,10 @@ def export_model(
     Args:
         model: A path or ``zoo:NAME``.
         form: C for microcontrollers, or TFLite.
-        output: A folder for C, else a file.
+        output: A folder for C, otherwise a file.
         inputs: Shapes, seed, calibration data and signature.
-        device: The microcontroller that C is for; without one it is for any core without vectors.
-        workers: Who starts the process that converts.
+        device: The microcontroller that the C code is for; by default, any core without vectors.
+        workers: Start the process that converts.
 
     Returns:
         The files written, and what the conversion did to the outputs.
@@ -93,7 +93,7 @@ def export_model(
 
 @contextmanager
 def _errors_of_the_child() -> Iterator[None]:
-    """Model files are not trusted: they are read in a child process, whose errors are told as if they were ours."""
+    """Model files are not trusted: they are read in a child process, whose errors are reported as if they were ours."""
     try:
         yield
     except ChildError as error:

@@ -9,9 +9,9 @@ class Kind(StrEnum):
     """How much a remark matters."""
 
     FAILURE = "failure"
-    """Something was asked for and is not there, or a limit is not met."""
+    """Something requested is missing, or a limit is not met."""
     WARNING = "warning"
-    """How far to trust a figure depends on it."""
+    """It affects how far a figure can be trusted."""
     NOTE = "note"
     """Good to know."""
 
