@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgebench.core.dtype import DataType
-from edgebench.core.model import ModelFormat, ModelInfo, TensorSpec
+from edgebench.core.model import Converter, ModelFormat, ModelInfo, TensorSpec
 from edgebench.core.record import Record
-from edgebench.errors import UnsupportedModelError
+from edgebench.errors import InputError, UnsupportedModelError
 from edgebench.models.input_file import array_shapes, input_shapes
 from edgebench.models.input_shapes import shapes_by_tensor
 from edgebench.models.inspect import inspect
@@ -45,6 +45,7 @@ class PrepareRequest(Record):
         seed: Seeds the weights of networks from the zoo, and random calibration data.
         folder: Where files may be written.
         signature: Which signature of a ``.tflite`` file; that of its main graph if not given.
+        converter: What makes TFLite of a PyTorch model.
     """
 
     source: str
@@ -56,6 +57,7 @@ class PrepareRequest(Record):
     seed: int = 0
     folder: str
     signature: str | None = None
+    converter: Converter = Converter.EDGEBENCH
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +144,12 @@ def _convert(
     result = Conversion(path=path, notes=())
     ports: Sequence[Port] = ()
     ranges: Mapping[str, tuple[float, float]] = {}
+    if format_ not in request.formats and ModelFormat.TFLITE in request.formats and _other_converter(request, format_):
+        from edgebench.models.pytorch.litert_torch import convert_litert_torch
+
+        converted = convert_litert_torch(path, folder / "converted.tflite", shapes, request.seed, specs)
+        result = Conversion(path=converted.path, notes=converted.notes)
+        ports, format_ = converted.inputs, ModelFormat.TFLITE
     if format_ not in request.formats and format_ in _PYTORCH and not _RUN_AS.isdisjoint(request.formats):
         from edgebench.models.pytorch.to_onnx import export_onnx
 
@@ -169,6 +177,19 @@ def _convert(
         )
         result = Conversion(path=quantised.path, notes=(*result.notes, *quantised.notes))
     return result
+
+
+def _other_converter(request: PrepareRequest, format_: ModelFormat) -> bool:
+    """Whether a model is for a converter that is not ours."""
+    if request.converter is Converter.EDGEBENCH:
+        return False
+    if format_ not in _PYTORCH:
+        raise InputError(
+            f"{request.converter} converts PyTorch models, this is {format_}",
+            where=f"--converter {request.converter}",
+            remedy=f"leave --converter out, or give {request.source!r} as the PyTorch model it was made from",
+        )
+    return True
 
 
 def _not_taken(request: PrepareRequest, format_: ModelFormat) -> UnsupportedModelError:
