@@ -37,6 +37,13 @@ def format_of_suffix(suffix: str) -> ModelFormat | None:
     return next((form for form, suffixes in SUFFIXES.items() if suffix.lower() in suffixes), None)
 
 
+class Converter(StrEnum):
+    """What brings a model into another format."""
+
+    EDGEBENCH = "edgebench"
+    LITERT_TORCH = "litert-torch"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TensorSpec(Record):
     """One input or output of a model.
@@ -101,6 +108,7 @@ class InputSource(Record):
         upper: First value out of range of inputs that are positions in a table, by name, where the graph tells.
         calibration: An ``.npz`` with samples that set the ranges of quantised activations.
         signature: Which signature of a ``.tflite`` file to run; that of its main graph if not given.
+        converter: What makes TFLite of a PyTorch model.
     """
 
     seed: int = 0
@@ -109,3 +117,4 @@ class InputSource(Record):
     upper: Mapping[str, int] = field(default_factory=dict)
     calibration: str | None = None
     signature: str | None = None
+    converter: Converter = Converter.EDGEBENCH

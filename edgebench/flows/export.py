@@ -48,7 +48,7 @@ def export_model(
         model: A path or ``zoo:NAME``.
         form: C for microcontrollers, or TFLite.
         output: A folder for C, otherwise a file.
-        inputs: Shapes, seed, calibration data and signature.
+        inputs: Shapes, seed, calibration data, signature and converter.
         device: The microcontroller that the C code is for; by default, any core without vectors.
         workers: Start the process that converts.
 
@@ -73,6 +73,7 @@ def export_model(
             calibration=inputs.calibration,
             seed=inputs.seed,
             signature=inputs.signature,
+            converter=inputs.converter,
             folder=folder,
         )
         prepared = worker.ask(Prepare(wanted=request), timeout_s=_TIME_LIMIT_S)
