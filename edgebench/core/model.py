@@ -37,6 +37,13 @@ def format_of_suffix(suffix: str) -> ModelFormat | None:
     return next((form for form, suffixes in SUFFIXES.items() if suffix.lower() in suffixes), None)
 
 
+class Converter(StrEnum):
+    """What brings a model into another format."""
+
+    EDGEBENCH = "edgebench"
+    LITERT_TORCH = "litert-torch"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TensorSpec(Record):
     """One input or output of a model.
@@ -46,7 +53,7 @@ class TensorSpec(Record):
         dtype: A numpy type name.
         shape: Sizes; ``None`` for a dimension that the file leaves open.
         dimensions: The file's own names of the dimensions, ``""`` where it has none.
-        upper: For integers, the first value that is out of range (a table's length), if the graph tells.
+        upper: For positions in a table, the first value that is out of range, if the graph tells.
     """
 
     name: str
@@ -72,6 +79,7 @@ class ModelInfo(Record):
         inputs: Inputs in the order of the file.
         outputs: Outputs in the order of the file.
         operators: How often each operator occurs.
+        caveats: What limits how far its figures can be trusted, said beside them: a batch taken as 1, random ranges.
         notes: What a reader of the numbers should know.
     """
 
@@ -85,6 +93,7 @@ class ModelInfo(Record):
     inputs: tuple[TensorSpec, ...] = ()
     outputs: tuple[TensorSpec, ...] = ()
     operators: Mapping[str, int] = field(default_factory=dict)
+    caveats: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -96,9 +105,10 @@ class InputSource(Record):
         seed: Seeds the random values.
         shapes: Shapes given by the user, by input name.
         file: An ``.npz`` with one array an input, in place of random values.
-        upper: First value out of range of integer inputs, by name, where the graph tells.
+        upper: First value out of range of inputs that are positions in a table, by name, where the graph tells.
         calibration: An ``.npz`` with samples that set the ranges of quantised activations.
         signature: Which signature of a ``.tflite`` file to run; that of its main graph if not given.
+        converter: What makes TFLite of a PyTorch model.
     """
 
     seed: int = 0
@@ -107,3 +117,4 @@ class InputSource(Record):
     upper: Mapping[str, int] = field(default_factory=dict)
     calibration: str | None = None
     signature: str | None = None
+    converter: Converter = Converter.EDGEBENCH
