@@ -1,6 +1,7 @@
 """Draws what the terminal shows: ``make pictures`` runs the commands for real and writes docs/pictures/*.svg.
 
-Figures measured on this machine's CPU come out a little differently each time, as they should; run it on a quiet machine.
+Figures measured on this machine's CPU come out a little differently each time, as they should; run it on a quiet
+machine.
 """
 
 from __future__ import annotations
@@ -20,13 +21,14 @@ WIDTH = 100
 PICTURES = {
     "profile.svg": "edgebench profile zoo:ds-cnn zoo:resnet8 -d host -d ethos-u55-128 -d nucleo-l4r5zi",
 }
+_COLOURS = [(236, 112, 99), (88, 196, 140), (230, 190, 100), (110, 160, 240), (200, 140, 220), (90, 200, 210)]
 THEME = TerminalTheme(
     (24, 28, 32),
     (216, 222, 228),
-    [(24, 28, 32), (236, 112, 99), (88, 196, 140), (230, 190, 100), (110, 160, 240), (200, 140, 220), (90, 200, 210), (216, 222, 228)],
-    [(120, 128, 136), (236, 112, 99), (88, 196, 140), (230, 190, 100), (110, 160, 240), (200, 140, 220), (90, 200, 210), (255, 255, 255)],
-)  # fmt: skip
-# Rich's own template loads a font from elsewhere; this one takes what the reader has, and Rich gives each text its width.
+    [(24, 28, 32), *_COLOURS, (216, 222, 228)],
+    [(120, 128, 136), *_COLOURS, (255, 255, 255)],
+)
+# Rich's own template loads a font from elsewhere; this one takes what the reader has.
 TEMPLATE = """\
 <svg viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg" role="img">
 <title>A terminal with edgebench</title>
@@ -37,7 +39,9 @@ TEMPLATE = """\
 {styles}
 </style>
 <defs>
-<clipPath id="{unique_id}-clip-terminal"><rect x="0" y="0" width="{terminal_width}" height="{terminal_height}" /></clipPath>
+<clipPath id="{unique_id}-clip-terminal">
+<rect x="0" y="0" width="{terminal_width}" height="{terminal_height}" />
+</clipPath>
 {lines}
 </defs>
 {chrome}
@@ -76,7 +80,7 @@ def shown(command: str) -> str:
 
 def picture(command: str, output: str) -> str:
     """A terminal with a command and its output, as SVG."""
-    with open(os.devnull, "w", encoding="utf-8") as nowhere:
+    with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
         console = Console(record=True, width=WIDTH, file=nowhere, force_terminal=True)
         console.print(Text.assemble(("$ ", "bold green"), (command, "bold")), soft_wrap=False)
         console.print(Text.from_ansi(output.strip("\n")))
