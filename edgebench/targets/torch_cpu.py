@@ -44,7 +44,7 @@ class TorchOptions:
 
 
 class TorchTarget:
-    """Measures TorchScript and ``torch.export`` files, which hold programs, not pickled objects."""
+    """Measures TorchScript and ``torch.export`` files, which contain programs, not pickled objects."""
 
     options_type: ClassVar[type] = TorchOptions
     formats: ClassVar[tuple[ModelFormat, ...]] = (ModelFormat.TORCH_EXPORT, ModelFormat.TORCHSCRIPT)
@@ -80,7 +80,7 @@ class TorchTarget:
 
 
 class TorchModel(PlainModel):
-    """A loaded program and the inputs that every inference gets."""
+    """A loaded program and the inputs of every inference."""
 
     def __init__(self, model: Path, inputs: InputSource, options: TorchOptions) -> None:
         import torch
@@ -119,7 +119,7 @@ class TorchModel(PlainModel):
         except (RuntimeError, TypeError, AssertionError) as error:
             raise UnsupportedModelError(
                 f"the program does not run with these inputs: {' '.join(str(error).split())[:300]}",
-                remedy="give the shapes it was made for with --shape NAME=1,3,224,224",
+                remedy="give the shapes that it was made for with --shape NAME=1,3,224,224",
             ) from error
 
     def outputs(self) -> Mapping[str, NDArray[np.generic]]:

@@ -262,7 +262,7 @@ def _message(**content: Any) -> bytes:
     except UnicodeEncodeError as error:
         raise ProtocolError(f"a message contains text that is not Unicode: {excerpt(error.object)}") from None
     except ValueError:
-        raise ProtocolError("a message contains infinite numbers or NaN") from None
+        raise ProtocolError("a message contains numbers that are infinite or not a number") from None
     if len(message) > MAX_MESSAGE_BYTES:
         raise ProtocolError(f"a message of {len(message)} bytes is longer than {MAX_MESSAGE_BYTES} bytes")
     return message
