@@ -21,7 +21,7 @@ from edgebench.workers.measuring.jobs import MakeReady, Prepare
 from edgebench.workers.worker import ChildError
 
 _MAKE_READY_S = 1800.0
-"""A last resort: what is done once does not count towards the user's limits."""
+"""A time limit as a last resort: what is done once does not count towards the user's limits."""
 _Key = tuple[str, tuple[ModelFormat, ...], str | None]
 
 
