@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from edgebench.core.profile import Profile
     from edgebench.core.run import Run
     from edgebench.core.search import Finalist, SearchRecord
+    from edgebench.core.support import ModelSupport
     from edgebench.core.table import LookupTable
     from edgebench.reports.report import Report
 
@@ -119,6 +120,23 @@ class SearchResult(_Shown):
         from edgebench.reports.search import search_report
 
         return search_report(self.record)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckResult(_Shown):
+    """What model files hold, and which devices run them.
+
+    Attributes:
+        models: One for each model.
+    """
+
+    models: tuple[ModelSupport, ...]
+
+    def report(self) -> Report:
+        """One model in full; of several, a line for each and what is in the way."""
+        from edgebench.reports.check import check_report
+
+        return check_report(self.models)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

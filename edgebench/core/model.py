@@ -76,6 +76,7 @@ class ModelInfo(Record):
         parameters: Learned values, or None if the format does not show them.
         macs: Multiply-accumulates of convolutions and matrix products for one inference at the given
             input shapes, or None if they cannot be counted.
+        macs_partial: Whether operators that multiply are not counted, so that it is the least.
         inputs: Inputs in the order of the file.
         outputs: Outputs in the order of the file.
         operators: How often each operator occurs.
@@ -90,6 +91,7 @@ class ModelInfo(Record):
     size_bytes: int
     parameters: int | None = None
     macs: int | None = None
+    macs_partial: bool = False
     inputs: tuple[TensorSpec, ...] = ()
     outputs: tuple[TensorSpec, ...] = ()
     operators: Mapping[str, int] = field(default_factory=dict)

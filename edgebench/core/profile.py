@@ -101,10 +101,12 @@ class Failure(Record):
     Attributes:
         message: One sentence.
         remedy: What to do next, if known.
+        operators: Operators that the device does not support, if that is the reason.
     """
 
     message: str
     remedy: str | None = None
+    operators: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,8 +17,11 @@ _NUMBER = re.compile(r"bool|bfloat16|u?int(8|16|32|64)|float(16|32|64)")
 _BATCH = re.compile(r"batch|(^|_)(n|bs)(_|$)", re.IGNORECASE)
 _IMAGE_SIDE = re.compile(r"height|width|(^|_)[hw](_|$)", re.IGNORECASE)
 _SEQUENCE = re.compile(r"seq|token|time|length|frames", re.IGNORECASE)
+_AUDIO = re.compile(r"audio|wave|speech|sound|signal|pcm|samples", re.IGNORECASE)
 _IMAGE_SIDE_SIZE = 224
 _SEQUENCE_SIZE = 128
+_AUDIO_SIZE = 16000
+"""A second of audio."""
 
 
 def with_batch_of_one(specs: Sequence[TensorSpec], shapes: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
@@ -117,11 +120,9 @@ def check_shape(spec: TensorSpec, shape: Sequence[int]) -> None:
             where=where,
             remedy="keep the sizes that the model fixes, or export it with dynamic ones",
         )
-    if any(size < 1 for size in shape):
+    if any(size < 0 for size in shape):
         raise InputError(
-            f"input {spec.name!r} would be empty with the shape [{given}]",
-            where=where,
-            remedy="give sizes of at least 1",
+            f"input {spec.name!r} has a size below 0 in [{given}]", where=where, remedy="give sizes of at least 0"
         )
     if math.prod(shape) * item_bytes(spec.dtype) > MAX_INPUT_BYTES:
         raise InputError(
@@ -163,7 +164,10 @@ def _likely_size(spec: TensorSpec, index: int, name: str) -> int:
         return 1
     if _IMAGE_SIDE.search(name):
         return _IMAGE_SIDE_SIZE
-    if _SEQUENCE.search(name):
+    is_last = index == len(spec.shape) - 1
+    if _AUDIO.search(name) or (is_last and _AUDIO.search(spec.name) and "float" in spec.dtype):
+        return _AUDIO_SIZE
+    if _SEQUENCE.search(name) or (len(spec.shape) in {1, 2, 3} and index > 0):
         return _SEQUENCE_SIZE
     if len(spec.shape) != 4 or index == 0:
         return 1

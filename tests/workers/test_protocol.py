@@ -15,6 +15,7 @@ from edgebench.core.metric import Metric, Provenance
 from edgebench.core.model import InputSource, ModelFormat, ModelInfo
 from edgebench.core.profile import Footprint, LayerCost, Outcome, Sample
 from edgebench.core.record import Record
+from edgebench.core.support import LeftOperators, Support
 from edgebench.errors import EdgebenchError
 from edgebench.links.base import MessageTooLongError
 from edgebench.models.prepare import Prepared, PrepareRequest
@@ -33,6 +34,7 @@ from edgebench.workers.measuring.jobs import (
     Raced,
     RaceResult,
     Run,
+    Try,
     WriteProject,
     Written,
 )
@@ -88,6 +90,10 @@ EXCHANGES: list[tuple[Request[Any], Record]] = [
         Prepared(info=INFO, path="/f/m.onnx"),
     ),
     (MakeReady(device=find_device("nucleo-l4r5zi")), Done()),
+    (
+        Try(device=find_device("nucleo-l4r5zi"), model="m.tflite", inputs=InputSource()),
+        Support(left=(LeftOperators(operator="ERF", count=2, reason="none"),), at_least={"ram_bytes": 5}),
+    ),
     (
         WriteProject(
             device=find_device("nucleo-l4r5zi"), model="/f/m.tflite", inputs=InputSource(seed=2), folder="/f/p"

@@ -69,6 +69,7 @@ class Preparation:
         inputs: Shapes given by the user.
         workers: Start the processes.
         on_progress: Called before each step that is done once for a device.
+        to_run: Whether models will be run, so that devices must be made ready for it.
     """
 
     def __init__(
@@ -78,12 +79,15 @@ class Preparation:
         inputs: InputSource,
         workers: Workers,
         on_progress: Callable[[str], None] = lambda _: None,
+        *,
+        to_run: bool = True,
     ) -> None:
         self._folder = folder
         self._plan = plan
         self._inputs = inputs
         self._workers = workers
         self._on_progress = on_progress
+        self._to_run = to_run
         self._prepared: dict[_Key, Prepared | ChildError] = {}
 
     def prepare(self, model: str, device: Device) -> Ready | Profile:
@@ -99,7 +103,7 @@ class Preparation:
             return failed_profile(model, device, Outcome.BAD_INPUT, failure)
         prepared = self._once((model, target.formats, target.dtype))
         if isinstance(prepared, ChildError):
-            failure = Failure(message=prepared.message, remedy=prepared.remedy)
+            failure = Failure(message=prepared.message, remedy=prepared.remedy, operators=prepared.operators)
             return failed_profile(model, device, prepared.outcome, failure, target, versions)
         hindrance = self._made_ready(target)
         if hindrance is not None:
@@ -119,7 +123,7 @@ class Preparation:
     def _made_ready(self, target: Target) -> ChildError | None:
         """Let a target do what it does once; returns why it cannot, or None."""
         try:
-            pending = target.pending() if isinstance(target, MadeReadyOnce) else None
+            pending = target.pending() if self._to_run and isinstance(target, MadeReadyOnce) else None
             if pending is not None:
                 self._on_progress(pending)
                 with self._workers.measuring() as worker:

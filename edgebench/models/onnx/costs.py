@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from edgebench.models.mac_notes import not_counted
 from edgebench.models.onnx.folding import known_shapes
 from edgebench.models.onnx.shapes import infer_shapes
 
@@ -75,7 +76,7 @@ def count_macs(
     if tally.unknown:
         notes.append(f"MACs are not known: the shapes of {_listed(tally.unknown)} cannot be told from the file")
     if tally.uncounted:
-        notes.append(f"MACs do not include {_listed(tally.uncounted)}")
+        notes.append(not_counted(_listed(tally.uncounted)))
     if tally.choices:
         notes.append(f"MACs include the costlier branch of {tally.choices} x If")
     if tally.loops:

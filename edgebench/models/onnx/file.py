@@ -23,6 +23,29 @@ _DATA_FIELDS = frozenset(
 _STANDARD_DOMAINS = frozenset({"", "ai.onnx"})
 
 
+FIRST_OPSET, MODERN_OPSET = 7, 17
+"""The first that ONNX Runtime has operators for, and one that all its versions in use know."""
+
+
+def opset_of(model: Any) -> int:
+    """Version of ONNX's standard operators that a model uses."""
+    return max((item.version for item in model.opset_import if item.domain in _STANDARD_DOMAINS), default=1)
+
+
+def unusual_types(model: Any) -> list[str]:
+    """Types of real numbers other than float32 that a graph's inputs and constants have, by name."""
+    import onnx
+
+    names = {
+        onnx.TensorProto.BFLOAT16: "bfloat16",
+        onnx.TensorProto.FLOAT16: "float16",
+        onnx.TensorProto.DOUBLE: "float64",
+    }
+    found = {tensor.data_type for tensor in model.graph.initializer}
+    found |= {value.type.tensor_type.elem_type for value in model.graph.input}
+    return sorted(names[code] for code in found & set(names))
+
+
 def parse_graph(path: Path) -> Any:
     """Parse a file into a ``ModelProto`` whose large tensors have their shapes but not their data.
 

@@ -12,6 +12,7 @@ from edgebench.errors import InputError
 from edgebench.models.digest import digest_files
 from edgebench.models.input_shapes import with_batch_of_one
 from edgebench.models.inputs import usual_value
+from edgebench.models.mac_notes import is_partial
 from edgebench.models.onnx.costs import count_macs, operator_name
 from edgebench.models.onnx.file import MAX_DIMENSIONS, external_files, nodes, parse_graph
 from edgebench.models.onnx.parameters import constant_shapes, count_parameters
@@ -79,6 +80,7 @@ def _describe(model: Any, path: Path, source: ModelSource, shapes: Mapping[str, 
         inputs=inputs,
         outputs=tuple(_spec(value) for value in model.graph.output),
         operators=operators,
+        macs_partial=is_partial(mac_notes),
         notes=(*notes, *mac_notes),
     )
 
@@ -142,7 +144,7 @@ def _spec(value: Any, upper: int | None = None) -> TensorSpec:
     return TensorSpec(
         name=value.name,
         dtype=dtype,
-        shape=tuple(int(d.dim_value) if d.HasField("dim_value") and d.dim_value > 0 else None for d in dimensions),
+        shape=tuple(int(d.dim_value) if d.HasField("dim_value") and d.dim_value >= 0 else None for d in dimensions),
         dimensions=tuple(d.dim_param for d in dimensions),
         upper=upper if "int" in dtype and upper else None,
     )

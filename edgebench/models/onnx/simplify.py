@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from edgebench.errors import InputError, UnsupportedModelError
 from edgebench.models.onnx.branches import names_read, take_branches
-from edgebench.models.onnx.file import external_files, parse_graph
+from edgebench.models.onnx.file import FIRST_OPSET, MODERN_OPSET, external_files, opset_of, parse_graph
 from edgebench.models.onnx.quantised import without_quantisation
 
 Array = NDArray[Any]
@@ -27,8 +27,6 @@ _HALF = (10, 16, 11)
 _FLOAT = 1
 _CONSTANTS_ALONE = 4
 """The first version of the format in which constants need not be listed among the inputs."""
-_FIRST_OPSET, _MODERN_OPSET = 7, 17
-"""The first that ONNX Runtime has operators for, and one that all its versions in use know."""
 _WITH_DEFINITIONS = 21
 """An opset in which all operators that can be are defined by simpler ones."""
 _MAX_VALUES_BYTES = 4 << 30
@@ -106,16 +104,12 @@ def _of_supported_opset(model: Any) -> Any:
     """ONNX Runtime lacks operators of opsets before its first: these models are converted to a newer one."""
     from onnx.version_converter import convert_version
 
-    if _opset(model) >= _FIRST_OPSET:
+    if opset_of(model) >= FIRST_OPSET:
         return model
     try:
-        return convert_version(model, _MODERN_OPSET)
+        return convert_version(model, MODERN_OPSET)
     except Exception:  # the converter raises RuntimeError and more; ONNX Runtime then says what it lacks
         return model
-
-
-def _opset(model: Any) -> int:
-    return max((item.version for item in model.opset_import if item.domain in {"", "ai.onnx"}), default=1)
 
 
 def _fix_shapes(model: Any, shapes: Mapping[str, tuple[int, ...]]) -> None:

@@ -60,6 +60,7 @@ def convert_onnx(path: Path, target: Path, specs: Sequence[TensorSpec], source: 
         InputError: The file is not valid.
     """
     values = dict(make_inputs(specs, source))
+    _require_values(values, path.name)
     simple = simplify(path, {name: value.shape for name, value in values.items()}, values, HANDLERS)
     graph = shortened(lower(simple, path.stem))
     _require_kernels(graph, path.name)
@@ -77,6 +78,17 @@ def convert_onnx(path: Path, target: Path, specs: Sequence[TensorSpec], source: 
         )
     notes = tuple(_notes(simple, graph, difference))
     return ConvertedModel(path=target, inputs=graph.inputs, ranges=graph.ranges, difference=difference, notes=notes)
+
+
+def _require_values(values: Mapping[str, Array], where: str) -> None:
+    """A cache that is empty in the first step is fine for ONNX Runtime, but nothing that TFLite's kernels take."""
+    empty = [f"{name}[{','.join(map(str, value.shape))}]" for name, value in values.items() if not value.size]
+    if empty:
+        raise UnsupportedModelError(
+            f"inputs are empty, which TFLite's kernels do not take: {', '.join(empty)}",
+            where=where,
+            remedy="give sizes of at least 1 with --shape where the model leaves them open, or use -d host",
+        )
 
 
 def _require_kernels(graph: TensorGraph, where: str) -> None:

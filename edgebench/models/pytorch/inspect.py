@@ -16,6 +16,7 @@ from edgebench.core.model import ModelFormat, ModelInfo, TensorSpec
 from edgebench.errors import InputError
 from edgebench.models.digest import digest_files
 from edgebench.models.input_shapes import with_batch_of_one
+from edgebench.models.mac_notes import is_partial
 from edgebench.models.pytorch.costs import count_macs, operator_name
 from edgebench.models.pytorch.sizes import evaluate, symbol_of
 from edgebench.models.source import DAMAGED_ARCHIVE, ModelSource
@@ -88,6 +89,7 @@ def _describe(
         info,
         parameters=_count_parameters(weights),
         macs=macs,
+        macs_partial=is_partial(notes),
         inputs=inputs,
         outputs=tuple(_spec(name, values[name]) for name in outputs),
         operators=dict(sorted(Counter(operator_name(node["target"]) for node in graph["nodes"]).items())),

@@ -25,6 +25,9 @@ from edgebench.models.source import identify
 
 TRAIN_EXTRA = "pip install -c constraints.txt 'edgebench[train]'"
 
+_USUAL_SIZES = {3: (128,), 4: (224, 224), 5: (16, 112, 112)}
+"""Of a signal, an image and a video, by the rank of a convolution's weights."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Program:
@@ -164,7 +167,7 @@ def _script_specs(script: Any, shapes: Mapping[str, tuple[int, ...]], file: str 
     if missing:
         raise InputError(
             f"TorchScript does not store the shapes of its inputs {', '.join(missing)}",
-            remedy="give " + " ".join(f"--shape {name}=1,3,224,224" for name in missing),
+            remedy="give them, for example " + _likely_shapes(script, missing),
         )
     indices = _indices(script)
     return tuple(
@@ -176,6 +179,36 @@ def _script_specs(script: Any, shapes: Mapping[str, tuple[int, ...]], file: str 
         )
         for name in names
     )
+
+
+def _likely_shapes(script: Any, names: Sequence[str]) -> str:
+    """Options that set shapes as the first layer of each input takes them."""
+    graph = script.inlined_graph
+    values = {value.debugName().split(".")[0]: value for value in graph.inputs()}
+    return " ".join(f"--shape {name}={','.join(map(str, _likely_shape(script, values[name])))}" for name in names)
+
+
+def _likely_shape(script: Any, value: Any) -> Sequence[int]:
+    """The rank and channels that the first layer wants, with sizes that are usual."""
+    for use in value.uses():
+        inputs = list(use.user.inputs())
+        kind = use.user.kind()
+        shape = _weight_shape(script, inputs[1]) if len(inputs) > 1 else ()
+        if kind.startswith("aten::") and "conv" in kind and len(shape) in _USUAL_SIZES:
+            return (1, shape[1], *_USUAL_SIZES[len(shape)])
+        if kind == "aten::linear" and len(shape) == 2:
+            return (1, shape[1])
+        if kind in {"aten::lstm", "aten::gru"}:
+            return (1, 128, _features(script))
+        if kind == "aten::embedding":
+            return (1, 128)
+    return (1, 3, 224, 224)
+
+
+def _features(script: Any) -> int:
+    """Features of the first recurrent layer."""
+    weights = (value.shape[1] for name, value in script.state_dict().items() if name.endswith("weight_ih_l0"))
+    return int(next(weights, 1))
 
 
 def _indices(script: Any) -> dict[str, int]:
@@ -192,12 +225,18 @@ def _indices(script: Any) -> dict[str, int]:
 
 def _rows(script: Any, table: Any) -> int:
     """Rows of a table that a graph reads as an attribute of the program or of a part of it; else 2."""
+    shape = _weight_shape(script, table)
+    return shape[0] if shape else 2
+
+
+def _weight_shape(script: Any, weight: Any) -> tuple[int, ...]:
+    """Shape of what a graph reads as an attribute of the program or of a part of it; () of anything else."""
     path: list[str] = []
-    node = table.node()
+    node = weight.node()
     while node.kind() == "prim::GetAttr":
         path.insert(0, node.s("name"))
         node = next(iter(node.inputs())).node()
     value: Any = script
     for name in path:
         value = getattr(value, name, None)
-    return int(value.shape[0]) if path and hasattr(value, "shape") and len(value.shape) else 2
+    return tuple(map(int, value.shape)) if path and hasattr(value, "shape") else ()

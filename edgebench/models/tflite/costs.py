@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
+from edgebench.models.mac_notes import not_counted
 from edgebench.models.tflite.file import Graph, Operator
 
 _Shape = tuple[int, ...]
@@ -34,7 +35,7 @@ def count_macs(graph: Graph) -> tuple[int, list[str]]:
             total += macs
     shown = [f"{count} x {kind}" for kind, count in uncounted.most_common(_MAX_LISTED)]
     listed = ", ".join([*shown, *(["others"] if len(uncounted) > _MAX_LISTED else [])])
-    return total, [f"MACs do not include {listed}"] if uncounted else []
+    return total, [not_counted(listed)] if uncounted else []
 
 
 def _operator_macs(operator: Operator, graph: Graph) -> int | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from edgebench.core.model import ModelFormat, ModelInfo, TensorSpec
 from edgebench.models.digest import digest_files
+from edgebench.models.mac_notes import is_partial
 from edgebench.models.source import ModelSource
 from edgebench.models.tflite.costs import count_macs
 from edgebench.models.tflite.file import Contents, Graph, Signature, Tensor, read_contents
@@ -56,6 +57,7 @@ def inspect_tflite(
         info,
         parameters=sum(math.prod(tensor.shape) for tensor in weights),
         macs=macs,
+        macs_partial=is_partial(notes),
         inputs=tuple(_input(main.tensors[index], shapes, lengths.get(index)) for index in main.inputs),
         outputs=tuple(_output(main.tensors[index]) for index in main.outputs),
         operators=dict(sorted(Counter(operator.kind for graph in graphs for operator in graph.operators).items())),

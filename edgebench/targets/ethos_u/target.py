@@ -15,6 +15,7 @@ from edgebench.core.dtype import DataType
 from edgebench.core.metric import Metric, Provenance
 from edgebench.core.model import InputSource, ModelFormat
 from edgebench.core.profile import Footprint, LayerCost, Sample
+from edgebench.core.support import LeftOperators, Support
 from edgebench.errors import InputError, UnsupportedModelError
 from edgebench.models.tflite.int8.state import write_without_variables
 from edgebench.targets.base import PlainModel
@@ -68,9 +69,7 @@ class EthosUTarget:
             UnsupportedModelError: The compiler refuses it, or no operator runs on the NPU.
         """
         options = read_ethos_u_options(self.device)
-        with tempfile.TemporaryDirectory() as folder:
-            stateless = None if _takes_variables(options) else write_without_variables(model, Path(folder) / model.name)
-            compilation = compile_model(stateless or model, options)
+        compilation, notes = _compiled(model, options)
         helps = _what_helps(model, options) if compilation.on_cpu else ""
         if not any(operation.on_npu for operation in compilation.operations):
             raise UnsupportedModelError(
@@ -78,10 +77,31 @@ class EthosUTarget:
                 operators=tuple(sorted({operation.operator for operation in compilation.on_cpu})),
                 remedy=helps,
             )
-        notes = [] if stateless is None else [_HANDED_OVER]
         if compilation.on_cpu:
             notes.append(_fallback_note(compilation, helps))
         yield EthosUModel(compilation, options, self.check()["ethos-u-vela"], notes)
+
+    def try_model(self, model: Path) -> Support:
+        """Compile the model, and say which operators are left to the CPU."""
+        self.import_runtime()
+        options = read_ethos_u_options(self.device)
+        compilation, notes = _compiled(model, options)
+        runs = any(operation.on_npu for operation in compilation.operations)
+        counts = Counter((operation.operator, operation.reason) for operation in compilation.on_cpu)
+        return Support(
+            left=tuple(
+                LeftOperators(operator=operator, count=count, reason=reason)
+                for (operator, reason), count in counts.most_common()
+            ),
+            runs=runs,
+            reason=None if runs else "no operator of the model runs on the NPU",
+            remedy=_what_helps(model, options) if counts else None,
+            notes=tuple(notes),
+            at_least={
+                "ram_bytes": compilation.ram_bytes,
+                "flash_bytes": compilation.constant_bytes,
+            },
+        )
 
 
 class EthosUModel(PlainModel):
@@ -108,9 +128,8 @@ class EthosUModel(PlainModel):
     def footprint(self) -> Footprint:
         """What the compiler allocated: writable memory, and constants with the command stream."""
         compilation = self._compilation
-        total = sum(memory.peak_bytes for memory in compilation.memories.values())
         return Footprint(
-            ram_bytes=self._exact(total - compilation.constant_bytes, "peak of the tensors that Vela has placed"),
+            ram_bytes=self._exact(compilation.ram_bytes, "peak use of all memories but flash, as Vela places things"),
             flash_bytes=self._exact(compilation.constant_bytes, "constants and command stream as Vela stores them"),
         )
 
@@ -175,6 +194,13 @@ class EthosUModel(PlainModel):
 
     def _exact(self, value: float, what: str, unit: str = "bytes") -> Metric:
         return Metric(value=value, unit=unit, provenance=Provenance.EXACT, method=f"{what}; {self.method}")
+
+
+def _compiled(model: Path, options: EthosUOptions) -> tuple[Compilation, list[str]]:
+    """What the compiler makes of a model, and what happened to the model before."""
+    with tempfile.TemporaryDirectory() as folder:
+        stateless = None if _takes_variables(options) else write_without_variables(model, Path(folder) / model.name)
+        return compile_model(stateless or model, options), [] if stateless is None else [_HANDED_OVER]
 
 
 def _takes_variables(options: EthosUOptions) -> bool:

@@ -76,8 +76,26 @@ def test_multiply_accumulates() -> None:
 
 
 def test_operators_that_are_not_counted_are_listed() -> None:
-    node = {"target": "torch.ops.aten.lstm.input", "inputs": [], "outputs": []}
-    assert count_macs([node, node], {}) == (0, ["MACs do not include 2 x lstm"])
+    node = {"target": "torch.ops.aten.stft.default", "inputs": [], "outputs": []}
+    assert count_macs([node, node], {}) == (0, ["MACs do not include 2 x stft"])
+
+
+def test_recurrent_layers_and_sums_of_products() -> None:
+    def given(target: str, listed: str, shapes: dict[str, tuple[int, ...]], **texts: str) -> int | None:
+        inputs: list[dict[str, Any]] = [{"name": key, "arg": {"as_string": text}} for key, text in texts.items()]
+        tensors = [{"name": name} for name in shapes if name != "input"]
+        inputs.append({"name": listed, "arg": {"as_tensors": tensors}})
+        inputs.append({"name": "input", "arg": {"as_tensor": {"name": "input"}}})
+        node = {"target": f"torch.ops.aten.{target}", "inputs": inputs, "outputs": [{"as_tensor": {"name": "out"}}]}
+        return count_macs([node], {**shapes, "out": (1,)})[0]
+
+    # Two layers of 16 from 8 features, over 10 steps of 3 sequences; biases are not multiplied.
+    lstm = {"a": (64, 8), "b": (64, 16), "c": (64,), "d": (64,), "e": (64, 16), "f": (64, 16), "input": (3, 10, 8)}
+    assert given("lstm.input", "params", lstm) == 30 * 64 * (8 + 16 + 16 + 16)
+    assert (
+        given("einsum.default", "tensors", {"a": (2, 5, 7), "b": (2, 6, 7)}, equation="bti,bsi->bts") == 2 * 5 * 6 * 7
+    )
+    assert given("einsum.default", "tensors", {"a": (2, 5)}, equation="ij->ji") == 0
 
 
 S = "Symbol('s0', positive=True, integer=True)"
