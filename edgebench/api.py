@@ -18,6 +18,7 @@ from edgebench.api_results import DeviceList, RunResult, SearchResult, TableResu
 
 if TYPE_CHECKING:
     from edgebench.core.device import Device
+    from edgebench.core.model import Converter
     from edgebench.flows.profile.profile import ProfileProgress
 
 StrPath = str | PathLike[str]
@@ -33,6 +34,7 @@ def profile(
     inputs: StrPath | None = None,
     calibration: StrPath | None = None,
     signature: str | None = None,
+    converter: str = "edgebench",
     seed: int = 0,
     threads: int | None = None,
     options: Mapping[str, str] | None = None,
@@ -47,12 +49,13 @@ def profile(
     """Measure, simulate or estimate models on devices.
 
     Args:
-        models: Model files, or ``zoo:NAME``.
+        models: Model files, ``zoo:NAME``, or ``module:function`` of PyTorch.
         devices: Names of devices, paths of device files, or ``Device`` objects.
         shapes: Shapes of inputs with open dimensions, by input name.
         inputs: An ``.npz`` with one array per input; by default, random values.
         calibration: An ``.npz`` with samples for quantising, where a device takes int8.
         signature: Which signature of a ``.tflite`` file; by default, that of its main graph.
+        converter: What converts PyTorch models to TFLite: ``edgebench`` or ``litert-torch``.
         seed: Of random inputs and built-in networks.
         threads: For runtimes that have them.
         options: Of targets: ``{"KEY": "VALUE"}`` or ``{"DEVICE:KEY": "VALUE"}``.
@@ -77,7 +80,7 @@ def profile(
     from edgebench.flows.recording import record_profiles
     from edgebench.store.runs import RunStore
 
-    source = compose_inputs([], _path(inputs), seed, _path(calibration), signature)
+    source = compose_inputs([], _path(inputs), seed, _path(calibration), signature, _converter(converter))
     if shapes:
         source = replace(source, shapes={name: tuple(map(int, shape)) for name, shape in shapes.items()})
     request = ProfileRequest(
@@ -291,6 +294,15 @@ def _many(given: StrPath | Sequence[StrPath]) -> Sequence[StrPath]:
 
 def _path(given: StrPath | None) -> Path | None:
     return None if given is None else Path(given)
+
+
+def _converter(given: str) -> Converter:
+    from edgebench.core.model import Converter
+    from edgebench.errors import InputError
+
+    if given not in set(Converter):
+        raise InputError(f"there is no converter {given!r}", where="converter", remedy=" or ".join(Converter))
+    return Converter(given)
 
 
 def _limit_texts(limit: Limit) -> list[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from edgebench.core.device import Device, OptionValue
 from edgebench.core.dtype import DataType
-from edgebench.core.model import InputSource
+from edgebench.core.model import Converter, InputSource
 from edgebench.core.options import parse_option
 from edgebench.core.plan import MeasurementPlan
 from edgebench.core.units import Dimension, parse_quantity
@@ -80,8 +80,9 @@ def compose_inputs(
     seed: int,
     calibration: Path | None = None,
     signature: str | None = None,
+    converter: Converter = Converter.EDGEBENCH,
 ) -> InputSource:
-    """Inputs from ``--shape``, ``--inputs``, ``--seed``, ``--calibration`` and ``--signature``.
+    """Inputs from ``--shape``, ``--inputs``, ``--seed``, ``--calibration``, ``--signature`` and ``--converter``.
 
     Raises:
         InputError: A shape is not ``NAME=1,3,224,224``, or the file does not exist.
@@ -95,6 +96,7 @@ def compose_inputs(
         file=None if file is None else str(file.resolve()),
         calibration=None if calibration is None else str(calibration.resolve()),
         signature=signature,
+        converter=converter,
     )
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from edgebench.cli.commands import devices, export, lut, profile, report, runs, schema, search, spaces, zoo
+from edgebench.cli.commands import devices, export, lut, profile, report, runs, schema, search, setup, spaces, zoo
 from edgebench.errors import EdgebenchError
 
 EXIT_INTERRUPTED = 130
@@ -30,6 +30,7 @@ app.command("schema")(schema.schema)
 app.add_typer(devices.app, name="devices")
 app.add_typer(lut.app, name="lut")
 app.add_typer(runs.app, name="runs")
+app.add_typer(setup.app, name="setup")
 app.add_typer(spaces.app, name="spaces")
 app.add_typer(zoo.app, name="zoo")
 
@@ -76,7 +77,7 @@ def _print_error(error: EdgebenchError) -> None:
     from rich.console import Console
     from rich.markup import escape
 
-    console = Console(stderr=True, highlight=False)
+    console = Console(stderr=True, highlight=False, emoji=False)
     where = f"{escape(error.where)}: " if error.where else ""
     console.print(f"[bold red]error:[/] {where}{escape(error.what)}", soft_wrap=True)
     if error.remedy:

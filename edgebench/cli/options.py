@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from edgebench.core.model import Converter
+
 RESULTS = Path("results")
 
 SpaceArgument = Annotated[str, typer.Argument(metavar="SPACE", help="A search space, or the path of its file.")]
@@ -21,6 +23,10 @@ CalibrationOption = Annotated[
 ]
 SignatureOption = Annotated[
     str | None, typer.Option(metavar="NAME", help="Signature of a .tflite file; by default, its main graph.")
+]
+ConverterOption = Annotated[
+    Converter,
+    typer.Option(metavar="NAME", help="What makes TFLite of PyTorch models: edgebench or litert-torch."),
 ]
 OutputOption = Annotated[
     Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write to a file instead of standard output.")

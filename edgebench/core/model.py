@@ -37,6 +37,13 @@ def format_of_suffix(suffix: str) -> ModelFormat | None:
     return next((form for form, suffixes in SUFFIXES.items() if suffix.lower() in suffixes), None)
 
 
+class Converter(StrEnum):
+    """What brings a model into another format."""
+
+    EDGEBENCH = "edgebench"
+    LITERT_TORCH = "litert-torch"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TensorSpec(Record):
     """One input or output of a model.
@@ -46,7 +53,7 @@ class TensorSpec(Record):
         dtype: A numpy type name.
         shape: Sizes; ``None`` for a dimension that the file leaves open.
         dimensions: The file's own names of the dimensions, ``""`` if it has none.
-        upper: For integers, the first value that is out of range (a table's length), if the graph shows it.
+        upper: For positions in a table, the first value that is out of range, if the graph shows it.
     """
 
     name: str
@@ -72,7 +79,7 @@ class ModelInfo(Record):
         inputs: Inputs in the order of the file.
         outputs: Outputs in the order of the file.
         operators: How often each operator occurs.
-        assumptions: What is taken for granted where the file leaves it open, such as a batch of 1.
+        caveats: What limits how far its figures can be trusted, said beside them: a batch taken as 1, random ranges.
         notes: What a reader of the numbers should know.
     """
 
@@ -86,7 +93,7 @@ class ModelInfo(Record):
     inputs: tuple[TensorSpec, ...] = ()
     outputs: tuple[TensorSpec, ...] = ()
     operators: Mapping[str, int] = field(default_factory=dict)
-    assumptions: tuple[str, ...] = ()
+    caveats: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -98,9 +105,10 @@ class InputSource(Record):
         seed: Seeds the random values.
         shapes: Shapes given by the user, by input name.
         file: An ``.npz`` with one array per input, instead of random values.
-        upper: First value out of range of integer inputs, by name, if the graph shows it.
+        upper: First value out of range of inputs that are positions in a table, by name, if the graph shows it.
         calibration: An ``.npz`` with samples that set the ranges of quantised activations.
         signature: Which signature of a ``.tflite`` file to run; by default, that of its main graph.
+        converter: What converts PyTorch models to TFLite.
     """
 
     seed: int = 0
@@ -109,3 +117,4 @@ class InputSource(Record):
     upper: Mapping[str, int] = field(default_factory=dict)
     calibration: str | None = None
     signature: str | None = None
+    converter: Converter = Converter.EDGEBENCH

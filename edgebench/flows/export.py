@@ -48,7 +48,7 @@ def export_model(
         model: A path or ``zoo:NAME``.
         form: C for microcontrollers, or TFLite.
         output: A folder for C, otherwise a file.
-        inputs: Shapes, seed, calibration data and signature.
+        inputs: Shapes, seed, calibration data, signature and converter.
         device: The microcontroller that the C code is for; by default, any core without vectors.
         workers: Start the process that converts.
 
@@ -73,12 +73,14 @@ def export_model(
             calibration=inputs.calibration,
             seed=inputs.seed,
             signature=inputs.signature,
+            converter=inputs.converter,
             folder=folder,
         )
         prepared = worker.ask(Prepare(wanted=request), timeout_s=_TIME_LIMIT_S)
+        notes = (*prepared.notes, *(prepared.deployed.caveats if prepared.deployed else ()))
         if form is not ExportForm.C:
             write_atomically(output, Path(prepared.path).read_bytes())
-            return [output], prepared.notes
+            return [output], notes
         project = Path(folder) / "project"
         project.mkdir()
         order = WriteProject(
@@ -87,7 +89,7 @@ def export_model(
         written = worker.ask(order, timeout_s=_TIME_LIMIT_S)
         for name in written.files:
             write_atomically(output / name, (project / name).read_bytes())
-    return [output / name for name in written.files], (*prepared.notes, *written.notes)
+    return [output / name for name in written.files], (*notes, *written.notes)
 
 
 @contextmanager

@@ -31,9 +31,10 @@ def make_inputs(
 ) -> dict[str, NDArray[np.generic]]:
     """One array an input.
 
-    Floats are standard normal; 8- and 16-bit integers, which are quantised values, cover their type; wider
-    integers are indices below the length of the table they look up, or 0 and 1 where that is unknown. By name,
-    states and caches are zero, and wide integers and booleans that are masks or lengths one and sample rates 16000.
+    Floats are standard normal, or whole numbers where they are positions in a table; 8- and 16-bit integers, which are
+    quantised values, cover their type; wider integers are indices below the length of the table they look up, or 0 and
+    1 where that is unknown. By name, states and caches are zero, and wide integers and booleans that are masks or
+    lengths one and sample rates 16000.
     An input's values depend on the seed, its name, type and shape, not on the other inputs.
 
     Args:
@@ -92,6 +93,8 @@ def _array(spec: TensorSpec, shape: tuple[int, ...], seed: int) -> NDArray[np.ge
     if value is not None:
         return np.full(shape, value, dtype)
     random = np.random.default_rng([seed, *spec.name.encode("utf-8", "surrogatepass")])
+    if dtype.kind == "f" and spec.upper is not None:
+        return random.integers(0, max(1, spec.upper), shape).astype(dtype)
     if dtype.kind in "biu":
         lowest, highest = _range(spec, dtype)
         return random.integers(lowest, highest, shape, dtype=spec.dtype, endpoint=True)

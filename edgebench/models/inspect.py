@@ -65,5 +65,5 @@ def _checked(info: ModelInfo, shapes: Shapes, *, open_shapes: bool) -> ModelInfo
     # One command profiles several models, and a shape may be meant for another of them.
     notes = [f"--shape {name}: there is no such input; the inputs are {', '.join(names)}" for name in unknown]
     batch = None if open_shapes else batch_note(info.inputs, shapes)
-    assumptions = (*info.assumptions, batch) if batch else info.assumptions
-    return replace(info, notes=(*info.notes, *notes), assumptions=assumptions)
+    caveats = (*info.caveats, batch) if batch else info.caveats
+    return replace(info, notes=(*info.notes, *notes), caveats=caveats)

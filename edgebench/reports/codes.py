@@ -25,7 +25,7 @@ class Code(StrEnum):
     DISTURBANCE = "disturbance"
     MACHINE = "machine"
     CONDITIONS_DIFFER = "conditions-differ"
-    MODEL_ASSUMPTION = "model-assumption"
+    MODEL_CAVEAT = "model-caveat"
     MODEL_NOTE = "model-note"
     DEVICE_NOTE = "device-note"
     DEVICE_NOT_READY = "device-not-ready"

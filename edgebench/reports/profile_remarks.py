@@ -69,8 +69,8 @@ def _of_profile(profile: Profile) -> Iterator[_About]:
         yield about(Kind.WARNING, Code.DISTURBANCE, sentence, detail=True)
     for note in profile.notes:
         yield about(Kind.NOTE, Code.DEVICE_NOTE, note, detail=True)
-    for assumption in profile.model.assumptions:
-        yield about(Kind.NOTE, Code.MODEL_ASSUMPTION, assumption)
+    for caveat in (*profile.model.caveats, *(profile.deployed.caveats if profile.deployed else ())):
+        yield about(Kind.NOTE, Code.MODEL_CAVEAT, caveat)
     for note in profile.model.notes:
         yield about(Kind.NOTE, Code.MODEL_NOTE, note, detail=True)
 

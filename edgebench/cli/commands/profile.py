@@ -11,6 +11,7 @@ import typer
 from edgebench.cli.options import (
     RESULTS,
     CalibrationOption,
+    ConverterOption,
     OldTargetOption,
     ResultsOption,
     ShapeOption,
@@ -19,6 +20,7 @@ from edgebench.cli.options import (
     ThreadsOption,
 )
 from edgebench.cli.output import DetailsOption, Format, FormatOption, JsonOption
+from edgebench.core.model import Converter
 
 if TYPE_CHECKING:
     from edgebench.core.run import Run
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 
 def profile(
     models: Annotated[
-        list[str], typer.Argument(metavar="MODEL...", help="Model files, or zoo:NAME for a built-in network.")
+        list[str], typer.Argument(metavar="MODEL...", help="Model files, module:function of PyTorch, or zoo:NAME.")
     ],
     device: Annotated[
         list[str],
@@ -39,6 +41,7 @@ def profile(
     ] = None,
     calibration: CalibrationOption = None,
     signature: SignatureOption = None,
+    converter: ConverterOption = Converter.EDGEBENCH,
     seed: Annotated[int, typer.Option(min=0, help="Seed of random inputs and of built-in networks.")] = 0,
     threads: ThreadsOption = None,
     optimization: Annotated[str | None, typer.Option(help="Optimisation level, for targets that have levels.")] = None,
@@ -77,7 +80,7 @@ def profile(
             memory_limit=memory_limit,
             layers=layers,
         ),
-        inputs=compose_inputs(shape, inputs, seed, calibration, signature),
+        inputs=compose_inputs(shape, inputs, seed, calibration, signature, converter),
     )
     command = ("edgebench", *sys.argv[1:])
     with progress_bar() as progress:

@@ -29,7 +29,7 @@ def render_terminal(report: Report, console: Console) -> None:
         letters = legend(provenances(table))
         lines = [line for line in (letters, table.caption) if line]
         if lines:
-            console.print("  " + "; ".join(lines), style="dim", highlight=False)
+            console.print("  " + "; ".join(lines), style="dim", highlight=False, emoji=False)
     if report.remarks and report.tables:
         console.print()
     for remark, subjects in _merged(report.remarks):
@@ -39,14 +39,16 @@ def render_terminal(report: Report, console: Console) -> None:
 def render_text(report: Report) -> str:
     """The same as a string without colours, for output that is not a terminal."""
     text = StringIO()
-    render_terminal(report, Console(file=text, width=_MIN_WIDTH, highlight=False))
+    render_terminal(report, Console(file=text, width=_MIN_WIDTH, highlight=False, emoji=False))
     return text.getvalue()
 
 
 def output_console() -> Console:
     """Standard output, wide enough for a table when it is not a terminal."""
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=max(console.width, _MIN_WIDTH))
+    console = Console(highlight=False, emoji=False)
+    return (
+        console if console.is_terminal else Console(highlight=False, emoji=False, width=max(console.width, _MIN_WIDTH))
+    )
 
 
 def _rich_table(table: ReportTable) -> RichTable:

@@ -144,6 +144,7 @@ class Preparation:
             calibration=self._inputs.calibration,
             seed=self._inputs.seed,
             signature=self._inputs.signature,
+            converter=self._inputs.converter,
             folder=mkdtemp(dir=self._folder),
         )
         try:

@@ -17,6 +17,7 @@ from edgebench.models.graph.tensor_graph import Port, TensorGraph
 from edgebench.models.inputs import make_inputs
 from edgebench.models.onnx.lowering.lower import HANDLERS, lower
 from edgebench.models.onnx.simplify import SimpleModel, simplify
+from edgebench.models.output_difference import relative_difference
 from edgebench.models.tflite.writer import write_graph
 
 Array = NDArray[Any]
@@ -108,25 +109,8 @@ def _difference(simple: SimpleModel, graph: TensorGraph, path: Path) -> float:
     worst = 0.0
     for port in graph.outputs:
         expected = np.transpose(simple.values[port.name], port.layout)
-        worst = max(worst, _relative(expected, found[port.tensor]))
+        worst = max(worst, relative_difference(expected, found[port.tensor]))
     return worst
-
-
-def _relative(expected: Array, found: Array) -> float:
-    if expected.shape != found.shape:
-        return float("inf")
-    if not expected.size:
-        return 0.0
-    if expected.dtype.kind in "iub":
-        # Near a tie, a position may fall either way: one in a thousand is not a fault.
-        return float((expected != found).mean()) if expected.size > 1 else 0.0
-    wanted, have = expected.astype(np.float64), found.astype(np.float64)
-    same = (wanted == have) | (np.isnan(wanted) & np.isnan(have))
-    if same.all():
-        return 0.0
-    size = float(np.abs(wanted[np.isfinite(wanted)]).max(initial=0.0))
-    worst = float(np.abs(wanted - have)[~same].max())
-    return worst / size if size > 0 else worst
 
 
 def _run(path: Path, graph: TensorGraph, values: Mapping[str, Array], *, every: bool = False) -> dict[str, Array]:
@@ -158,7 +142,7 @@ def _first(simple: SimpleModel, graph: TensorGraph, path: Path) -> str:
             if expected is None or name not in found or expected.size != found[name].size:
                 continue
             # Layouts within are not known here: the sorted values must agree, whatever the order of axes.
-            difference = _relative(np.sort(expected, axis=None), np.sort(found[name], axis=None))
+            difference = relative_difference(np.sort(expected, axis=None), np.sort(found[name], axis=None))
             if difference > _TOLERANCE:
                 return f"; the first layer that differs is {node.source!r} ({node.kind}), by {difference:.1%}"
     return ""

@@ -120,6 +120,10 @@ def _require_types(graph: QuantisedGraph) -> None:
         UnsupportedModelError: One has none; it is named with its layer or tensor.
     """
     for operator in graph.operators:
+        # Before types, which are often wrong because of it: what leads to it is left as it was, or in real numbers.
+        if operator.kind not in WRITERS and operator.kind != "DEQUANTIZE":
+            raise no_kernel(graph, operator)
+    for operator in graph.operators:
         types = {"int8"} | OTHER_TYPES.get(operator.kind, set())
         for index in (*operator.inputs, *operator.outputs):
             tensor = graph.tensors[index] if index >= 0 else None

@@ -37,9 +37,9 @@ def no_kernel(graph: QuantisedGraph, operator: QuantisedOperator) -> Unsupported
             remedy=QUANTISE,
         )
     return UnsupportedModelError(
-        f"there is no kernel for {operator.kind} (layer {_layer(graph, operator)!r})",
+        f"there is no kernel for {operator.label} (layer {_layer(graph, operator)!r})",
         where=graph.name,
-        operators=(operator.kind,),
+        operators=(operator.label,),
         remedy=_remedy(operator.kind),
     )
 

@@ -200,7 +200,7 @@ def test_macs_follow_the_shapes_given(tmp_path: Path) -> None:
     assert described(path, audio=(1, 2, 8)).macs == 8 * 4 * 6 + 32 * 4
     assert described(path, audio=(5, 2, 8)).macs == 5 * (8 * 4 * 6 + 32 * 4)
     assert described(path).macs == 8 * 4 * 6 + 32 * 4
-    (assumed,) = inspect(path, parse_source(str(path)), {}).assumptions
+    (assumed,) = inspect(path, parse_source(str(path)), {}).caveats
     assert assumed.startswith("an open batch is taken as 1: audio[")
     longer = keyword_net()
     longer.graph.input[0].type.tensor_type.shape.dim[2].dim_param = "samples"
