@@ -26,7 +26,7 @@ SignatureOption = Annotated[
 ]
 ConverterOption = Annotated[
     Converter,
-    typer.Option(metavar="NAME", help="What makes TFLite of PyTorch models: edgebench or litert-torch."),
+    typer.Option(metavar="NAME", help="What converts PyTorch models to TFLite: edgebench or litert-torch."),
 ]
 OutputOption = Annotated[
     Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write to a file instead of standard output.")

@@ -38,7 +38,7 @@ def format_of_suffix(suffix: str) -> ModelFormat | None:
 
 
 class Converter(StrEnum):
-    """What brings a model into another format."""
+    """What converts a model to another format."""
 
     EDGEBENCH = "edgebench"
     LITERT_TORCH = "litert-torch"
@@ -79,7 +79,7 @@ class ModelInfo(Record):
         inputs: Inputs in the order of the file.
         outputs: Outputs in the order of the file.
         operators: How often each operator occurs.
-        caveats: What limits how far its figures can be trusted, said beside them: a batch taken as 1, random ranges.
+        caveats: What limits how far its figures can be trusted, shown beside them: a batch taken as 1, random ranges.
         notes: What a reader of the numbers should know.
     """
 
