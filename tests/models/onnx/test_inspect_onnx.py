@@ -415,7 +415,7 @@ def test_external_data_has_a_valid_place(external: Path, key: str, text: str) ->
         if entry.key == key:
             entry.value = text
     write(external, model)
-    with pytest.raises(InputError, match="no valid place"):
+    with pytest.raises(InputError, match="no valid position"):
         described(external)
 
 
