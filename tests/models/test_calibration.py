@@ -58,7 +58,7 @@ def test_what_fits_no_input_is_refused_with_both_sides_listed(path: Path) -> Non
     text = str(caught.value)
     assert "input 'serving_default_right:0' has no array" in text
     assert "array 'rihgt' fits no input" in text
-    assert "the file holds left, rihgt" in text
+    assert "the file contains left, rihgt" in text
     assert "serving_default_left:0 or left, serving_default_right:0 or right" in text
 
 

@@ -186,7 +186,7 @@ def test_a_missing_array_says_what_the_file_holds(path: Path) -> None:
 
 def test_another_type_or_shape_is_refused(path: Path) -> None:
     np.savez(path, x=np.zeros((2, 3)), y=np.zeros((2, 3), ">f4"))
-    assert refused(path, spec("x", (2, 3))).what == "input 'x' takes float32, the file holds float64"
+    assert refused(path, spec("x", (2, 3))).what == "input 'x' takes float32, but the file contains float64"
     assert "array.astype('float32')" in str(refused(path, spec("x", (2, 3))).remedy)
     assert "another byte order" in refused(path, spec("y", (2, 3))).what
     assert "has the shape [2,4], not [2,3]" in refused(path, spec("x", (2, 4), "float64")).what

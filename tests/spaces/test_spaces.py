@@ -83,7 +83,7 @@ HEAD = 'schema = "edgebench.space/1"\nfamily = "dscnn"\ndescription = ""\n[optio
         ('schema = "edgebench.space/1"\nfamily = "dscnn"\ndescription = ""\n[options]\nclases = 3', "clases"),
         ('schema = "edgebench.space/1"\nfamily = "dscnn"\ndescription = ""\n[options]\nclasses = 3', "missing"),
         (HEAD + "filters = []\ndepths = [1]\nkernels = [3]", "filters"),
-        (HEAD + "filters = [8, 8]\ndepths = [1]\nkernels = [3]", "different values"),
+        (HEAD + "filters = [8, 8]\ndepths = [1]\nkernels = [3]", "distinct values"),
         (HEAD + "filters = [8]\ndepths = [1]\nkernels = [3]\ninput = [49, 10, 0]", "49, 10, 0"),
     ],
 )

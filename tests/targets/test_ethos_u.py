@@ -206,6 +206,6 @@ def test_where_the_npu_takes_nothing_it_says_what_does(tmp_path: Path) -> None:
     assert refused.outcome is Outcome.UNSUPPORTED
     assert refused.failure is not None
     assert "stride" in refused.failure.message
-    assert refused.failure.remedy == "an Ethos-U85 takes it all: -d ethos-u85-256"
+    assert refused.failure.remedy == "an Ethos-U85 takes all of it: -d ethos-u85-256"
     (taken,) = run(path, "ethos-u85-256")
     assert taken.outcome is Outcome.OK

@@ -127,7 +127,7 @@ def test_networks_outside_the_shared_weights_are_refused() -> None:
             supernet.accuracy(network, TASK.validation, TASK.train)
     other = small_network(8)
     swapped = type(other)(name="swapped", input_shape=other.input_shape, layers=_without_norm(other))
-    with pytest.raises(InputError, match="without normalisation, elsewhere"):
+    with pytest.raises(InputError, match="without normalisation, but elsewhere"):
         Supernet.for_networks([other, swapped])
     with pytest.raises(InputError, match="at least one network"):
         Supernet.for_networks([])

@@ -122,7 +122,7 @@ def test_a_softmax_at_the_end_is_left_out_of_training() -> None:
 @pytest.mark.parametrize(
     ("network", "message"),
     [
-        (small_network(classes=4), r"gives \[4\], task 'bars' has 3 classes"),
+        (small_network(classes=4), r"yields \[4\], task 'bars' has 3 classes"),
         (NetworkBuilder("vector", (64,)), "1 channels"),
         (NetworkBuilder("colour", (8, 8, 3)), "1 channels"),
     ],

@@ -47,7 +47,7 @@ def test_without_a_shape_macs_are_not_known(path: Path) -> None:
         sizes[0], sizes[axis] = {"as_int": 1}, symbol
     info = described(path, exported(model, weights))
     assert info.macs is None
-    assert info.notes == ("MACs are not known: the shapes of 1 x conv2d, 1 x linear cannot be told from the file",)
+    assert info.notes == ("MACs are unknown: the shapes of 1 x conv2d, 1 x linear cannot be read from the file",)
 
 
 def call(target: str, output: tuple[int, ...], **arguments: tuple[int, ...] | bool) -> int | None:

@@ -272,7 +272,7 @@ class TestRefusals:
         ]
         tensors = [Tensor(shape=(1, 4)), Tensor(shape=(1, 4)), real, real, Tensor(shape=(1, 4))]
         path = write_graph(tmp_path / "g.tflite", tensors, operators, [0], [4])
-        with pytest.raises(UnsupportedModelError, match=r"ELU \(layer 't3'\) is left in real numbers") as caught:
+        with pytest.raises(UnsupportedModelError, match=r"ELU \(layer 't3'\) is still in real numbers") as caught:
             generated(path)
         assert caught.value.operators == ("ELU",)
         assert "int8-tflite" in str(caught.value.remedy)
