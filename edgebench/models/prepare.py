@@ -45,7 +45,7 @@ class PrepareRequest(Record):
         seed: Seeds the weights of networks from the zoo, and random calibration data.
         folder: Where files may be written.
         signature: Which signature of a ``.tflite`` file; by default, that of its main graph.
-        converter: What converts a PyTorch model to TFLite.
+        converter: What converts PyTorch models to TFLite.
     """
 
     source: str
