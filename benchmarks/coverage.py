@@ -144,7 +144,7 @@ def differences(notes: Sequence[str]) -> dict[str, Any]:
 
 
 def shapes_that_run(path: Path) -> dict[str, tuple[int, ...]]:
-    """Shapes for the open dimensions of an ONNX file, with which ONNX Runtime runs it: 1 for batches, one size for others."""
+    """Shapes of open dimensions with which ONNX Runtime runs a file: 1 for batches, one size for the others."""
     import onnxruntime
 
     onnxruntime.set_default_logger_severity(4)

@@ -25,7 +25,7 @@ def with_batch_of_one(specs: Sequence[TensorSpec], shapes: Mapping[str, tuple[in
     """The user's shapes, and those of inputs whose only open size is the batch.
 
     Such a batch is 1, or what the user gave another input whose batch has the same name. A batch is a dimension that
-    is named so, or else the first of several, unless it is named as a side of an image or the length of a sequence.
+    is named so, otherwise the first of several, unless it is named as a side of an image or the length of a sequence.
     """
     known: dict[str, int] = {}
     for spec in specs:

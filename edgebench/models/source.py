@@ -56,7 +56,7 @@ class ModelSource:
         name: Short name for tables.
         zoo: Name in the zoo, or None.
         path: The file, or None.
-        function: ``module:function`` of Python that gives a PyTorch module, or None.
+        function: ``module:function`` of Python that returns a PyTorch module, or None.
     """
 
     text: str

@@ -20,7 +20,7 @@ def convert(source: Path, target: Path) -> dict[str, Any]:
     """Convert a program without open shapes, and return the versions used.
 
     Args:
-        source: A ``torch.export`` file that holds plain tensors only.
+        source: A ``torch.export`` file with only plain tensors.
         target: File to write.
     """
     import litert_torch

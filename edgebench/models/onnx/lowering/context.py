@@ -2,7 +2,7 @@
 
 A value of the ONNX model is a tensor of the graph and the order of its axes there. A ``Transpose`` only changes that
 order; axes are moved when an operator needs another one. So transposes between channels first and channels last cancel
-over the whole graph, and files with channels last are left as they are.
+over the whole graph, and files with channels last are left unchanged.
 """
 
 from __future__ import annotations
@@ -172,7 +172,7 @@ class Lowering:
         return tensor if self.graph.shape(tensor) == tuple(shape) else self.copied(tensor, shape)
 
     def copied(self, tensor: str, shape: Sequence[int]) -> str:
-        """The same, as a tensor of its own in any case."""
+        """The same, always as a separate tensor."""
         return self.emit(
             "RESHAPE",
             [tensor, self.ints("shape", shape)],

@@ -51,7 +51,7 @@ def quantise_weights(editor: GraphEditor, operator: Table, places: Weights, data
 
 
 def quantised_bias(editor: GraphEditor, index: int, bias: NDArray[np.float64], scales: NDArray[np.float64]) -> int:
-    """A bias as int32; LiteRT wants one axis where there is a scale for each channel."""
+    """A bias as int32; LiteRT requires one axis if there is a scale for each channel."""
     limit = 2**31 - 1
     levels = np.clip(np.rint(bias.ravel() / scales), -limit, limit).astype(np.int32)
     found = editor.add_constant(editor.name(index), levels)
