@@ -106,7 +106,7 @@ class Sampling:
         self._outcome, self._failure, self.finished = outcome, failure, True
 
     def interrupt(self) -> None:
-        """End the sampling because the user wants to."""
+        """End the sampling at the user's request."""
         if self._bursts and self._loaded is not None:
             self._processes.append(ProcessRun(load_s=self._loaded.load_s, bursts=tuple(self._bursts)))
         if not self.finished:

@@ -1,6 +1,6 @@
 """ONNX operators that compute on integers, written as the equivalent float operators.
 
-Their scales are kept: each becomes a DequantizeLinear before a float operator and a QuantizeLinear behind it,
+Their scales are kept: each becomes a DequantizeLinear before a float operator and a QuantizeLinear after it,
 which ``quantised`` then removes again and remembers. Weights become real numbers at once.
 """
 

@@ -303,7 +303,7 @@ class _Reader:
         return self._text(code.CustomCode()) or _CUSTOM, True
 
     def _stored_bytes(self, buffer: Any) -> int:
-        """Size of a buffer, which is in the file's tables or, in files of more than 2 GiB, behind them."""
+        """Size of a buffer, which is in the file's tables or, in files of more than 2 GiB, after them."""
         offset, size = buffer.Offset(), buffer.Size()
         if offset > 1 and offset + size > self._size:
             raise ValueError("a buffer is outside the file")

@@ -163,7 +163,7 @@ def read_quantised_graph(path: Path) -> QuantisedGraph:
 
 
 def load_buffers(model: Any, content: bytes) -> None:
-    """Put constants that are behind the tables, at an offset in the file, into their buffers."""
+    """Put constants that come after the tables, at an offset in the file, into their buffers."""
     for buffer in model.buffers:
         if (buffer.data is None or not len(buffer.data)) and buffer.offset > 1:
             if buffer.offset + buffer.size > len(content):

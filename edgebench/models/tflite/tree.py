@@ -54,7 +54,7 @@ def parse_tree(content: bytes, where: str) -> Table:
             code.deprecatedBuiltinCode = min(code.builtinCode, 127)
         for buffer in model.buffers:
             if buffer.offset > 1:
-                # Large constants may be behind the tables, at an offset in the file.
+                # Large constants may come after the tables, at an offset in the file.
                 buffer.data = np.frombuffer(content, np.uint8, buffer.size, buffer.offset)
                 buffer.offset = buffer.size = 0
     except DAMAGE as error:

@@ -145,7 +145,7 @@ def prelu(context: Lowering, node: Node) -> None:
     source = context.in_layout(node.input(0), layout)
     alpha = np.transpose(wide, layout)
     shape = context.graph.shape(source)
-    # TFLite takes a slope for every position behind the batch.
+    # TFLite takes a slope for every position after the batch.
     alpha = np.broadcast_to(alpha, (1, *alpha.shape[1:]))[0]
     context.give(node.output, context.emit("PRELU", [source, context.floats("slope", alpha)], shape), layout)
 

@@ -56,7 +56,7 @@ def _replaced(context: Lowering, node: Node) -> Array:
 
 
 def _behind(places: Array, shape: tuple[int, ...]) -> Array:
-    """Positions of the new values, which are behind the data."""
+    """Positions of the new values, which come after the data."""
     return places.size + np.arange(int(np.prod(shape, dtype=np.int64))).reshape(shape)
 
 

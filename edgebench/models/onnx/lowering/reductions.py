@@ -122,7 +122,7 @@ def softmax(context: Lowering, node: Node, kind: str) -> None:
 
 
 def batch_norm(context: Lowering, node: Node) -> None:
-    """``BatchNormalization`` that is not behind a convolution: a product and a sum for each channel."""
+    """``BatchNormalization`` that does not follow a convolution: a product and a sum for each channel."""
     if len([name for name in node.outputs if name]) > 1 and node.get("training_mode", 0):
         raise NotConvertibleError("it is in training mode")
     names = ("scale", "shift", "mean", "variance")

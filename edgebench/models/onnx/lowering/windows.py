@@ -85,7 +85,7 @@ def conv_transpose(context: Lowering, node: Node) -> None:
 
 
 def channels_last_shape(shape: Shape) -> Shape:
-    """A shape with its channels behind."""
+    """A shape with its channels last."""
     return tuple(shape[axis] for axis in channels_last(len(shape)))
 
 
