@@ -60,7 +60,7 @@ def test_quantised_values_cover_their_type(dtype: str) -> None:
 
 @given(st.integers(1, 2**40), st.sampled_from(["int8", "uint8", "int32", "int64", "uint64"]), st.integers(0, 5))
 @settings(max_examples=50, deadline=None)
-def test_indices_lie_in_their_table(upper: int, dtype: str, seed: int) -> None:
+def test_indices_are_within_their_table(upper: int, dtype: str, seed: int) -> None:
     array = made(spec("ids", (100,), dtype, upper), seed=seed)
     assert array.dtype == dtype
     assert 0 <= int(array.min()) <= int(array.max()) < upper
@@ -83,7 +83,7 @@ def test_indices_lie_in_their_table(upper: int, dtype: str, seed: int) -> None:
         ("input_lengths", "int64", 1),
     ],
 )
-def test_names_tell_the_role(name: str, dtype: str, value: int) -> None:
+def test_names_decide_the_role(name: str, dtype: str, value: int) -> None:
     array = made(spec(name, (2, 3), dtype))
     assert (array == value).all()
     assert array.dtype.name == dtype

@@ -61,7 +61,7 @@ def test_a_supernet_of_one_network_is_that_network(torch: ModuleType) -> None:
         torch.testing.assert_close(supernet._tensors[f"{layer}.kernel"].grad, own[f"parts.{layer}.0.weight"].grad)
 
 
-def test_gradients_reach_the_slice_alone(torch: ModuleType) -> None:
+def test_gradients_reach_only_the_slice(torch: ModuleType) -> None:
     supernet = Supernet.for_networks([SMALLEST, LARGEST])
     images = torch.from_numpy(TASK.train.images[:32]).permute(0, 3, 1, 2)
     supernet._call(small_network(width=8, kernel=3), images)[:, 0].square().sum().backward()

@@ -153,7 +153,7 @@ def test_distillation_teaches_what_wrong_labels_do_not() -> None:
         train(small_network(), task, taught, seed=0)
 
 
-def test_training_goes_on_from_folded_weights() -> None:
+def test_training_continues_from_folded_weights() -> None:
     task, network = bars_task(noise=0.6), small_network()
     trained = train(network, task, Recipe(epochs=6, batch_size=16), seed=0, threads=1)
     still = Recipe(epochs=1, batch_size=168, learning_rate=1e-9, weight_decay=0, augment=False)

@@ -386,7 +386,7 @@ def test_external_data_that_is_too_short_is_named(external: Path) -> None:
 
 
 @pytest.mark.parametrize("location", ["../secret", "/etc/passwd", "sub/../../secret", "", ".", "a\0b", "x" * 5000])
-def test_external_data_must_lie_in_the_models_folder(external: Path, location: str) -> None:
+def test_external_data_must_be_in_the_models_folder(external: Path, location: str) -> None:
     (external.parent.parent / "secret").write_bytes(bytes(20000))
     model = onnx.load(str(external), load_external_data=False)
     for entry in model.graph.initializer[0].external_data:
