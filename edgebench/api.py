@@ -53,7 +53,7 @@ def profile(
         devices: Names of devices, paths of device files, or ``Device`` objects.
         shapes: Shapes of inputs with open dimensions, by input name.
         inputs: An ``.npz`` with one array per input; by default, random values.
-        calibration: An ``.npz`` with samples for quantising, where a device takes int8.
+        calibration: An ``.npz`` with samples for quantising, if a device takes int8.
         signature: Which signature of a ``.tflite`` file; by default, that of its main graph.
         converter: What converts PyTorch models to TFLite: ``edgebench`` or ``litert-torch``.
         seed: Of random inputs and built-in networks.

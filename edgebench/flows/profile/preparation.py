@@ -33,7 +33,7 @@ class Ready:
         model: The model as given.
         device: Where it will run.
         path: The file to load.
-        deployed: Description of that file where the model had to be converted, otherwise None.
+        deployed: Description of that file if the model had to be converted, otherwise None.
         versions: Of the runtime and of what it builds on.
         notes: What the conversion did, and the device's caveats.
         sampled: Whether running again gives new information.
