@@ -2,13 +2,13 @@
 
     python benchmarks/coverage.py FOLDER [--json FILE] [--run] [--retry] [--only TEXT]
 
-Every `.tflite` and `.onnx` file below the folder is brought to four kinds of device, each file in a process of its
-own with limits of time and memory: `host` (ONNX Runtime), `host-litert`, `ethos-u55-128` (Vela compiles it) and
+Every `.tflite` and `.onnx` file below the folder is brought to four kinds of device, each file in its own
+process with limits of time and memory: `host` (ONNX Runtime), `host-litert`, `ethos-u55-128` (Vela compiles it) and
 `nucleo-l4r5zi` (the C is written; with --run it is compiled, emulated and compared with LiteRT's reference kernels).
-Ranges come from random inputs, given as calibration data. The files should be ones that others made.
+Ranges come from random inputs, given as calibration data. Use files that others made.
 
-With --json, results are kept after each file, and files that are in it already are not tried again; --retry tries
-those again that did not reach every device.
+With --json, results are kept after each file, and files already in it are not tried again; --retry repeats
+those that did not reach every device.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ WHOLE, PARTLY = "whole", "partly"
 MEMORY_BYTES = 8 << 30
 ALLOWED_RMS = 0.05
 SIZES = (64, 224, 320, 640, 1, 16, 512, 16000)
-"""What open dimensions are set to, until the model runs."""
+"""Sizes that open dimensions are set to, until the model runs."""
 INFERS = ("serving_default", "predict", "infer")
 SAMPLES = 8
 TYPES = {"tensor(int64)": np.int64, "tensor(int32)": np.int32, "tensor(bool)": np.bool_, "tensor(uint8)": np.uint8}
@@ -64,7 +64,7 @@ def main() -> None:
     parser.add_argument("--run", action="store_true", help="emulate the C, too")
     parser.add_argument("--retry", action="store_true", help="try what failed before again")
     parser.add_argument("--only", default="", help="only files with this in their path")
-    parser.add_argument("--time-limit", type=float, default=240.0, help="seconds a file")
+    parser.add_argument("--time-limit", type=float, default=240.0, help="seconds per file")
     parser.add_argument("--devices", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.devices:
@@ -87,7 +87,7 @@ def main() -> None:
 
 
 def child(path: Path, seconds: float, *, emulate: bool) -> dict[str, Any]:
-    """What processes say of a file before they end; after one that crashes, another goes on with what is left."""
+    """What processes report about a file before they end; after a crash, another one continues with the rest."""
     said: dict[str, Any] = {}
     while left := [device for device in DEVICES if device not in said]:
         command = [sys.executable, __file__, str(path), "--devices", ",".join(left), *(["--run"] if emulate else [])]
@@ -107,7 +107,7 @@ def child(path: Path, seconds: float, *, emulate: bool) -> dict[str, Any]:
 
 
 def try_one(path: Path, devices: Sequence[str], *, emulate: bool) -> None:
-    """Bring one file to every kind of device, and say of each how it went as soon as it is known."""
+    """Bring one file to every kind of device, and report each result as soon as it is known."""
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES, MEMORY_BYTES))
     with tempfile.TemporaryDirectory() as folder:
         shapes = shapes_that_run(path) if path.suffix == ".onnx" else {}
@@ -135,7 +135,7 @@ def try_one(path: Path, devices: Sequence[str], *, emulate: bool) -> None:
 
 
 def differences(notes: Sequence[str]) -> dict[str, Any]:
-    """How far the outputs of the int8 model lie from those of the original, and which layer costs most of it."""
+    """How far the outputs of the int8 model are from those of the original, and which layer contributes most."""
     found = _RMS.search(" ".join(notes))
     return {
         "rms": float(found[1].replace(",", "")) / 100 if found else None,
@@ -144,7 +144,7 @@ def differences(notes: Sequence[str]) -> dict[str, Any]:
 
 
 def shapes_that_run(path: Path) -> dict[str, tuple[int, ...]]:
-    """Shapes for the open dimensions of an ONNX file, with which ONNX Runtime runs it: 1 for batches, else one size."""
+    """Shapes of open dimensions with which ONNX Runtime runs a file: 1 for batches, one size for the others."""
     import onnxruntime
 
     onnxruntime.set_default_logger_severity(4)
@@ -192,13 +192,13 @@ def prepared(
 
 
 def main_signature(path: Path) -> str | None:
-    """The signature that infers, of files that also train, load and save."""
+    """The inference signature of files that can also train, load and save."""
     names = [signature.name for signature in read_contents(path).signatures]
     return next((name for name in INFERS if name in names), None) if len(names) > 1 else None
 
 
 def write_samples(specs: Sequence[TensorSpec], shapes: Mapping[str, tuple[int, ...]], target: Path) -> None:
-    """Random inputs, as a user's calibration data would lie in a file."""
+    """Random inputs, in the form of a user's calibration file."""
     samples = [make_inputs(specs, InputSource(seed=seed, shapes=shapes)) for seed in range(SAMPLES)]
     np.savez(target, **{spec.name: np.stack([sample[spec.name] for sample in samples]) for spec in specs})
 
@@ -222,13 +222,13 @@ def compiles(model: Path) -> dict[str, Any]:
 
 
 def writes_c(model: Path) -> dict[str, Any]:
-    """The C of a model."""
+    """The C code of a model."""
     generate(read_quantised_graph(model))
     return {"outcome": WHOLE}
 
 
 def say(device: str, attempt: Callable[[], dict[str, Any]]) -> None:
-    """Try, and tell how it went."""
+    """Try, and return how it went."""
     tell({"begun": [device]})
     try:
         tell({device: attempt()})
@@ -241,7 +241,7 @@ def tell(facts: Mapping[str, Any]) -> None:
 
 
 def trouble(error: Exception) -> dict[str, Any]:
-    """What stopped a file, as a user reads it; what is no error of edgebench's is a fault."""
+    """What stopped a file, as a user reads it; other exceptions than edgebench's are faults."""
     operators = list(error.operators) if isinstance(error, UnsupportedModelError) else []
     outcome = "refused" if isinstance(error, EdgebenchError) else "fault"
     text = str(error) if outcome == "refused" else f"{type(error).__name__}: {error}"
@@ -265,7 +265,7 @@ def line(name: str, result: Mapping[str, Any]) -> str:
 
 
 def report(results: Mapping[str, Mapping[str, Any]]) -> None:
-    """How many files reach each device, what stops the others, and how far int8 lies from the originals."""
+    """How many files reach each device, what stops the others, and how far int8 is from the originals."""
     print(f"\n{len(results)} files")
     for device in DEVICES:
         tried = [result for result in results.values() if result[device]["outcome"] != "none"]
@@ -292,7 +292,7 @@ def share(what: str, of: list[Any], those: list[Any]) -> None:
 
 
 def kind_of(trouble: Mapping[str, Any]) -> str:
-    """A reason without the names and numbers of one model, so that those of a kind count together."""
+    """A reason without the names and numbers of one model, so that reasons of one kind are counted together."""
     text = _NUMBERS.sub("N", _NAMES.sub("_", trouble["reason"].rpartition(".tflite: ")[2]))
     return f"{trouble['outcome']}: {text[:220]}"
 

@@ -53,9 +53,9 @@ def profile(
         devices: Names of devices, paths of device files, or ``Device`` objects.
         shapes: Shapes of inputs with open dimensions, by input name.
         inputs: An ``.npz`` with one array per input; by default, random values.
-        calibration: An ``.npz`` with samples for quantising, where a device takes int8.
+        calibration: An ``.npz`` with samples for quantising, if a device takes int8.
         signature: Which signature of a ``.tflite`` file; by default, that of its main graph.
-        converter: What makes TFLite of PyTorch models: ``edgebench`` or ``litert-torch``.
+        converter: What converts PyTorch models to TFLite: ``edgebench`` or ``litert-torch``.
         seed: Of random inputs and built-in networks.
         threads: For runtimes that have them.
         options: Of targets: ``{"KEY": "VALUE"}`` or ``{"DEVICE:KEY": "VALUE"}``.

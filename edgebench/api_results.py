@@ -96,7 +96,7 @@ class SearchResult(_Shown):
     """A search.
 
     Attributes:
-        run: The run that holds its outcome and the finalists' profiles.
+        run: The run with its outcome and the finalists' profiles.
         path: The run's file.
     """
 
@@ -107,7 +107,7 @@ class SearchResult(_Shown):
     def record(self) -> SearchRecord:
         """The outcome: front, finalists, or why nothing meets the limits."""
         if self.run.search is None:
-            raise ValueError("the run holds no search")
+            raise ValueError("the run contains no search")
         return self.run.search
 
     @property

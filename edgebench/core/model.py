@@ -38,7 +38,7 @@ def format_of_suffix(suffix: str) -> ModelFormat | None:
 
 
 class Converter(StrEnum):
-    """What brings a model into another format."""
+    """What converts a model to another format."""
 
     EDGEBENCH = "edgebench"
     LITERT_TORCH = "litert-torch"
@@ -80,7 +80,7 @@ class ModelInfo(Record):
         inputs: Inputs in the order of the file.
         outputs: Outputs in the order of the file.
         operators: How often each operator occurs.
-        caveats: What limits how far its figures can be trusted, said beside them: a batch taken as 1, random ranges.
+        caveats: What limits how far its figures can be trusted, shown beside them: a batch taken as 1, random ranges.
         notes: What a reader of the numbers should know.
     """
 
@@ -110,7 +110,7 @@ class InputSource(Record):
         upper: First value out of range of inputs that are positions in a table, by name, if the graph shows it.
         calibration: An ``.npz`` with samples that set the ranges of quantised activations.
         signature: Which signature of a ``.tflite`` file to run; by default, that of its main graph.
-        converter: What makes TFLite of a PyTorch model.
+        converter: What converts PyTorch models to TFLite.
     """
 
     seed: int = 0

@@ -1,4 +1,4 @@
-"""Brings a model into the form that a device takes, and says how far the result lies from the original."""
+"""Brings a model into the form that a device takes, and reports how far the result is from the original."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from edgebench.models.tflite.int8.scale import Range
 from edgebench.models.tflite.quantize import RANDOM_SAMPLES, quantise_plain
 
 COMPARED_SAMPLES = 8
-"""Inputs on which a conversion is compared with the original."""
+"""Number of inputs on which a conversion is compared with the original."""
 _RANDOM_BYTES = 1 << 29
-"""Memory that random inputs may take, of which there are fewer where they are large."""
+"""Memory that random inputs may take; there are fewer of them if they are large."""
 _MUCH = 0.05
 """Difference of int8 outputs above which the layer that costs most is named."""
 
@@ -57,19 +57,19 @@ def quantise(
     ranges: Mapping[str, tuple[float, float]] | None = None,
     ports: Sequence[Port] = (),
 ) -> Conversion:
-    """Bring a TFLite model into the one form that compilers for int8 take, and compare their outputs.
+    """Bring a TFLite model into the one form that int8 compilers take, and compare their outputs.
 
-    Real numbers become int8. A model that is int8 already is left as it is, unless it is written in an old or unusual
-    way, or is int8 inside only: then it takes and gives int8 too.
+    Real numbers become int8. A model that is already int8 is left unchanged, unless it is written in an old or unusual
+    way, or is int8 only inside: then its inputs and outputs become int8 too.
 
     Args:
         path: A ``.tflite`` file.
         target: File to write.
-        calibration: An ``.npz`` with one array an input, samples first; random inputs otherwise.
+        calibration: An ``.npz`` with one array per input, samples first; by default, random inputs.
         seed: Seeds random inputs.
-        shapes: Shapes of inputs, by name of the tensor, where the file leaves them open.
-        signature: Which of the file's graphs; the main one if not given.
-        ranges: Lowest and highest value of tensors by name, which win over what inputs show.
+        shapes: Shapes of inputs, by name of the tensor, if the file leaves them open.
+        signature: Which of the file's graphs; by default, the main one.
+        ranges: Lowest and highest value of tensors by name, which override what inputs show.
         ports: Names and layouts of the inputs in the model that the file was made from.
 
     Raises:
@@ -110,7 +110,7 @@ def _random_inputs(
 
 
 def _in_int8_form(plain: PlainModel, path: Path, target: Path) -> Conversion:
-    """A model that computes on integers, taking and giving int8; the file as it is where it is in that form."""
+    """A model that computes on integers, with int8 inputs and outputs; the file itself if it already is one."""
     int8, _ = quantise_plain(plain, [])
     target.write_bytes(int8)
     inputs, outputs = ports_of(int8)
@@ -124,7 +124,7 @@ def _in_int8_form(plain: PlainModel, path: Path, target: Path) -> Conversion:
 def _sampled_inputs(
     plain: PlainModel, names: OtherNames, ports: Sequence[Port]
 ) -> tuple[list[SampledInput], dict[str, tuple[str, ...]]]:
-    """What samples must be like, and the names that users have for inputs."""
+    """The form of samples, and the names that users have for inputs."""
     theirs = {port.tensor: port for port in ports}
     editor = plain.editor
     inputs, known = [], {}
@@ -142,15 +142,13 @@ def _error_notes(result: Quantised) -> list[str]:
     moved = f"outputs differ from the float model's by {result.error:.1%}"
     notes = [f"quantised to int8: {moved} (root mean square over {len(result.compared)} inputs)"]
     if result.method != Method():
-        ways = ["channels made of similar size"] * result.method.equalise + [
-            "rare values cut off"
-        ] * result.method.narrow
-        notes.append(f"of the ways to choose scales the best one was taken: {' and '.join(ways)}")
+        ways = ["channels equalised"] * result.method.equalise + ["rare values cut off"] * result.method.narrow
+        notes.append(f"scales were chosen in the best of several ways: {' and '.join(ways)}")
     return notes
 
 
 def _caveats(result: Quantised, *, calibrated: bool) -> list[str]:
-    """Ranges that mean nothing; where outputs moved far, the layer that costs most."""
+    """Meaningless ranges; if outputs moved far, the layer that costs most."""
     if not calibrated:
         meaningless = "the int8 ranges come from random inputs, so this model's accuracy means nothing"
         return [f"latency only: {meaningless}; give --calibration FILE.npz"]

@@ -25,10 +25,10 @@ _AUDIO_SIZE = 16000
 
 
 def with_batch_of_one(specs: Sequence[TensorSpec], shapes: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
-    """The user's shapes, and those of inputs of which only the batch is open.
+    """The user's shapes, and those of inputs whose only open size is the batch.
 
     Such a batch is 1, or what the user gave another input whose batch has the same name. A batch is a dimension that
-    is named so, or else the first of several, unless it is named as a side of an image or the length of a sequence.
+    is named so, otherwise the first of several, unless it is named as a side of an image or the length of a sequence.
     """
     known: dict[str, int] = {}
     for spec in specs:
@@ -58,7 +58,7 @@ def _is_batch(spec: TensorSpec, index: int) -> bool:
 
 
 def batch_note(specs: Sequence[TensorSpec], shapes: Mapping[str, tuple[int, ...]]) -> str | None:
-    """What to say of inputs whose batch is taken as 1; None where there are none."""
+    """The note about inputs whose batch is taken as 1; None if there are none."""
     found = with_batch_of_one(specs, shapes)
     ones = [spec for spec in specs if spec.name in found and spec.name not in shapes]
     if not ones:
@@ -82,7 +82,7 @@ def resolve_shape(spec: TensorSpec, source: InputSource) -> tuple[int, ...]:
     """The shape an input will have.
 
     Raises:
-        InputError: A dimension is open and not given, or what was given contradicts the model.
+        InputError: A dimension is open and not given, or the given shape contradicts the model.
     """
     shape = source.shapes.get(spec.name)
     if shape is None:
@@ -96,16 +96,16 @@ def resolve_shape(spec: TensorSpec, source: InputSource) -> tuple[int, ...]:
 def shapes_by_tensor(
     shapes: Mapping[str, tuple[int, ...]], names: Mapping[str, Sequence[str]]
 ) -> dict[str, tuple[int, ...]]:
-    """Shapes under the names of tensors, where they are given under other names of inputs."""
+    """Shapes by the names of tensors, if they are given under other names of inputs."""
     tensors = {other: tensor for tensor, others in names.items() for other in others}
     return {tensors.get(name, name): shape for name, shape in shapes.items()}
 
 
 def check_shape(spec: TensorSpec, shape: Sequence[int]) -> None:
-    """Hold a shape against an input.
+    """Check a shape against an input.
 
     Raises:
-        InputError: Another rank, another size where the model fixes one, an empty or an enormous tensor.
+        InputError: The rank is wrong, a size contradicts a fixed one, or the tensor is empty or enormous.
     """
     where = f"--shape {spec.name}"
     wanted, given = ",".join(_shown(spec)), ",".join(map(str, shape))

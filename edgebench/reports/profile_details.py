@@ -118,7 +118,7 @@ def _cost(profiles: Profiles) -> ReportTable:
 
 
 def _fit(profiles: Profiles) -> ReportTable:
-    """Memory against what each device has."""
+    """The memory needed compared with what each device has."""
     rows: list[dict[str, Cell]] = []
     for _, profile in profiles:
         found = memory_fits(profile)

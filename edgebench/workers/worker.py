@@ -192,8 +192,8 @@ class Worker:
 
     def _out_of_memory(self, message: str) -> tuple[str, str]:
         limit = self._limits.memory_bytes
-        told = "" if limit is None else f" (limit {limit / 2**30:.1f} GiB)"
-        return f"{message}{told}", "use smaller input shapes, or raise --memory-limit"
+        shown = "" if limit is None else f" (limit {limit / 2**30:.1f} GiB)"
+        return f"{message}{shown}", "use smaller input shapes, or raise --memory-limit"
 
     def _death(self, ending: Ending, step: str) -> ChildError:
         last = ending.last_words

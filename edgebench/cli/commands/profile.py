@@ -110,7 +110,7 @@ def _hint(recorded: RecordedRun) -> str:
 
 
 def _exit_code(run: Run) -> int:
-    """0 if every profile has its numbers and fits; else 3 if a target is missing, 2 if a model does not run."""
+    """0 if every profile has its numbers and fits, otherwise 3 if a target is missing, 2 if a model does not run."""
     from edgebench.core.memory_fit import fits
     from edgebench.core.profile import Outcome
 

@@ -33,7 +33,7 @@ class Ready:
         model: The model as given.
         device: Where it will run.
         path: The file to load.
-        deployed: Description of that file where the model had to be converted, else None.
+        deployed: Description of that file if the model had to be converted, otherwise None.
         versions: Of the runtime and of what it builds on.
         notes: What the conversion did, and the device's caveats.
         sampled: Whether running again gives new information.
@@ -67,7 +67,7 @@ class Preparation:
         folder: Where converted models are written.
         plan: Limits of the workers.
         inputs: Shapes given by the user.
-        workers: Start the processes.
+        workers: Starts the processes.
         on_progress: Called before each step that is done once for a device.
         to_run: Whether models will be run, so that devices must be made ready for it.
     """

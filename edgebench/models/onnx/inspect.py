@@ -28,19 +28,19 @@ def inspect_onnx(path: Path, source: ModelSource, shapes: Mapping[str, tuple[int
     """Describe a file.
 
     Args:
-        path: The file; its external data lies in the same folder.
+        path: The file; its external data is in the same folder.
         source: What the user typed.
         shapes: Shapes of inputs, by name, at which multiply-accumulates are counted.
 
     Raises:
         InputError: Not an ONNX model, newer than the installed onnx package, or its external data is missing
-            or lies outside its folder.
+            or is outside its folder.
     """
     model = parse_graph(path)
     try:
         return _describe(model, path, source, shapes)
     except (ValueError, TypeError, IndexError, RecursionError, OverflowError) as error:
-        # Text that is not text, sizes out of range, and the like.
+        # Invalid text, sizes out of range, and so on.
         raise InputError(
             f"damaged ONNX file: {error}", where=str(path), remedy="export or copy the model again"
         ) from None
@@ -63,7 +63,7 @@ def _describe(model: Any, path: Path, source: ModelSource, shapes: Mapping[str, 
     types = {value.name: value.type for value in model.graph.input if value.name not in constants}
     shapeless = {n for n, t in types.items() if t.HasField("tensor_type") and not t.tensor_type.HasField("shape")}
     if shapeless:
-        notes.append(f"taken for single values, since the file states no shape: {_listed(shapeless)}")
+        notes.append(f"treated as single values, because the file states no shape: {_listed(shapeless)}")
     values = {spec.name: value for spec in inputs if (value := usual_value(spec)) is not None and _is_scalar(spec)}
     macs, mac_notes = count_macs(model, with_batch_of_one(inputs, shapes), values)
     operators = _operators(model)
@@ -86,7 +86,7 @@ def _describe(model: Any, path: Path, source: ModelSource, shapes: Mapping[str, 
 
 
 def _operators(model: Any) -> dict[str, int]:
-    """How often each operator occurs in the file, in branches and functions too."""
+    """How often each operator occurs in the file, including branches and functions."""
     return dict(sorted(Counter(operator_name(node) for node in nodes(model) if node.op_type != "Constant").items()))
 
 

@@ -1,7 +1,7 @@
 """An ONNX model made simple for lowering: fixed shapes, float32, constants folded, local functions inlined.
 
-ONNX Runtime's own basic optimisation does the folding and fuses batch normalisation into convolutions; what it leaves
-of shape arithmetic is computed by running the model once, which also gives the shape of every value.
+ONNX Runtime's own basic optimisation does the folding and fuses batch normalisation into convolutions; the rest of
+the shape arithmetic is computed by running the model once, which also yields the shape of every value.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ class SimpleModel:
         dtypes: Numpy type name of every value.
         inputs: Names of the inputs, in the order of the file.
         outputs: Names of the outputs, in the order of the file.
-        values: What every value was in the run that shapes come from: shows where a conversion goes wrong.
-        ranges: Of a quantised model, the lowest and highest that a value's scale can stand for.
+        values: All values in the run that shapes come from: they show where a conversion goes wrong.
+        ranges: For a quantised model, the lowest and highest value that a value's scale can represent.
         fixed: Inputs of the file that decide which branch is computed and are therefore constants here.
     """
 
@@ -75,11 +75,11 @@ def simplify(
         path: The file.
         shapes: Shapes of all inputs.
         inputs: Values of all inputs at these shapes, in the model's own types or float32.
-        known: Operators that are not to be written with simpler ones.
+        known: Operators that must not be written with simpler ones.
 
     Raises:
         InputError: The file is not valid.
-        UnsupportedModelError: ONNX Runtime does not take it; its own words are given.
+        UnsupportedModelError: ONNX Runtime rejects it; its message is given.
     """
     import onnx
 
@@ -108,13 +108,13 @@ def _of_supported_opset(model: Any) -> Any:
         return model
     try:
         return convert_version(model, MODERN_OPSET)
-    except Exception:  # the converter raises RuntimeError and more; ONNX Runtime then says what it lacks
+    except Exception:  # the converter raises RuntimeError and more; ONNX Runtime then reports what it lacks
         return model
 
 
 def _fix_shapes(model: Any, shapes: Mapping[str, tuple[int, ...]]) -> None:
     initialisers = {tensor.name for tensor in model.graph.initializer}
-    # Old files list constants among the inputs, with what is then a default: nobody gives another.
+    # Old files list constants among the inputs, with a default value that nothing overrides.
     inputs = [value for value in model.graph.input if value.name not in initialisers]
     copies = [type(value).FromString(value.SerializeToString()) for value in inputs]
     del model.graph.input[:]
@@ -127,7 +127,7 @@ def _fix_shapes(model: Any, shapes: Mapping[str, tuple[int, ...]]) -> None:
         del dims[:]
         for size in shapes[value.name]:
             dims.add().dim_value = size
-    # Stored shapes of what lies between may name open dimensions; they are inferred again.
+    # Stored shapes of intermediate values may name open dimensions; they are inferred again.
     del model.graph.value_info[:]
     for value in model.graph.output:
         value.type.tensor_type.ClearField("shape")
@@ -184,9 +184,9 @@ def _single(value: Array) -> Array:
 
 
 def _inlined(model: Any, known: Collection[str]) -> Any:
-    """Operators that ONNX's standard defines by simpler ones are written with those, unless they are known.
+    """Operators that ONNX's standard defines with simpler ones are written with those, unless they are known.
 
-    Some of these definitions came with later opsets only: then the model is converted to one of them.
+    Some of these definitions exist only in later opsets: then the model is converted to one of them.
     """
     from onnx.inliner import inline_selected_functions
     from onnx.version_converter import convert_version
@@ -218,7 +218,7 @@ def _defined_by_others(model: Any, known: Collection[str]) -> list[tuple[str, st
 
 
 def _optimised(model: Any, where: str) -> Any:
-    """Through ONNX Runtime's basic level, which uses the operators of the standard only."""
+    """Optimised with ONNX Runtime's basic level, which uses only standard operators."""
     import onnx
     import onnxruntime
 
@@ -283,14 +283,14 @@ def _run(model: Any, names: Sequence[str], inputs: Mapping[str, Array], where: s
         raise _refused(error, where) from None
     found = dict(zip(names, results, strict=True))
     if any(not isinstance(value, np.ndarray) for value in found.values()):
-        raise UnsupportedModelError("a value is a sequence, not a tensor: TFLite has none", where=where)
+        raise UnsupportedModelError("a value is a sequence, not a tensor: TFLite has no sequences", where=where)
     return found
 
 
 def _refused(error: Exception, where: str) -> UnsupportedModelError:
     reason = " ".join(str(error).split())[:300]
     return UnsupportedModelError(
-        f"ONNX Runtime does not take the model: {reason}",
+        f"ONNX Runtime rejects the model: {reason}",
         where=where,
-        remedy="check the shapes given with --shape; an old file helps to convert to a newer opset",
+        remedy="check the shapes given with --shape; for an old file, convert it to a newer opset",
     )

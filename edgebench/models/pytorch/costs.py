@@ -56,10 +56,10 @@ def count_macs(nodes: list[dict[str, Any]], shapes: Mapping[str, _Shape]) -> tup
 
     Args:
         nodes: Nodes of a ``torch.export`` graph.
-        shapes: Shapes of its tensors, by name; None for a size that is not known.
+        shapes: Shapes of its tensors, by name; None for an unknown size.
 
     Returns:
-        The count, or None where a shape is not known, and what a reader should know about it.
+        The count, or None if a shape is unknown, and what a reader should know about it.
     """
     total = 0
     unknown: Counter[str] = Counter()
@@ -77,7 +77,7 @@ def count_macs(nodes: list[dict[str, Any]], shapes: Mapping[str, _Shape]) -> tup
             total += macs
     notes = []
     if unknown:
-        notes.append(f"MACs are not known: the shapes of {_listed(unknown)} cannot be told from the file")
+        notes.append(f"MACs are unknown: the shapes of {_listed(unknown)} cannot be read from the file")
     if +uncounted:
         notes.append(not_counted(_listed(+uncounted)))
     return (None if unknown else total), notes

@@ -1,4 +1,4 @@
-"""PyTorch programs to float TFLite by Google's litert-torch, which runs in an environment of its own."""
+"""PyTorch programs to float TFLite by Google's litert-torch, which runs in its own environment."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from edgebench.models.pytorch.load import Program
 ENVIRONMENT = "litert-torch"
 _CHILD = Path(__file__).with_name("litert_torch_child.py")
 _LIMIT_S = 1800.0
-"""A last resort: the user's own limit ends the process that waits, and all that it started."""
+"""A last resort: the user's own limit ends the waiting process, and everything that it started."""
 _TOLERANCE = 1e-3
 _COMPARED = 3
 _MISSING = re.compile(r"Lowering not found: (?:aten\.)?([\w.]+?)(?:\.default)?$")
-_OURS = "leave --converter out: edgebench's own may know it; or profile the model by PyTorch itself: -d host-torch"
+_OURS = "leave out --converter: edgebench's own may support it; or profile the model with PyTorch: -d host-torch"
 
 
 def convert_litert_torch(
@@ -46,9 +46,9 @@ def convert_litert_torch(
     Args:
         path: The file.
         target: File to write.
-        shapes: Shapes of inputs, where the file leaves them open.
+        shapes: Shapes of inputs, if the file leaves them open.
         seed: Of the inputs that both are compared on.
-        specs: What is known of inputs besides: the length of tables they look up.
+        specs: What else is known about inputs: the length of tables that they index.
 
     Raises:
         UnavailableError: The converter is not set up.
@@ -70,7 +70,7 @@ def convert_litert_torch(
         raise UnsupportedModelError(
             f"the conversion by litert-torch is not faithful: outputs differ by {difference:.1%}",
             where=path.name,
-            remedy="leave --converter out, or profile the model by PyTorch itself: -d host-torch",
+            remedy="leave out --converter, or profile the model with PyTorch: -d host-torch",
         )
     version = told["versions"]["litert-torch"]
     note = (
@@ -80,10 +80,10 @@ def convert_litert_torch(
 
 
 def _run(interpreter: Path, source: Path, target: Path, where: str) -> dict[str, Any]:
-    """Let the child convert; what it told."""
+    """Let the child convert; returns its report."""
     account = target.with_suffix(".json")
     command = [str(interpreter), "-I", str(_CHILD), str(source), str(target), str(account)]
-    # Nothing is fetched, and no accelerator is looked for.
+    # Nothing is downloaded, and no accelerator is searched for.
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "JAX_PLATFORMS": "cpu", "CUDA_VISIBLE_DEVICES": ""}
     try:
         done = subprocess.run(
@@ -122,7 +122,7 @@ def _refused(error: str, kind: str, where: str) -> UnsupportedModelError:
 
 
 def _ports(program: Program, path: Path) -> tuple[Port, ...]:
-    """Inputs of the file, which are numbered, by the names that the user's model has for them; layouts stay."""
+    """Inputs of the file, which are numbered, by their names in the user's model; layouts stay."""
     details = _interpreter(path).get_input_details()
     signature = _by_signature(path)
     ports = []

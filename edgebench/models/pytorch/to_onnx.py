@@ -24,7 +24,7 @@ _TOLERANCE = {"float16": 2e-2, "bfloat16": 1e-1}
 _COMPARED = 3
 _LARGEST_RENAMED_BYTES = 1 << 30
 _OPERATOR = re.compile(r"OpOverload\(op='(?:aten\.)?([\w.]+)'|the operator '([\w:.]+)'|prim::\w+")
-_INTO_CPU = "replace them, or profile the model on a CPU by PyTorch itself: -d host-torch"
+_INTO_CPU = "replace them, or profile the model on a CPU with PyTorch: -d host-torch"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,13 +56,13 @@ def export_onnx(
     Args:
         path: The file.
         target: File to write.
-        shapes: Shapes of inputs, where the file leaves them open.
+        shapes: Shapes of inputs, if the file leaves them open.
         seed: Of the inputs that both are compared on.
-        specs: What is known of inputs besides: the length of tables they look up.
+        specs: What else is known about inputs: the length of tables that they index.
 
     Raises:
         InputError: The file is not valid, or a shape is missing.
-        UnsupportedModelError: The exporter has no form for an operator, or outputs differ.
+        UnsupportedModelError: The exporter does not support an operator, or outputs differ.
         MissingPackageError: PyTorch or its exporter is not installed.
     """
     program = _with_tables(load_program(path, shapes), specs)
@@ -80,7 +80,7 @@ def export_onnx(
         raise UnsupportedModelError(
             f"the export to ONNX by torch.onnx.export is not faithful: outputs differ by {difference:.1%}",
             where=path.name,
-            remedy="save the model in evaluation mode, model.eval(); else profile it by PyTorch itself: -d host-torch",
+            remedy="save the model in evaluation mode, model.eval(), or profile it with PyTorch: -d host-torch",
         )
     note = (
         f"exported from PyTorch to ONNX by torch.onnx.export, opset {opset}, "
@@ -134,7 +134,7 @@ def _export_script(program: Program, args: tuple[Any, ...], outputs: int, target
 
 
 def _exported_otherwise(script: Any, args: tuple[Any, ...], target: Path) -> bool:
-    """By way of an exported program, for which more operators are known than for TorchScript, such as ``unflatten``."""
+    """Export by way of an exported program, which supports more operators than TorchScript, such as ``unflatten``."""
     exported = exported_from_script(script, args)
     if exported is None:
         return False
@@ -142,7 +142,7 @@ def _exported_otherwise(script: Any, args: tuple[Any, ...], target: Path) -> boo
         _export_program(exported, target)
     except MemoryError:
         raise
-    except Exception:  # as above; the first refusal is the one to tell
+    except Exception:  # as above; the first refusal is the one to report
         return False
     return True
 
@@ -172,8 +172,8 @@ def _refused(error: BaseException, where: str, program: Program) -> Exception:
 
 
 def _first_sentence(texts: Sequence[str]) -> str:
-    """The innermost words, which name the cause."""
-    return next((text for text in reversed(texts) if text), "it gives no reason")[:300]
+    """The innermost message, which names the cause."""
+    return next((text for text in reversed(texts) if text), "no reason given")[:300]
 
 
 def _named(program: Program, target: Path) -> int:
@@ -187,7 +187,7 @@ def _named(program: Program, target: Path) -> int:
         raise UnsupportedModelError(
             f"torch.onnx.export has changed the inputs: {', '.join(inputs)}",
             where=target.name,
-            remedy="profile the model by PyTorch itself: -d host-torch",
+            remedy="profile the model with PyTorch: -d host-torch",
         )
     if target.stat().st_size < _LARGEST_RENAMED_BYTES:
         name_layers(model, [spec.name for spec in program.specs])
@@ -206,9 +206,9 @@ def _run(path: Path, arrays: Mapping[str, NDArray[np.generic]], where: str) -> l
         found: list[NDArray[np.generic]] = session.run(None, {name: arrays[name] for name in names})
     except Exception as error:  # ONNX Runtime's exceptions have no common base but Exception
         raise UnsupportedModelError(
-            f"ONNX Runtime does not take what torch.onnx.export wrote: {' '.join(str(error).split())[:300]}",
+            f"ONNX Runtime does not accept what torch.onnx.export wrote: {' '.join(str(error).split())[:300]}",
             where=where,
-            remedy="profile the model by PyTorch itself: -d host-torch",
+            remedy="profile the model with PyTorch: -d host-torch",
         ) from None
     return found
 

@@ -20,7 +20,7 @@ def count_macs(graph: Graph) -> tuple[int, list[str]]:
 
     A convolution has output elements x kernel elements of one group (taps on padding count, as is the custom),
     a matrix product output elements x inner length, a recurrent layer time steps x batch x elements of its
-    weight matrices. Additions of biases and everything element-wise count nothing.
+    weight matrices. Additions of biases and everything element-wise are not counted.
 
     Returns:
         The count, and notes on operators that are not in it.
@@ -82,7 +82,7 @@ def _fully_connected(inputs: _Shapes, output: _Shape) -> int:
 
 
 def _batch_matrix_product(inputs: _Shapes, output: _Shape) -> int:
-    """The inner length follows from the left matrix whether it is transposed or not."""
+    """The inner length follows from the left matrix, whether it is transposed or not."""
     return math.prod(output) * (inputs[0][-2] * inputs[0][-1] // output[-2])
 
 
@@ -115,4 +115,4 @@ _UNCOUNTED = frozenset(
         "STABLEHLO_DOT_GENERAL", "STABLEHLO_WHILE", "WHILE",
     }
 )  # fmt: skip
-"""Operators that multiply or hold graphs, but whose count is not derived here."""
+"""Operators that multiply or contain graphs, but whose count is not derived here."""

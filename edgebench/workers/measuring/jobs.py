@@ -172,7 +172,7 @@ class Finish(Request[Finished]):
     """Read the figures that are read only once, and release the model.
 
     Attributes:
-        layers: Whether per-operator rows are wanted.
+        layers: Whether per-operator rows are requested.
     """
 
     verb: ClassVar[str] = "finish"

@@ -1,4 +1,4 @@
-"""A file brought into the one form that the quantiser and compilers for int8 read."""
+"""A file in the one form that the quantiser and int8 compilers read."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ class PlainModel:
         editor: The main graph.
         content: The file.
         where: Its path, for messages.
-        changed: Whether it is another file than the one read.
+        changed: Whether it differs from the file that was read.
         inputs: Inputs as the file has them.
         outputs: Outputs as the file has them.
-        ranges: What the file says of the ranges of tensors, by name.
+        ranges: What the file says about the ranges of tensors, by name.
     """
 
     editor: GraphEditor
@@ -48,22 +48,22 @@ class PlainModel:
     ranges: dict[str, Range] = field(default_factory=dict)
 
     def copy(self) -> Table:
-        """The file as a tree of its own."""
+        """The file as a separate tree."""
         return parse_tree(self.content, self.where)
 
     @property
     def computes_on_reals(self) -> bool:
-        """Whether an operator does, other than those from and to int8."""
+        """Whether an operator computes on real numbers, other than conversions from and to int8."""
         return any(_computes_on_reals(self.editor, operator) for operator in self.editor.operators)
 
     @property
     def is_open(self) -> bool:
-        """Whether LiteRT has to run it to know its shapes and constants."""
+        """Whether LiteRT must run it to find its shapes and constants."""
         editor = self.editor
         return fixed_shapes.has_open_shapes(editor) or fixed_shapes.has_foldable(editor) or has_loops(editor)
 
     def is_resized(self, shapes: Mapping[str, tuple[int, ...]]) -> bool:
-        """Whether inputs are to have other shapes, by name, than those in the file."""
+        """Whether inputs will have other shapes, by name, than those in the file."""
         known = {self.editor.name(index): self.editor.shape(index) for index in self.editor.inputs}
         return any(shapes.get(name, shape) != shape for name, shape in known.items())
 
@@ -73,11 +73,11 @@ def read_plain(source: Path, signature: str | None = None) -> PlainModel:
 
     Args:
         source: A ``.tflite`` file.
-        signature: Which of its graphs; the main one if not given.
+        signature: Which of its graphs; by default, the main one.
 
     Raises:
         InputError: Damaged, cyclic, or there is no such signature.
-        UnsupportedModelError: It stores numbers in a way that no int8 kernel takes.
+        UnsupportedModelError: It stores numbers in a form that no int8 kernel takes.
         MissingPackageError: LiteRT is not installed.
     """
     if find_spec("ai_edge_litert") is None:
@@ -159,10 +159,10 @@ def _computes_on_reals(editor: GraphEditor, operator: Table) -> bool:
 
 
 def does_not_fit(error: Exception, where: str) -> InputError:
-    """What to say of a file whose tables contradict each other."""
+    """The error for a file whose tables contradict each other."""
     text = " ".join(str(error).split())[:200]
     return InputError(
-        f"operators of the file do not fit together: {text or type(error).__name__}",
+        f"operators of the file are inconsistent: {text or type(error).__name__}",
         where=where,
         remedy="convert or copy the model again",
     )

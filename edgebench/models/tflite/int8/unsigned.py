@@ -1,4 +1,4 @@
-"""Networks of unsigned bytes, as TensorFlow 1 wrote them, as int8: each value and zero point 128 lower."""
+"""Converts networks of unsigned bytes, as TensorFlow 1 wrote them, to int8: each value and zero point is 128 lower."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ def unsigned_to_signed(editor: GraphEditor) -> bool:
     """Make uint8 tensors int8.
 
     Activations and constants keep their values exactly. Weights of int8 kernels have no zero point: channels whose
-    weights lie up to 127 steps from zero keep them exactly, others get a scale that fits.
+    weights are up to 127 steps from zero keep them exactly, others get a scale that fits.
 
     Returns:
-        Whether there were any. A graph with operators that have no int8 form is left as it is.
+        Whether there were any. A graph with operators that have no int8 form is left unchanged.
     """
     unsigned = [
         index
@@ -45,7 +45,7 @@ def unsigned_to_signed(editor: GraphEditor) -> bool:
 
 
 def _sign_weights(editor: GraphEditor, operator: Table, places: Weights) -> None:
-    """Weights of one scale and any zero point as int8 with one scale a channel, and the bias to them."""
+    """Weights with one scale and any zero point as int8 with one scale per channel, and the matching bias."""
     weights, bias, axis = operator.inputs[1], places.bias, places.axis
     values, scales = editor.values(weights), editor.scales(weights)
     if values is None or scales is None:
