@@ -91,3 +91,19 @@ def test_a_cast_of_a_mask_needs_no_options(tmp_path: Path) -> None:
     _, int8, _, samples = quantised(path)
     assert types(int8) == {"int8", "bool"}
     assert relative_difference(run_content(path.read_bytes(), samples), run_content(int8, samples)) < 0.05
+
+
+def test_shapes_without_axes_are_constants_too(tmp_path: Path) -> None:
+    """As the framing of sounds computes its positions."""
+    graph = FloatGraph()
+    x = graph.tensor("x", [1, 16])
+    sizes = graph.add("SHAPE", [x], [2], "ShapeOptions", dtype="int32", outType=2)
+    length = graph.add("SLICE", [sizes, graph.indices([1]), graph.indices([1])], [1], "SliceOptions", dtype="int32")
+    number = graph.add("RESHAPE", [length, graph.tensor("no_axes", [0], "int32")], [], "ReshapeOptions", dtype="int32")
+    start, step = (graph.constant(np.array(value, np.int32)) for value in (0, 2))
+    positions = graph.add("RANGE", [start, number, step], [8], "RangeOptions", dtype="int32")
+    taken = graph.add("GATHER", [x, positions], [1, 8], "GatherOptions", axis=1)
+    path = graph.ports([x], [graph.dense(taken, 4)]).model.write(tmp_path / "frames.tflite")
+    _, int8, _, samples = quantised(path)
+    assert not {"RANGE", "GATHER"} & set(kinds(int8))
+    assert relative_difference(run_content(path.read_bytes(), samples), run_content(int8, samples)) < 0.05
