@@ -107,3 +107,15 @@ def test_shapes_without_axes_are_constants_too(tmp_path: Path) -> None:
     _, int8, _, samples = quantised(path)
     assert not {"RANGE", "GATHER"} & set(kinds(int8))
     assert relative_difference(run_content(path.read_bytes(), samples), run_content(int8, samples)) < 0.05
+
+
+def test_few_random_inputs_run_through_networks_that_take_long(tmp_path: Path) -> None:
+    notes = []
+    for side in (8, 1024):
+        graph = FloatGraph()
+        x = graph.tensor("x", [1, side, side, 3])
+        y = graph.conv(graph.conv(x, 16, kernel=1), 2, kernel=1)
+        path = graph.ports([x], [y]).model.write(tmp_path / f"{side}.tflite")
+        notes.append(quantise(path, tmp_path / "int8.tflite", None, 0).notes[0])
+    assert "over 8 inputs" in notes[0]
+    assert "over 4 inputs" in notes[1]
