@@ -7,6 +7,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -20,6 +21,7 @@ from edgebench.models.tflite.int8.state import write_without_variables
 from edgebench.targets.base import PlainModel
 from edgebench.targets.ethos_u.compile import Compilation, Operation, compile_model
 from edgebench.targets.ethos_u.options import LARGEST, EthosUOptions, read_ethos_u_options
+from edgebench.targets.ethos_u.truth import is_added, write_without_truth
 from edgebench.targets.packages import require_package
 
 _HANDED_OVER = (
@@ -69,8 +71,8 @@ class EthosUTarget:
         """
         options = read_ethos_u_options(self.device)
         with tempfile.TemporaryDirectory() as folder:
-            stateless = None if _takes_variables(options) else write_without_variables(model, Path(folder) / model.name)
-            compilation = compile_model(stateless or model, options)
+            stateless = None if _takes_all(options) else write_without_variables(model, Path(folder) / model.name)
+            compilation = _compiled(stateless or model, options, Path(folder))
         helps = _what_helps(model, options) if compilation.on_cpu else ""
         if not any(operation.on_npu for operation in compilation.operations):
             raise UnsupportedModelError(
@@ -177,9 +179,21 @@ class EthosUModel(PlainModel):
         return Metric(value=value, unit=unit, provenance=Provenance.EXACT, method=f"{what}; {self.method}")
 
 
-def _takes_variables(options: EthosUOptions) -> bool:
-    """Whether a product reads and writes variables itself."""
+def _takes_all(options: EthosUOptions) -> bool:
+    """Whether a product reads and writes variables itself, and compares."""
     return options.accelerator.startswith("ethos-u85")
+
+
+def _compiled(model: Path, options: EthosUOptions, folder: Path) -> Compilation:
+    """Compile; where the compiler fails, the error says what helps."""
+    mended = None if _takes_all(options) else write_without_truth(model, folder / "without_truth.tflite")
+    try:
+        found = compile_model(mended or model, options)
+    except UnsupportedModelError as error:
+        raise UnsupportedModelError(error.what, remedy=_what_helps(model, options)) from error
+    if mended is None:
+        return found
+    return replace(found, operations=tuple(operation for operation in found.operations if not is_added(operation.name)))
 
 
 def _fallback_note(compilation: Compilation, helps: str) -> str:
@@ -191,7 +205,7 @@ def _fallback_note(compilation: Compilation, helps: str) -> str:
 def _what_helps(model: Path, options: EthosUOptions) -> str:
     """What to do about operators that an accelerator does not take; a larger product is only named if it does."""
     change = "change what the reason names, or leave the model to a CPU: -d host-litert"
-    if options.accelerator.startswith("ethos-u85"):
+    if _takes_all(options):
         return change
     try:
         others = compile_model(model, LARGEST)
