@@ -88,7 +88,7 @@ def quantise(
     fix_shapes(plain, first)
     if not plain.computes_on_reals:
         return _in_int8_form(plain, path, target)
-    notes = []
+    notes = list(plain.notes)
     if calibration is None:
         samples = [first, *islice(random, _random_samples(plain, first) - 1)]
     else:
@@ -125,6 +125,7 @@ def _in_int8_form(plain: PlainModel, path: Path, target: Path) -> Conversion:
     target.write_bytes(int8)
     inputs, outputs = ports_of(int8)
     notes = [
+        *plain.notes,
         *left_to_application(plain.inputs, inputs, are_inputs=True),
         *left_to_application(plain.outputs, outputs, are_inputs=False),
     ]

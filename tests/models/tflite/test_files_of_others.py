@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from edgebench.core.model import InputSource
 from edgebench.models.convert import quantise
@@ -119,3 +120,44 @@ def test_few_random_inputs_run_through_networks_that_take_long(tmp_path: Path) -
         notes.append(quantise(path, tmp_path / "int8.tflite", None, 0).notes[0])
     assert "over 8 inputs" in notes[0]
     assert "over 4 inputs" in notes[1]
+
+
+@pytest.mark.parametrize("kind", ["float32", "uint8"])
+def test_the_decoding_of_boxes_is_left_to_the_application(kind: str, tmp_path: Path) -> None:
+    graph = FloatGraph()
+    if kind == "float32":
+        x = graph.tensor("x", [1, 8, 8, 3])
+        boxes, scores = graph.conv(x, 4, stride=2), graph.conv(x, 2, stride=2)
+    else:
+        x = graph.tensor("x", [1, 8, 8, 3], "uint8", scale=0.1, zero_point=128)
+        boxes = graph.tensor("boxes", [1, 8, 8, 3], "uint8", scale=1 / 256)
+        scores = graph.tensor("scores", [1, 8, 8, 3], "uint8", scale=1 / 256)
+        graph.operator("LOGISTIC", [x], [boxes])
+        graph.operator("LOGISTIC", [x], [scores])
+    anchors = graph.constant(np.ones((16, 4), np.float32))
+    ends = [graph.tensor(f"end{number}", []) for number in range(4)]
+    graph.operator("TFLite_Detection_PostProcess", [boxes, scores, anchors], ends)
+    path = graph.ports([x], ends).model.write(tmp_path / "detector.tflite")
+    done = quantise(path, tmp_path / "int8.tflite", None, 0)
+    assert "is left to the application" in done.notes[-1 if kind == "float32" else 0]
+    names = [tensor.name for tensor in inspect_tflite(done.path, parse_source(str(path)), {}).outputs]
+    assert names == [graph.table.tensors[index].name.decode() for index in (boxes, scores)]
+    assert types(done.path.read_bytes()) <= {"int8", "int32"}
+    generate(read_quantised_graph(done.path))
+
+
+def test_bytes_of_several_scales_are_joined(tmp_path: Path) -> None:
+    graph = FloatGraph()
+    scales = {"x": 0.02, "y": 0.05, "z": 0.05}
+    x, y, z = (graph.tensor(name, [1, 4], "uint8", scale=scale, zero_point=100) for name, scale in scales.items())
+    joined = graph.tensor("joined", [1, 12], "uint8", scale=0.05, zero_point=100)
+    graph.operator("CONCATENATION", [x, y, z], [joined], "ConcatenationOptions", axis=1)
+    path = graph.ports([x, y, z], [joined]).model.write(tmp_path / "uint8.tflite")
+    done = quantise(path, tmp_path / "int8.tflite", None, 0)
+    content = done.path.read_bytes()
+    assert kinds(content) == ["QUANTIZE", "CONCATENATION"]
+    random = np.random.default_rng(0)
+    samples = [{name: random.uniform(-2, 2, (1, 4)) for name in scales} for _ in range(8)]
+    expected, found = run_content(path.read_bytes(), samples), run_content(content, samples)
+    assert max(np.abs(a - b).max() for a, b in zip(expected, found, strict=True)) < 0.0501
+    generate(read_quantised_graph(done.path))
