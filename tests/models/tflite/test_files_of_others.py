@@ -161,3 +161,16 @@ def test_bytes_of_several_scales_are_joined(tmp_path: Path) -> None:
     expected, found = run_content(path.read_bytes(), samples), run_content(content, samples)
     assert max(np.abs(a - b).max() for a, b in zip(expected, found, strict=True)) < 0.0501
     generate(read_quantised_graph(done.path))
+
+
+@pytest.mark.parametrize("kind", ["RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR"])
+@pytest.mark.parametrize("centres", [True, False])
+def test_images_that_have_the_size_are_not_resized(kind: str, centres: bool, tmp_path: Path) -> None:
+    graph = FloatGraph()
+    x = graph.tensor("x", [1, 8, 8, 3])
+    options = "ResizeBilinearOptions" if kind == "RESIZE_BILINEAR" else "ResizeNearestNeighborOptions"
+    same = graph.add(kind, [graph.conv(x, 4), graph.indices(8, 8)], [1, 8, 8, 4], options, halfPixelCenters=centres)
+    path = graph.ports([x], [graph.conv(same, 2)]).model.write(tmp_path / "same.tflite")
+    _, int8, _, samples = quantised(path)
+    assert kind not in kinds(int8)
+    assert relative_difference(run_content(path.read_bytes(), samples), run_content(int8, samples)) < 0.03
