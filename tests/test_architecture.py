@@ -29,7 +29,7 @@ LAYERS = (
 LEVEL = {name: number for number, names in enumerate(LAYERS) for name in names}
 # The same within ``flows``.
 FLOWS = (
-    {"profile", "devices", "schema", "spaces", "zoo"},
+    {"profile", "devices", "schema", "setup", "spaces", "zoo"},
     {"export", "recording", "calibrate"},
     {"lut"},
     {"search"},

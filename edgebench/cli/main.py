@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from edgebench.cli.commands import devices, export, lut, profile, report, runs, schema, search, spaces, zoo
+from edgebench.cli.commands import devices, export, lut, profile, report, runs, schema, search, setup, spaces, zoo
 from edgebench.errors import EdgebenchError
 
 EXIT_INTERRUPTED = 130
@@ -30,6 +30,7 @@ app.command("schema")(schema.schema)
 app.add_typer(devices.app, name="devices")
 app.add_typer(lut.app, name="lut")
 app.add_typer(runs.app, name="runs")
+app.add_typer(setup.app, name="setup")
 app.add_typer(spaces.app, name="spaces")
 app.add_typer(zoo.app, name="zoo")
 
@@ -55,7 +56,7 @@ def options(
 def main() -> None:
     """Run the command line and turn errors into messages and exit codes."""
     debug = "--debug" in sys.argv or bool(os.environ.get("EDGEBENCH_DEBUG"))
-    # Accepted anywhere on the line, as a user adds it after a command has failed.
+    # Accepted anywhere on the line, because users add it after a command has failed.
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     try:
         app(args=arguments, prog_name="edgebench")
@@ -67,7 +68,7 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(EXIT_INTERRUPTED)
     except BrokenPipeError:
-        # The reader has gone (`edgebench report | head`); nothing is left to say to it.
+        # The reader is gone (`edgebench report | head`): there is nobody left to report to.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
 
@@ -76,7 +77,7 @@ def _print_error(error: EdgebenchError) -> None:
     from rich.console import Console
     from rich.markup import escape
 
-    console = Console(stderr=True, highlight=False)
+    console = Console(stderr=True, highlight=False, emoji=False)
     where = f"{escape(error.where)}: " if error.where else ""
     console.print(f"[bold red]error:[/] {where}{escape(error.what)}", soft_wrap=True)
     if error.remedy:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from edgebench.flows.profile.profile import ProfileProgress
@@ -18,7 +19,7 @@ _LOG_EVERY_S = 30.0
 @contextmanager
 def progress_bar() -> Iterator[Callable[[ProfileProgress], None]]:
     """A bar while the block runs; in a log, a line every half minute."""
-    console = Console(stderr=True)
+    console = Console(stderr=True, emoji=False)
     if not console.is_terminal:
         yield _logged()
         return
@@ -35,12 +36,28 @@ def progress_bar() -> Iterator[Callable[[ProfileProgress], None]]:
 
 
 def _logged() -> Callable[[ProfileProgress], None]:
+    log = _logged_lines()
+    return lambda progress: log(f"{progress.done:.0%} {progress.text}")
+
+
+@contextmanager
+def status_line() -> Iterator[Callable[[str], None]]:
+    """A line that says what happens while the block runs; in a log, a line every half minute."""
+    console = Console(stderr=True, emoji=False)
+    if not console.is_terminal:
+        yield _logged_lines()
+        return
+    with console.status("starting") as status:
+        yield lambda text: status.update(escape(text))
+
+
+def _logged_lines() -> Callable[[str], None]:
     last = time.monotonic()
 
-    def log(progress: ProfileProgress) -> None:
+    def log(text: str) -> None:
         nonlocal last
         if time.monotonic() - last >= _LOG_EVERY_S:
             last = time.monotonic()
-            typer.echo(f"{progress.done:.0%} {progress.text}", err=True)
+            typer.echo(text, err=True)
 
     return log

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from edgebench.core.model import InputSource, TensorSpec
 from edgebench.errors import InputError
 from edgebench.models.input_file import OtherNames, read_arrays
-from edgebench.models.input_shapes import MAX_INPUT_BYTES, is_number, item_bytes, resolve_shape
+from edgebench.models.input_shapes import MAX_INPUT_BYTES, is_number, item_bytes, resolve_shape, with_batch_of_one
 
 _SAMPLE_RATE_HZ = 16000
 _ROLES = (
@@ -51,6 +51,7 @@ def make_inputs(
     specs = [replace(spec, upper=source.upper.get(spec.name, spec.upper)) for spec in specs]
     if source.seed < 0:
         raise InputError(f"the seed must be at least 0, not {source.seed}", where="--seed")
+    source = replace(source, shapes=with_batch_of_one(specs, source.shapes))
     shapes = {spec.name: resolve_shape(spec, source) for spec in specs}
     total_bytes = sum(math.prod(shapes[spec.name]) * item_bytes(spec.dtype) for spec in specs)
     too_large = InputError(

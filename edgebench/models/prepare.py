@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgebench.core.dtype import DataType
-from edgebench.core.model import ModelFormat, ModelInfo, TensorSpec
+from edgebench.core.model import Converter, InputSource, ModelFormat, ModelInfo, TensorSpec
 from edgebench.core.record import Record
-from edgebench.errors import UnsupportedModelError
+from edgebench.errors import InputError, UnsupportedModelError
 from edgebench.models.input_file import array_shapes, input_shapes
 from edgebench.models.input_shapes import shapes_by_tensor
 from edgebench.models.inspect import inspect
@@ -26,6 +26,9 @@ _RUNS_ON: Mapping[ModelFormat, str] = {
     ModelFormat.TORCHSCRIPT: "host-torch",
     ModelFormat.TORCH_EXPORT: "host-torch",
 }
+_PYTORCH = {ModelFormat.TORCHSCRIPT, ModelFormat.TORCH_EXPORT}
+_RUN_AS = {ModelFormat.ONNX, ModelFormat.TFLITE}
+"""What PyTorch models are brought into."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +36,7 @@ class PrepareRequest(Record):
     """What a target needs of a model.
 
     Attributes:
-        source: What the user typed: a path or ``zoo:NAME``.
+        source: What the user typed: a path, ``zoo:NAME``, or ``module:function`` of PyTorch.
         formats: Formats the target takes, the preferred one first.
         dtype: ``int8`` or ``float32`` where the target takes only that, else None.
         shapes: Input shapes given by the user.
@@ -42,6 +45,7 @@ class PrepareRequest(Record):
         seed: Seeds the weights of networks from the zoo, and random calibration data.
         folder: Where files may be written.
         signature: Which signature of a ``.tflite`` file; that of its main graph if not given.
+        converter: What makes TFLite of a PyTorch model.
     """
 
     source: str
@@ -53,6 +57,7 @@ class PrepareRequest(Record):
     seed: int = 0
     folder: str
     signature: str | None = None
+    converter: Converter = Converter.EDGEBENCH
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +92,12 @@ def prepare(request: PrepareRequest) -> Prepared:
         format_ = request.formats[0]
         path = folder / f"{source.name}{format_.suffix}"
         export(source.zoo, format_, path, seed=request.seed)
+    elif source.function is not None:
+        from edgebench.models.pytorch.function import export_function
+
+        format_ = ModelFormat.TORCH_EXPORT
+        path = folder / f"{source.name}{format_.suffix}"
+        export_function(source.function, path, request.shapes, request.inputs, seed=request.seed)
     else:
         path = source.path or Path(source.text)
         format_ = identify(path)
@@ -95,7 +106,8 @@ def prepare(request: PrepareRequest) -> Prepared:
     conversion = _convert(request, path, format_, info.inputs, shapes, folder)
     if conversion.path == path:
         return Prepared(info=info, path=str(path))
-    deployed = inspect(conversion.path, source, {})
+    deployed = inspect(conversion.path, source, shapes if identify(conversion.path) is ModelFormat.ONNX else {})
+    deployed = replace(deployed, caveats=conversion.caveats)
     return Prepared(info=info, path=str(conversion.path), deployed=deployed, notes=conversion.notes)
 
 
@@ -104,7 +116,7 @@ def _shapes(
 ) -> dict[str, tuple[int, ...]]:
     """Shapes of inputs: those given, and those of the arrays in a file."""
     file = Path(request.inputs) if request.inputs else None
-    if file is not None and format_ in {ModelFormat.TORCHSCRIPT, ModelFormat.TORCH_EXPORT}:
+    if file is not None and format_ in _PYTORCH:
         return {**array_shapes(file), **request.shapes}
     if format_ is not ModelFormat.TFLITE:
         shapes, names = dict(request.shapes), {}
@@ -133,18 +145,26 @@ def _convert(
     result = Conversion(path=path, notes=())
     ports: Sequence[Port] = ()
     ranges: Mapping[str, tuple[float, float]] = {}
+    if format_ not in request.formats and ModelFormat.TFLITE in request.formats and _other_converter(request, format_):
+        from edgebench.models.pytorch.litert_torch import convert_litert_torch
+
+        converted = convert_litert_torch(path, folder / "converted.tflite", shapes, request.seed, specs)
+        result = Conversion(path=converted.path, notes=converted.notes)
+        ports, format_ = converted.inputs, ModelFormat.TFLITE
+    if format_ not in request.formats and format_ in _PYTORCH and not _RUN_AS.isdisjoint(request.formats):
+        from edgebench.models.pytorch.to_onnx import export_onnx
+
+        exported = export_onnx(path, folder / "exported.onnx", shapes, request.seed, specs)
+        result, format_ = Conversion(path=exported.path, notes=exported.notes), ModelFormat.ONNX
+        specs = inspect(exported.path, parse_source(request.source), shapes).inputs
     if format_ not in request.formats:
         if format_ is not ModelFormat.ONNX or ModelFormat.TFLITE not in request.formats:
-            wanted = " or ".join(request.formats)
-            raise UnsupportedModelError(
-                f"the device takes {wanted} files, this is {format_}",
-                where=request.source,
-                remedy=f"profile it with -d {_RUNS_ON[format_]}, or convert it to {wanted} first",
-            )
+            raise _not_taken(request, format_)
         from edgebench.models.onnx.to_tflite import convert_onnx
 
-        converted = convert_onnx(path, folder / "converted.tflite", specs, shapes, request.seed)
-        result = Conversion(path=converted.path, notes=converted.notes)
+        source = InputSource(seed=request.seed, shapes=shapes, file=request.inputs, calibration=request.calibration)
+        converted = convert_onnx(result.path, folder / "converted.tflite", specs, source)
+        result = Conversion(path=converted.path, notes=(*result.notes, *converted.notes))
         ports, ranges = converted.inputs, converted.ranges
     if request.dtype == DataType.INT8:
         quantised = quantise(
@@ -157,5 +177,31 @@ def _convert(
             ranges=ranges,
             ports=ports,
         )
-        result = Conversion(path=quantised.path, notes=(*result.notes, *quantised.notes))
+        result = replace(quantised, notes=(*result.notes, *quantised.notes))
     return result
+
+
+def _other_converter(request: PrepareRequest, format_: ModelFormat) -> bool:
+    """Whether a model is for a converter that is not ours."""
+    if request.converter is Converter.EDGEBENCH:
+        return False
+    if format_ not in _PYTORCH:
+        raise InputError(
+            f"{request.converter} converts PyTorch models, this is {format_}",
+            where=f"--converter {request.converter}",
+            remedy=f"leave --converter out, or give {request.source!r} as the PyTorch model it was made from",
+        )
+    return True
+
+
+def _not_taken(request: PrepareRequest, format_: ModelFormat) -> UnsupportedModelError:
+    """There is no way from a format to what a device takes."""
+    wanted = " or ".join(request.formats)
+    elsewhere = f"profile it with -d {_RUNS_ON[format_]}"
+    if _PYTORCH.isdisjoint(request.formats):
+        remedy = f"{elsewhere}, or give the ONNX or PyTorch model that it was made from"
+    else:
+        remedy = f"{elsewhere}, or give the PyTorch model that it was made from"
+    return UnsupportedModelError(
+        f"the device takes {wanted} files, this is {format_}", where=request.source, remedy=remedy
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+import re
 import stat
 import struct
 import zipfile
@@ -16,6 +17,7 @@ from edgebench.errors import InputError
 from edgebench.models.onnx.protobuf_wire import LENGTH_DELIMITED, WireError, walk_fields
 
 ZOO_PREFIX = "zoo:"
+_FUNCTION = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 DAMAGED_ARCHIVE = (
     zipfile.BadZipFile, OSError, NotImplementedError, RuntimeError, ValueError, EOFError, IndexError, OverflowError,
     struct.error, zlib.error,
@@ -23,7 +25,10 @@ DAMAGED_ARCHIVE = (
 """What ``zipfile`` raises for damaged, encrypted and unusual archives."""
 _MODEL_SUFFIXES = {suffix for suffixes in SUFFIXES.values() for suffix in suffixes}
 _EXPORT_AGAIN = "export the model with torch.onnx.export or torch.export.save and give that file"
-_ANY_MODEL = "give an .onnx, .tflite, TorchScript or torch.export file, or zoo:NAME (edgebench zoo list)"
+_ANY_MODEL = (
+    "give an .onnx, .tflite, TorchScript or torch.export file, module:function of PyTorch, "
+    "or zoo:NAME (edgebench zoo list)"
+)
 _ONNX_FIELDS = {1: 0, 2: 2, 3: 2, 4: 2, 5: 0, 6: 2, 7: 2, 8: 2, 14: 2, 20: 2, 25: 2, 26: 2}
 """Wire types of the fields of a ``ModelProto``, by number."""
 _ONNX_GRAPH = 7
@@ -44,27 +49,31 @@ _OTHER_FILES = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSource:
-    """A model as typed: a network of the zoo, or a file.
+    """A model as typed: a network of the zoo, a file, or a function that makes a PyTorch module.
 
     Attributes:
         text: What was typed.
         name: Short name for tables.
-        zoo: Name in the zoo, or None for a file.
-        path: The file, or None for the zoo.
+        zoo: Name in the zoo, or None.
+        path: The file, or None.
+        function: ``module:function`` of Python that gives a PyTorch module, or None.
     """
 
     text: str
     name: str
     zoo: str | None = None
     path: Path | None = None
+    function: str | None = None
 
 
 def parse_source(text: str) -> ModelSource:
-    """Tell ``zoo:NAME`` from a path. Nothing is opened."""
+    """Tell ``zoo:NAME`` and ``module:function`` from a path. Nothing is opened or imported."""
     if text.startswith(ZOO_PREFIX):
         name = text.removeprefix(ZOO_PREFIX)
         return ModelSource(text=text, name=name, zoo=name)
     path = Path(text)
+    if _FUNCTION.fullmatch(text) and not path.exists():
+        return ModelSource(text=text, name=text.rpartition(":")[2], function=text)
     return ModelSource(text=text, name=path.stem or text, path=path)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,14 +14,11 @@ from numpy.typing import NDArray
 
 from edgebench.core.device import Device
 from edgebench.core.metric import Provenance
-from edgebench.core.model import InputSource, ModelFormat, TensorSpec
+from edgebench.core.model import InputSource, ModelFormat
 from edgebench.core.options import read_options
 from edgebench.core.profile import LayerCost, Sample
-from edgebench.errors import InputError, UnsupportedModelError
-from edgebench.models.input_file import array_shapes
 from edgebench.models.inputs import make_inputs
-from edgebench.models.pytorch.safety import sanitised_archive
-from edgebench.models.source import identify
+from edgebench.models.pytorch.load import TRAIN_EXTRA, cannot_run, load_program
 from edgebench.targets.base import PlainModel
 from edgebench.targets.packages import require_package
 from edgebench.targets.timing import time_calls
@@ -44,7 +40,7 @@ class TorchOptions:
 
 
 class TorchTarget:
-    """Measures TorchScript and ``torch.export`` files, which hold programs, not pickled objects."""
+    """Measures TorchScript and ``torch.export`` files, which contain programs, not pickled objects."""
 
     options_type: ClassVar[type] = TorchOptions
     formats: ClassVar[tuple[ModelFormat, ...]] = (ModelFormat.TORCH_EXPORT, ModelFormat.TORCHSCRIPT)
@@ -62,7 +58,7 @@ class TorchTarget:
             TargetUnavailableError: It is not installed.
         """
         read_options(self.device, TorchOptions)
-        return {"torch": require_package("torch", remedy="pip install -c constraints.txt 'edgebench[train]'")}
+        return {"torch": require_package("torch", remedy=TRAIN_EXTRA)}
 
     def import_runtime(self) -> None:
         """Import torch."""
@@ -80,16 +76,19 @@ class TorchTarget:
 
 
 class TorchModel(PlainModel):
-    """A loaded program and the inputs that every inference gets."""
+    """A loaded program and the inputs of every inference."""
 
     def __init__(self, model: Path, inputs: InputSource, options: TorchOptions) -> None:
         import torch
 
         torch.set_num_threads(options.threads)
         self._options = options
-        self._program, specs = _load(model, inputs)
-        arrays = make_inputs(specs, inputs)
-        self._arguments = [torch.from_numpy(arrays[spec.name]) for spec in specs]
+        program = load_program(model, inputs.shapes, inputs.file)
+        arrays = make_inputs(program.specs, inputs)
+        self._arguments, self._named = program.arguments(
+            [torch.from_numpy(arrays[spec.name]) for spec in program.specs]
+        )
+        self._program = program.runnable()
         self._outputs: Any = ()
 
     @property
@@ -108,19 +107,16 @@ class TorchModel(PlainModel):
         """
         import torch
 
-        program, arguments = self._program, self._arguments
+        program, arguments, named = self._program, self._arguments, self._named
 
         def call() -> None:
-            self._outputs = program(*arguments)
+            self._outputs = program(*arguments, **named)
 
         try:
             with torch.inference_mode():
                 return time_calls(call, iterations, single_thread=self._options.threads == 1)
         except (RuntimeError, TypeError, AssertionError) as error:
-            raise UnsupportedModelError(
-                f"the program does not run with these inputs: {' '.join(str(error).split())[:300]}",
-                remedy="give the shapes it was made for with --shape NAME=1,3,224,224",
-            ) from error
+            raise cannot_run(error) from error
 
     def outputs(self) -> Mapping[str, NDArray[np.generic]]:
         """Tensor outputs of the last call, numbered."""
@@ -137,7 +133,7 @@ class TorchModel(PlainModel):
 
         with torch.inference_mode(), torch.profiler.profile() as recorded:
             for _ in range(20):
-                self._program(*self._arguments)
+                self._program(*self._arguments, **self._named)
         totals = {event.key: event.self_cpu_time_total for event in recorded.key_averages()}
         whole = sum(totals.values())
         return [
@@ -145,45 +141,3 @@ class TorchModel(PlainModel):
             for name, time in sorted(totals.items(), key=lambda item: -item[1])
             if whole and time > 0
         ]
-
-
-def _load(model: Path, inputs: InputSource) -> tuple[Any, list[TensorSpec]]:
-    import torch
-
-    try:
-        if identify(model) is ModelFormat.TORCHSCRIPT:
-            program = torch.jit.load(str(model), map_location="cpu").eval()
-            return program, _script_specs(program, inputs)
-        exported = torch.export.load(sanitised_archive(model))
-    except (RuntimeError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise InputError(
-            f"torch cannot load the model: {' '.join(str(error).split())[:300]}",
-            remedy="export it again with the installed version of torch",
-        ) from error
-    return exported.module(), _exported_specs(exported)
-
-
-def _exported_specs(exported: Any) -> list[TensorSpec]:
-    values = {node.name: node.meta["val"] for node in exported.graph.nodes if node.op == "placeholder"}
-    return [
-        TensorSpec(
-            name=name,
-            dtype=str(values[name].dtype).removeprefix("torch."),
-            shape=tuple(size if isinstance(size, int) else None for size in values[name].shape),
-        )
-        for name in exported.graph_signature.user_inputs
-    ]
-
-
-def _script_specs(program: Any, inputs: InputSource) -> list[TensorSpec]:
-    """Inputs of a TorchScript program, which does not store their shapes."""
-    names = [value.debugName() for value in program.graph.inputs()][1:]
-    names = [name.split(".")[0] for name in names]
-    shapes = {**(array_shapes(Path(inputs.file)) if inputs.file else {}), **inputs.shapes}
-    missing = [name for name in names if name not in shapes]
-    if missing:
-        raise InputError(
-            f"TorchScript does not store the shapes of its inputs {', '.join(missing)}",
-            remedy="give " + " ".join(f"--shape {name}=1,3,224,224" for name in missing),
-        )
-    return [TensorSpec(name=name, dtype="float32", shape=shapes[name]) for name in names]

@@ -7,11 +7,12 @@ from typing import Annotated
 
 import typer
 
-from edgebench.cli.options import CalibrationOption, SeedOption, ShapeOption, SignatureOption
+from edgebench.cli.options import CalibrationOption, ConverterOption, SeedOption, ShapeOption, SignatureOption
+from edgebench.core.model import Converter
 
 
 def export(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="A model file, or zoo:NAME.")],
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A model file, module:function, or zoo:NAME.")],
     to: Annotated[str, typer.Option("--to", metavar="FORM", help="c, int8-tflite or tflite.")],
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="PATH", help="A folder for C, a file for the others.")
@@ -22,6 +23,7 @@ def export(
     calibration: CalibrationOption = None,
     shape: ShapeOption = [],
     signature: SignatureOption = None,
+    converter: ConverterOption = Converter.EDGEBENCH,
     seed: SeedOption = 0,
 ) -> None:
     """Write a model in the form that a device ships: C for microcontrollers, or TFLite."""
@@ -33,8 +35,8 @@ def export(
     if to not in set(ExportForm):
         raise InputError(f"cannot export to {to!r}", where="--to", remedy=f"one of {', '.join(ExportForm)}")
     if device is not None and to != ExportForm.C:
-        raise InputError(f"{to} is the same for every device", where="--device", remedy="leave it out, or --to c")
-    inputs = compose_inputs(shape, None, seed, calibration, signature)
+        raise InputError(f"{to} is the same for every device", where="--device", remedy="leave it out, or use --to c")
+    inputs = compose_inputs(shape, None, seed, calibration, signature, converter)
     files, notes = export_model(model, ExportForm(to), output, inputs, find_device(device) if device else None)
     for note in notes:
         typer.echo(f"- {note}")

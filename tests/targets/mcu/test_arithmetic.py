@@ -200,7 +200,7 @@ class TestWithoutReference:
         with create_target(find_device("nucleo-l4r5zi")).load(path, InputSource(seed=seed)) as loaded:
             loaded.run(1)
             assert np.array_equal(loaded.outputs()["output"], filtered(values, p))
-            assert any("state of 8 bits" in note for note in loaded.notes())
+            assert any("8-bit state" in note for note in loaded.notes())
             assert loaded.faults() == []
 
     def test_values_that_litert_refuses_are_told_and_are_no_fault(self, tmp_path: Path) -> None:

@@ -1,0 +1,68 @@
+"""Makes exported programs: of TorchScript, of programs with open shapes, and of modules in a user's own code."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from edgebench.core.model import InputSource
+from edgebench.errors import UnsupportedModelError
+from edgebench.models.inputs import make_inputs
+from edgebench.models.pytorch.load import Program, load_program, of_exported, quiet
+
+
+def exported_from_script(script: Any, args: tuple[Any, ...]) -> Any:
+    """A TorchScript program as an exported one, or None where PyTorch cannot make it.
+
+    PyTorch itself names its converter in the error of ``torch.export.export``, but keeps it in a private module.
+    """
+    try:
+        from torch._export.converter import TS2EPConverter
+
+        return TS2EPConverter(script, args).convert()
+    except MemoryError:
+        raise
+    except Exception:  # the converter raises what is below it
+        return None
+
+
+def export_fixed(path: Path, target: Path, shapes: Mapping[str, tuple[int, ...]], seed: int = 0) -> Program:
+    """Write a program as a ``torch.export`` file without open shapes.
+
+    Args:
+        path: A ``torch.export`` or TorchScript file.
+        target: The ``.pt2`` file to write.
+        shapes: Shapes of its open inputs.
+        seed: Of example inputs.
+
+    Returns:
+        The program as written.
+
+    Raises:
+        InputError: The file is not valid, or a shape is missing.
+        UnsupportedModelError: PyTorch cannot make an exported program of it.
+    """
+    import torch
+
+    program = load_program(path, shapes)
+    arrays = make_inputs(program.specs, InputSource(seed=seed, shapes=shapes))
+    args, kwargs = program.arguments([torch.from_numpy(arrays[spec.name]) for spec in program.specs])
+    with quiet():
+        if program.exported is None:
+            exported = exported_from_script(program.script, args)
+            if exported is None:
+                raise UnsupportedModelError(
+                    "PyTorch cannot make an exported program of this TorchScript",
+                    where=path.name,
+                    remedy="save the model with torch.export.save, or leave --converter out",
+                )
+            names = [spec.name for spec in program.specs]
+            found = of_exported(exported)
+            specs = (replace(spec, name=name) for spec, name in zip(found.specs, names, strict=True))
+            program = replace(found, specs=tuple(specs))
+        elif any(None in spec.shape for spec in program.specs):
+            program = of_exported(torch.export.export(program.runnable(), args, kwargs))
+        torch.export.save(program.exported, str(target))
+    return program

@@ -1,0 +1,203 @@
+"""Loads TorchScript and ``torch.export`` files, which hold programs, not pickled objects."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import warnings
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgebench.core.model import ModelFormat, TensorSpec
+from edgebench.errors import InputError, MissingPackageError, UnsupportedModelError
+from edgebench.models.input_file import array_shapes
+from edgebench.models.pytorch.safety import sanitised_archive
+from edgebench.models.source import identify
+
+TRAIN_EXTRA = "pip install -c constraints.txt 'edgebench[train]'"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """A loaded program.
+
+    Attributes:
+        specs: Its inputs that are tensors, in order.
+        script: The TorchScript program, or None.
+        exported: The exported program, or None.
+        constants: Of an exported program, inputs that are no tensors, by their place among all inputs.
+    """
+
+    specs: tuple[TensorSpec, ...]
+    script: Any = None
+    exported: Any = None
+    constants: Mapping[int, Any]
+
+    def arguments(self, tensors: Sequence[Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Positional and named arguments that hold tensors, one a ``specs``."""
+        if self.exported is None:
+            return tuple(tensors), {}
+        from torch.utils import _pytree
+
+        given = iter(tensors)
+        places = range(len(tensors) + len(self.constants))
+        leaves = [self.constants[place] if place in self.constants else next(given) for place in places]
+        args, kwargs = _pytree.tree_unflatten(leaves, self.exported.call_spec.in_spec)
+        return tuple(args), dict(kwargs)
+
+    def runnable(self) -> Any:
+        """What is called with the arguments."""
+        return self.script if self.exported is None else self.exported.module()
+
+    def outputs(self, arrays: Mapping[str, NDArray[np.generic]]) -> list[NDArray[np.generic]]:
+        """Outputs that are tensors, nested ones too, in order.
+
+        Raises:
+            UnsupportedModelError: The program cannot run with these inputs.
+        """
+        import torch
+        from torch.utils import _pytree
+
+        args, kwargs = self.arguments([torch.from_numpy(arrays[spec.name]) for spec in self.specs])
+        try:
+            with torch.inference_mode():
+                result = self.runnable()(*args, **kwargs)
+        except (RuntimeError, TypeError, AssertionError, IndexError) as error:
+            raise cannot_run(error) from error
+        return [leaf.numpy() for leaf in _pytree.tree_leaves(result) if isinstance(leaf, torch.Tensor)]
+
+
+def load_program(path: Path, shapes: Mapping[str, tuple[int, ...]], file: str | None = None) -> Program:
+    """Load a program for the CPU.
+
+    Args:
+        path: The file.
+        shapes: Of inputs of TorchScript, which does not store them.
+        file: An ``.npz`` with the inputs, whose shapes hold where no others are given.
+
+    Raises:
+        InputError: The file is not valid, or the shape of an input of TorchScript is not given.
+        MissingPackageError: PyTorch is not installed.
+    """
+    require_torch()
+    import torch
+
+    try:
+        if identify(path) is ModelFormat.TORCHSCRIPT:
+            script = torch.jit.load(str(path), map_location="cpu").eval()
+            return Program(specs=_script_specs(script, shapes, file), script=script, constants={})
+        exported = torch.export.load(sanitised_archive(path))
+    except (RuntimeError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise InputError(
+            f"torch cannot load the model: {' '.join(str(error).split())[:300]}",
+            remedy="export it again with the installed version of torch",
+        ) from error
+    return of_exported(exported)
+
+
+def of_exported(exported: Any) -> Program:
+    """An exported program, and its inputs."""
+    values = {node.name: node.meta["val"] for node in exported.graph.nodes if node.op == "placeholder"}
+    inputs = [spec.arg for spec in exported.graph_signature.input_specs if spec.kind.name == "USER_INPUT"]
+    specs = [
+        TensorSpec(
+            name=argument.name,
+            dtype=str(values[argument.name].dtype).removeprefix("torch."),
+            shape=tuple(size if isinstance(size, int) else None for size in values[argument.name].shape),
+        )
+        for argument in inputs
+        if not hasattr(argument, "value")
+    ]
+    constants = {place: argument.value for place, argument in enumerate(inputs) if hasattr(argument, "value")}
+    return Program(specs=tuple(specs), exported=exported, constants=constants)
+
+
+def cannot_run(error: Exception) -> UnsupportedModelError:
+    """That a program does not run with the inputs it was given."""
+    return UnsupportedModelError(
+        f"the program does not run with these inputs: {' '.join(str(error).split())[:300]}",
+        remedy="give the shapes it was made for with --shape NAME=1,3,224,224",
+    )
+
+
+def require_torch() -> str:
+    """Version of PyTorch.
+
+    Raises:
+        MissingPackageError: It is not installed.
+    """
+    try:
+        return metadata.version("torch")
+    except metadata.PackageNotFoundError:
+        raise MissingPackageError("torch, which reads this model, is not installed", remedy=TRAIN_EXTRA) from None
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep to itself what PyTorch's exporters say of their progress."""
+    level = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    nothing = io.StringIO()
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(nothing), contextlib.redirect_stderr(nothing):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(level)
+
+
+def _script_specs(script: Any, shapes: Mapping[str, tuple[int, ...]], file: str | None) -> tuple[TensorSpec, ...]:
+    """Inputs of a TorchScript program, which stores neither their shapes nor their types."""
+    values = list(script.graph.inputs())[1:]
+    names = [value.debugName().split(".")[0] for value in values]
+    known = {**(array_shapes(Path(file)) if file else {}), **shapes}
+    missing = [name for name in names if name not in known]
+    if missing:
+        raise InputError(
+            f"TorchScript does not store the shapes of its inputs {', '.join(missing)}",
+            remedy="give " + " ".join(f"--shape {name}=1,3,224,224" for name in missing),
+        )
+    indices = _indices(script)
+    return tuple(
+        TensorSpec(
+            name=name,
+            dtype="int64" if name in indices else "float32",
+            shape=known[name],
+            upper=indices.get(name),
+        )
+        for name in names
+    )
+
+
+def _indices(script: Any) -> dict[str, int]:
+    """Inputs that look up rows of a table, and how many rows it has."""
+    found = {}
+    graph = script.inlined_graph
+    inputs = {value.debugName(): value.debugName().split(".")[0] for value in graph.inputs()}
+    for node in graph.findAllNodes("aten::embedding"):
+        table, index = list(node.inputs())[:2]
+        if index.debugName() in inputs:
+            found[inputs[index.debugName()]] = _rows(script, table)
+    return found
+
+
+def _rows(script: Any, table: Any) -> int:
+    """Rows of a table that a graph reads as an attribute of the program or of a part of it; else 2."""
+    path: list[str] = []
+    node = table.node()
+    while node.kind() == "prim::GetAttr":
+        path.insert(0, node.s("name"))
+        node = next(iter(node.inputs())).node()
+    value: Any = script
+    for name in path:
+        value = getattr(value, name, None)
+    return int(value.shape[0]) if path and hasattr(value, "shape") and len(value.shape) else 2
