@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 
 from edgebench.core.model import InputSource, ModelFormat, TensorSpec
-from edgebench.errors import EdgebenchError, UnsupportedModelError
+from edgebench.errors import EdgebenchError, InputError, UnsupportedModelError
 from edgebench.models.digest import digest_files
 from edgebench.models.inputs import make_inputs
 from edgebench.models.inspect import inspect
@@ -110,13 +110,16 @@ def try_one(path: Path, devices: Sequence[str], *, emulate: bool) -> None:
     """Bring one file to every kind of device, and report each result as soon as it is known."""
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES, MEMORY_BYTES))
     with tempfile.TemporaryDirectory() as folder:
-        shapes = shapes_that_run(path) if path.suffix == ".onnx" else {}
-        if HOST in devices and path.suffix == ".onnx":
-            say(HOST, lambda: runs(HOST, prepared(path, folder, "onnx", None, shapes)[0], shapes))
+        shapes = shapes_that_run(path) if path.suffix == ".onnx" else proposed_shapes(path)
+        is_onnx = path.suffix == ".onnx"
+        if HOST in devices and is_onnx:
+            say(HOST, lambda: runs(HOST, prepared(path, folder, "onnx", None, shapes)[0], inputs_for(path, shapes)))
         elif HOST in devices:
             tell({HOST: {"outcome": "none", "reason": "takes ONNX files"}})
         if LITERT in devices:
-            say(LITERT, lambda: runs(LITERT, prepared(path, folder, "float", None, shapes)[0]))
+            # What was made of an ONNX file has fixed sizes, in another order.
+            inputs = InputSource() if is_onnx else inputs_for(path, shapes)
+            say(LITERT, lambda: runs(LITERT, prepared(path, folder, "float", None, shapes)[0], inputs))
         quantised = [device for device in (NPU, MCU) if device in devices]
         if not quantised:
             return
@@ -131,7 +134,7 @@ def try_one(path: Path, devices: Sequence[str], *, emulate: bool) -> None:
         if NPU in devices:
             say(NPU, lambda: compiles(int8))
         if MCU in devices:
-            say(MCU, lambda: runs(MCU, int8) if emulate else writes_c(int8))
+            say(MCU, lambda: runs(MCU, int8, InputSource()) if emulate else writes_c(int8))
 
 
 def differences(notes: Sequence[str]) -> dict[str, Any]:
@@ -168,23 +171,37 @@ def shapes_that_run(path: Path) -> dict[str, tuple[int, ...]]:
     return {}
 
 
+def proposed_shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    """Shapes for the open dimensions of a TFLite file, as edgebench proposes them."""
+    try:
+        specs_of(path, {})
+    except InputError as error:
+        found = re.findall(r"--shape (\S+?)=([\d,]+)", str(error.remedy))
+        return {name: tuple(map(int, sizes.split(","))) for name, sizes in found}
+    return {}
+
+
+def specs_of(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> tuple[TensorSpec, ...]:
+    """Inputs of the part of a file that infers."""
+    return inspect(path, parse_source(str(path)), shapes, main_signature(path)).inputs
+
+
 def prepared(
     path: Path, folder: str, form: str, dtype: str | None, shapes: Mapping[str, tuple[int, ...]]
 ) -> tuple[Path, tuple[str, ...]]:
     """The file in the form that a device takes, and what was noted."""
     own = Path(folder) / form
     own.mkdir()
-    source, signature = parse_source(str(path)), main_signature(path) if path.suffix == ".tflite" else None
     samples = own / "calibration.npz"
     if dtype is not None:
-        write_samples(inspect(path, source, shapes, signature).inputs, shapes, samples)
+        write_samples(specs_of(path, shapes), shapes, samples)
     request = PrepareRequest(
         source=str(path),
         formats=(ModelFormat.ONNX,) if form == "onnx" else (ModelFormat.TFLITE,),
         dtype=dtype,
         shapes=shapes,
         calibration=str(samples) if samples.is_file() else None,
-        signature=signature,
+        signature=main_signature(path),
         folder=str(own),
     )
     result = prepare(request)
@@ -192,8 +209,8 @@ def prepared(
 
 
 def main_signature(path: Path) -> str | None:
-    """The inference signature of files that can also train, load and save."""
-    names = [signature.name for signature in read_contents(path).signatures]
+    """The signature that infers, of files that also train, load and save."""
+    names = [signature.name for signature in read_contents(path).signatures] if path.suffix == ".tflite" else []
     return next((name for name in INFERS if name in names), None) if len(names) > 1 else None
 
 
@@ -203,9 +220,15 @@ def write_samples(specs: Sequence[TensorSpec], shapes: Mapping[str, tuple[int, .
     np.savez(target, **{spec.name: np.stack([sample[spec.name] for sample in samples]) for spec in specs})
 
 
-def runs(device: str, model: Path, shapes: Mapping[str, tuple[int, ...]] | None = None) -> dict[str, Any]:
+def inputs_for(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> InputSource:
+    """Random inputs that the model accepts: sizes of open dimensions, and positions that its tables have."""
+    known = {spec.name: spec.upper for spec in specs_of(path, shapes) if spec.upper is not None}
+    return InputSource(shapes=shapes, upper=known, signature=main_signature(path))
+
+
+def runs(device: str, model: Path, inputs: InputSource) -> dict[str, Any]:
     """One inference; on a microcontroller its outputs are compared."""
-    with create_target(find_device(device)).load(model, InputSource(shapes=shapes or {})) as loaded:
+    with create_target(find_device(device)).load(model, inputs) as loaded:
         loaded.run(1)
         faults = loaded.faults()
     return {"outcome": "differs", "reason": faults[0]} if faults else {"outcome": WHOLE}
@@ -244,8 +267,10 @@ def trouble(error: Exception) -> dict[str, Any]:
     """What stopped a file, as a user reads it; other exceptions than edgebench's are faults."""
     operators = list(error.operators) if isinstance(error, UnsupportedModelError) else []
     outcome = "refused" if isinstance(error, EdgebenchError) else "fault"
-    text = str(error) if outcome == "refused" else f"{type(error).__name__}: {error}"
-    return {"outcome": outcome, "reason": text[:400], "operators": operators}
+    text = f"{type(error).__name__}: {error}"
+    if isinstance(error, EdgebenchError):
+        text = error.what + (f" ({error.remedy})" if error.remedy else "")
+    return {"outcome": outcome, "reason": text[:600], "operators": operators}
 
 
 def reached(result: Mapping[str, Any], device: str) -> bool:
@@ -292,8 +317,8 @@ def share(what: str, of: list[Any], those: list[Any]) -> None:
 
 
 def kind_of(trouble: Mapping[str, Any]) -> str:
-    """A reason without the names and numbers of one model, so that reasons of one kind are counted together."""
-    text = _NUMBERS.sub("N", _NAMES.sub("_", trouble["reason"].rpartition(".tflite: ")[2]))
+    """A reason without the names and numbers of one model, so that those of a kind count together."""
+    text = _NUMBERS.sub("N", _NAMES.sub("_", trouble["reason"]))
     return f"{trouble['outcome']}: {text[:220]}"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count, islice
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,10 @@ from edgebench.models.tflite.quantize import RANDOM_SAMPLES, quantise_plain
 COMPARED_SAMPLES = 8
 """Number of inputs on which a conversion is compared with the original."""
 _RANDOM_BYTES = 1 << 29
-"""Memory that random inputs may take; there are fewer of them if they are large."""
+"""Memory that random inputs may take, of which there are fewer where they are large."""
+_RANDOM_VALUES = 5_000_000
+"""Values that a network may compute before fewer random inputs are run through it: its accuracy means nothing then."""
+_FEWEST_RANDOM = 2
 _MUCH = 0.05
 """Difference of int8 outputs above which the layer that costs most is named."""
 
@@ -86,10 +90,9 @@ def quantise(
     fix_shapes(plain, first)
     if not plain.computes_on_reals:
         return _in_int8_form(plain, path, target)
-    notes = []
+    notes = list(plain.notes)
     if calibration is None:
-        size = sum(value.nbytes for value in first.values())
-        samples = [first, *islice(random, max(1, min(RANDOM_SAMPLES, _RANDOM_BYTES // max(1, size)) - 1))]
+        samples = [first, *islice(random, _random_samples(plain, first) - 1)]
     else:
         data = read_calibration(calibration, *_sampled_inputs(plain, other_names(path, signature), ports))
         samples = data.samples
@@ -100,6 +103,16 @@ def quantise(
     target.write_bytes(result.int8)
     notes, caveats = [*_error_notes(result), *notes], _caveats(result, calibrated=calibration is not None)
     return Conversion(path=target, notes=tuple(notes), caveats=tuple(caveats))
+
+
+def _random_samples(plain: PlainModel, first: Mapping[str, NDArray[np.generic]]) -> int:
+    """How many random inputs set ranges: fewer where they are large, or the network takes long."""
+    size = sum(value.nbytes for value in first.values())
+    editor = plain.editor
+    values = sum(prod(editor.shape(index)) for operator in editor.operators for index in operator.outputs)
+    that_fit = max(1, _RANDOM_BYTES // max(1, size))
+    in_time = max(_FEWEST_RANDOM, RANDOM_SAMPLES * _RANDOM_VALUES // max(1, values))
+    return min(RANDOM_SAMPLES, that_fit, in_time)
 
 
 def _random_inputs(
@@ -115,6 +128,7 @@ def _in_int8_form(plain: PlainModel, path: Path, target: Path) -> Conversion:
     target.write_bytes(int8)
     inputs, outputs = ports_of(int8)
     notes = [
+        *plain.notes,
         *left_to_application(plain.inputs, inputs, are_inputs=True),
         *left_to_application(plain.outputs, outputs, are_inputs=False),
     ]

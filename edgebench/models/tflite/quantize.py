@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from edgebench.core.record import Record
 from edgebench.errors import UnsupportedModelError
 from edgebench.models.tflite.int8 import plain_form
+from edgebench.models.tflite.int8.constants import share_constants
 from edgebench.models.tflite.int8.dilations import name_dilations
 from edgebench.models.tflite.int8.fusing import fuse_activations, name_clamps, remove_dead
 from edgebench.models.tflite.int8.graph import Int8Writer
@@ -105,6 +106,7 @@ def as_int8(editor: GraphEditor, observed: Observed, ranges: Mapping[str, Range]
         plan = plan_scales(editor, observed.ranges, given)
         Int8Writer(editor, plan, observed.memories).write()
         quantise_variables(editor.model, plan)
+        share_constants(editor)
         plain_form.make_names_unique(editor)
         plain_form.remove_unused(editor.model)
         return pack_model(editor.model, 1 << 16)

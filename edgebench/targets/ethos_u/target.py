@@ -7,6 +7,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -21,6 +22,7 @@ from edgebench.models.tflite.int8.state import write_without_variables
 from edgebench.targets.base import PlainModel
 from edgebench.targets.ethos_u.compile import Compilation, Operation, compile_model
 from edgebench.targets.ethos_u.options import LARGEST, EthosUOptions, read_ethos_u_options
+from edgebench.targets.ethos_u.truth import is_added, write_without_truth
 from edgebench.targets.packages import require_package
 
 _HANDED_OVER = (
@@ -69,7 +71,7 @@ class EthosUTarget:
             UnsupportedModelError: The compiler refuses it, or no operator runs on the NPU.
         """
         options = read_ethos_u_options(self.device)
-        compilation, notes = _compiled(model, options)
+        compilation, notes = _ready(model, options)
         helps = _what_helps(model, options) if compilation.on_cpu else ""
         if not any(operation.on_npu for operation in compilation.operations):
             raise UnsupportedModelError(
@@ -85,7 +87,7 @@ class EthosUTarget:
         """Compile the model, and say which operators are left to the CPU."""
         self.import_runtime()
         options = read_ethos_u_options(self.device)
-        compilation, notes = _compiled(model, options)
+        compilation, notes = _ready(model, options)
         runs = any(operation.on_npu for operation in compilation.operations)
         counts = Counter((operation.operator, operation.reason) for operation in compilation.on_cpu)
         return Support(
@@ -196,16 +198,29 @@ class EthosUModel(PlainModel):
         return Metric(value=value, unit=unit, provenance=Provenance.EXACT, method=f"{what}; {self.method}")
 
 
-def _compiled(model: Path, options: EthosUOptions) -> tuple[Compilation, list[str]]:
+def _ready(model: Path, options: EthosUOptions) -> tuple[Compilation, list[str]]:
     """What the compiler makes of a model, and what happened to the model before."""
     with tempfile.TemporaryDirectory() as folder:
-        stateless = None if _takes_variables(options) else write_without_variables(model, Path(folder) / model.name)
-        return compile_model(stateless or model, options), [] if stateless is None else [_HANDED_OVER]
+        stateless = None if _takes_all(options) else write_without_variables(model, Path(folder) / model.name)
+        compilation = _compiled(stateless or model, options, Path(folder))
+        return compilation, [] if stateless is None else [_HANDED_OVER]
 
 
-def _takes_variables(options: EthosUOptions) -> bool:
-    """Whether a product reads and writes variables itself."""
+def _takes_all(options: EthosUOptions) -> bool:
+    """Whether a product reads and writes variables itself, and compares."""
     return options.accelerator.startswith("ethos-u85")
+
+
+def _compiled(model: Path, options: EthosUOptions, folder: Path) -> Compilation:
+    """Compile; where the compiler fails, the error says what helps."""
+    mended = None if _takes_all(options) else write_without_truth(model, folder / "without_truth.tflite")
+    try:
+        found = compile_model(mended or model, options)
+    except UnsupportedModelError as error:
+        raise UnsupportedModelError(error.what, remedy=_what_helps(model, options)) from error
+    if mended is None:
+        return found
+    return replace(found, operations=tuple(operation for operation in found.operations if not is_added(operation.name)))
 
 
 def _fallback_note(compilation: Compilation, helps: str) -> str:
@@ -217,7 +232,7 @@ def _fallback_note(compilation: Compilation, helps: str) -> str:
 def _what_helps(model: Path, options: EthosUOptions) -> str:
     """What to do about operators that an accelerator does not take; a larger product is only named if it does."""
     change = "change what the reason names, or run the model on a CPU: -d host-litert"
-    if options.accelerator.startswith("ethos-u85"):
+    if _takes_all(options):
         return change
     try:
         others = compile_model(model, LARGEST)

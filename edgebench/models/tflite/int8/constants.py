@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,6 +28,20 @@ def quantised_constant(editor: GraphEditor, index: int, scale: Scale | None = No
     found = editor.add_constant(editor.name(index), scale.quantised(values))
     editor.set_scales(found, [scale.step], [scale.zero_point])
     return found
+
+
+def share_constants(editor: GraphEditor) -> None:
+    """Store constants once that several operators of a kind read in the same place, as unrolled layers do."""
+    first: dict[tuple[object, ...], int] = {}
+    for operator in editor.operators:
+        for place, index in enumerate(operator.inputs):
+            if not editor.is_stored(index) or editor.tensor(index).isVariable:
+                continue
+            tensor, scales = editor.tensor(index), editor.scales(index)
+            digest = hashlib.sha256(bytes(editor.model.buffers[tensor.buffer].data)).digest()
+            stated = None if scales is None else (scales[0].tobytes(), scales[1].tobytes(), scales[2])
+            key = (editor.kind(operator), place, tensor.type, editor.shape(index), stated, digest)
+            operator.inputs[place] = first.setdefault(key, index)
 
 
 def quantise_weights(editor: GraphEditor, operator: Table, places: Weights, data: Scale) -> None:

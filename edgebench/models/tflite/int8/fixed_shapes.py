@@ -60,4 +60,12 @@ def _is_foldable(editor: GraphEditor, operator: Table) -> bool:
     kind = editor.kind(operator)
     if kind in _KEPT or not set(operator.outputs).isdisjoint(editor.outputs) or not operator.inputs:
         return False
-    return kind in _SHAPES or all(index < 0 or editor.is_stored(index) for index in operator.inputs)
+    return kind in _SHAPES or all(index < 0 or _is_constant(editor, index) for index in operator.inputs)
+
+
+def _is_constant(editor: GraphEditor, index: int) -> bool:
+    """Whether a tensor's values lie in the file; those of a shape without axes are none, as of ``RESHAPE(x, [])``."""
+    if editor.is_stored(index):
+        return True
+    is_plain = editor.shape(index) == (0,) and not editor.tensor(index).isVariable and index not in editor.inputs
+    return is_plain and all(index not in operator.outputs for operator in editor.operators)

@@ -10,6 +10,7 @@ from pathlib import Path
 from edgebench.errors import InputError, MissingPackageError
 from edgebench.models.tflite.file import read_contents
 from edgebench.models.tflite.int8 import fixed_shapes, plain_form
+from edgebench.models.tflite.int8.decoding import leave_decoding
 from edgebench.models.tflite.int8.fusing import remove_dead, take_fake_quantisation
 from edgebench.models.tflite.int8.inlining import inline_calls, remove_idle_calls
 from edgebench.models.tflite.int8.ports import PortForm, port_forms
@@ -36,7 +37,8 @@ class PlainModel:
         changed: Whether it differs from the file that was read.
         inputs: Inputs as the file has them.
         outputs: Outputs as the file has them.
-        ranges: What the file says about the ranges of tensors, by name.
+        ranges: What the file says of the ranges of tensors, by name.
+        notes: What is left to the application.
     """
 
     editor: GraphEditor
@@ -46,6 +48,7 @@ class PlainModel:
     inputs: tuple[PortForm, ...]
     outputs: tuple[PortForm, ...]
     ranges: dict[str, Range] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def copy(self) -> Table:
         """The file as a separate tree."""
@@ -89,6 +92,7 @@ def read_plain(source: Path, signature: str | None = None) -> PlainModel:
         editor = GraphEditor(tree)
         inlined = inline_calls(editor)
         plain_form.check_order(editor, str(source))
+        notes = leave_decoding(editor)
         inputs, outputs = port_forms(editor, editor.inputs), port_forms(editor, editor.outputs)
         changed = inlined | remove_idle_calls(editor) | _in_plain_types(editor)
         ranges = take_fake_quantisation(editor)
@@ -102,10 +106,15 @@ def read_plain(source: Path, signature: str | None = None) -> PlainModel:
         editor=editor,
         content=content,
         where=str(source),
-        changed=changed or bool(ranges) or contents.old_codes or len(tree.subgraphs) < len(contents.graphs),
+        changed=changed
+        or bool(notes)
+        or bool(ranges)
+        or contents.old_codes
+        or len(tree.subgraphs) < len(contents.graphs),
         inputs=inputs,
         outputs=outputs,
         ranges=ranges,
+        notes=notes,
     )
 
 

@@ -59,6 +59,12 @@ def reshape(editor: GraphEditor, source: int, target: int) -> Table:
     return editor.operator("RESHAPE", [source, shape], [target], table="ReshapeOptions", newShape=sizes)
 
 
+def _resize(editor: GraphEditor, operator: Table) -> list[Table] | None:
+    """To the size that an image has already."""
+    source, target = operator.inputs[0], operator.outputs[0]
+    return [reshape(editor, source, target)] if editor.shape(source) == editor.shape(target) else None
+
+
 def _depth_to_space(editor: GraphEditor, operator: Table) -> list[Table]:
     """Swaps rows of blocks with columns: [NH, W, b, bC] to [NH, b, W, bC]."""
     block = operator.builtinOptions.blockSize
@@ -295,6 +301,8 @@ _RULES: Mapping[str, _Rule] = {
     "MEAN": _mean,
     "NEG": _negation,
     "POW": _power,
+    "RESIZE_BILINEAR": _resize,
+    "RESIZE_NEAREST_NEIGHBOR": _resize,
     "SPACE_TO_DEPTH": _space_to_depth,
     "SQUARE": _square,
     "SQUEEZE": _reshape,
