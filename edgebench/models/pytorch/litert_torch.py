@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -98,9 +99,8 @@ def _run(interpreter: Path, source: Path, target: Path, where: str) -> dict[str,
     except (OSError, ValueError):
         told = None
     if not isinstance(told, dict):
-        words = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:]
         raise UnsupportedModelError(
-            f"litert-torch ended with code {done.returncode} ({' '.join(words)[:300]})",
+            f"litert-torch crashed: {_ending(done)}",
             where=where,
             remedy=f"{_OURS}; edgebench setup {ENVIRONMENT} repairs the converter",
         )
@@ -109,6 +109,13 @@ def _run(interpreter: Path, source: Path, target: Path, where: str) -> dict[str,
     if "error" in told:
         raise _refused(str(told["error"]), str(told.get("kind")), where)
     return told
+
+
+def _ending(done: subprocess.CompletedProcess[bytes]) -> str:
+    if done.returncode < 0:
+        return signal.Signals(-done.returncode).name
+    words = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:]
+    return f"code {done.returncode} {' '.join(words)[:300]}".strip()
 
 
 def _refused(error: str, kind: str, where: str) -> UnsupportedModelError:

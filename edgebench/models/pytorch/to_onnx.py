@@ -23,7 +23,7 @@ _TOLERANCE = {"float16": 2e-2, "bfloat16": 1e-1}
 """Relative difference of outputs above which an export is wrong, not rounded, by type of an input; 1e-3 for others."""
 _COMPARED = 3
 _LARGEST_RENAMED_BYTES = 1 << 30
-_OPERATOR = re.compile(r"OpOverload\(op='(?:aten\.)?([\w.]+)'|the operator '([\w:.]+)'|prim::\w+")
+_OPERATOR = re.compile(r"OpOverload\(op='(?:aten\.|prims\.)?([\w.]+)'|the operator '([\w:.]+)'|prim::\w+")
 _INTO_CPU = "replace them, or profile the model on a CPU by PyTorch itself: -d host-torch"
 
 
