@@ -46,7 +46,9 @@ def render_text(report: Report) -> str:
 def output_console() -> Console:
     """Standard output, wide enough for a table when it is not a terminal."""
     console = Console(highlight=False, emoji=False)
-    return console if console.is_terminal else Console(highlight=False, emoji=False, width=max(console.width, _MIN_WIDTH))
+    if console.is_terminal:
+        return console
+    return Console(highlight=False, emoji=False, width=max(console.width, _MIN_WIDTH))
 
 
 def _rich_table(table: ReportTable) -> RichTable:
