@@ -58,7 +58,7 @@ class RunResult(_Shown):
 
     @property
     def profiles(self) -> tuple[Profile, ...]:
-        """One a model and device."""
+        """One profile per model and device."""
         return self.run.profiles
 
     def report(self) -> Report:
@@ -111,7 +111,7 @@ class SearchResult(_Shown):
 
     @property
     def solutions(self) -> tuple[Finalist, ...]:
-        """Finalists that meet every limit as found."""
+        """Finalists that meet every limit when checked."""
         return tuple(finalist for finalist in self.record.finalists if finalist.solution)
 
     def report(self) -> Report:
@@ -126,7 +126,7 @@ class DeviceList(_Shown):
     """The devices that can be found.
 
     Attributes:
-        statuses: One a device, ready or not.
+        statuses: One per device, ready or not.
     """
 
     statuses: tuple[DeviceStatus, ...]

@@ -7,7 +7,9 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 
-def write_onnx(path: Path, *, channels: int = 8, size: int = 16, batch: int | str = 1, weight: float = 1.0) -> Path:
+def write_onnx(
+    path: Path, *, channels: int = 8, size: int | str = 16, batch: int | str = 1, weight: float = 1.0
+) -> Path:
     """Two convolutions on a square image."""
     random = np.random.default_rng(0)
     first = numpy_helper.from_array((weight * random.standard_normal((channels, 3, 3, 3))).astype(np.float32), "first")

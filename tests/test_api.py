@@ -105,5 +105,5 @@ def test_a_table_and_a_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     none = edgebench.search("twelve", "fake", max_latency="1ns", accuracy="proxy:parameters", study="s2")
     assert none.record.infeasibility is not None
     assert not none.solutions
-    with pytest.raises(edgebench.InputError, match="no table of fake has energy"):
+    with pytest.raises(edgebench.InputError, match="no table for fake has energy"):
         edgebench.search("twelve", "fake", max_energy="1mJ", accuracy="proxy:parameters")

@@ -20,16 +20,16 @@ from edgebench.targets.registry import target_type
 def compose_devices(
     names: Sequence[str], options: Sequence[str], *, threads: int | None, optimization: str | None
 ) -> list[Device]:
-    """Devices by name with the options of the command line in force.
+    """Devices by name, with the options from the command line applied.
 
     Args:
-        names: What follows ``-d``.
+        names: The values of ``-d``.
         options: ``KEY=VALUE`` for all devices whose target has the key, ``DEVICE:KEY=VALUE`` for one.
         threads: For every device whose target has threads.
         optimization: For every device whose target has optimisation levels.
 
     Raises:
-        InputError: A device or an option is unknown, or an option fits no device.
+        InputError: A device or an option is unknown, or an option applies to no device.
     """
     named = {"threads": threads, "optimization": optimization}
     texts = [*options, *(f"{key}={value}" for key, value in named.items() if value is not None)]
@@ -37,14 +37,14 @@ def compose_devices(
 
 
 def with_options(devices: Sequence[Device], options: Sequence[str]) -> list[Device]:
-    """Devices with options in force.
+    """Devices with options applied.
 
     Args:
         devices: As their files describe them.
         options: ``KEY=VALUE`` for all devices whose target has the key, ``DEVICE:KEY=VALUE`` for one.
 
     Raises:
-        InputError: An option is unknown, or fits no device.
+        InputError: An option is unknown, or applies to no device.
     """
     found = list(devices)
     for option in options:
@@ -55,10 +55,10 @@ def with_options(devices: Sequence[Device], options: Sequence[str]) -> list[Devi
 def compose_plan(
     *, repetitions: int, time_limit: str, goal: str, memory_limit: str | None, layers: bool
 ) -> MeasurementPlan:
-    """Settings of a measurement from texts with units.
+    """Settings of a measurement from strings with units.
 
     Raises:
-        InputError: A text is not a quantity of its kind, or out of range.
+        InputError: A string is not a valid quantity, or is out of range.
     """
     try:
         return MeasurementPlan(
@@ -85,7 +85,7 @@ def compose_inputs(
     """Inputs from ``--shape``, ``--inputs``, ``--seed``, ``--calibration``, ``--signature`` and ``--converter``.
 
     Raises:
-        InputError: A shape is not ``NAME=1,3,224,224``, or the file is not there.
+        InputError: A shape is not ``NAME=1,3,224,224``, or the file does not exist.
     """
     for option, path in (("--inputs", file), ("--calibration", calibration)):
         if path is not None and not path.is_file():
@@ -112,7 +112,7 @@ def compose_dtypes(texts: Sequence[str], devices: Sequence[Device]) -> dict[str,
         name, separator, dtype = text.rpartition("=")
         if dtype not in set(DataType) or (separator and name not in names):
             raise InputError(
-                f"{text!r} is not a type for one of {', '.join(names)}", where="--dtype", remedy=" or ".join(DataType)
+                f"{text!r} is not a data type for {' or '.join(names)}", where="--dtype", remedy=" or ".join(DataType)
             )
         chosen.update(dict.fromkeys([name] if separator else names, dtype))
     return chosen
@@ -123,7 +123,7 @@ def _shape(text: str) -> tuple[str, tuple[int, ...]]:
     name, separator, sizes = text.rpartition("=")
     parts = [part for part in sizes.replace("x", ",").split(",") if part.strip()]
     if not separator or not name or not all(part.strip().isdigit() and len(part) < 12 for part in parts):
-        raise InputError(f"{text!r} is not a shape", where="--shape", remedy="write it as NAME=1,3,224,224")
+        raise InputError(f"{text!r} is not a valid shape", where="--shape", remedy="write it as NAME=1,3,224,224")
     return name, tuple(int(part) for part in parts)
 
 
@@ -131,13 +131,13 @@ def _with_option(devices: Sequence[Device], text: str) -> list[Device]:
     scope, _, rest = text.rpartition(":") if ":" in text.partition("=")[0] else ("", "", text)
     key, separator, _ = rest.partition("=")
     if not separator:
-        raise InputError(f"{text!r} is not an option", where="--option", remedy="write it as KEY=VALUE")
+        raise InputError(f"{text!r} is not a valid option", where="--option", remedy="write it as KEY=VALUE")
     chosen = [device for device in devices if not scope or device.name == scope]
     fitting = [device for device in chosen if _knows(device, key)]
     if not chosen:
         raise InputError(f"--option {text} names the device {scope!r}, which is not among those profiled")
     if not fitting:
-        # Asking the target itself gives its own words, with the options it has.
+        # The target's own error message lists the options that it has.
         parse_option(rest, chosen[0], target_type(chosen[0].target).options_type)
     return [_replaced(device, key, rest) if device in fitting else device for device in devices]
 

@@ -23,19 +23,19 @@ def compose_budget(
     """Limits of every device.
 
     Args:
-        limits: By the short name of a figure, texts such as ``50ms`` (every device whose table has the figure) or
-            ``host=50ms``; the one for a device wins over the one for all.
+        limits: By the short name of a figure, strings such as ``50ms`` (every device whose table has the figure) or
+            ``host=50ms``; a limit for one device overrides the one for all.
         tables: By device.
         min_accuracy: Such as ``95%``.
         max_accuracy_drop: Such as ``2%``.
 
     Raises:
-        InputError: A text is not a quantity of its kind, a device is not searched for, or no table has the figure.
+        InputError: A string is not a valid quantity, a device is not part of the search, or no table has the figure.
     """
     found = {
         (limit.figure, limit.device): limit
         for figure in LIMITED
-        # Those for all devices first, so that those for one replace them.
+        # Limits for all devices first, so that limits for one device replace them.
         for text in sorted(limits.get(figure.short, ()), key=lambda item: "=" in item)
         for limit in _limits(figure, text, tables)
     }
@@ -50,7 +50,7 @@ def compose_objectives(text: str, devices: Sequence[Device]) -> tuple[str, ...]:
     """Objectives such as ``accuracy,latency@host``.
 
     Raises:
-        InputError: One is unknown.
+        InputError: An objective is unknown.
     """
     return tuple(_objective(part.strip(), [device.name for device in devices]) for part in text.split(","))
 
@@ -63,13 +63,13 @@ def _limits(figure: Figure, text: str, tables: Mapping[str, LookupTable]) -> Ite
         raise InputError("a limit must be above 0", where=where)
     if separator and device not in tables:
         raise InputError(
-            f"the search is not for {device!r}",
+            f"{device!r} is not a device of this search",
             where=where,
             remedy=did_you_mean(device, tables) or f"its devices are {', '.join(tables)}",
         )
     chosen = [device] if separator else [name for name in tables if figure.name in tables[name].figures]
     if not chosen:
-        raise InputError(f"no table of {', '.join(tables)} has {figure.title}", where=where)
+        raise InputError(f"no table for {', '.join(tables)} has {figure.title}", where=where)
     for name in chosen:
         yield Limit(figure=figure.name, device=name, value=value)
 
@@ -83,7 +83,7 @@ def _objective(part: str, devices: Sequence[str]) -> str:
         known = ", ".join(
             f"{item.short}@{devices[0]}" if item.of_device else item.short for item in FIGURES.values() if item.short
         )
-        raise InputError(f"{part!r} is not an objective", where="--objective", remedy=f"such as {known}")
+        raise InputError(f"unknown objective {part!r}", where="--objective", remedy=f"use one such as {known}")
     return column_name(figure.name, device)
 
 

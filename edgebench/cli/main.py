@@ -56,7 +56,7 @@ def options(
 def main() -> None:
     """Run the command line and turn errors into messages and exit codes."""
     debug = "--debug" in sys.argv or bool(os.environ.get("EDGEBENCH_DEBUG"))
-    # Accepted anywhere on the line, as a user adds it after a command has failed.
+    # Accepted anywhere on the line, because users add it after a command has failed.
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     try:
         app(args=arguments, prog_name="edgebench")
@@ -68,7 +68,7 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(EXIT_INTERRUPTED)
     except BrokenPipeError:
-        # The reader has gone (`edgebench report | head`); nothing is left to say to it.
+        # The reader is gone (`edgebench report | head`): there is nobody left to report to.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
 

@@ -22,7 +22,7 @@ CalibrationOption = Annotated[
     Path | None, typer.Option(metavar="FILE.npz", help="Samples for quantising, where a device takes int8.")
 ]
 SignatureOption = Annotated[
-    str | None, typer.Option(metavar="NAME", help="Which signature of a .tflite file; its main graph if not given.")
+    str | None, typer.Option(metavar="NAME", help="Signature of a .tflite file; by default, its main graph.")
 ]
 ConverterOption = Annotated[
     Converter,
@@ -36,12 +36,12 @@ TargetOption = Annotated[
     typer.Option("--option", "-O", metavar="[DEVICE:]KEY=VALUE", help="Any other option of a target; repeatable."),
 ]
 OldTargetOption = Annotated[list[str], typer.Option("-o", metavar="[DEVICE:]KEY=VALUE", hidden=True)]
-"""What ``-O`` was called before ``-o`` came to mean an output everywhere."""
+"""The name of ``-O`` before ``-o`` came to mean an output everywhere."""
 DtypeOption = Annotated[
-    str | None, typer.Option(metavar="TYPE", help="float32 or int8; what the device takes if not given.")
+    str | None, typer.Option(metavar="TYPE", help="float32 or int8; by default, what the device takes.")
 ]
 DtypesOption = Annotated[
-    list[str], typer.Option(metavar="[DEVICE=]TYPE", help="float32 or int8; what each device takes if not given.")
+    list[str], typer.Option(metavar="[DEVICE=]TYPE", help="float32 or int8; by default, what each device takes.")
 ]
 _LIMIT = "[DEVICE=]VALUE"
 MaxLatencyOption = Annotated[list[str], typer.Option(metavar=_LIMIT, help="Such as 50ms or host=5ms; repeatable.")]

@@ -26,7 +26,7 @@ class Format(StrEnum):
     PARQUET = "parquet"
 
 
-DetailsOption = Annotated[bool, typer.Option("--details", help="Show everything that is known, not only the answer.")]
+DetailsOption = Annotated[bool, typer.Option("--details", help="Show all details, not only the answer.")]
 FormatOption = Annotated[Format, typer.Option("--format", "-f", help="How to print the result.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Short for --format json.")]
 
@@ -37,11 +37,11 @@ def print_report(
     """Write a report to standard output or to a file.
 
     Args:
-        report: What to write. Programs get all of it.
-        command: What was asked for, without the program's name: ``lut show``.
-        format_: How.
+        report: What to write. The formats for programs contain all of it.
+        command: The command that was run, without the program's name, such as ``lut show``.
+        format_: The format.
         output: A file, or None for standard output.
-        details: Whether people get all of it too.
+        details: Whether the formats for people show all of it too.
 
     Raises:
         InputError: Parquet was asked for on a terminal.
@@ -61,7 +61,9 @@ def print_report(
         write_atomically(output, content)
         return
     if format_ is Format.PARQUET and sys.stdout.isatty():
-        raise InputError("Parquet is not text", remedy="give a file with --output FILE.parquet")
+        raise InputError(
+            "Parquet cannot be printed on a terminal", remedy="write it to a file with --output FILE.parquet"
+        )
     sys.stdout.flush()
     sys.stdout.buffer.write(content)
     sys.stdout.buffer.flush()
@@ -72,7 +74,7 @@ def print_rows(rows: Sequence[Mapping[str, object]], command: str) -> None:
 
     Args:
         rows: Plain values.
-        command: What was asked for.
+        command: The command that was run.
     """
     from edgebench.reports.report import Report
 

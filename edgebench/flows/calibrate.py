@@ -33,14 +33,14 @@ def calibrate(
     Args:
         device: An ``mcu`` device.
         measurements: CSV with the columns ``model`` (a path or ``zoo:NAME``) and ``latency`` (``99.8ms``).
-        on_progress: Told what happens.
-        workers: Who starts the processes that emulate.
+        on_progress: Called with what happens.
+        workers: Start the processes that emulate.
 
     Returns:
         The fit with each network's error when it is left out, and a ``[calibration]`` section for the file.
 
     Raises:
-        InputError: The device is no microcontroller, the file is not valid, or a network does not run.
+        InputError: The device is not a microcontroller, the file is not valid, or a network does not run.
     """
     if device.target != "mcu":
         raise InputError(f"{device.name} is not a microcontroller", where="devices calibrate")
@@ -76,7 +76,7 @@ def _read(path: Path) -> list[tuple[str, float]]:
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"cannot be read: {error}", where=where) from None
     if len({model for model, _ in rows}) < len(rows) or any(seconds <= 0 for _, seconds in rows):
-        raise InputError("each model stands once, with a latency above 0", where=where)
+        raise InputError("each model must be listed once, with a latency above 0", where=where)
     return rows
 
 

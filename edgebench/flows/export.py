@@ -47,10 +47,10 @@ def export_model(
     Args:
         model: A path or ``zoo:NAME``.
         form: C for microcontrollers, or TFLite.
-        output: A folder for C, else a file.
+        output: A folder for C, otherwise a file.
         inputs: Shapes, seed, calibration data, signature and converter.
-        device: The microcontroller that C is for; without one it is for any core without vectors.
-        workers: Who starts the process that converts.
+        device: The microcontroller that the C code is for; by default, any core without vectors.
+        workers: Start the process that converts.
 
     Returns:
         The files written, and what the conversion did to the outputs.
@@ -77,9 +77,10 @@ def export_model(
             folder=folder,
         )
         prepared = worker.ask(Prepare(wanted=request), timeout_s=_TIME_LIMIT_S)
+        notes = (*prepared.notes, *(prepared.deployed.caveats if prepared.deployed else ()))
         if form is not ExportForm.C:
             write_atomically(output, Path(prepared.path).read_bytes())
-            return [output], prepared.notes
+            return [output], notes
         project = Path(folder) / "project"
         project.mkdir()
         order = WriteProject(
@@ -88,12 +89,12 @@ def export_model(
         written = worker.ask(order, timeout_s=_TIME_LIMIT_S)
         for name in written.files:
             write_atomically(output / name, (project / name).read_bytes())
-    return [output / name for name in written.files], (*prepared.notes, *written.notes)
+    return [output / name for name in written.files], (*notes, *written.notes)
 
 
 @contextmanager
 def _errors_of_the_child() -> Iterator[None]:
-    """Model files are not trusted: they are read in a child process, whose errors are told as if they were ours."""
+    """Model files are not trusted: they are read in a child process, whose errors are reported as if they were ours."""
     try:
         yield
     except ChildError as error:

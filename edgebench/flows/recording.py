@@ -19,10 +19,10 @@ from edgebench.store.runs import RunStore
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordedRun:
-    """A run and what became of it.
+    """A run and what happened to it.
 
     Attributes:
-        run: As far as it has come.
+        run: The run so far.
         path: Where it is saved, or None if it could not be.
         interrupted: Whether the user ended it.
         unsaved: Why it could not be saved, if so.
@@ -35,7 +35,7 @@ class RecordedRun:
 
 
 def new_run(store: RunStore, plan: MeasurementPlan, *, seed: int, command: Sequence[str]) -> Run:
-    """A run without profiles yet."""
+    """A run that has no profiles yet."""
     return Run(
         name=store.new_name(),
         started=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -57,21 +57,21 @@ def record_profiles(
 ) -> RecordedRun:
     """Profile, saving after each step.
 
-    An interrupt ends it but keeps what was measured. So does a disk that is full: what cannot be saved any
-    more is still returned.
+    An interrupt ends it but keeps what was measured. So does a full disk: what can no longer be
+    saved is still returned.
 
     Args:
         request: What to profile.
         store: Where the run is saved.
         command: What was typed or called, for the record.
-        on_progress: Told of every step.
+        on_progress: Called for every step.
 
     Raises:
         StorageError: The results folder cannot be written to; nothing was measured.
     """
     before = read_state()
     current = new_run(store, request.plan, seed=request.inputs.seed, command=command)
-    # Saved before anything is measured: a folder that cannot be written to is found out now.
+    # Saved before anything is measured: if the folder cannot be written to, it shows now.
     store.save(current)
 
     def save(profiles: tuple[Profile, ...]) -> None:

@@ -31,7 +31,7 @@ def _device() -> dict[str, Any]:
         try:
             found[name] = target_type(name).options_type
         except UnavailableError:
-            continue  # A plug-in that does not import: its options are not known.
+            continue  # A plug-in that cannot be imported: its options are unknown.
     return schemas.device_schema(found)
 
 

@@ -18,7 +18,7 @@ def open_space(reference: str) -> SearchSpace:
 
 
 def all_spaces() -> dict[str, SearchSpace | EdgebenchError]:
-    """Every space that can be found by name; a file that is not valid is the error, not raised."""
+    """Every space that can be found by name; for an invalid file, the error is returned, not raised."""
     found: dict[str, SearchSpace | EdgebenchError] = {}
     for name in space_names():
         try:

@@ -25,9 +25,9 @@ def export_network(name: str, output: Path, *, int8: bool, seed: int) -> None:
     format_ = format_of_suffix(output.suffix)
     if format_ not in _FORMATS:
         raise InputError(
-            f"networks are not written as {output.suffix or 'files without a suffix'}",
+            f"networks cannot be written as {output.suffix or 'files without a suffix'}",
             where=str(output),
-            remedy=f"end in {', '.join(form.suffix for form in _FORMATS)}",
+            remedy=f"use a name that ends in {', '.join(form.suffix for form in _FORMATS)}",
         )
     if int8 and format_ is not ModelFormat.TFLITE:
         raise InputError("int8 is written as .tflite only", where=str(output))

@@ -38,10 +38,12 @@ class Conversion:
     Attributes:
         path: The file to run.
         notes: What was done, and how far outputs moved.
+        caveats: What limits how far figures can be trusted.
     """
 
     path: Path
     notes: tuple[str, ...]
+    caveats: tuple[str, ...] = ()
 
 
 def quantise(
@@ -96,7 +98,8 @@ def quantise(
     found = {name: Range(low=low, high=high) for name, (low, high) in (ranges or {}).items()}
     result = quantise_well(plain, samples, found, try_hard=calibration is not None)
     target.write_bytes(result.int8)
-    return Conversion(path=target, notes=(*_error_notes(result, calibrated=calibration is not None), *notes))
+    notes, caveats = [*_error_notes(result), *notes], _caveats(result, calibrated=calibration is not None)
+    return Conversion(path=target, notes=tuple(notes), caveats=tuple(caveats))
 
 
 def _random_inputs(
@@ -134,20 +137,29 @@ def _sampled_inputs(
     return inputs, known
 
 
-def _error_notes(result: Quantised, *, calibrated: bool) -> list[str]:
-    """How far the outputs moved; where they moved far, the layer that costs most."""
+def _error_notes(result: Quantised) -> list[str]:
+    """How far the outputs moved, and how scales were chosen."""
     moved = f"outputs differ from the float model's by {result.error:.1%}"
     notes = [f"quantised to int8: {moved} (root mean square over {len(result.compared)} inputs)"]
-    if not calibrated:
-        meaningless = "the int8 ranges come from random inputs, so this model's accuracy means nothing"
-        return [*notes, f"latency only: {meaningless}; give --calibration FILE.npz"]
     if result.method != Method():
         ways = ["channels made of similar size"] * result.method.equalise + [
             "rare values cut off"
         ] * result.method.narrow
         notes.append(f"of the ways to choose scales the best one was taken: {' and '.join(ways)}")
-    worst = costliest_layer(result.real, result.int8, result.compared) if result.error > _MUCH else None
-    if worst is not None:
-        rise = f"from {worst.before:.1%} of its inputs to {worst.after:.1%}"
-        notes.append(f"{worst.kind} {worst.name.rpartition(';')[2]!r} costs most: the difference rises {rise}")
     return notes
+
+
+def _caveats(result: Quantised, *, calibrated: bool) -> list[str]:
+    """Ranges that mean nothing; where outputs moved far, the layer that costs most."""
+    if not calibrated:
+        meaningless = "the int8 ranges come from random inputs, so this model's accuracy means nothing"
+        return [f"latency only: {meaningless}; give --calibration FILE.npz"]
+    if result.error <= _MUCH:
+        return []
+    caveat = f"int8 outputs differ from the float model's by {result.error:.1%}"
+    worst = costliest_layer(result.real, result.int8, result.compared)
+    if worst is None:
+        return [caveat]
+    rise = f"from {worst.before:.1%} of its inputs to {worst.after:.1%}"
+    name = worst.name.rpartition(";")[2]
+    return [f"{caveat}: {worst.kind} {name!r} costs most, where the difference rises {rise}"]

@@ -7,7 +7,7 @@ import re
 import shlex
 from collections.abc import Mapping, Sequence
 
-from edgebench.core.model import InputSource, ModelInfo, TensorSpec
+from edgebench.core.model import InputSource, TensorSpec
 from edgebench.errors import InputError
 
 MAX_INPUT_BYTES = 1 << 33
@@ -21,9 +21,49 @@ _IMAGE_SIDE_SIZE = 224
 _SEQUENCE_SIZE = 128
 
 
-def unset_dimensions(info: ModelInfo, shapes: Mapping[str, tuple[int, ...]]) -> list[TensorSpec]:
-    """Inputs with an open dimension that the user's shapes do not set."""
-    return [spec for spec in info.inputs if None in spec.shape and spec.name not in shapes]
+def with_batch_of_one(specs: Sequence[TensorSpec], shapes: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
+    """The user's shapes, and those of inputs of which only the batch is open.
+
+    Such a batch is 1, or what the user gave another input whose batch has the same name. A batch is a dimension that
+    is named so, or else the first of several, unless it is named as a side of an image or the length of a sequence.
+    """
+    known: dict[str, int] = {}
+    for spec in specs:
+        for name, given in zip(_names(spec), shapes.get(spec.name, ()), strict=False):
+            known.setdefault(name, given)
+    batches = {_names(spec)[0] for spec in specs if spec.shape and spec.shape[0] is None and _is_batch(spec, 0)}
+    found = dict(shapes)
+    for spec in specs:
+        if spec.name in shapes or None not in spec.shape:
+            continue
+        sizes = []
+        for index, (size, name) in enumerate(zip(spec.shape, _names(spec), strict=True)):
+            is_batch = size is None and (_is_batch(spec, index) or (name in batches and bool(name)))
+            sizes.append((known.get(name, 1) if name else 1) if is_batch else size)
+        shape = tuple(size for size in sizes if size is not None)
+        if len(shape) == len(sizes):
+            found[spec.name] = shape
+    return found
+
+
+def _is_batch(spec: TensorSpec, index: int) -> bool:
+    name = _names(spec)[index]
+    if _BATCH.search(name):
+        return True
+    other = _IMAGE_SIDE.search(name) or _SEQUENCE.search(name)
+    return index == 0 and len(spec.shape) > 1 and not other
+
+
+def batch_note(specs: Sequence[TensorSpec], shapes: Mapping[str, tuple[int, ...]]) -> str | None:
+    """What to say of inputs whose batch is taken as 1; None where there are none."""
+    found = with_batch_of_one(specs, shapes)
+    ones = [spec for spec in specs if spec.name in found and spec.name not in shapes]
+    if not ones:
+        return None
+    listed = ", ".join(f"{spec.name}[{','.join(_shown(spec))}]" for spec in ones)
+    first = ones[0]
+    larger = ",".join("4" if size is None else str(size) for size in first.shape)
+    return f"an open batch is taken as 1: {listed} (another: --shape {shlex.quote(f'{first.name}={larger}')})"
 
 
 def unset_dimensions_error(specs: Sequence[TensorSpec]) -> InputError:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from edgebench.core.model import InputSource, TensorSpec
 from edgebench.errors import InputError
 from edgebench.models.input_file import OtherNames, read_arrays
-from edgebench.models.input_shapes import MAX_INPUT_BYTES, is_number, item_bytes, resolve_shape
+from edgebench.models.input_shapes import MAX_INPUT_BYTES, is_number, item_bytes, resolve_shape, with_batch_of_one
 
 _SAMPLE_RATE_HZ = 16000
 _ROLES = (
@@ -31,9 +31,10 @@ def make_inputs(
 ) -> dict[str, NDArray[np.generic]]:
     """One array an input.
 
-    Floats are standard normal; 8- and 16-bit integers, which are quantised values, cover their type; wider
-    integers are indices below the length of the table they look up, or 0 and 1 where that is unknown. By name,
-    states and caches are zero, and wide integers and booleans that are masks or lengths one and sample rates 16000.
+    Floats are standard normal, or whole numbers where they are positions in a table; 8- and 16-bit integers, which are
+    quantised values, cover their type; wider integers are indices below the length of the table they look up, or 0 and
+    1 where that is unknown. By name, states and caches are zero, and wide integers and booleans that are masks or
+    lengths one and sample rates 16000.
     An input's values depend on the seed, its name, type and shape, not on the other inputs.
 
     Args:
@@ -50,6 +51,7 @@ def make_inputs(
     specs = [replace(spec, upper=source.upper.get(spec.name, spec.upper)) for spec in specs]
     if source.seed < 0:
         raise InputError(f"the seed must be at least 0, not {source.seed}", where="--seed")
+    source = replace(source, shapes=with_batch_of_one(specs, source.shapes))
     shapes = {spec.name: resolve_shape(spec, source) for spec in specs}
     total_bytes = sum(math.prod(shapes[spec.name]) * item_bytes(spec.dtype) for spec in specs)
     too_large = InputError(
@@ -91,6 +93,8 @@ def _array(spec: TensorSpec, shape: tuple[int, ...], seed: int) -> NDArray[np.ge
     if value is not None:
         return np.full(shape, value, dtype)
     random = np.random.default_rng([seed, *spec.name.encode("utf-8", "surrogatepass")])
+    if dtype.kind == "f" and spec.upper is not None:
+        return random.integers(0, max(1, spec.upper), shape).astype(dtype)
     if dtype.kind in "biu":
         lowest, highest = _range(spec, dtype)
         return random.integers(lowest, highest, shape, dtype=spec.dtype, endpoint=True)

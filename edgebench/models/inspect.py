@@ -9,7 +9,7 @@ from pathlib import Path
 from edgebench.core.model import ModelFormat, ModelInfo
 from edgebench.core.suggestions import did_you_mean
 from edgebench.errors import InputError
-from edgebench.models.input_shapes import check_shape, unset_dimensions, unset_dimensions_error
+from edgebench.models.input_shapes import batch_note, check_shape, unset_dimensions_error, with_batch_of_one
 from edgebench.models.source import ModelSource, identify
 
 Shapes = Mapping[str, tuple[int, ...]]
@@ -54,7 +54,8 @@ def _checked(info: ModelInfo, shapes: Shapes, *, open_shapes: bool) -> ModelInfo
             check_shape(spec, shapes[spec.name])
     names = [spec.name for spec in info.inputs]
     unknown = [name for name in shapes if name not in names]
-    unset = [] if open_shapes else unset_dimensions(info, shapes)
+    set_ = with_batch_of_one(info.inputs, shapes)
+    unset = [] if open_shapes else [spec for spec in info.inputs if None in spec.shape and spec.name not in set_]
     if unset:
         error = unset_dimensions_error(unset)
         if not unknown:
@@ -63,4 +64,6 @@ def _checked(info: ModelInfo, shapes: Shapes, *, open_shapes: bool) -> ModelInfo
         raise InputError(f"{error.what}; there is no input {unknown[0]!r}", remedy=f"{nearest} {error.remedy}")
     # One command profiles several models, and a shape may be meant for another of them.
     notes = [f"--shape {name}: there is no such input; the inputs are {', '.join(names)}" for name in unknown]
-    return replace(info, notes=(*info.notes, *notes)) if notes else info
+    batch = None if open_shapes else batch_note(info.inputs, shapes)
+    caveats = (*info.caveats, batch) if batch else info.caveats
+    return replace(info, notes=(*info.notes, *notes), caveats=caveats)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgebench.core.dtype import DataType
-from edgebench.core.model import Converter, ModelFormat, ModelInfo, TensorSpec
+from edgebench.core.model import Converter, InputSource, ModelFormat, ModelInfo, TensorSpec
 from edgebench.core.record import Record
 from edgebench.errors import InputError, UnsupportedModelError
 from edgebench.models.input_file import array_shapes, input_shapes
@@ -107,6 +107,7 @@ def prepare(request: PrepareRequest) -> Prepared:
     if conversion.path == path:
         return Prepared(info=info, path=str(path))
     deployed = inspect(conversion.path, source, shapes if identify(conversion.path) is ModelFormat.ONNX else {})
+    deployed = replace(deployed, caveats=conversion.caveats)
     return Prepared(info=info, path=str(conversion.path), deployed=deployed, notes=conversion.notes)
 
 
@@ -161,7 +162,8 @@ def _convert(
             raise _not_taken(request, format_)
         from edgebench.models.onnx.to_tflite import convert_onnx
 
-        converted = convert_onnx(result.path, folder / "converted.tflite", specs, shapes, request.seed)
+        source = InputSource(seed=request.seed, shapes=shapes, file=request.inputs, calibration=request.calibration)
+        converted = convert_onnx(result.path, folder / "converted.tflite", specs, source)
         result = Conversion(path=converted.path, notes=(*result.notes, *converted.notes))
         ports, ranges = converted.inputs, converted.ranges
     if request.dtype == DataType.INT8:
@@ -175,7 +177,7 @@ def _convert(
             ranges=ranges,
             ports=ports,
         )
-        result = Conversion(path=quantised.path, notes=(*result.notes, *quantised.notes))
+        result = replace(quantised, notes=(*result.notes, *quantised.notes))
     return result
 
 

@@ -9,9 +9,9 @@ class Kind(StrEnum):
     """How much a remark matters."""
 
     FAILURE = "failure"
-    """Something was asked for and is not there, or a limit is not met."""
+    """Something requested is missing, or a limit is not met."""
     WARNING = "warning"
-    """How far to trust a figure depends on it."""
+    """It affects how far a figure can be trusted."""
     NOTE = "note"
     """Good to know."""
 
@@ -25,6 +25,7 @@ class Code(StrEnum):
     DISTURBANCE = "disturbance"
     MACHINE = "machine"
     CONDITIONS_DIFFER = "conditions-differ"
+    MODEL_CAVEAT = "model-caveat"
     MODEL_NOTE = "model-note"
     DEVICE_NOTE = "device-note"
     DEVICE_NOT_READY = "device-not-ready"

@@ -29,9 +29,9 @@ def front_report(
         front: What was found.
         space: Its space.
         model: Names the columns.
-        tables: Tell where predictions come from, and their intervals.
-        columns: Figures that people see; programs get all.
-        shown: Rows that people see; programs get all.
+        tables: The source of the predictions and of their intervals.
+        columns: Figures that people see; programs get all of them.
+        shown: Number of rows that people see; programs get all of them.
     """
     intervals = prediction_intervals(tables)
     rows: list[dict[str, Cell]] = [
@@ -52,6 +52,6 @@ def front_report(
             *(figure_column(name, column_title(name)) for name in columns),
         ),
         rows=tuple(rows[:shown]),
-        caption=f"all {front.combinations:,} combinations looked at, {front.feasible:,} meet the limits{left}",
+        caption=f"looked at all {front.combinations:,} combinations; {front.feasible:,} meet the limits{left}",
     )
     return Report(tables=(table,), records=tuple(to_plain(row) for row in rows))

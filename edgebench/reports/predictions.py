@@ -10,18 +10,18 @@ from edgebench.core.table import LookupTable
 from edgebench.reports.report import Cell
 
 Intervals = Mapping[str, tuple[float, float]]
-"""By column, the 95 % interval of what is found, as factors of the prediction."""
+"""By column, the 95 % interval of the actual figures, as factors of the prediction."""
 
 
 def predicted(
     name: str, value: float, intervals: Intervals, *, method: str = "sum over the table's blocks", source: str = ""
 ) -> Cell:
-    """A predicted figure; a count where the figure is the network's own.
+    """A predicted figure; an exact count if the figure depends only on the network.
 
     Args:
         name: Its column, such as ``latency_s@host``.
         value: In SI units.
-        intervals: Of validated tables; a column that is missing has none.
+        intervals: Those of validated tables; a missing column has none.
         method: How it was predicted.
         source: Where it comes from; the device's table if empty.
     """

@@ -1,4 +1,4 @@
-"""What stands behind the answer: distributions, memories one by one, figures of single targets, operators."""
+"""What is behind the answer: distributions, each kind of memory, target-specific figures, operators."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def detail_tables(profiles: Profiles) -> list[ReportTable]:
 
 
 def layer_table(profile: Profile) -> ReportTable:
-    """Operators in the order the target gave them, with every figure any of them has."""
+    """Operators in the order the target reported them, with every figure that any of them has."""
     keys = list(dict.fromkeys(key for layer in profile.layers for key in layer.metrics))
     rows: list[Mapping[str, Cell]] = [
         {
@@ -92,7 +92,7 @@ def _models(profiles: Profiles) -> ReportTable:
 
 
 def _speed(profiles: Profiles) -> ReportTable:
-    """How fast each model is on each device, and what became of those that gave no numbers."""
+    """How fast each model is on each device, and what happened to those that gave no numbers."""
     rows = [
         {
             **_figures(profile),
@@ -107,7 +107,7 @@ def _speed(profiles: Profiles) -> ReportTable:
 
 
 def _cost(profiles: Profiles) -> ReportTable:
-    """What each model takes besides time."""
+    """What each model needs besides time."""
     rows = [_figures(profile) for _, profile in profiles]
     shown = [row for row in rows if any(row.get(column.key) is not None for column in _COST)]
     sources: dict[str, list[str]] = defaultdict(list)
@@ -136,7 +136,7 @@ def _fit(profiles: Profiles) -> ReportTable:
 
 
 def _further(profiles: Profiles) -> Iterator[ReportTable]:
-    """What only some targets tell, such as cycles or the use of each memory: a table for each set of figures."""
+    """What only some targets report, such as cycles or the use of each memory: one table per set of figures."""
     shown = {column.key for column in (*_SPEED, *_COST)} | {MODEL_BYTES}
     groups: dict[tuple[str, ...], list[dict[str, Cell]]] = defaultdict(list)
     for _, profile in profiles:
@@ -152,6 +152,6 @@ def _figures(profile: Profile) -> dict[str, Cell]:
 
 
 def _table(title: str, columns: Sequence[Column], rows: Sequence[Mapping[str, Cell]], caption: str = "") -> ReportTable:
-    """A table with a row a profile; columns that nobody fills are left out."""
+    """A table with one row per profile; empty columns are left out."""
     columns = (*_SUBJECT, *filled(columns, rows))
     return ReportTable(title=title, columns=columns, rows=tuple(rows), caption=caption, detail=True)

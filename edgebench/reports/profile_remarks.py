@@ -1,4 +1,4 @@
-"""What a reader must know beside the figures of profiles, each thing said once."""
+"""What a reader must know besides the figures of profiles; everything is said once."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from edgebench.reports.report import Remark
 
 Profiles = Sequence[tuple[Run, Profile]]
 _NAMED = 3
-"""Pairs of model and device that a remark names one by one; the rest is a number."""
+"""How many pairs of model and device a remark names; the rest are only counted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _About:
-    """A remark and the one pair of model and device that it was made about."""
+    """A remark and the pair of model and device that it is about."""
 
     model: str
     device: str
@@ -58,9 +58,9 @@ def _of_profile(profile: Profile) -> Iterator[_About]:
         yield about(Kind.FAILURE, Code.PROFILE_FAILED, text, profile.failure.remedy)
     for fit in memory_fits(profile).values():
         if fit.left < 0:
-            title = figure_of(fit.figure).title
-            text = f"does not fit: {fit.needed.value:,.0f} bytes of {title}, {-fit.left:,.0f} more than the device has"
-            yield about(Kind.FAILURE, Code.DOES_NOT_FIT, text, "--layers shows what takes them")
+            needed = f"{fit.needed.value:,.0f} bytes of {figure_of(fit.figure).title}"
+            text = f"does not fit: needs {needed}, {-fit.left:,.0f} more than the device has"
+            yield about(Kind.FAILURE, Code.DOES_NOT_FIT, text, "--layers shows which operators need them")
     found = disturbances(profile)
     if found:
         remedy = "compare on p5, or measure again when it is quiet; --details says what disturbed it"
@@ -69,12 +69,14 @@ def _of_profile(profile: Profile) -> Iterator[_About]:
         yield about(Kind.WARNING, Code.DISTURBANCE, sentence, detail=True)
     for note in profile.notes:
         yield about(Kind.NOTE, Code.DEVICE_NOTE, note, detail=True)
+    for caveat in (*profile.model.caveats, *(profile.deployed.caveats if profile.deployed else ())):
+        yield about(Kind.NOTE, Code.MODEL_CAVEAT, caveat)
     for note in profile.model.notes:
         yield about(Kind.NOTE, Code.MODEL_NOTE, note, detail=True)
 
 
 def _said_once(remarks: Sequence[_About], profiles: Profiles) -> Iterator[Remark]:
-    """Remarks that say the same of several models or devices, in one."""
+    """Remarks that say the same about several models or devices, merged into one."""
     grouped: dict[Remark, list[tuple[str, str]]] = defaultdict(list)
     for about in remarks:
         pair = (about.model, about.device)
@@ -86,7 +88,7 @@ def _said_once(remarks: Sequence[_About], profiles: Profiles) -> Iterator[Remark
 
 
 def _subject(concerned: Sequence[tuple[str, str]], pairs: Sequence[tuple[str, str]]) -> str:
-    """The shortest name of pairs of model and device: a device where all its models are meant, and the reverse."""
+    """The shortest name of pairs of model and device: just the device if all its models are meant, or the reverse."""
     for position in (1, 0):
         names = list(dict.fromkeys(pair[position] for pair in concerned))
         meant = [pair for pair in pairs if pair[position] in names]

@@ -31,9 +31,9 @@ _ANSWER = (
 
 
 def report(runs: Sequence[Run]) -> Report:
-    """Everything that runs hold: the answer for each model and device, searches, details, operators.
+    """Everything in the runs: the answer for each model and device, searches, details, operators.
 
-    Figures of one device that were taken under different conditions stand in one table only with a
+    Figures of one device that were taken under different conditions share a table only with a
     warning that names the difference.
     """
     profiles = [(run, profile) for run in runs for profile in run.profiles]
@@ -64,7 +64,7 @@ def _answer(profiles: Sequence[tuple[Run, Profile]]) -> ReportTable:
     ]
     columns = filled(_ANSWER, rows)
     if any(column.key == RAM for column in columns):
-        # What a process takes on this machine is no answer to what a device needs.
+        # What a process takes on this machine does not say what a device needs.
         columns = tuple(column for column in columns if column.key != _PROCESS_RAM)
     intervals = any(sample_count(profile) for _, profile in profiles)
     caption = "latency: the median with its 95 % interval over fresh processes" if intervals else ""

@@ -11,7 +11,7 @@ from edgebench.reports.codes import Code, Kind
 
 Cell = Metric | int | str | None
 REPORT_SCHEMA = "edgebench.report/1"
-"""Of what a report looks like as JSON."""
+"""Schema of a report as JSON."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from edgebench.reports.report import Cell, Column, Report, ReportTable, filled, 
 
 
 def overview(runs: Sequence[Run]) -> Report:
-    """One row a run: when it was, what it profiled, how it ended."""
+    """One row per run: when it was, what it profiled, how it ended."""
     rows: list[dict[str, Cell]] = [
         {
             "run": run.name,
@@ -28,7 +28,7 @@ def overview(runs: Sequence[Run]) -> Report:
 
 
 def explain(runs: Sequence[Run]) -> Report:
-    """One row a figure: which run, method, file and formula made it."""
+    """One row per figure: which run, method, file and formula made it."""
     tables: list[ReportTable] = []
     records: list[Mapping[str, object]] = []
     for run in runs:

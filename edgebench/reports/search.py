@@ -36,13 +36,13 @@ def _front(record: SearchRecord) -> ReportTable:
         Column(key="architecture", title="architecture"),
         Column(key="accuracy", title="accuracy"),
     ]
-    # What nothing depends on is in the records, not on the screen.
+    # Figures without a limit or an objective are in the records, but not on the screen.
     wanted = [limit.column for limit in record.budget.limits] + list(record.objectives)
     names = [name for name in dict.fromkeys(wanted) if name in record.front[0].figures]
     columns += [figure_column(name, column_title(name)) for name in names]
     rows = tuple(_trial_row(trial, names, record.intervals) for trial in record.front)
     return ReportTable(
-        title=f"Best network of {record.space} found" if single else f"Pareto front of {record.space}",
+        title=f"Best network found in {record.space}" if single else f"Pareto front of {record.space}",
         columns=tuple(columns),
         rows=rows,
         caption=f"{record.accuracy}; costs as tables predict them",
@@ -102,14 +102,14 @@ def _accuracies(record: SearchRecord) -> ReportTable:
     ]
     drops = "; the drop is against the reference on the same samples" if any(row["drop"] for row in rows) else ""
     return plain_table(
-        "Accuracy of what is deployed, on test samples that the search never saw",
+        "Accuracy of the deployed models, on test samples that the search never saw",
         rows,
         caption=f"with 95 % intervals{drops}",
     )
 
 
 def infeasible_tables(found: Infeasibility) -> Iterator[ReportTable]:
-    """Which limit binds, what relaxing each would take, and what comes nearest."""
+    """Which limit binds, what relaxing each would take, and which networks come nearest."""
     rows: list[dict[str, Cell]] = [
         {
             "limit": column_title(fact.limit.column),
@@ -123,8 +123,8 @@ def infeasible_tables(found: Infeasibility) -> Iterator[ReportTable]:
     yield plain_table(
         "No network meets these limits",
         rows,
-        {"least": "least of any network", "needed": "would do if only this changed"},
-        "with the margin for errors of prediction",
+        {"least": "lowest of any network", "needed": "enough if only this changes"},
+        "with the margin for prediction errors",
     )
     nearest: list[dict[str, Cell]] = [
         {
@@ -136,7 +136,7 @@ def infeasible_tables(found: Infeasibility) -> Iterator[ReportTable]:
         }
         for item in found.nearest
     ]
-    yield plain_table("What comes nearest, and by how much it exceeds each limit", nearest)
+    yield plain_table("The nearest networks, and by how much they exceed each limit", nearest)
 
 
 def _excess(share: float) -> str:
@@ -146,7 +146,7 @@ def _excess(share: float) -> str:
 def _cause(fact: LimitFact) -> str:
     if fact.least > fact.limit.value:
         return "no network meets it"
-    return "binds with the others" if fact.needed is not None else "not this one only"
+    return "binds with the others" if fact.needed is not None else "not only this one"
 
 
 def _remarks(record: SearchRecord) -> Iterator[Remark]:
@@ -208,7 +208,7 @@ def _verdicts(record: SearchRecord) -> Iterator[Remark]:
                 kind=Kind.NOTE,
                 code=Code.SOLUTION,
                 subject=finalist.architecture,
-                text=f"a solution: meets every limit as found; {_where(finalist)}",
+                text=f"a solution: meets every limit when checked; {_where(finalist)}",
             )
         else:
             yield Remark(
@@ -222,15 +222,15 @@ def _verdicts(record: SearchRecord) -> Iterator[Remark]:
             kind=Kind.FAILURE,
             code=Code.NO_TRIAL_ACCURATE,
             subject=record.study,
-            text="no trial reaches the accuracy that was asked for",
-            remedy="allow more --trials or --epochs, or ask for less accuracy",
+            text="no trial reaches the required accuracy",
+            remedy="allow more --trials or --epochs, or require less accuracy",
         )
     if record.finalists and not any(finalist.solution for finalist in record.finalists):
         yield Remark(
             kind=Kind.FAILURE,
             code=Code.NO_SOLUTION,
             subject=record.study,
-            text="no finalist meets every limit as found",
+            text="no finalist meets every limit when checked",
             remedy="validate the tables (edgebench lut validate), or relax the limit that is not met",
         )
 
@@ -240,7 +240,7 @@ def _where(finalist: Finalist) -> str:
 
 
 def _records(record: SearchRecord) -> Iterator[Mapping[str, object]]:
-    """One flat row a trial of the front and a finalist."""
+    """One flat row per trial of the front and per finalist."""
     for trial in record.front:
         yield {
             "study": record.study,
@@ -285,7 +285,7 @@ def _exactly(limit: Limit) -> Metric:
 
 
 def _accuracy(value: float) -> str:
-    """A share in percent; a proxy's score as it is."""
+    """A share in percent; a proxy's score unchanged."""
     return f"{value:.2%}" if 0 <= value <= 1 else f"{value:.3f}"
 
 

@@ -14,7 +14,7 @@ from edgebench.spaces.space import Architecture, SearchSpace
 
 
 def spaces_report(spaces: Mapping[str, SearchSpace | EdgebenchError]) -> Report:
-    """One row a space; a file that is not valid is named with its fault.
+    """One row per space; an invalid file is named with its error.
 
     Args:
         spaces: By name, the space or why it cannot be opened.
@@ -49,7 +49,7 @@ def space_report(space: SearchSpace) -> Report:
         for dimension in space.dimensions
     ]
     ends = _networks(space, [("smallest", space.smallest), ("largest", space.largest)])
-    title = f"{space.name}: {space.size:,} architectures of {len(space.all_blocks)} different blocks"
+    title = f"{space.name}: {space.size:,} architectures of {len(space.all_blocks)} distinct blocks"
     return Report(
         tables=(plain_table(title, dimensions), ends),
         records=tuple({"space": space.name, "architectures": space.size, **row} for row in dimensions),

@@ -13,7 +13,7 @@ from edgebench.spaces.space import SearchSpace
 
 
 def tables_report(tables: Sequence[LookupTable]) -> Report:
-    """One row a table."""
+    """One row per table."""
     rows: list[dict[str, Cell]] = [
         {
             "space": table.space,
@@ -42,7 +42,7 @@ _BUILD = "edgebench lut build SPACE -d DEVICE"
 
 
 def table_report(table: LookupTable, space: SearchSpace | None = None) -> Report:
-    """Every entry, what the table holds for, and its validation."""
+    """Every entry, what the table is valid for, and its validation."""
     rows = [_row(table, block) for block in table.entries]
     shown = [name for name in TABLE_FIGURES if name in table.figures]
     columns = [
@@ -90,7 +90,7 @@ def validation_table(table: LookupTable) -> ReportTable:
         f"Whole networks of {table.space} on {table.key.device}, predicted and then profiled",
         rows,
         titles,
-        "the interval is that of what a profile reports, around the prediction",
+        "the interval is for what a profile reports, relative to the prediction",
     )
 
 
@@ -124,8 +124,8 @@ def _remarks(table: LookupTable, space: SearchSpace | None) -> list[Remark]:
     subject = f"{table.space} on {table.key.device}"
     remarks = [Remark(kind=Kind.NOTE, code=Code.TABLE_NOTE, subject=subject, text=text) for text in table.notes]
     for name, figure in table.figures.items():
-        base = f"; every network has {figure.base:,.0f} {figure_of(name).unit} besides" if figure.base else ""
-        scale = f"; times {figure.scale:.4g}, as a few whole networks tell" if figure.scale != 1 else ""
+        base = f"; every network adds {figure.base:,.0f} {figure_of(name).unit}" if figure.base else ""
+        scale = f"; times {figure.scale:.4g}, fitted to a few whole networks" if figure.scale != 1 else ""
         text = f"{figure_of(name).title}: {figure.method}{scale}{base}"
         remarks.append(Remark(kind=Kind.NOTE, code=Code.TABLE_METHOD, subject=subject, text=text))
     if not table.validation:
@@ -145,7 +145,7 @@ def _remarks(table: LookupTable, space: SearchSpace | None) -> list[Remark]:
                     kind=Kind.WARNING,
                     code=Code.TABLE_NOT_COMPLETE,
                     subject=subject,
-                    text="not complete: its build has not ended, or the space has changed since",
+                    text="incomplete: its build has not finished, or the space has changed since",
                     remedy=f"edgebench lut build {table.space} -d {table.key.device}",
                 )
             )

@@ -24,7 +24,7 @@ class RunStore:
     """The runs in one results folder.
 
     Args:
-        results: The results folder; runs lie in its ``runs``.
+        results: The results folder; runs are in its ``runs``.
     """
 
     def __init__(self, results: Path) -> None:
@@ -35,7 +35,7 @@ class RunStore:
         return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
 
     def path(self, name: str) -> Path:
-        """Where the run of that name lies."""
+        """The path of the run of that name."""
         return self._folder / f"{name}.json"
 
     def save(self, run: Run) -> Path:
@@ -52,7 +52,7 @@ class RunStore:
         """Read a run by its path, its name or the beginning of its name.
 
         Raises:
-            InputError: No run, or more than one, goes by that reference.
+            InputError: No run, or more than one, matches that reference.
             StorageError: The file is damaged or newer than this edgebench.
         """
         return load_run(self._find(reference))
@@ -102,7 +102,7 @@ def load_run(path: Path) -> Run:
 
 
 def _to_version_3(document: dict[str, Any]) -> dict[str, Any]:
-    """Searches had notes that nothing ever wrote; options of targets are spelled as they are called now."""
+    """Searches had notes that nothing ever wrote; options of targets get their current names."""
     found = document.get("search")
     if isinstance(found, dict):
         document = {**document, "search": {key: value for key, value in found.items() if key != "notes"}}
@@ -121,5 +121,5 @@ def _with_present_options(profile: Any) -> Any:
 
 
 # Version 2 added the outcome of a search, which older runs do not have. Since version 3 a model that could not be read
-# has no format; older runs say ONNX of it, and nobody can tell which of them is true.
+# has no format; older runs call it ONNX, and which of them are right is unknown.
 _MIGRATIONS: Mapping[int, Migration] = {1: lambda document: document, 2: _to_version_3}

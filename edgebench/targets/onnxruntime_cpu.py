@@ -83,14 +83,14 @@ class OnnxRuntimeTarget:
         """Create a session with one fixed input.
 
         Raises:
-            UnsupportedModelError: ONNX Runtime does not know an operator or a version of it.
+            UnsupportedModelError: ONNX Runtime does not support an operator or a version of it.
             InputError: The file or the inputs are not valid.
         """
         yield OnnxRuntimeModel(model, inputs, read_options(self.device, OnnxRuntimeOptions))
 
 
 class OnnxRuntimeModel(PlainModel):
-    """A session and the inputs that every inference gets."""
+    """A session and the inputs of every inference."""
 
     def __init__(self, model: Path, inputs: InputSource, options: OnnxRuntimeOptions) -> None:
         import onnxruntime
@@ -142,7 +142,7 @@ class OnnxRuntimeModel(PlainModel):
 
     @property
     def one_cpu_thread(self) -> bool:
-        """Whether all work stays on the calling thread, so that its processor time can be held against the clock."""
+        """Whether all work stays on the calling thread, so that its processor time can be compared with the clock."""
         return self._options.threads == 1
 
 
@@ -172,7 +172,7 @@ def _spec(node: Any) -> TensorSpec:
     if node.type not in _DTYPES:
         raise UnsupportedModelError(
             f"input {node.name!r} is a {node.type}",
-            remedy="edgebench feeds tensors only; export the model so",
+            remedy="edgebench feeds only tensors; export the model with tensor inputs",
         )
     return TensorSpec(
         name=node.name,
@@ -191,7 +191,7 @@ def create_session(model: Path, options: Any, providers: list[str] | None) -> An
         providers: Providers to use, or None for those that the options name.
 
     Raises:
-        UnsupportedModelError: ONNX Runtime does not know an operator or a version of it.
+        UnsupportedModelError: ONNX Runtime does not support an operator or a version of it.
         InputError: The file is not valid.
     """
     import onnxruntime
@@ -211,7 +211,7 @@ def _explained(error: Exception) -> InputError | UnsupportedModelError:
         operator = text.split("Error:")[-1].strip()
         return UnsupportedModelError(
             f"ONNX Runtime's CPU provider does not have an operator of the model: {operator}",
-            remedy="export the model without it, or run it where its custom library is registered",
+            remedy="export the model without it, or run it with its custom library registered",
         )
     if "opset" in text and "support" in text:
         return UnsupportedModelError(

@@ -124,12 +124,19 @@ def test_what_does_not_fit_fails_a_build(tmp_path: Path, model: Path) -> None:
 
 
 def test_a_dynamic_shape_is_asked_for_with_a_command(tmp_path: Path) -> None:
-    write_onnx(tmp_path / "dynamic.onnx", batch="batch")
+    write_onnx(tmp_path / "dynamic.onnx", size="height", batch="batch")
     done = edgebench("profile", "dynamic.onnx", "-d", "host", *QUICK, cwd=tmp_path)
     assert done.returncode == 2
-    assert "--shape image=1,3,16,16" in done.stdout + done.stderr
+    assert "--shape image=1,3,224,224" in done.stdout + done.stderr
     done = edgebench("profile", "dynamic.onnx", "-d", "host", "--shape", "image=4,3,16,16", *QUICK, cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_an_open_batch_is_1_and_said_to_be(tmp_path: Path) -> None:
+    write_onnx(tmp_path / "dynamic.onnx", batch="batch")
+    done = edgebench("profile", "dynamic.onnx", "-d", "host", *QUICK, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "batch is taken as 1" in " ".join(done.stdout.split())
 
 
 def test_a_bad_model_spares_a_good_one(tmp_path: Path, model: Path) -> None:

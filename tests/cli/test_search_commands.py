@@ -19,7 +19,7 @@ pytestmark = pytest.mark.child
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a space of its own and a table of it."""
+    """A folder with its own space and a table of it."""
     folder = tmp_path_factory.mktemp("project")
     write_twelve(folder)
     done = edgebench("lut", "build", "twelve", "-d", "fake", cwd=folder)
@@ -76,7 +76,7 @@ def test_an_exported_table_can_be_taken_in_elsewhere(project: Path, tmp_path: Pa
     assert done.returncode == 0, done.stderr
     front = edgebench("lut", "front", "twelve", "-d", "fake", cwd=tmp_path)
     assert front.returncode == 0, front.stderr
-    assert "combinations looked at" in front.stdout
+    assert "looked at all 16 combinations" in front.stdout
     again = ("lut", "import", "theirs.csv", "--space", "twelve", "-d", "fake", "--source", "x", "--version", "fake=0")
     kept = edgebench(*again, cwd=tmp_path)
     assert kept.returncode == 2
@@ -107,7 +107,7 @@ def test_the_front_holds_the_limit(project: Path) -> None:
         (["lut", "front", "twelve", "-d", "fake", "--objective", "accuracy"], "nothing is trained"),
         (["lut", "front", "twelve", "-d", "fake", "--objective", "macs@fake"], "has no MACs"),
         (["search", "twelve", "-d", "fake", "--accuracy", "proxy:macs", "--min-accuracy", "9%"], "--task"),
-        (["search", "twelve", "-d", "fake", "--accuracy", "proxy:macs", "--study", "../x"], "not a name"),
+        (["search", "twelve", "-d", "fake", "--accuracy", "proxy:macs", "--study", "../x"], "not a valid name"),
         (["search", "twelve", "-d", "fake", "--sampler", "cmaes", "--objective", "accuracy,latency@fake"], "cmaes"),
         (["lut", "front", "twelve", "-d", "fake", "--max-ram", "5MB"], "has RAM"),
         (["lut", "import", "absent.csv", "--space", "twelve", "-d", "fake", "--source", "x"], "absent.csv"),

@@ -110,10 +110,28 @@ def test_what_is_not_a_number_is_refused(dtype: str) -> None:
 def test_shapes_come_from_the_user_where_the_model_leaves_them_open() -> None:
     assert made(spec("x", (None, 3)), shapes={"x": (5, 3)}).shape == (5, 3)
     assert made(spec("x", ())).shape == ()
-    with pytest.raises(InputError, match=r"open dimensions: x\[\?,3\]"):
-        made(spec("x", (None, 3)), shapes={"y": (5, 3)})
+    with pytest.raises(InputError, match=r"open dimensions: x\[3,\?\]"):
+        made(spec("x", (3, None)), shapes={"y": (5, 3)})
     with pytest.raises(InputError, match="has the shape"):
         made(spec("x", (None, 3)), shapes={"x": (5, 4)})
+
+
+def test_an_open_batch_is_1_or_that_of_another_input() -> None:
+    def named(name: str, shape: tuple[int | None, ...], dimensions: tuple[str, ...]) -> TensorSpec:
+        return TensorSpec(name=name, dtype="float32", shape=shape, dimensions=dimensions)
+
+    image = named("image", (None, 3, 8, 8), ("N", "", "", ""))
+    state = named("state", (2, None, 16), ("", "N", ""))
+    plain = named("plain", (None, 7), ("", ""))
+    found = make_inputs([image, state, plain], InputSource())
+    assert {name: array.shape for name, array in found.items()} == {
+        "image": (1, 3, 8, 8), "state": (2, 1, 16), "plain": (1, 7)
+    }  # fmt: skip
+    given = InputSource(shapes={"image": (4, 3, 8, 8)})
+    assert make_inputs([image, state, plain], given)["state"].shape == (2, 4, 16)
+    for shape, dimensions in (((None, 3), ("tokens", "")), ((None,), ("",)), ((None, 5), ("height", ""))):
+        with pytest.raises(InputError, match="open dimensions"):
+            make_inputs([named("x", shape, dimensions)], InputSource())
 
 
 def test_inputs_too_large_together_are_refused() -> None:

@@ -57,7 +57,8 @@ def test_one_file_serves_inputs_and_calibration(source: Path, tmp_path: Path) ->
     np.savez(path, image=np.random.default_rng(0).standard_normal((12, 8, 9, 3)).astype(np.float32))
     found = prepared(source, inputs=path, calibration=path)
     assert shapes(found) == [(1, 8, 9, 3)]
-    assert not any("latency only" in note for note in found.notes)
+    assert found.deployed is not None
+    assert found.deployed.caveats == ()
     assert shapes(prepared(source, inputs=path)) == [(12, 8, 9, 3)]
 
 

@@ -24,7 +24,7 @@ def source(tmp_path: Path) -> Path:
 
 def int8(source: Path, calibration: Path | None = None, **options: object) -> tuple[bytes, tuple[str, ...]]:
     done = quantise(source, source.with_name("int8.tflite"), calibration, 0, **options)  # type: ignore[arg-type]
-    return done.path.read_bytes(), done.notes
+    return done.path.read_bytes(), (*done.notes, *done.caveats)
 
 
 def ports(content: bytes) -> list[tuple[str, tuple[int, ...]]]:
@@ -282,7 +282,7 @@ def test_the_layer_that_costs_most_is_named(source: Path, tmp_path: Path) -> Non
     np.savez(tmp_path / "samples.npz", x=np.random.default_rng(0).standard_normal((30, 16)))
     _, notes = int8(source, tmp_path / "samples.npz")
     (named,) = (note for note in notes if "costs most" in note)
-    assert named.startswith("MUL 'even' costs most")
+    assert "MUL 'even' costs most" in named
     assert not any("costs most" in note for note in int8(source)[1])
 
 

@@ -1,4 +1,4 @@
-"""What is said beside the figures of profiles: each thing once, and only what concerns them."""
+"""What is said besides the figures of profiles: each thing once, and only what concerns them."""
 
 from dataclasses import replace
 

@@ -108,7 +108,7 @@ def test_one_table_for_a_cpu_and_an_npu_from_one_onnx_file(tmp_path: Path) -> No
     assert provenances == ["measured", "measured", "estimated"]
     npu = profiles[2]
     assert npu.deployed is not None
-    assert any("latency only" in note for note in npu.notes)
+    assert any("latency only" in caveat for caveat in npu.deployed.caveats)
     assert any("differ" in note for note in npu.notes)
     assert {layer.placement for layer in npu.layers} == {"NPU"}
     assert sum(layer.share or 0 for layer in npu.layers) == pytest.approx(1.0)
@@ -120,7 +120,7 @@ def test_calibration_data_sets_the_ranges(tmp_path: Path) -> None:
     export("tiny", ModelFormat.TFLITE, tmp_path / "tiny.tflite")
     np.savez(tmp_path / "data.npz", input=np.random.default_rng(0).standard_normal((20, 8, 8, 3)))
     done = quantise(tmp_path / "tiny.tflite", tmp_path / "int8.tflite", tmp_path / "data.npz", seed=0)
-    assert not any("latency only" in note for note in done.notes)
+    assert done.caveats == ()
     np.savez(tmp_path / "wrong.npz", input=np.zeros((20, 9, 8, 3)))
     with pytest.raises(InputError, match="shape"):
         quantise(tmp_path / "tiny.tflite", tmp_path / "int8.tflite", tmp_path / "wrong.npz", seed=0)
@@ -183,7 +183,7 @@ def test_variables_are_handed_over_where_the_npu_has_none(device: str, handed_ov
     (found,) = run(streaming_model().write(tmp_path / "streaming.tflite"), device)
     assert found.outcome is Outcome.OK
     assert "latency_s" in summarise(found)
-    assert any("hands them over" in note for note in found.notes) == handed_over
+    assert any("passes them from one" in note for note in found.notes) == handed_over
 
 
 def strided(tmp_path: Path) -> Path:

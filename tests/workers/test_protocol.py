@@ -236,7 +236,7 @@ WRONG = [
 def test_what_is_not_of_the_protocol_is_nonsense(message: bytes) -> None:
     error = nonsense(message)
     assert error.outcome is Outcome.CRASHED
-    assert error.message.startswith("the worker answered nonsense: ")
+    assert error.message.startswith("the worker's answer is invalid: ")
     assert error.message.isprintable()
     assert len(error.message) < 500
     assert "restore the file" not in str(error)
@@ -244,7 +244,7 @@ def test_what_is_not_of_the_protocol_is_nonsense(message: bytes) -> None:
 
 def test_a_message_that_is_too_long_is_nonsense() -> None:
     error = nonsense(MessageTooLongError("a message of more than 67108864 bytes"))
-    assert error.message == "the worker answered nonsense: a message of more than 67108864 bytes"
+    assert error.message == "the worker's answer is invalid: a message of more than 67108864 bytes"
 
 
 def test_an_answer_to_another_request_is_nonsense() -> None:
@@ -261,7 +261,7 @@ def test_progress_that_goes_on_after_a_stop_is_nonsense() -> None:
     job = next(request for request, _ in EXCHANGES if isinstance(request, TrainJob))
     epoch = progress_message(Epoch(number=1, accuracy=0.5))
     link = TalkingLink(*[epoch] * 5)
-    with pytest.raises(ChildError, match=r"nonsense: no answer, but progress"):
+    with pytest.raises(ChildError, match=r"invalid: instead of an answer, progress"):
         Worker(link, ["x"]).follow(job, lambda _: False, timeout_s=1)
     assert link.sent[1:] == [order_message(Order.STOP)]
 

@@ -55,8 +55,8 @@ def failed(program: str, *, timeout_s: float = 30, memory: int | None = None) ->
         ("raise MemoryError", Outcome.OUT_OF_MEMORY, "while the model ran"),
         ("import sys; sys.exit('std::bad_alloc')", Outcome.OUT_OF_MEMORY, "while the model ran"),
         ("import os, time; os.close(1); time.sleep(999)", Outcome.CRASHED, "stopped answering while the model ran"),
-        ("print('hello'); input()", Outcome.CRASHED, "the worker answered nonsense: not JSON: hello"),
-        ("import os\nwhile True: os.write(1, b'x' * 65536)", Outcome.CRASHED, "nonsense: a message of more than"),
+        ("print('hello'); input()", Outcome.CRASHED, "the worker's answer is invalid: not JSON: hello"),
+        ("import os\nwhile True: os.write(1, b'x' * 65536)", Outcome.CRASHED, "invalid: a message of more than"),
     ],
 )
 def test_whatever_becomes_of_a_child_is_told(program: str, outcome: Outcome, words: str) -> None:

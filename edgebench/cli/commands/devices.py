@@ -16,14 +16,14 @@ NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="A device, or 
 
 @app.callback()
 def default(context: typer.Context, format_: FormatOption = Format.TERMINAL, json_: JsonOption = False) -> None:
-    """Devices that can be targeted here; lists them if nothing else is asked for."""
+    """Devices that can be targeted here; lists them if no command is given."""
     if context.invoked_subcommand is None:
         list_devices(format_, json_)
 
 
 @app.command("list")
 def list_devices(format_: FormatOption = Format.TERMINAL, json_: JsonOption = False) -> None:
-    """List all devices: kind, target, whether they are ready, and what to do if not."""
+    """List all devices: their kind, their target, whether they are ready, and what to do if not."""
     from edgebench.flows.devices import all_statuses
     from edgebench.reports.devices import devices_report
 

@@ -35,7 +35,7 @@ def export(
     if to not in set(ExportForm):
         raise InputError(f"cannot export to {to!r}", where="--to", remedy=f"one of {', '.join(ExportForm)}")
     if device is not None and to != ExportForm.C:
-        raise InputError(f"{to} is the same for every device", where="--device", remedy="leave it out, or --to c")
+        raise InputError(f"{to} is the same for every device", where="--device", remedy="leave it out, or use --to c")
     inputs = compose_inputs(shape, None, seed, calibration, signature, converter)
     files, notes = export_model(model, ExportForm(to), output, inputs, find_device(device) if device else None)
     for note in notes:

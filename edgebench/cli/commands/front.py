@@ -22,7 +22,7 @@ from edgebench.cli.output import Format, FormatOption, JsonOption, print_report
 def front(
     space: SpaceArgument,
     device: Annotated[
-        list[str], typer.Option("--device", "-d", metavar="NAME", help="A device with a table; repeat for more.")
+        list[str], typer.Option("--device", "-d", metavar="NAME", help="A device with a table; repeatable.")
     ],
     max_latency: MaxLatencyOption = [],
     max_energy: MaxEnergyOption = [],
@@ -38,9 +38,9 @@ def front(
     format_: FormatOption = Format.TERMINAL,
     json_: JsonOption = False,
 ) -> None:
-    """Look at every network of a space: which meet the limits, and which of those no other beats.
+    """Examine every network of a space: which ones meet the limits, and which of those no other beats.
 
-    Nothing is trained: multiply-accumulates stand for accuracy.
+    Nothing is trained: multiply-accumulates stand in for accuracy.
     """
     from edgebench.cli.compose import compose_devices, compose_dtypes
     from edgebench.cli.limits import compose_budget, compose_objectives
@@ -67,7 +67,9 @@ def front(
     objectives = compose_objectives(wanted, devices)
     if ACCURACY in objectives:
         raise InputError(
-            "nothing is trained here: accuracy is not known", where="--objective", remedy="macs, parameters, or a cost"
+            "nothing is trained here, so accuracy is unknown",
+            where="--objective",
+            remedy="use macs, parameters, or a cost",
         )
     model = cost_model(opened, tables)
     require_columns([*(limit.column for limit in budget.limits), *objectives], model, opened.name)

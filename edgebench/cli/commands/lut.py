@@ -40,13 +40,13 @@ def build(
     threads: ThreadsOption = None,
     option: TargetOption = [],
     old_option: OldTargetOption = [],
-    jobs: Annotated[int, typer.Option(min=0, help="Processes for simulators; one a core if 0.")] = 0,
+    jobs: Annotated[int, typer.Option(min=0, help="Processes for simulators; one per core if 0.")] = 0,
     fresh: Annotated[bool, typer.Option("--fresh", help="Start again instead of continuing.")] = False,
     results: ResultsOption = RESULTS,
     format_: FormatOption = Format.TERMINAL,
     json_: JsonOption = False,
 ) -> None:
-    """Measure every different block of a space; saved after each step, and continued when run again."""
+    """Measure every distinct block of a space; saves after each step, and resumes when run again."""
     from dataclasses import replace
 
     from edgebench.cli.progress import progress_bar
@@ -57,7 +57,7 @@ def build(
     request = replace(_request(space, device, dtype, threads, [*option, *old_option]), jobs=jobs)
     store = TableStore(results)
     names = request.device.name, request.space.name, request.dtype
-    typer.echo(f"{len(request.space.all_blocks)} different blocks in {request.space.name}", err=True)
+    typer.echo(f"{len(request.space.all_blocks)} distinct blocks in {request.space.name}", err=True)
     with store.writing(*names), progress_bar() as progress:
         known = None if fresh else store.load_own(*names)
         table = build_table(request, known, on_update=store.save, on_progress=progress)
@@ -104,7 +104,7 @@ def default(
     format_: FormatOption = Format.TERMINAL,
     json_: JsonOption = False,
 ) -> None:
-    """Lookup tables; lists them if nothing else is asked for."""
+    """Lookup tables; lists them if no command is given."""
     if context.invoked_subcommand is None:
         list_tables(None, results, format_, json_)
 
@@ -126,8 +126,10 @@ def list_tables(
 
 @app.command()
 def show(
-    space: Annotated[str | None, typer.Argument(metavar="[SPACE]", help="A search space; all tables if none.")] = None,
-    device: Annotated[str | None, typer.Option("--device", "-d", metavar="NAME", help="Its device.")] = None,
+    space: Annotated[
+        str | None, typer.Argument(metavar="[SPACE]", help="A search space; by default, all tables.")
+    ] = None,
+    device: Annotated[str | None, typer.Option("--device", "-d", metavar="NAME", help="Device of the table.")] = None,
     dtype: DtypeOption = None,
     results: ResultsOption = RESULTS,
     format_: FormatOption = Format.TERMINAL,
@@ -165,20 +167,22 @@ def export(
 @app.command("import")
 def import_(
     file: Annotated[Path, typer.Argument(metavar="FILE.csv", help="Columns block, latency_s, energy_j, ...")],
-    space: Annotated[str, typer.Option(metavar="SPACE", help="Whose blocks they are.")],
+    space: Annotated[str, typer.Option(metavar="SPACE", help="The space that the blocks belong to.")],
     device: DeviceOption,
     source: Annotated[str, typer.Option(metavar="TEXT", help="Who measured it, and how.")],
     provenance: Annotated[str, typer.Option(help="measured, exact, simulated or estimated.")] = "measured",
     versions: Annotated[
         list[str],
-        typer.Option("--version", metavar="NAME=VERSION", help="What it was measured with; what is here if none."),
+        typer.Option(
+            "--version", metavar="NAME=VERSION", help="What it was measured with; by default, what is installed here."
+        ),
     ] = [],
     machine: Annotated[str | None, typer.Option(metavar="TEXT", help="Processor it was measured on.")] = None,
     dtype: DtypeOption = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace the table that is there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing table.")] = False,
     results: ResultsOption = RESULTS,
 ) -> None:
-    """Import a table that somebody else measured; where it comes from is kept."""
+    """Import a table that somebody else measured; its source is recorded."""
     from dataclasses import replace
 
     from edgebench.core.metric import Provenance
@@ -193,7 +197,7 @@ def import_(
     given = dict(text.partition("=")[::2] for text in versions)
     if not all(given.values()):
         raise InputError(
-            f"{', '.join(versions)}: not all name a version", where="--version", remedy="onnxruntime=1.31.0"
+            f"not all of {', '.join(versions)} are NAME=VERSION", where="--version", remedy="such as onnxruntime=1.31.0"
         )
     target = create_target(request.device)
     key = table_key(request.device, given or target.check(), request.dtype, measured=not target.deterministic)
@@ -203,7 +207,7 @@ def import_(
     strange = [block for block in table.entries if block not in known]
     if strange:
         raise InputError(
-            f"{len(strange)} of {len(table.entries)} blocks are not of {request.space.name}, such as {strange[0]!r}",
+            f"{len(strange)} of {len(table.entries)} blocks are not in {request.space.name}, such as {strange[0]!r}",
             where=str(file),
             remedy=f"blocks are written as `edgebench lut export {request.space.name} -d DEVICE` writes them",
         )
@@ -213,7 +217,7 @@ def import_(
     with store.writing(*names):
         if store.path(*names).exists() and not force:
             raise InputError(
-                "there is a table already", where=str(store.path(*names)), remedy="add --force to replace it"
+                "a table exists already", where=str(store.path(*names)), remedy="add --force to replace it"
             )
         path = store.save(table)
     typer.echo(f"{len(table.entries)} of {len(known)} blocks\nwritten: {path}")

@@ -33,7 +33,7 @@ def profile(
     ],
     device: Annotated[
         list[str],
-        typer.Option("--device", "-d", metavar="NAME", help="Device to profile on; repeat it for several."),
+        typer.Option("--device", "-d", metavar="NAME", help="Device to profile on; repeatable."),
     ] = ["host"],
     shape: ShapeOption = [],
     inputs: Annotated[
@@ -47,11 +47,11 @@ def profile(
     optimization: Annotated[str | None, typer.Option(help="Optimisation level, for targets that have levels.")] = None,
     option: TargetOption = [],
     old_option: OldTargetOption = [],
-    repetitions: Annotated[int, typer.Option(min=1, help="Fresh processes, at least.")] = 5,
-    goal: Annotated[str, typer.Option(help="Stop when the median's 95 % interval is narrower.")] = "2%",
-    time_limit: Annotated[str, typer.Option(help="For each model on each device, in total.")] = "60s",
+    repetitions: Annotated[int, typer.Option(min=1, help="Minimum number of fresh processes.")] = 5,
+    goal: Annotated[str, typer.Option(help="Stop when the median's 95 % interval is narrower than this.")] = "2%",
+    time_limit: Annotated[str, typer.Option(help="Total time for each model on each device.")] = "60s",
     memory_limit: Annotated[
-        str | None, typer.Option(help="For each process; four fifths of what is free if not given.")
+        str | None, typer.Option(help="Memory for each process; by default, four fifths of what is free.")
     ] = None,
     layers: Annotated[bool, typer.Option("--layers", help="Show the share of each operator.")] = False,
     results: ResultsOption = RESULTS,
@@ -62,7 +62,7 @@ def profile(
     """Measure, simulate or estimate models on devices.
 
     Each figure says which of these it is. Several models and devices are measured in turn, so that all see
-    the same machine; every run is saved.
+    the machine in the same state; every run is saved.
     """
     from edgebench.cli.compose import compose_devices, compose_inputs, compose_plan
     from edgebench.cli.progress import progress_bar
@@ -98,21 +98,19 @@ def _show(recorded: RecordedRun, format_: Format, *, details: bool) -> None:
     shown = report([recorded.run])
     print_report(shown, "profile", format_, details=details)
     if format_ is Format.TERMINAL and recorded.path is not None:
-        more = (
-            "" if details or shown == shown.brief() else f"; all there is to know: edgebench report {_hint(recorded)}"
-        )
+        more = "" if details or shown == shown.brief() else f"; all details: edgebench report {_hint(recorded)}"
         typer.echo(f"\nsaved: {recorded.path}{more}")
 
 
 def _hint(recorded: RecordedRun) -> str:
-    """What ``report`` must be given to show this run with its details."""
+    """The arguments of ``report`` that show this run with its details."""
     folder = recorded.path.parent.parent if recorded.path else RESULTS
     place = "" if folder == RESULTS else f" --results {folder}"
     return f"{recorded.run.name} --details{place}"
 
 
 def _exit_code(run: Run) -> int:
-    """0 when every profile has its numbers and fits; else 3 if a target is missing, 2 if a model does not run."""
+    """0 if every profile has its numbers and fits; else 3 if a target is missing, 2 if a model does not run."""
     from edgebench.core.memory_fit import fits
     from edgebench.core.profile import Outcome
 

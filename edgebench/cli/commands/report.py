@@ -14,7 +14,7 @@ from edgebench.cli.output import DetailsOption, Format, FormatOption, JsonOption
 def report(
     runs: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[RUN...]", help="Names, beginnings of names or files of runs; else the newest."),
+        typer.Argument(metavar="[RUN...]", help="Names, name prefixes or files of runs; by default, the newest."),
     ] = None,
     results: ResultsOption = RESULTS,
     explain: Annotated[

@@ -20,7 +20,7 @@ def default(
     format_: FormatOption = Format.TERMINAL,
     json_: JsonOption = False,
 ) -> None:
-    """Saved runs; lists them if nothing else is asked for."""
+    """Saved runs; lists them if no command is given."""
     if context.invoked_subcommand is None:
         print_runs(results, Format.JSON if json_ else format_)
 
@@ -29,13 +29,13 @@ def default(
 def list_runs(
     results: ResultsOption = RESULTS, format_: FormatOption = Format.TERMINAL, json_: JsonOption = False
 ) -> None:
-    """List all runs: when, what, and whether they came to their end."""
+    """List all runs: when they ran, what they profiled, and whether they finished."""
     print_runs(results, Format.JSON if json_ else format_)
 
 
 @app.command()
 def show(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="Name, beginning of a name or file of a run.")],
+    run: Annotated[str, typer.Argument(metavar="RUN", help="Name, name prefix or file of a run.")],
     results: ResultsOption = RESULTS,
     details: DetailsOption = False,
     format_: FormatOption = Format.TERMINAL,

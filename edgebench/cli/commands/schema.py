@@ -13,9 +13,9 @@ def schema(
     what: Annotated[str, typer.Argument(metavar="WHAT", help="device, space, run, table, or report (of --json).")],
     output: OutputOption = None,
 ) -> None:
-    """Print the JSON Schema of a file, so that editors complete it and programs check it.
+    """Print the JSON Schema of a file, so that editors can complete it and programs can check it.
 
-    In a device file, `#:schema ./device.schema.json` as the first line makes editors that know Taplo use it.
+    In a device file, `#:schema ./device.schema.json` as the first line makes editors that use Taplo apply it.
     """
     import json
 

@@ -28,19 +28,19 @@ def search(
     space: Annotated[str, typer.Argument(metavar="SPACE", help="A search space, or `show` to print a study.")],
     name: Annotated[str | None, typer.Argument(metavar="[STUDY]", help="Study to show.", hidden=True)] = None,
     device: Annotated[
-        list[str], typer.Option("--device", "-d", metavar="NAME", help="Device it must run on; repeat it for several.")
+        list[str], typer.Option("--device", "-d", metavar="NAME", help="Device to search for; repeatable.")
     ] = ["host"],
     max_latency: MaxLatencyOption = [],
     max_energy: MaxEnergyOption = [],
     max_ram: MaxRamOption = [],
     max_flash: MaxFlashOption = [],
-    min_accuracy: Annotated[str | None, typer.Option(metavar="95%", help="Least test accuracy.")] = None,
+    min_accuracy: Annotated[str | None, typer.Option(metavar="95%", help="Minimum test accuracy.")] = None,
     max_accuracy_drop: Annotated[
-        str | None, typer.Option(metavar="2%", help="Against the largest network of the space.")
+        str | None, typer.Option(metavar="2%", help="Compared with the largest network of the space.")
     ] = None,
-    objective: Annotated[str, typer.Option(help="accuracy, latency@DEVICE, ram@DEVICE, macs, ... with commas.")] = (
-        "accuracy"
-    ),
+    objective: Annotated[
+        str, typer.Option(help="accuracy, latency@DEVICE, ram@DEVICE, macs, ..., separated by commas.")
+    ] = ("accuracy"),
     task: Annotated[
         str | None, typer.Option(help="digits, mnist5k, FILE.npz, a folder of images, module:function.")
     ] = None,
@@ -49,18 +49,18 @@ def search(
     ] = "train",
     epochs: Annotated[int, typer.Option(min=1, help="Epochs of a trial.")] = 6,
     final_epochs: Annotated[int, typer.Option(min=1, help="Epochs of a finalist.")] = 20,
-    distil: Annotated[bool, typer.Option("--distil", help="Finalists imitate the largest network too.")] = False,
-    finalists: Annotated[int, typer.Option(min=0, help="Networks to train in full and measure.")] = 3,
-    trials: Annotated[int, typer.Option(min=1, help="Trials of the study in all.")] = 50,
+    distil: Annotated[bool, typer.Option("--distil", help="Let finalists imitate the largest network too.")] = False,
+    finalists: Annotated[int, typer.Option(min=0, help="Number of networks to train fully and measure.")] = 3,
+    trials: Annotated[int, typer.Option(min=1, help="Total number of trials in the study.")] = 50,
     sampler: Annotated[str, typer.Option(help="edgebench, random, tpe, nsga2, nsga3, gp, ...")] = "edgebench",
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of everything random.")] = 0,
-    study: Annotated[str | None, typer.Option(metavar="NAME", help="Go on with it, or begin it.")] = None,
+    study: Annotated[str | None, typer.Option(metavar="NAME", help="Study to resume or start.")] = None,
     storage: Annotated[
-        str, typer.Option(metavar="URL", help="sqlite:///F, postgresql://..., grpc://HOST:PORT; else a journal.")
+        str, typer.Option(metavar="URL", help="sqlite:///F, postgresql://..., grpc://HOST:PORT; by default, a journal.")
     ] = "",
-    jobs: Annotated[int, typer.Option(min=1, max=256, help="Trainings at once.")] = 1,
+    jobs: Annotated[int, typer.Option(min=1, max=256, help="Number of parallel trainings.")] = 1,
     dtype: DtypesOption = [],
-    time_limit: Annotated[str, typer.Option(help="To measure a finalist on a device.")] = "60s",
+    time_limit: Annotated[str, typer.Option(help="Time to measure one finalist on one device.")] = "60s",
     results: ResultsOption = RESULTS,
     format_: FormatOption = Format.TERMINAL,
     json_: JsonOption = False,
@@ -68,7 +68,7 @@ def search(
     """Find the networks of a space that meet every device's limits, measure the best, and export them.
 
     Costs come from lookup tables (edgebench lut build); trials are trained only where the tables say that every
-    limit is met. The best are trained in full, exported, and profiled on every device.
+    limit is met. The best are trained fully, exported, and profiled on every device.
     """
     from edgebench.cli.compose import compose_devices, compose_dtypes, compose_plan
     from edgebench.cli.limits import compose_budget, compose_objectives
@@ -129,7 +129,7 @@ def _show(run: Run, request: SearchRequest, format_: Format) -> None:
 
 
 def _exit_code(run: Run) -> int:
-    """1 where no network meets the limits."""
+    """1 if no network meets the limits."""
     record = run.search
     if record is None or record.infeasibility is not None or not record.front:
         return 1

@@ -14,14 +14,14 @@ app = typer.Typer(help="Search spaces.", invoke_without_command=True)
 
 @app.callback()
 def default(context: typer.Context, format_: FormatOption = Format.TERMINAL, json_: JsonOption = False) -> None:
-    """Search spaces; lists them if nothing else is asked for."""
+    """Search spaces; lists them if no command is given."""
     if context.invoked_subcommand is None:
         list_spaces(format_, json_)
 
 
 @app.command("list")
 def list_spaces(format_: FormatOption = Format.TERMINAL, json_: JsonOption = False) -> None:
-    """List all search spaces: family, number of architectures, number of different blocks."""
+    """List all search spaces: family, number of architectures, number of distinct blocks."""
     from edgebench.flows.spaces import all_spaces
     from edgebench.reports.spaces import spaces_report
 
@@ -37,7 +37,7 @@ def show(
     format_: FormatOption = Format.TERMINAL,
     json_: JsonOption = False,
 ) -> None:
-    """Show what can be chosen, and the smallest and the largest network; or what one network is."""
+    """Show the choices of a space and its smallest and largest network, or the blocks of one network."""
     from edgebench.flows.spaces import open_space
     from edgebench.reports.spaces import architecture_report, space_report
 

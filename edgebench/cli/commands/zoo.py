@@ -14,7 +14,7 @@ app = typer.Typer(help="Built-in reference networks.", invoke_without_command=Tr
 
 @app.callback()
 def default(context: typer.Context, format_: FormatOption = Format.TERMINAL, json_: JsonOption = False) -> None:
-    """Built-in reference networks; lists them if nothing else is asked for."""
+    """Built-in reference networks; lists them if no command is given."""
     if context.invoked_subcommand is None:
         list_networks(format_, json_)
 

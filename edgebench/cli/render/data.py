@@ -11,7 +11,7 @@ from edgebench.reports.report import REPORT_SCHEMA, Report
 
 
 def render_csv(report: Report) -> str:
-    """One row a profile; the columns of all profiles together."""
+    """One row per profile, with the columns of all profiles."""
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, fieldnames=_columns(report), lineterminator="\n")
     writer.writeheader()
@@ -24,7 +24,7 @@ def render_json(report: Report, command: str) -> str:
 
     Args:
         report: What to write.
-        command: What was asked for, such as ``profile`` or ``lut show``.
+        command: The command that was run, such as ``profile`` or ``lut show``.
     """
     remarks = [
         {
@@ -41,7 +41,7 @@ def render_json(report: Report, command: str) -> str:
 
 
 def render_parquet(report: Report) -> bytes:
-    """One row a profile.
+    """One row per profile.
 
     Raises:
         MissingPackageError: pyarrow is not installed.
@@ -62,7 +62,7 @@ def _columns(report: Report) -> list[str]:
 
 
 def _spelled(value: object) -> object:
-    """A spreadsheet runs texts that begin like a formula."""
+    """Spreadsheets evaluate text that begins like a formula."""
     if isinstance(value, str) and value[:1] in {"=", "+", "-", "@"}:
         return "'" + value
     return value

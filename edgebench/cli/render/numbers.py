@@ -1,4 +1,4 @@
-"""SI values to text that people read."""
+"""Turns SI values into text for people."""
 
 from __future__ import annotations
 

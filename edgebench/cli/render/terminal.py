@@ -16,9 +16,9 @@ from edgebench.reports.report import Remark, Report, ReportTable
 
 _STYLES = {Kind.FAILURE: ("red", "x"), Kind.WARNING: ("yellow", "!"), Kind.NOTE: ("dim", "-")}
 _SHORT = 36
-"""Texts up to this length stay on one line, so that a narrow terminal folds the long ones first."""
+"""Text up to this length stays on one line, so that a narrow terminal wraps the long cells first."""
 _MIN_WIDTH = 160
-"""Where the output is not a terminal, tables are not folded to a width that nobody has."""
+"""If the output is not a terminal, tables are not wrapped to a made-up width."""
 
 
 def render_terminal(report: Report, console: Console) -> None:
@@ -37,7 +37,7 @@ def render_terminal(report: Report, console: Console) -> None:
 
 
 def render_text(report: Report) -> str:
-    """The same as a string without colours, for places that are no terminal."""
+    """The same as a string without colours, for output that is not a terminal."""
     text = StringIO()
     render_terminal(report, Console(file=text, width=_MIN_WIDTH, highlight=False, emoji=False))
     return text.getvalue()
@@ -46,9 +46,9 @@ def render_text(report: Report) -> str:
 def output_console() -> Console:
     """Standard output, wide enough for a table when it is not a terminal."""
     console = Console(highlight=False, emoji=False)
-    if console.is_terminal:
-        return console
-    return Console(highlight=False, emoji=False, width=max(console.width, _MIN_WIDTH))
+    return (
+        console if console.is_terminal else Console(highlight=False, emoji=False, width=max(console.width, _MIN_WIDTH))
+    )
 
 
 def _rich_table(table: ReportTable) -> RichTable:
@@ -59,7 +59,7 @@ def _rich_table(table: ReportTable) -> RichTable:
         rich.add_column(
             escape(column.title),
             justify="right" if numeric else "left",
-            # Headings fold between words; figures and short texts stay on one line.
+            # Headings wrap between words; figures and short text stay on one line.
             min_width=longest if numeric or longest <= _SHORT else None,
             overflow="fold",
         )
@@ -74,7 +74,7 @@ def _rich_table(table: ReportTable) -> RichTable:
 
 
 def _merged(remarks: tuple[Remark, ...]) -> list[tuple[Remark, list[str]]]:
-    """Remarks that say the same of several subjects, said once, failures first."""
+    """Remarks that say the same about several subjects, merged; failures come first."""
     merged: dict[tuple[str, str], tuple[Remark, list[str]]] = {}
     for remark in sorted(remarks, key=lambda remark: list(_STYLES).index(remark.kind)):
         subjects = merged.setdefault((remark.kind, remark.text), (remark, []))[1]
@@ -85,7 +85,7 @@ def _merged(remarks: tuple[Remark, ...]) -> list[tuple[Remark, list[str]]]:
 
 def _print_remark(remark: Remark, subjects: list[str], console: Console) -> None:
     style, sign = _STYLES[remark.kind]
-    # Between words on a terminal; not at all in a file, where a line is what tools search for.
+    # Wrapped between words on a terminal, but not in a file, because tools search it line by line.
     unwrapped = not console.is_terminal
     console.print(f"[{style}]{sign} {escape(', '.join(subjects))}:[/] {escape(remark.text)}", soft_wrap=unwrapped)
     if remark.remedy:

@@ -32,5 +32,5 @@ def provenances(table: ReportTable) -> set[Provenance]:
 
 
 def is_numeric(table: ReportTable, key: str) -> bool:
-    """Whether a column holds figures, which are set flush right."""
+    """Whether a column holds figures, which are aligned right."""
     return all(not isinstance(row.get(key), str) for row in table.rows)

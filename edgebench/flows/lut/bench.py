@@ -42,10 +42,10 @@ class Bench:
         folder: Where model files are written.
         reference: A network that takes part in every race: when it is slow, so is the machine.
         reference_s: Its latency when nothing disturbs it, or None to measure that first.
-        workers: Who starts them.
+        workers: Start the processes.
 
     Attributes:
-        reference_s: What latencies are told in terms of; None until something is measured.
+        reference_s: What latencies are relative to; None until something is measured.
 
     Raises:
         TargetUnavailableError: The device cannot be used here.
@@ -73,7 +73,7 @@ class Bench:
         self._formats = target.formats
         if target.dtype is not None and target.dtype != dtype:
             raise UnsupportedModelError(
-                f"{device.name} takes {target.dtype} networks alone", remedy=f"use --dtype {target.dtype}"
+                f"{device.name} takes only {target.dtype} networks", remedy=f"use --dtype {target.dtype}"
             )
         written = [form for form in target.formats if form in {ModelFormat.ONNX, ModelFormat.TFLITE}]
         if not written or (dtype == DataType.INT8 and ModelFormat.TFLITE not in written):
@@ -100,7 +100,7 @@ class Bench:
     def profile(self, network: Network) -> Mapping[str, Metric]:
         """All figures of one network on a target that need not be sampled.
 
-        Where layers have code of their own, its sum is the figure ``layer_code_bytes``.
+        If layers have their own code, its total size is the figure ``layer_code_bytes``.
 
         Raises:
             UnsupportedModelError: The network does not run there.
@@ -129,8 +129,8 @@ class Bench:
         that each network's share of the reference's latency repeats better than its latency.
 
         Args:
-            networks: What is compared.
-            seconds: For each process and network.
+            networks: The networks to compare.
+            seconds: Time for each process and network.
 
         Returns:
             For each network its share of the reference's 5th percentile, times the reference's latency when nothing
@@ -153,7 +153,7 @@ class Bench:
         return tuple(_over_processes(results) for results in zip(*shares, strict=True))[: len(paths)]
 
     def race_whole(self, network: Network) -> RaceResult:
-        """A network of the space against the reference alone.
+        """A race of one network of the space against the reference.
 
         Raises:
             UnsupportedModelError: The network does not run there.

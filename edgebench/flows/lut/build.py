@@ -1,4 +1,4 @@
-"""The verb ``lut build``: measures every different block of a space on a device."""
+"""The verb ``lut build``: measures every distinct block of a space on a device."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ from edgebench.workers.local import LOCAL
 from edgebench.workers.measuring.jobs import RaceResult
 
 GROUP = 7
-"""Blocks that share one race, and with it one measurement of what surrounds them."""
+"""How many blocks share one race, and so one measurement of what surrounds them."""
 RACE_S = 0.17
-"""For each network in each process."""
+"""Time for each network in each process."""
 _START = "start"
 
 Figures = Mapping[str, float]
@@ -44,10 +44,10 @@ class TableRequest:
     """What table to build.
 
     Attributes:
-        space: Whose blocks.
-        device: Where, with its options in force.
+        space: The space whose blocks are measured.
+        device: Where to measure, with its options applied.
         dtype: Data type of the networks.
-        jobs: Child processes at once, for targets that do not measure time.
+        jobs: Number of parallel child processes, for targets that do not measure time.
     """
 
     space: SearchSpace
@@ -57,7 +57,7 @@ class TableRequest:
 
 
 def table_key(device: Device, versions: Mapping[str, str], dtype: str, *, measured: bool) -> TableKey:
-    """What a table for this device holds for, here and now; estimates hold for one calibration alone."""
+    """What a table for this device is valid for, here and now; estimates are valid for one calibration only."""
     calibration = {f"calibration {name}": str(value) for name, value in device.calibration.items()}
     return TableKey(
         device=device.name,
@@ -83,17 +83,17 @@ def build_table(
         request: What to build.
         known: What was measured before, if anything.
         on_update: Called with the table after each unit of work; saves it.
-        on_progress: Called after each unit of work, with the time that is left.
-        workers: Who starts the processes that measure.
+        on_progress: Called after each unit of work, with the remaining time.
+        workers: Start the processes that measure.
 
     Raises:
-        NotComparableError: The known table holds for another version, machine or option.
+        NotComparableError: The known table is valid for another version, machine or option.
         TargetUnavailableError: The device cannot be used here.
         UnsupportedModelError: A block does not run there.
     """
     reference = request.space.network(request.space.largest)
     digest = request.space.digest
-    # Of another state of the space, entries hold as they are, but the largest network may be another one.
+    # Entries from another state of the space stay valid, but its largest network may have been another one.
     reference_s = known.reference_s if known and known.space_digest == digest else None
     with (
         tempfile.TemporaryDirectory(prefix="edgebench-") as folder,
@@ -104,7 +104,9 @@ def build_table(
         table = _begun(request, key, known)
         missing = [block for block in request.space.all_blocks if block.key not in table.entries]
         start, done = time.monotonic(), 0
-        on_progress(ProfileProgress(done=0.0, text=f"{len(missing)} of {len(request.space.all_blocks)} blocks to do"))
+        on_progress(
+            ProfileProgress(done=0.0, text=f"{len(missing)} of {len(request.space.all_blocks)} blocks to measure")
+        )
         if not missing and table.is_whole(digest):
             return table
         for entries, figures in _measured(request, bench, missing, workers):
@@ -140,9 +142,9 @@ def _begun(request: TableRequest, key: TableKey, known: LookupTable | None) -> L
     differences = known.key.differences(key)
     if differences:
         raise NotComparableError(
-            f"the table that is there was built for something else: {'; '.join(differences)}",
+            f"the existing table was built for something else: {'; '.join(differences)}",
             where=f"{known.space} on {known.key.device}",
-            remedy="build a new one with --fresh, or go back to what it was built with",
+            remedy="build a new one with --fresh, or return to what it was built with",
         )
     return known
 
@@ -166,7 +168,7 @@ def _measured(request: TableRequest, bench: Bench, blocks: Sequence[Block], work
                 own.mkdir()
                 largest = request.space.network(request.space.largest)
                 benches.append(Bench(request.device, request.dtype, own, largest, workers=workers))
-            # Each thread has a child process of its own and takes the next block when it is done.
+            # Each thread has its own child process and takes the next block when it is done.
             waiting = [iter(share) for share in shares]
             futures = {
                 pool.submit(one, benches[n], block, starts): n
@@ -192,7 +194,7 @@ def _first_blocks(space: SearchSpace) -> list[Block]:
 
 
 def _one_alone(bench: Bench, block: Block, starts: set[str]) -> _Step:
-    """For microcontrollers, where a layer costs the same wherever it stands."""
+    """For microcontrollers, where a layer costs the same wherever it is."""
     del starts
     found = bench.profile(block.network())
     figures = {name: found[name].value for name in (LATENCY, RAM) if name in found}
@@ -204,7 +206,7 @@ def _one_alone(bench: Bench, block: Block, starts: set[str]) -> _Step:
 
 
 def _one_in_context(bench: Bench, block: Block, starts: set[str]) -> _Step:
-    """For compilers, which see the whole graph: the difference that the block makes to a network."""
+    """For compilers, which see the whole graph: a block costs the difference that it makes to a network."""
     without: Mapping[str, Metric] = {}
     if block.key in starts:
         found = bench.profile(first(block))
@@ -240,7 +242,7 @@ def _raced(bench: Bench, blocks: Sequence[Block], starts: set[str]) -> Iterator[
 
 
 def _differences(group: Sequence[Block], results: Sequence[RaceResult], provenance: Provenance) -> _Step:
-    """Blocks from networks with them; where there is one more network, it is what all have besides."""
+    """The costs of blocks from networks with them; one more network, if any, is what all have in common."""
     method = "network with the block minus network without it, in turn with the largest network: 5th percentiles"
     reference = results[len(group)] if len(results) > len(group) else None
     figures = {LATENCY: TableFigure(provenance=provenance, method=method)}
@@ -267,7 +269,7 @@ def _kernel_code(found: Mapping[str, Metric]) -> float:
 def _as_a_whole(
     request: TableRequest, bench: Bench, table: LookupTable, on_progress: Callable[[ProfileProgress], None]
 ) -> LookupTable:
-    """What takes whole networks to know: what they hold besides their blocks, and how far sums lie from them."""
+    """What only whole networks show: what they contain besides their blocks, and how far sums are from them."""
     if bench.deterministic:
         return _with_base(request, bench, table)
 
@@ -278,7 +280,7 @@ def _as_a_whole(
 
 
 def _with_base(request: TableRequest, bench: Bench, table: LookupTable) -> LookupTable:
-    """The code of a microcontroller's kernels, read off the largest network."""
+    """The code of a microcontroller's kernels, read from the largest network."""
     if request.device.kind is not DeviceKind.MCU or FLASH not in table.figures:
         return table
     found = bench.profile(request.space.network(request.space.largest))

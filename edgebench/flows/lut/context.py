@@ -1,8 +1,8 @@
 """The networks that a block is measured in.
 
-A block by itself costs more than the same block inside a network: its input comes from memory, its output is
-brought into another layout. So where the cost is that of a whole graph, a block's cost is the difference of
-two networks that are equal but for the block: ``after(block)`` and ``before(block)``. Both begin with a 1x1
+A block by itself costs more than the same block inside a network: its input comes from memory, and its output is
+brought into another layout. So if only whole graphs have a cost, a block's cost is the difference between
+two networks that differ only by the block: ``after(block)`` and ``before(block)``. Both begin with a 1x1
 convolution, which gives the block's input the layout it has inside a network, and end with a mean and a small
 matrix product, which costs nearly the same whatever its input.
 """
@@ -46,7 +46,7 @@ def _opened(block: Block) -> NetworkBuilder:
 
 
 def _close(builder: NetworkBuilder) -> None:
-    """Nothing after a block that ends in a vector: that is the head of a network."""
+    """Nothing follows a block that ends in a vector: that is the head of a network."""
     if len(builder.shape()) == 3:
         builder.global_average_pool()
         builder.dense(_TAIL_UNITS)

@@ -1,4 +1,4 @@
-"""Tables that fit the devices, versions and machine at hand: found, checked, or refused with the command that helps."""
+"""Tables that fit the devices, versions and machine at hand: found, checked, or refused with a command that helps."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from edgebench.targets.registry import create_target
 
 
 def dtype_of(device: Device, wanted: str | None = None) -> DataType:
-    """The data type of a device's table: what was asked for, else what the device takes.
+    """The data type of a device's table: the requested one, otherwise what the device takes.
 
     Raises:
-        InputError: It is not a type that tables have.
+        InputError: Tables do not have this type.
     """
     chosen = wanted or create_target(device).dtype or DataType.FLOAT32
     if chosen not in set(DataType):
-        raise InputError(f"{chosen!r} is not a type", where="--dtype", remedy=" or ".join(DataType))
+        raise InputError(f"{chosen!r} is not a data type of tables", where="--dtype", remedy=" or ".join(DataType))
     return DataType(chosen)
 
 
@@ -32,7 +32,7 @@ def load_table(results: Path, request: TableRequest) -> LookupTable:
     """The table of a request, as it is saved.
 
     Raises:
-        InputError: There is none; the remedy builds it.
+        InputError: There is no such table; the remedy builds it.
     """
     device, space = request.device, request.space
     table = TableStore(results).load(device.name, space.name, request.dtype)
@@ -54,11 +54,11 @@ def open_tables(
         results: The results folder.
         space: Whose blocks the tables hold.
         devices: Each must have one.
-        dtypes: By device, the data type that was asked for; what the device takes otherwise.
+        dtypes: By device, the requested data type; by default, what the device takes.
 
     Raises:
-        InputError: There is none.
-        NotComparableError: It was built with something else; what differs is named.
+        InputError: A table is missing.
+        NotComparableError: It was built with something else; the differences are named.
     """
     found = {}
     for device in devices:
@@ -71,7 +71,7 @@ def open_tables(
 
 
 def require_fit(table: LookupTable, space: SearchSpace, here: TableKey) -> None:
-    """Check that a table was built for a device as it is here and now, and is complete for the space as it is.
+    """Check that a table was built for the device as it is here and now, and is complete for the current space.
 
     Args:
         table: The table.
@@ -79,8 +79,8 @@ def require_fit(table: LookupTable, space: SearchSpace, here: TableKey) -> None:
         here: What a table built here and now would be for.
 
     Raises:
-        NotComparableError: It is for something else; what differs is named.
-        InputError: Its build has not ended, or was of another state of the space.
+        NotComparableError: It is for something else; the differences are named.
+        InputError: Its build has not finished, or was for another state of the space.
     """
     where, build = f"{table.space} on {table.key.device}", f"edgebench lut build {table.space} -d {table.key.device}"
     differences = table.key.differences(here)
@@ -91,8 +91,10 @@ def require_fit(table: LookupTable, space: SearchSpace, here: TableKey) -> None:
             remedy=f"{build} --fresh",
         )
     if not table.is_whole(space.digest):
-        why = "its build has not ended" if table.space_digest in {space.digest, ""} else "the space has changed since"
-        raise InputError(f"the table is not complete: {why}", where=where, remedy=f"{build} measures what is missing")
+        why = (
+            "its build has not finished" if table.space_digest in {space.digest, ""} else "the space has changed since"
+        )
+        raise InputError(f"the table is incomplete: {why}", where=where, remedy=f"{build} measures what is missing")
 
 
 def build_command(space: str, device: Device, dtype: str, results: Path) -> str:

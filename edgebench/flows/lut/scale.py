@@ -1,8 +1,8 @@
-"""Holds a table of measured blocks against a few whole networks, and takes out what they have in common.
+"""Compares a table of measured blocks with a few whole networks, and corrects the difference they have in common.
 
 A block that is measured between two small networks finds its weights in the cache; inside a large one it does not
 always. That makes whole networks slower than the sum of their blocks, all by nearly the same share: on one
-processor with 1 MiB of cache a core, networks of 2 to 8 MB were 5.4 % above the sum, and within 2.1 % of 1.054 times
+processor with 1 MiB of cache per core, networks of 2 to 8 MB were 5.4 % above the sum, and within 2.1 % of 1.054 times
 the sum.
 """
 
@@ -21,14 +21,15 @@ from edgebench.search.costs import cost_model
 from edgebench.spaces.space import Architectures, SearchSpace
 
 NETWORKS = 12
-"""Whole networks that a scale rests on; fitted to 6, 12, 16 or 24 of 100, it predicted the others equally well."""
+"""Number of whole networks that a scale is fitted to; with 6, 12, 16 or 24 of 100, the others were equally well
+predicted."""
 _SEED = 20230
 
 
 def scale_networks(space: SearchSpace) -> Architectures:
-    """The architectures that a table of this space is held against; no validation draws them."""
+    """The architectures that a table of this space is compared with; no validation draws them."""
     drawn = np.unique(space.sample(np.random.default_rng(_SEED), NETWORKS * 4), axis=0)
-    # Of a small space most are left for validation.
+    # In a small space, most are left for validation.
     return np.random.default_rng(_SEED).permutation(drawn)[: min(NETWORKS, max(2, space.size // 4))]
 
 
@@ -43,8 +44,8 @@ def with_scale(
     Args:
         space: Whose blocks the table holds.
         table: All of them.
-        measure: Tells figures of a whole network.
-        on_progress: Told which share of the networks is done.
+        measure: Returns figures of a whole network.
+        on_progress: Called with the share of the networks that is done.
     """
     rows = scale_networks(space)
     found: list[Mapping[str, float]] = []

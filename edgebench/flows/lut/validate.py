@@ -28,7 +28,7 @@ from edgebench.workers.local import LOCAL
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Found:
-    """Figures of one network, by name: what repeats best, and the interval that a profile reports."""
+    """Figures of one network, by name: the one that repeats best, and the interval that a profile reports."""
 
     robust: Mapping[str, float]
     lowest: Mapping[str, float]
@@ -50,7 +50,7 @@ def validate_table(
         The table with its validation.
 
     Raises:
-        NotComparableError: The table holds for another version, machine or option.
+        NotComparableError: The table is valid for another version, machine or option.
     """
     space = request.space
     chosen = _unseen(space, networks, seed)
@@ -85,7 +85,7 @@ def validate_table(
 
 
 def _unseen(space: SearchSpace, networks: int, seed: int) -> Architectures:
-    """Random architectures, each once, without those that the table's scale rests on."""
+    """Distinct random architectures, without those that the table's scale was fitted to."""
     drawn = np.unique(space.sample(np.random.default_rng(seed), networks * 4), axis=0)
     seen = {row.tobytes() for row in scale_networks(space)}
     unseen = drawn[[row.tobytes() not in seen for row in drawn]]

@@ -21,7 +21,7 @@ from edgebench.workers.measuring.jobs import MakeReady, Prepare
 from edgebench.workers.worker import ChildError
 
 _MAKE_READY_S = 1800.0
-"""A last resort: what is done once is no part of the user's limits."""
+"""A time limit as a last resort: what is done once does not count towards the user's limits."""
 _Key = tuple[str, tuple[ModelFormat, ...], str | None]
 
 
@@ -34,7 +34,7 @@ class Ready:
         device: Where it will run.
         path: The file to load.
         deployed: Description of that file where the model had to be converted, else None.
-        versions: Of the runtime and of what it rests on.
+        versions: Of the runtime and of what it builds on.
         notes: What the conversion did, and the device's caveats.
         sampled: Whether running again gives new information.
         latency_provenance: What the samples' latencies will be.
@@ -67,8 +67,8 @@ class Preparation:
         folder: Where converted models are written.
         plan: Limits of the workers.
         inputs: Shapes given by the user.
-        workers: Who starts them.
-        on_progress: Told what is done once for a device, before it is.
+        workers: Start the processes.
+        on_progress: Called before each step that is done once for a device.
     """
 
     def __init__(
@@ -117,7 +117,7 @@ class Preparation:
         )
 
     def _made_ready(self, target: Target) -> ChildError | None:
-        """Let a target do what it does once; why it cannot, or None."""
+        """Let a target do what it does once; returns why it cannot, or None."""
         try:
             pending = target.pending() if isinstance(target, MadeReadyOnce) else None
             if pending is not None:
@@ -162,15 +162,15 @@ def failed_profile(
     target: Target | None = None,
     versions: Mapping[str, str] | None = None,
 ) -> Profile:
-    """The profile of a model that never came to be measured.
+    """The profile of a model that was never measured.
 
     Args:
         model: What the user typed.
         device: Where it was to run.
-        outcome: What became of it.
+        outcome: What happened to it.
         failure: Why.
         target: The device's target, if it is available.
-        versions: Of what the target rests on.
+        versions: Of what the target builds on.
     """
     return Profile(
         model=ModelInfo(name=Path(model).name.removeprefix("zoo:"), source=model, format=None, digest="", size_bytes=0),

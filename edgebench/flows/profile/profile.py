@@ -19,7 +19,7 @@ from edgebench.workers.base import Workers
 from edgebench.workers.local import LOCAL
 
 TOGETHER = 6
-"""Processes of one round that are alive at once and take turns."""
+"""How many processes of one round are alive at the same time and take turns."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +28,7 @@ class ProfileRequest:
 
     Attributes:
         models: Paths or ``zoo:`` names as typed.
-        devices: Devices with their options in force.
+        devices: Devices with their options applied.
         plan: How long and how often.
         inputs: Where inputs come from.
     """
@@ -44,8 +44,8 @@ class ProfileProgress:
     """How far a profile has come.
 
     Attributes:
-        done: Fraction of the work that is certain, 0 to 1.
-        text: What happens now.
+        done: Fraction of the work that is surely done, 0 to 1.
+        text: What is happening now.
     """
 
     done: float
@@ -68,10 +68,10 @@ def profile(
         request: What to profile.
         on_update: Called with all profiles so far after each unit of work; saves them.
         on_progress: Called before each unit of work.
-        workers: Who starts the processes that models are read and run in.
+        workers: Start the processes that models are read and run in.
 
     Returns:
-        One profile a model and device, models outermost.
+        One profile per model and device, models outermost.
 
     Raises:
         KeyboardInterrupt: After ``on_update`` has been given what was done.
@@ -129,7 +129,7 @@ def _measure(
 
 
 def _run_together(samplings: Sequence[Sampling], number: int) -> None:
-    """One fresh process for each; then bursts in turn until each has had its share."""
+    """One fresh process for each; then bursts in turn until each has run its share."""
     with ExitStack() as stack:
         running = [one for one in samplings if one.start(stack, number)]
         turn = 0
@@ -145,7 +145,7 @@ def _run_together(samplings: Sequence[Sampling], number: int) -> None:
 
 
 def _groups(samplings: Sequence[Sampling]) -> Iterator[list[Sampling]]:
-    """Those whose processes may be alive together without crowding the memory."""
+    """Groups whose processes may be alive together without exhausting the memory."""
     budget = psutil.virtual_memory().available // 8
     group: list[Sampling] = []
     size = 0

@@ -30,11 +30,11 @@ class Sampling:
         ready: What is measured.
         plan: How long and how often.
         inputs: Where inputs come from.
-        workers: Who starts the processes it runs in.
+        workers: Start the processes it runs in.
 
     Attributes:
         ready: What is measured.
-        finished: Whether nothing more is to be done.
+        finished: Whether there is nothing left to do.
     """
 
     def __init__(self, ready: Ready, plan: MeasurementPlan, inputs: InputSource, workers: Workers) -> None:
@@ -58,7 +58,7 @@ class Sampling:
 
     @property
     def wants_burst(self) -> bool:
-        """Whether the process at hand should run another burst."""
+        """Whether the current process should run another burst."""
         loaded = self._loaded
         if self._worker is None or loaded is None or not self.ready.sampled:
             return False
@@ -83,7 +83,7 @@ class Sampling:
         return self.ready.sampled
 
     def burst(self) -> None:
-        """Run one burst; a failure ends the sampling and keeps what there is."""
+        """Run one burst; a failure ends the sampling and keeps the samples so far."""
         if self._loaded is None:
             return
         burst = self._ask(Run(iterations=self._loaded.iterations))
@@ -91,7 +91,7 @@ class Sampling:
             self._bursts.append(burst)
 
     def finish(self) -> None:
-        """Close the process at hand, keep its samples, and decide whether there is another."""
+        """Close the current process, keep its samples, and decide whether another one follows."""
         finished = self._last_figures() if self._worker is not None else None
         if self._loaded is not None:
             self._processes.append(self._process_run(self._loaded, finished))
@@ -116,7 +116,7 @@ class Sampling:
             )
 
     def profile(self) -> Profile:
-        """The profile as far as it has come."""
+        """The profile so far."""
         return Profile(
             model=self.ready.model,
             device=self.ready.device,
@@ -134,7 +134,7 @@ class Sampling:
         )
 
     def _input_source(self) -> InputSource:
-        """Inputs, with what the file knows of them and the runtime does not."""
+        """Inputs, with what the file knows about them and the runtime does not."""
         specs = self.ready.loaded.inputs
         return replace(self._inputs, upper={spec.name: spec.upper for spec in specs if spec.upper is not None})
 

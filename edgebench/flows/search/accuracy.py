@@ -22,12 +22,12 @@ _MAX_TABLE_BYTES = 256 << 20
 
 
 class AccuracySource(Protocol):
-    """Tells how accurate a network is.
+    """Determines how accurate a network is.
 
     Attributes:
-        kind: What the figure is, for people: ``validation accuracy after 6 epochs``.
+        kind: What the figure is, in words: ``validation accuracy after 6 epochs``.
         trained: Whether it is an accuracy that can be checked against a limit.
-        prunable: Whether it comes in epochs that may be cut short.
+        prunable: Whether it is trained in epochs that may be cut short.
     """
 
     kind: str
@@ -38,7 +38,7 @@ class AccuracySource(Protocol):
         """Accuracy from 0 to 1, or for a proxy a score that rises with it.
 
         Raises:
-            TrialFailedError: The training came to nothing.
+            TrialFailedError: The training failed.
         """
 
 
@@ -55,19 +55,19 @@ def accuracy_source(request: SearchRequest, pool: TrainingPool) -> AccuracySourc
         return ProxySource(request.space, detail or "parameters", pool)
     if name not in {"train", "supernet"} or detail:
         raise InputError(
-            f"{request.accuracy!r} is not a source of accuracy",
+            f"unknown source of accuracy {request.accuracy!r}",
             where="--accuracy",
             remedy=f"train, supernet, proxy:{{{','.join(PROXIES)}}} or table:FILE",
         )
     if request.task is None:
-        raise InputError(f"--accuracy {name} needs a task", remedy="add --task mnist5k, or a file or folder of yours")
+        raise InputError(f"--accuracy {name} needs a task", remedy="add --task mnist5k, or your own file or folder")
     if name == "train":
         return TrainSource(request.space, request.task, request.recipe, request.seed, pool)
     return SupernetSource(request, request.task, pool)
 
 
 class TrainSource:
-    """A short training of each network by itself."""
+    """A short separate training of each network."""
 
     trained = True
     prunable = True
@@ -86,7 +86,7 @@ class TrainSource:
 
 
 class SupernetSource:
-    """Weights shared by all networks of a space: they rank, and underestimate small networks."""
+    """Weights shared by all networks of a space: good for ranking, but small networks are underestimated."""
 
     trained = False
     prunable = False
@@ -126,7 +126,7 @@ class ProxySource:
         self._text = SpaceText.of(space)
 
     def accuracy(self, architecture: Architecture, on_epoch: OnEpoch) -> float:
-        """The score's logarithm, so that it is of the order of ten."""
+        """The score's logarithm, so that it is on the order of ten."""
         del on_epoch
         if self._name == "synflow":
             with self._pool.process() as process:
@@ -135,10 +135,10 @@ class ProxySource:
 
 
 class TableSource:
-    """Accuracies that somebody published.
+    """Published accuracies.
 
     Args:
-        space: Whose architectures they are.
+        space: The space of the architectures.
         path: JSON with an accuracy, or an object that has ``accuracy`` or ``mean_acc``, by architecture; or CSV
             with the columns architecture and accuracy. Accuracies above 1 are percentages.
 
@@ -163,7 +163,7 @@ class TableSource:
         del on_epoch
         text = self._space.text(architecture)
         if text not in self._values:
-            raise InputError(f"the table of accuracies has no architecture {text}", where=self.kind)
+            raise InputError(f"the accuracy table has no architecture {text}", where=self.kind)
         return self._values[text]
 
 
@@ -171,7 +171,7 @@ def _read_accuracies(path: Path) -> Mapping[str, float]:
     where = f"--accuracy table:{path}"
     try:
         if path.stat().st_size > _MAX_TABLE_BYTES:
-            raise InputError("too large for a table of accuracies", where=where)
+            raise InputError("too large for an accuracy table", where=where)
         text = path.read_text(encoding="utf-8")
         if path.suffix == ".csv":
             rows = list(csv.DictReader(text.splitlines()))
@@ -180,9 +180,9 @@ def _read_accuracies(path: Path) -> Mapping[str, float]:
             raw = json.loads(text)
         values = {key: _accuracy_of(value) for key, value in raw.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise InputError(f"not a table of accuracies: {error or type(error).__name__}", where=where) from None
+        raise InputError(f"not an accuracy table: {error or type(error).__name__}", where=where) from None
     if not values or any(not math.isfinite(value) or value < 0 for value in values.values()):
-        raise InputError("it is empty, or holds values that are not accuracies", where=where)
+        raise InputError("it is empty or contains values that are not accuracies", where=where)
     scale = 100.0 if max(values.values()) > 1 else 1.0
     return {key: value / scale for key, value in values.items()}
 

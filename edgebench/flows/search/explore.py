@@ -1,4 +1,4 @@
-"""The trials of a search: ask, train, tell, until there are enough of them."""
+"""The trials of a search: ask, train, tell, until there are enough."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from edgebench.workers.training.jobs import Epoch
 from edgebench.workers.training.pool import TrialFailedError
 
 _OTHERS_S = 0.5
-"""Between looks at what other processes are at."""
+"""Time between looks at what other processes are doing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Asked:
-    """A trial on its way.
+    """A running trial.
 
     Attributes:
-        trial: Where what becomes of it is written.
+        trial: Where its result is written.
         architecture: What is tried.
         text: The same, as its space writes it.
         figures: Its predicted cost, by column.
@@ -51,17 +51,17 @@ _Running = dict[Future[float], _Asked]
 class Exploration:
     """Runs trials of one study in this process.
 
-    The study is read as a whole once for each trial that is begun, under the lock that keeps the other processes of
-    this machine from choosing at the same time. What this process does is added to that view, so it is complete for
-    as long as nobody else is at work.
+    The study is read as a whole once for each trial that is started, under the lock that keeps the other processes of
+    this machine from choosing at the same time. What this process does is added to that view, so it is complete
+    as long as no other process is at work.
 
     Args:
         request: What is searched.
         study: Where trials are kept.
         model: Predicts costs.
-        source: Tells accuracies.
+        source: Determines accuracies.
         min_accuracy: What a solution must have, as far as trials can tell.
-        on_progress: Told of every step.
+        on_progress: Called for every step.
     """
 
     def __init__(
@@ -82,11 +82,11 @@ class Exploration:
         self._prunes = prunes(request, source)
 
     def run(self) -> None:
-        """Run trials until the study has as many as were asked for, or the space is exhausted.
+        """Run trials until the study has as many as requested, or the space is exhausted.
 
         Raises:
             StorageError: The storage went away and did not come back.
-            KeyboardInterrupt: Trials on their way have been given back.
+            KeyboardInterrupt: Running trials have been given back.
         """
         self._take_over()
         running: _Running = {}
@@ -101,7 +101,7 @@ class Exploration:
                 elif not self._take_over() and not self._left():
                     if not others_at_work(self._study.trials, self._owner):
                         break
-                    # Their trials belong to the outcome, and are to be done here if those processes die.
+                    # Their trials belong to the outcome, and are repeated here if those processes die.
                     time.sleep(_OTHERS_S)
         except BaseException:
             self._stop.set()
@@ -111,17 +111,17 @@ class Exploration:
             pool.shutdown(wait=False, cancel_futures=True)
 
     def _take_over(self) -> int:
-        """Look at the study, and queue what dead processes were at; how much that is."""
+        """Look at the study, and queue the trials of dead processes; returns how many."""
         with one_at_a_time(self._request.folder):
             return requeue_abandoned(self._study, len(self._request.space.dimensions))
 
     def _left(self) -> bool:
-        """Whether the study lacks trials: as it was last looked at, with what was done here since."""
+        """Whether trials are missing from the study as last seen, including what was done here since."""
         trials = self._study.trials
         return trials.waiting if self._study.exhausted else trials.lack(self._request.trials)
 
     def _begin(self, running: _Running, pool: ThreadPoolExecutor) -> bool:
-        """Begin one trial more; False when there is none to begin."""
+        """Start one more trial; False if there is none to start."""
         asked = self._ask()
         if asked is None:
             return False
@@ -130,7 +130,7 @@ class Exploration:
         return True
 
     def _ask(self) -> _Asked | None:
-        """A trial with its architecture, or None when there are enough, or nothing is left to try."""
+        """A trial with its architecture, or None if there are enough, or nothing is left to try."""
         space = self._request.space
         with one_at_a_time(self._request.folder):
             self._study.look()
@@ -143,7 +143,7 @@ class Exploration:
                 return None
             architecture = space.canonical_one(chosen)
             text = space.text(architecture)
-            # Before the next process looks: by this it knows what is being tried.
+            # Written before the next process looks, so that it knows what is being tried.
             trial.tries(text)
         row = self._model.predict(np.array([architecture], dtype=np.int8))[0]
         figures = {name: float(value) for name, value in zip(self._model.names, row, strict=True)}
@@ -151,7 +151,7 @@ class Exploration:
         return _Asked(trial=trial, architecture=architecture, text=text, figures=figures)
 
     def _settled(self, asked: _Asked) -> bool:
-        """Finish a trial that needs no training: an architecture tried before, or one that is too dear.
+        """Finish a trial that needs no training: an architecture tried before, or one that is too expensive.
 
         edgebench's own sampler proposes neither; others may.
         """
@@ -173,9 +173,9 @@ class Exploration:
         return self._begun_elsewhere(asked)
 
     def _begun_elsewhere(self, asked: _Asked) -> bool:
-        """Give up a trial that a process with another folder, and so another lock, began at the same moment."""
+        """Give up a trial that a process with another folder, and so another lock, started at the same moment."""
         if not self._request.storage:
-            return False  # The journal lies beside the lock: who shares the one shares the other.
+            return False  # The journal is next to the lock: processes that share one share the other.
         number = asked.trial.number
         if any(other.architecture == asked.text and other.number < number for other in self._study.running()):
             self._study.end(asked.trial, State.FAIL)
@@ -192,18 +192,18 @@ class Exploration:
         return not self._prunes or trial.goes_on(epoch.number, epoch.accuracy)
 
     def _collect(self, running: _Running) -> None:
-        """Store what became of trials, as soon as there is one, or after a second."""
+        """Store the results of trials as soon as one has ended, or after a second."""
         done, _ = wait(running, timeout=1.0, return_when=FIRST_COMPLETED)
         for future in done:
             self._tell(running.pop(future), future)
         if not done and any(
             trial.state is State.RUNNING and trial.owner != self._owner for trial in self._study.trials
         ):
-            # What others do changes what is left to do; on its own, this process knows all there is.
+            # What others do changes what is left to do; when alone, this process knows everything.
             self._study.look()
 
     def _tell(self, asked: _Asked, future: Future[float]) -> None:
-        """Store what became of a trial."""
+        """Store the result of a trial."""
         try:
             accuracy = future.result()
         except TrialFailedError as error:
@@ -223,12 +223,12 @@ class Exploration:
         return [accuracy if name == ACCURACY else asked.figures[name] for name in self._request.objectives]
 
     def _give_back(self, running: _Running) -> None:
-        """Trials that were cut off are tried again by whoever goes on."""
+        """Return interrupted trials to the queue, for whichever process continues."""
         for asked in running.values():
             try:
                 self._study.give_back(asked.trial)
             except Exception:
-                # Without its storage, a trial is found abandoned when the study goes on.
+                # Without its storage, a trial is found abandoned when the study is resumed.
                 return
 
     def _report(self, running: _Running) -> None:

@@ -1,4 +1,4 @@
-"""The best networks of a search: trained in full, exported, profiled, and checked against every limit."""
+"""The best networks of a search: trained fully, exported, profiled, and checked against every limit."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ class Finals:
         request: What is searched.
         process: Trains and classifies.
         plan: How long finalists are measured.
-        on_progress: Told of every step.
-        least: Accuracy that networks must have where trials' accuracies are all that is known.
+        on_progress: Called for every step.
+        least: Accuracy that networks must have if only the accuracies of trials are known.
         task_digest: Of the task's data and split.
-        workers: Who starts the processes that convert and measure.
+        workers: Start the processes that convert and measure.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Finals:
         self.profiles: list[Profile] = []
 
     def reference(self, search_accuracy: float | None) -> Reference:
-        """Train the largest network in full: the teacher, and what accuracy drops are counted from."""
+        """Fully train the largest network: the teacher, and the reference for accuracy drops."""
         space, task = self._request.space, self._request.task
         architecture = space.canonical_one(space.largest)
         if task is None:
@@ -92,7 +92,7 @@ class Finals:
         )
 
     def _made(self, trial: TrialResult) -> tuple[Full | None, list[str]]:
-        """The network trained in full, where there is a task, and its files."""
+        """The fully trained network, if there is a task, and its files."""
         name, task = trial.architecture, self._request.task
         architecture = self._request.space.parse(name)
         if task is None:
@@ -139,7 +139,7 @@ class Finals:
         )
 
     def _accuracies(self, files: Sequence[str]) -> list[DeviceAccuracy]:
-        """Accuracy of what each device runs, if there is a task; equal files in equal runtimes are classified once."""
+        """Accuracy of what each device runs, if there is a task; equal files in equal runtimes are tested once."""
         task = self._request.task
         if task is None:
             return []
@@ -186,7 +186,7 @@ class Finals:
             if result.outcome is not Outcome.OK
         ]
         faults += [
-            f"{check.limit.column} does not hold" if check.found else f"{check.limit.column} was not found"
+            f"{check.limit.column} does not meet its limit" if check.found else f"{check.limit.column} is unknown"
             for check in checks
             if not check.holds
         ]
@@ -197,7 +197,7 @@ class Finals:
             if limit is not None and item.drop is not None and item.drop.value > limit:
                 faults.append(f"accuracy on {item.device} drops by {item.drop.value:.2%}")
         if not accuracies and self._least is not None and (trial.accuracy is None or trial.accuracy < self._least):
-            known = "not known" if trial.accuracy is None else f"{trial.accuracy:.2%}"
+            known = "unknown" if trial.accuracy is None else f"{trial.accuracy:.2%}"
             faults.append(f"accuracy is {known}, not {self._least:.2%} or more")
         return faults
 

@@ -1,4 +1,4 @@
-"""Networks trained in full and exported; what was done before is not done again."""
+"""Networks fully trained and exported; finished work is not repeated."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ _SCHEMA = "edgebench.training/1"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Full:
-    """A network that was trained in full.
+    """A fully trained network.
 
     Attributes:
-        architecture: Which.
+        architecture: Its architecture.
         weights: File of its weights.
         validation_accuracy: Of the best epoch.
     """
@@ -44,14 +44,14 @@ class Full:
 
 
 class FullTraining:
-    """Makes the files of networks, each in a folder of its own.
+    """Makes the files of networks, each in its own folder.
 
     Args:
         request: What is searched.
         process: Trains and exports.
-        on_progress: Told of every step.
+        on_progress: Called for every step.
         task_digest: Of the task's data and split.
-        workers: Who starts the processes that convert.
+        workers: Start the processes that convert.
     """
 
     def __init__(
@@ -66,10 +66,10 @@ class FullTraining:
         self._on_progress, self._task_digest, self._workers = on_progress, task_digest, workers
 
     def trained(self, architecture: Architecture, name: str, task: TaskText, teacher: Full | None) -> Full:
-        """Train a network unless that was done before: a search that goes on does not train it again.
+        """Train a network unless that was done before: a resumed search does not train it again.
 
         Args:
-            architecture: Which.
+            architecture: The network's architecture.
             name: Of its folder.
             task: What it is trained on.
             teacher: Network that it imitates too, or None.
@@ -92,7 +92,7 @@ class FullTraining:
         total = recipe.epochs
 
         def on_epoch(epoch: Epoch) -> bool:
-            text = f"training {name} in full: epoch {epoch.number} of {total}"
+            text = f"training {name} fully: epoch {epoch.number} of {total}"
             self._on_progress(ProfileProgress(done=epoch.number / total, text=text))
             return True
 
@@ -104,7 +104,7 @@ class FullTraining:
         return Full(architecture=architecture, weights=weights, validation_accuracy=known)
 
     def exported(self, full: Full, name: str, task: TaskText) -> list[str]:
-        """Write the files of a trained network; their paths."""
+        """Write the files of a trained network; returns their paths."""
         self._on_progress(ProfileProgress(done=1.0, text=f"exporting {name}"))
         return self._process.export(
             ExportJob(
@@ -118,12 +118,12 @@ class FullTraining:
         )
 
     def untrained(self, architecture: Architecture, name: str, *, quantised: bool) -> list[str]:
-        """Write files with random weights, where accuracies come from a table: cost is all that is to be found.
+        """Write files with random weights, if accuracies come from a table, so that only costs are measured.
 
         Args:
-            architecture: Which.
+            architecture: The network's architecture.
             name: Of its folder.
-            quantised: Whether one in int8 is needed too.
+            quantised: Whether an int8 file is needed too.
 
         Returns:
             Their paths.
@@ -141,7 +141,7 @@ class FullTraining:
         return [str(path) for path in paths if path.is_file()]
 
     def c_projects(self, model: str, name: str, devices: list[Device]) -> tuple[str, ...]:
-        """A C project for each microcontroller; their folders."""
+        """Write a C project for each microcontroller; returns their folders."""
         folders = []
         for device in devices:
             folder = self._folder(name) / (_C_FOLDER if len(devices) == 1 else f"{_C_FOLDER}-{device.name}")
@@ -155,7 +155,7 @@ class FullTraining:
 
 
 def _known_training(folder: Path, digest: str) -> float | None:
-    """Validation accuracy of the weights that lie in a folder, if the job of this digest made them."""
+    """Validation accuracy of the weights in a folder, if the job with this digest made them."""
     path = folder / _TRAINED
     if not path.is_file() or not (folder / "weights.npz").is_file():
         return None
@@ -167,7 +167,7 @@ def _known_training(folder: Path, digest: str) -> float | None:
 
 
 def _digest(job: TrainJob, task_digest: str) -> str:
-    # A teacher's weights follow from the same seed and recipe, whichever folder they lie in.
+    # A teacher's weights follow from the same seed and recipe, whichever folder they are in.
     plain = to_plain(replace(job, weights=None, teacher=None)) | {"teacher": job.teacher and job.teacher[0]}
     text = json.dumps([plain, task_digest, version("edgebench")], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()

@@ -20,8 +20,8 @@ class Goal:
     """What trials must reach.
 
     Attributes:
-        least: The accuracy that a trial must have, or None where trials have no such limit.
-        reference: The network that a drop of accuracy is counted from, trained as trials are, or None.
+        least: The accuracy that a trial must have, or None if trials have no such limit.
+        reference: The network that accuracy drops are relative to, trained as trials are, or None.
     """
 
     least: float | None = None
@@ -34,13 +34,13 @@ def find_goal(
     source: AccuracySource,
     on_progress: Callable[[ProfileProgress], None],
 ) -> Goal:
-    """The goal of a search; the reference is trained unless the study knows it.
+    """The goal of a search; the reference is trained unless the study already has its accuracy.
 
     Args:
         request: What is searched.
         study: Keeps the reference's accuracy.
-        source: Tells accuracies.
-        on_progress: Told that the reference is being trained.
+        source: Determines accuracies.
+        on_progress: Called when the reference is being trained.
     """
     budget, space = request.budget, request.space
     if not source.trained:
@@ -60,7 +60,7 @@ def find_goal(
 
 
 def task_facts(request: SearchRequest, pool: TrainingPool) -> TaskFacts | None:
-    """Load the task once, so that a wrong one is found out before anything is trained.
+    """Load the task once, so that a wrong one is detected before anything is trained.
 
     Raises:
         InputError: There is no such task, or networks of the space do not fit it.
@@ -72,8 +72,8 @@ def task_facts(request: SearchRequest, pool: TrainingPool) -> TaskFacts | None:
     network = request.space.network(request.space.smallest)
     if network.input_shape[-1] != facts.input_shape[-1] or network.shapes[network.output] != (facts.classes,):
         raise InputError(
-            f"networks of {request.space.name} take {network.input_shape[-1]} channels and tell "
-            f"{network.shapes[network.output][0]} classes apart; {facts.name} has {facts.input_shape[-1]} and "
+            f"networks of {request.space.name} have {network.input_shape[-1]} input channels and "
+            f"{network.shapes[network.output][0]} classes; {facts.name} has {facts.input_shape[-1]} and "
             f"{facts.classes}",
             where="--task",
             remedy="copy the space's file into ./search_spaces and change input_channels and classes in it",
@@ -82,14 +82,14 @@ def task_facts(request: SearchRequest, pool: TrainingPool) -> TaskFacts | None:
 
 
 def require_accuracies(request: SearchRequest, source: AccuracySource) -> None:
-    """Check that a limit of accuracy, if there is one, can be checked.
+    """Check that an accuracy limit, if there is one, can be checked.
 
     Raises:
-        InputError: Nothing will ever tell an accuracy.
+        InputError: Nothing will ever determine an accuracy.
     """
     if not source.trained and request.task is None and request.needs_accuracy:
         raise InputError(
-            f"--accuracy {request.accuracy} ranks networks, and says nothing of their accuracy",
+            f"--accuracy {request.accuracy} ranks networks, but says nothing about their accuracy",
             where="--min-accuracy, --max-accuracy-drop",
             remedy="add --task, so that finalists are trained and tested, or leave the limit out",
         )

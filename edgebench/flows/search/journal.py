@@ -9,13 +9,13 @@ _TAIL = 1 << 16
 
 
 def open_journal(path: Path) -> Any:
-    """An Optuna storage in a file of one JSON document a line; it is made if it is not there.
+    """An Optuna storage in a file of one JSON document per line; it is created if it does not exist.
 
-    A write that is cut off (the disk is full, the process is killed) leaves half a line, and whatever came after it
-    would make the whole journal unreadable. So half a line is cut off before anything is written.
+    A write that is cut off (the disk is full, the process is killed) leaves half a line, and whatever was written
+    after it would make the whole journal unreadable. So half a line is removed before anything is written.
 
     Raises:
-        OSError: The file cannot be made or written.
+        OSError: The file cannot be created or written.
     """
     from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock, JournalStorage
 

@@ -1,4 +1,4 @@
-"""Who is at a trial, what nobody is at any more, and one process at a time where two would choose the same."""
+"""Which process runs a trial, which trials are abandoned, and a lock so that no two processes choose the same."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from edgebench.flows.search.trials import Trials
 from edgebench.machine.lock import one_process_at_a_time
 
 NAMELESS_S = 10.0
-"""A trial has a moment of life before its process has written its name to it."""
+"""How long a trial may exist before its process has written its name to it."""
 
 
 @contextmanager
@@ -28,7 +28,7 @@ def one_at_a_time(folder: Path, what: str = "") -> Iterator[None]:
 
     Args:
         folder: Of the study.
-        what: Another thing that one process at a time does there.
+        what: Another thing that only one process at a time may do there.
 
     Raises:
         StorageError: The lock cannot be made.
@@ -42,15 +42,15 @@ def one_at_a_time(folder: Path, what: str = "") -> Iterator[None]:
 
 
 def owner() -> str:
-    """This process, such that another process of the same number is another owner."""
+    """The name of this process, such that a later process with the same number has another name."""
     return json.dumps([socket.gethostname(), os.getpid(), psutil.Process().create_time()])
 
 
 def requeue_abandoned(study: SearchStudy, dimensions: int) -> int:
-    """Give trials whose process is gone to whoever asks next; to be called by one process at a time.
+    """Queue trials whose process is gone for whichever process asks next; called by one process at a time.
 
     Args:
-        study: The study; it is looked at.
+        study: The study; it is read again.
         dimensions: Of the space: a trial with fewer choices had not begun.
 
     Returns:
@@ -65,7 +65,7 @@ def requeue_abandoned(study: SearchStudy, dimensions: int) -> int:
 
 
 def others_at_work(trials: Trials, mine: str) -> bool:
-    """Whether another process of this machine is at a trial.
+    """Whether another process of this machine is running a trial.
 
     Args:
         trials: Of the study.
@@ -81,7 +81,7 @@ def _here(trial: Trial) -> bool:
 
 
 def _alive(trial: Trial) -> bool:
-    """Whether a trial's process is at work; one on another machine is taken to be, and one that has just begun."""
+    """Whether a trial's process is alive; on another machine, or if it has just begun, it is assumed to be."""
     if trial.owner is None:
         return trial.started is not None and (datetime.now() - trial.started).total_seconds() < NAMELESS_S
     host, number, created = json.loads(trial.owner)

@@ -1,4 +1,4 @@
-"""Which of the networks that were tried are the best, and in which order they are to be finalists."""
+"""Which of the networks that were tried are the best, and in which order they become finalists."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from edgebench.search.limits import meets_limits
 from edgebench.search.pareto import non_dominated
 
 ROUNDS = 3
-"""Times that as many finalists as were asked for are tried, until one is a solution."""
+"""Up to so many times the requested number of finalists are tried, until one is a solution."""
 
 
 def front(trials: Sequence[TrialResult], objectives: Sequence[str]) -> list[TrialResult]:
-    """Trials that no other beats in every objective, the most accurate first."""
+    """Trials that no other trial beats in every objective, the most accurate first."""
     if not trials:
         return []
     costs = np.array(
@@ -31,7 +31,7 @@ def front(trials: Sequence[TrialResult], objectives: Sequence[str]) -> list[Tria
 
 
 def spread(ordered: Sequence[TrialResult]) -> list[TrialResult]:
-    """The same, such that the first few lie far apart: the first, the last, then the farthest from those before."""
+    """The same trials, ordered so that the first are far apart: first, last, then the farthest from those before."""
     chosen = list(range(min(1, len(ordered))))
     while len(chosen) < len(ordered):
         left = (index for index in range(len(ordered)) if index not in chosen)
@@ -56,9 +56,9 @@ def meeting(request: SearchRequest, trials: Sequence[TrialResult], least: float 
 
 
 def ranked(request: SearchRequest, trials: Sequence[TrialResult], best: Sequence[TrialResult]) -> list[TrialResult]:
-    """The front first, its ends before what lies between, then layer by layer what lies behind it.
+    """The front first, its ends before what is between them, then layer by layer what is behind it.
 
-    Trials below the accuracy wanted come last.
+    Trials below the required accuracy come last.
 
     Args:
         request: What is searched.

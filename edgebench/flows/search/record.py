@@ -1,4 +1,4 @@
-"""The record of a search as it goes on."""
+"""The record of a search as it proceeds."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from edgebench.workers.training.jobs import TaskFacts
 
 
 def begun(request: SearchRequest, candidates: Candidates) -> SearchRecord:
-    """Before anything is tried."""
+    """The record before anything is tried."""
     return SearchRecord(
         study=request.study,
         storage=request.storage.rpartition("@")[2] or str(request.folder / "journal.log"),
@@ -38,7 +38,7 @@ def begun(request: SearchRequest, candidates: Candidates) -> SearchRecord:
 
 
 def with_trials(record: SearchRecord, request: SearchRequest, trials: Trials, least: float | None) -> SearchRecord:
-    """With what trials have found.
+    """The record with what trials have found.
 
     Args:
         record: The record.
@@ -56,7 +56,7 @@ def with_trials(record: SearchRecord, request: SearchRequest, trials: Trials, le
 
 
 def described(facts: TaskFacts | None) -> str:
-    """A task in one phrase, or nothing."""
+    """A task in one phrase, or an empty string."""
     if facts is None:
         return ""
     train, validation, test = facts.samples

@@ -28,7 +28,7 @@ def record_search(
         request: What to search.
         plan: How long finalists are measured.
         command: What was typed or called, for the record.
-        on_progress: Told of every step.
+        on_progress: Called for every step.
 
     Raises:
         EdgebenchError: As ``search`` raises.

@@ -1,4 +1,4 @@
-"""What to search, and what of it a study must keep."""
+"""What to search, and which settings a study must keep."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ SAMPLERS = ("edgebench", "random", "tpe", "nsga2", "nsga3", "gp", "cmaes", "qmc"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchSettings(Record):
-    """What must not change while a study goes on.
+    """What must not change when a study is resumed.
 
     Attributes:
         space: Name of the space.
         space_digest: Of its family and options.
         budget: Limits.
         objectives: ``accuracy`` and columns such as ``latency_s@host``.
-        accuracy: How a trial's accuracy comes about, as typed.
+        accuracy: How a trial's accuracy is determined, as typed.
         task: Name and digest of the task, or empty.
         recipe: How trials are trained.
         seed: Of everything random.
-        tables: For each device its table's runtime, versions, data type and a digest of its figures, in one text.
+        tables: For each device its table's runtime, versions, data type and a digest of its figures, in one string.
     """
 
     space: str
@@ -51,7 +51,7 @@ class SearchSettings(Record):
     tables: Mapping[str, str]
 
     def differences(self, other: SearchSettings) -> list[str]:
-        """What is not equal, one phrase each."""
+        """The differences, one phrase each."""
         now, before = self._flat(), other._flat()
         return [
             f"{name} was {before.get(name, 'none')}, is now {now.get(name, 'none')}"
@@ -60,7 +60,7 @@ class SearchSettings(Record):
         ]
 
     def _flat(self) -> dict[str, str]:
-        """Every setting by a name that a user knows."""
+        """Every setting, by a name that users know."""
         flat = {name: str(getattr(self, name)) for name in ("space", "space_digest", "accuracy", "task", "seed")}
         flat["objectives"] = ", ".join(self.objectives)
         flat |= {f"limit of {limit.column}": f"{limit.value!r}" for limit in self.budget.limits}
@@ -78,18 +78,18 @@ class SearchRequest:
         devices: What they must run on.
         tables: A table for each device.
         budget: What a solution must meet.
-        objectives: What is to be as good as possible: ``accuracy``, and columns to minimise.
+        objectives: What to optimise: ``accuracy`` to maximise, and columns to minimise.
         accuracy: ``train``, ``supernet``, ``proxy:NAME`` or ``table:FILE``.
         task: What networks are trained on, or None.
         recipe: How trials are trained.
         final_recipe: How finalists are trained.
-        finalists: How many are trained in full and measured.
+        finalists: How many are fully trained and measured.
         sampler: One of ``SAMPLERS``.
-        trials: Trials of the study in all, those of earlier calls among them.
+        trials: Total number of trials in the study, including those of earlier calls.
         seed: Of everything random.
         study: Name of the study.
         storage: URL of an Optuna storage, or empty for a journal under ``results``.
-        jobs: Trainings at once.
+        jobs: Number of parallel trainings.
         results: The results folder.
     """
 
@@ -116,36 +116,36 @@ class SearchRequest:
             raise InputError(f"there is no sampler {self.sampler!r}", remedy=f"one of {', '.join(SAMPLERS)}")
         if self.sampler == "cmaes" and len(self.objectives) > 1:
             raise InputError(
-                "cmaes takes one objective", where="--sampler", remedy="nsga2, nsga3, tpe or gp take several"
+                "cmaes takes only one objective", where="--sampler", remedy="nsga2, nsga3, tpe or gp take several"
             )
         if not self.objectives or len(set(self.objectives)) != len(self.objectives):
             raise InputError("objectives are missing or repeated", where="--objective")
         if self.study and not _NAME.fullmatch(self.study):
             raise InputError(
-                f"{self.study!r} is not a name for a study",
+                f"{self.study!r} is not a valid name for a study",
                 where="--study",
-                remedy="letters, digits, dots, dashes and underscores; it is also a folder's name",
+                remedy="use letters, digits, dots, dashes and underscores, as it names a folder too",
             )
         if ACCURACY not in self.objectives and not self.needs_accuracy:
             raise InputError(
-                "cost alone would choose the smallest network",
+                "cost as the only objective would choose the smallest network",
                 where="--objective",
                 remedy="add accuracy to the objectives, or give --min-accuracy",
             )
 
     @property
     def needs_accuracy(self) -> bool:
-        """Whether there is a limit of accuracy."""
+        """Whether there is an accuracy limit."""
         return self.budget.min_accuracy is not None or self.budget.max_accuracy_drop is not None
 
     @property
     def folder(self) -> Path:
-        """Where the study's files lie."""
+        """Where the study's files are."""
         return self.results / "studies" / self.study
 
     @property
     def margins(self) -> tuple[float, ...]:
-        """For each limit, the factor that covers the error of prediction: the upper end of the table's interval."""
+        """For each limit, the factor that covers the prediction error: the upper end of the table's interval."""
         return margins(self.budget.limits, self.tables)
 
     def settings(self, task_digest: str) -> SearchSettings:

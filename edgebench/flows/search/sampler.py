@@ -1,4 +1,4 @@
-"""What Optuna asks for the next architecture, and what it asks whether to go on with one."""
+"""What Optuna asks for the next architecture, and what it asks whether to continue with one."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def search_sampler(
         model: Predicts costs.
         candidates: What is feasible.
         min_accuracy: What a solution must have, as far as trials can tell.
-        trials: Those of the study, as they were last looked at.
+        trials: Those of the study, as last read.
     """
     if request.sampler != "edgebench":
         return _optunas(request.sampler, request.seed)
@@ -54,7 +54,7 @@ def search_sampler(
 
 
 def prunes(request: SearchRequest, source: AccuracySource) -> bool:
-    """Whether trials that fall behind are cut short: where they come in epochs, and accuracy is all that counts."""
+    """Whether trials that fall behind are cut short: if they run in epochs, and accuracy is the only objective."""
     return source.prunable and request.objectives == (ACCURACY,)
 
 
@@ -64,7 +64,7 @@ def search_pruner(request: SearchRequest, source: AccuracySource) -> Any:
 
     if not prunes(request, source):
         return optuna.pruners.NopPruner()
-    # Gentle: what is cut short teaches the sampler nothing.
+    # Gentle, because the sampler learns nothing from what is cut short.
     return optuna.pruners.PercentilePruner(95.0, n_startup_trials=10, n_warmup_steps=2)
 
 
@@ -79,19 +79,19 @@ def make_sampler(
     seed: int,
     trials: Callable[[Study], Iterable[Trial]] | None = None,
 ) -> Any:
-    """The sampler of edgebench: it proposes only what tables call feasible, never twice, and learns what is accurate.
+    """The sampler of edgebench: proposes only feasible candidates, never twice, and learns what is accurate.
 
-    When every candidate was tried, it calls ``Study.stop``, and what it then proposes is a repetition.
+    When every candidate has been tried, it calls ``Study.stop``, and from then on it proposes repetitions.
 
     Args:
         space: Where architectures come from.
         candidates: What is feasible.
         sizes: Features for the surrogate.
         costs: Columns of the candidates' figures that are objectives.
-        maximise_accuracy: Whether accuracy is one.
+        maximise_accuracy: Whether accuracy is an objective.
         min_accuracy: What a solution must have at least.
         seed: Makes the proposals repeatable.
-        trials: Those of a study, as they were last looked at; None to read them for each proposal.
+        trials: Those of a study, as last read; None to read them for each proposal.
     """
     import optuna
 
@@ -108,7 +108,7 @@ def make_sampler(
     known = trials or _Reader()
 
     class FeasibleSampler(optuna.samplers.BaseSampler):
-        """Optuna's side of it; all choices are made by ``Proposer``."""
+        """The interface to Optuna; all choices are made by ``Proposer``."""
 
         def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
             del study, trial
@@ -124,7 +124,7 @@ def make_sampler(
             try:
                 row = proposer.propose(observations.fresh(known(study), trial.number), trial.number)
             except SpaceExhaustedError:
-                # Raised here, the trial would stay in the storage as running for ever.
+                # If it were raised here, the trial would stay in the storage as running for ever.
                 study.stop()
                 row = candidates.rows[0]
             return space.values(tuple(map(int, row)))
@@ -150,18 +150,18 @@ class _Reader:
 
 
 class _Observations:
-    """A study's trials as the proposer takes them: each finished one once."""
+    """A study's trials as the proposer takes them: each finished trial once."""
 
     def __init__(self, space: SearchSpace) -> None:
         self._space = space
         self._passed_on: set[int] = set()
 
     def fresh(self, trials: Iterable[Trial], asked: int) -> Iterator[Observation]:
-        """What finished since the last call, and what is on its way.
+        """What has finished since the last call, and what is running.
 
         Args:
             trials: Of the study.
-            asked: Number of the trial that an architecture is wanted for.
+            asked: Number of the trial that needs an architecture.
         """
         dimensions = self._space.dimensions
         for trial in trials:

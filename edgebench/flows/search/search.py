@@ -42,9 +42,9 @@ class _Call:
     Attributes:
         request: What to search.
         plan: How long finalists are measured.
-        on_update: Saves what there is.
-        on_progress: Told of every step.
-        workers: Who starts processes.
+        on_update: Saves the results so far.
+        on_progress: Called for every step.
+        workers: Start processes.
         start: When it began.
     """
 
@@ -56,7 +56,7 @@ class _Call:
     start: float = field(default_factory=time.monotonic)
 
     def timed(self, record: SearchRecord) -> SearchRecord:
-        """With the time that the call has taken so far."""
+        """The record with the time that the call has taken so far."""
         return replace(record, seconds=time.monotonic() - self.start)
 
 
@@ -74,14 +74,14 @@ def search(
         request: What to search.
         plan: How long finalists are measured.
         on_update: Called with the record and all profiles after each stage; saves them.
-        on_progress: Told of every step.
-        workers: Who starts the processes that train and measure.
+        on_progress: Called for every step.
+        workers: Start the processes that train and measure.
 
     Raises:
         InputError: A limit, a task or a source of accuracy is wrong.
-        NotComparableError: The study was begun with other settings.
-        StorageError: The storage went away; what was finished is in it.
-        KeyboardInterrupt: What was finished is kept.
+        NotComparableError: The study was started with other settings.
+        StorageError: The storage became unreachable; finished work is in it.
+        KeyboardInterrupt: Finished work is kept.
     """
     call = _Call(request=request, plan=plan, on_update=on_update, on_progress=on_progress, workers=workers)
     budget, space = request.budget, request.space
@@ -110,10 +110,10 @@ class _Opened:
     """A search whose task, accuracies and study are open.
 
     Attributes:
-        call: What was asked for.
+        call: The call of ``search``.
         pool: Processes that train.
-        facts: What is known of the task, or None.
-        source: Tells the accuracy of trials.
+        facts: What is known about the task, or None.
+        source: Determines the accuracy of trials.
         study: Keeps trials.
         goal: What trials must reach.
     """
@@ -126,7 +126,7 @@ class _Opened:
     goal: Goal
 
     def explored(self, record: SearchRecord, model: CostModel, candidates: Candidates) -> SearchRecord:
-        """The record with what trials find; what was finished is kept when they are interrupted."""
+        """The record with what trials find; finished work is kept on an interrupt."""
         call, request, study, least = self.call, self.call.request, self.study, self.goal.least
         record = replace(record, reference=self.goal.reference)
         study.use(
@@ -142,14 +142,14 @@ class _Opened:
         try:
             Exploration(request, study, model, self.source, least, call.on_progress).run()
         except StorageError:
-            raise  # Trials are out of reach.
+            raise  # Trials are unreachable.
         except BaseException:
             so_far()
             raise
         return so_far()
 
     def with_finalists(self, record: SearchRecord) -> SearchRecord:
-        """The record with finalists: best first, until there are solutions or nothing is left that was wanted."""
+        """The record with finalists: best first, until there are solutions or no candidates are left."""
         call, request = self.call, self.call.request
         order = ranked(request, self.study.trials.results(), record.front)
         digest = self.facts.digest if self.facts else ""

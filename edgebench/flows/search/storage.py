@@ -1,4 +1,4 @@
-"""Where a study is kept: opened from what a user types, and outlasted while it is away."""
+"""Where a study is kept: opened from what a user types, with waiting while it is unreachable."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def open_storage(url: str, folder: Path) -> Any:
 
     Args:
         url: ``sqlite:///...``, ``postgresql://...``, ``grpc://HOST:PORT``, the path of a journal, or empty.
-        folder: Where the journal lies if ``url`` is empty.
+        folder: Where the journal is if ``url`` is empty.
 
     Raises:
         StorageError: It cannot be opened.
@@ -53,12 +53,12 @@ def open_storage(url: str, folder: Path) -> Any:
         raise StorageError(
             f"the storage cannot be opened: {_first_line(error)}",
             where=without_password(url) or str(folder),
-            remedy="check that it is there and that the user may write to it",
+            remedy="check that it exists and that the user may write to it",
         ) from None
 
 
 def _database(url: str) -> Any:
-    """A database; another process may be creating its tables at this moment, which fails one of the two."""
+    """A database; another process may be creating its tables at this moment, and then one of the two fails."""
     import optuna
     from sqlalchemy.exc import SQLAlchemyError
 
@@ -79,7 +79,7 @@ def _with_driver(url: str) -> str:
 
 
 def lasting(step: Callable[[], T]) -> T:
-    """Do something with a storage; when it is away, wait and try again.
+    """Do something with a storage; while it is unreachable, wait and try again.
 
     Raises:
         StorageError: It does not come back.
@@ -93,7 +93,7 @@ def lasting(step: Callable[[], T]) -> T:
             if wait is None:
                 raise StorageError(
                     _what_is_wrong(error),
-                    remedy="what was finished is in it: run the same command again when it is mended",
+                    remedy="finished work is in it: run the same command again when the storage works",
                 ) from None
             time.sleep(wait)
     raise StorageError("the study's storage does not answer")
@@ -121,7 +121,7 @@ def _what_is_wrong(error: Exception) -> str:
 
 def _first_line(error: BaseException) -> str:
     if type(error).__name__ == "StorageInternalError" and error.__cause__ is not None:
-        error = error.__cause__  # Optuna's own words say nothing of what happened.
+        error = error.__cause__  # Optuna's own message does not say what happened.
     return (str(error).strip() or type(error).__name__).splitlines()[0][:300]
 
 

@@ -28,16 +28,16 @@ MAX_RETRIES = 2
 
 
 class SearchStudy:
-    """A study whose every step outlasts a storage that is away for a moment.
+    """A study whose every step waits for a storage that is unreachable for a moment.
 
-    All steps raise a StorageError where it does not come back.
+    All steps raise a StorageError if it does not come back.
 
     Args:
         study: Optuna's.
         exhausted: Set when a sampler says that it has tried everything.
 
     Attributes:
-        trials: As they were last looked at, with what this process has made of its own since.
+        trials: As last read, with what this process has done to its own trials since.
     """
 
     def __init__(self, study: optuna.Study, exhausted: threading.Event) -> None:
@@ -52,7 +52,7 @@ class SearchStudy:
 
     @property
     def reference_accuracy(self) -> float | None:
-        """Of the network that accuracy drops are counted from, or None where it was not trained yet."""
+        """That of the network that accuracy drops are relative to, or None if it was not trained yet."""
         known = lasting(lambda: self._study.user_attrs).get(REFERENCE)
         return None if known is None else float(known)
 
@@ -61,25 +61,25 @@ class SearchStudy:
         lasting(lambda: self._study.set_user_attr(REFERENCE, accuracy))
 
     def use(self, sampler: Any, pruner: Any) -> None:
-        """Take a sampler and a pruner of Optuna's kind."""
+        """Set a sampler and a pruner of Optuna's types."""
         self._study.sampler, self._study.pruner = sampler, pruner
 
     def look(self) -> Trials:
-        """Read all trials from the storage: once for each trial that is begun."""
+        """Read all trials from the storage: once for each trial that is started."""
         frozen = lasting(lambda: self._study.get_trials(deepcopy=False))
         self.trials = self.trials.renewed(frozen)
         return self.trials
 
     def running(self) -> list[Trial]:
-        """Read those that are on their way at this moment, here and elsewhere."""
+        """Read the trials that are running at this moment, here and elsewhere."""
         states = (_state(State.RUNNING),)
         return [Trial.of(frozen) for frozen in lasting(lambda: self._study.get_trials(deepcopy=False, states=states))]
 
     def ask(self, owner: str) -> OpenTrial:
-        """A new trial, or one that was queued.
+        """Start a new trial, or one that was queued.
 
         Args:
-            owner: Who is at it. It is written at once: a trial without an owner says nothing of who is at it.
+            owner: The process that runs it. It is written at once, because a trial without an owner looks abandoned.
         """
         trial = OpenTrial(lasting(self._study.ask))
         trial.belongs_to(owner)
@@ -90,7 +90,7 @@ class SearchStudy:
         """Finish a trial.
 
         Args:
-            trial: Which.
+            trial: The trial.
             values: Of each objective.
         """
         self._told(lasting(lambda: self._study.tell(trial.optuna, values, skip_if_finished=True)))
@@ -99,28 +99,28 @@ class SearchStudy:
         """Finish a trial that has no values.
 
         Args:
-            trial: It, or its number if it is another process's.
+            trial: The trial, or its number if it belongs to another process.
             state: ``PRUNED`` or ``FAIL``.
         """
         what = trial if isinstance(trial, int) else trial.optuna
         self._told(lasting(lambda: self._study.tell(what, state=_state(state), skip_if_finished=True)))
 
     def queue_again(self, choices: Mapping[str, Value], *, retry_of: int, attempt: int) -> None:
-        """Have an architecture tried again, unless its processes died too often.
+        """Queue an architecture again, unless its processes died too often.
 
         Args:
             choices: Values by dimension.
-            retry_of: Number of the trial that came to nothing.
+            retry_of: Number of the trial that failed.
             attempt: How often a process died over it.
         """
         if attempt <= MAX_RETRIES:
             lasting(lambda: self._study.enqueue_trial(dict(choices), user_attrs=retry(retry_of, attempt)))
 
     def give_back(self, trial: OpenTrial) -> None:
-        """Queue a trial that was cut off; at once or not at all, as somebody waits for the process to end.
+        """Queue an interrupted trial; at once or not at all, because somebody is waiting for the process to end.
 
         Raises:
-            Exception: Whatever the storage raises where it is away.
+            Exception: Whatever the storage raises if it is unreachable.
         """
         self._study.tell(trial.optuna, state=_state(State.FAIL), skip_if_finished=True)
         # Not its fault: it does not count as an attempt.
@@ -131,10 +131,10 @@ class SearchStudy:
 
 
 def open_study(request: SearchRequest, settings: SearchSettings) -> SearchStudy:
-    """The study of a request: a new one, or the one of that name if it was begun with the same settings.
+    """The study of a request: a new one, or the existing one if it was started with the same settings.
 
     Raises:
-        NotComparableError: There is one with other settings; the difference is named.
+        NotComparableError: It exists with other settings; the differences are named.
         StorageError: The storage cannot be opened.
     """
     import optuna
@@ -160,17 +160,17 @@ def open_study(request: SearchRequest, settings: SearchSettings) -> SearchStudy:
     differences = settings.differences(before)
     if differences:
         raise NotComparableError(
-            f"study {request.study!r} was begun with other settings: {'; '.join(differences)}",
-            remedy="choose another name with --study, or go back to those settings",
+            f"study {request.study!r} was started with other settings: {'; '.join(differences)}",
+            remedy="choose another name with --study, or return to those settings",
         )
     return SearchStudy(study, exhausted)
 
 
 def load_study(name: str, storage: str, folder: Path) -> optuna.Study:
-    """A study that is there.
+    """An existing study.
 
     Raises:
-        InputError: It is not.
+        InputError: It does not exist.
     """
     import optuna
 
@@ -189,7 +189,7 @@ def _begin(study: optuna.Study, request: SearchRequest, settings: SearchSettings
     """Write into a new study what it must keep."""
     if lasting(lambda: study.get_trials(deepcopy=False)):
         raise NotComparableError(
-            f"study {request.study!r} was not begun by edgebench", remedy="choose another name with --study"
+            f"study {request.study!r} was not started by edgebench", remedy="choose another name with --study"
         )
     lasting(lambda: study.set_user_attr(SETTINGS, to_plain(settings)))
     with warnings.catch_warnings():
@@ -202,13 +202,13 @@ def _stoppable(name: str, storage: Any, on_stop: Callable[[], None]) -> optuna.S
     """An Optuna study that may be stopped by a sampler outside of ``Study.optimize``.
 
     ``Study.stop`` is how a sampler says that it has tried everything: ``BruteForceSampler`` calls it after the last
-    trial, and so does edgebench's own. Optuna refuses it where trials are asked for and told, and has no other public
+    trial, and so does edgebench's own. Optuna refuses it with the ask-and-tell interface, and has no other public
     way of saying so; the method itself is public, so it is overridden.
     """
     import optuna
 
     class StoppableStudy(optuna.Study):
-        """Passes on that it is to be stopped."""
+        """Passes the stop signal on."""
 
         def stop(self) -> None:
             on_stop()

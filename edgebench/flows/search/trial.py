@@ -1,6 +1,6 @@
-"""A trial of a study: read from what Optuna keeps of it, written to one on its way.
+"""A trial of a study: read from what Optuna stores, and written while it runs.
 
-Nothing else knows under which keys Optuna keeps what edgebench says of a trial.
+Nothing else knows the keys under which Optuna stores what edgebench writes about a trial.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ PRUNED_AT = "pruned_at"
 
 
 class State(StrEnum):
-    """What has become of a trial, in Optuna's words."""
+    """The state of a trial, in Optuna's words."""
 
     WAITING = "WAITING"
     RUNNING = "RUNNING"
@@ -48,21 +48,21 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """What a study knows of one trial.
+    """What a study knows about one trial.
 
     Attributes:
         number: In its study.
-        state: What has become of it.
+        state: Its state.
         choices: Values by dimension, as far as they are chosen.
         architecture: What is tried, as its space writes it, or None before it is chosen.
         figures: Predicted costs, by column (``latency_s@host``).
-        constraints: By how much limits are exceeded, by column; at most 0 where one is met.
+        constraints: By how much limits are exceeded, by column; at most 0 if the limit is met.
         accuracy: As the search saw it, or None.
-        infeasible: Whether it was not trained, as tables say that it breaks a limit.
-        failure: Why its training came to nothing, or None.
+        infeasible: Whether it was not trained because the tables predict that it breaks a limit.
+        failure: Why its training failed, or None.
         pruned_at: The epoch in which it was cut short, or None.
-        owner: The process that it belongs to, or None where none has written its name.
-        started: When it was begun, or None.
+        owner: The process that it belongs to, or None if none has written its name.
+        started: When it was started, or None.
         attempt: How often a process died over the same architecture before.
         retry_of: Number of the trial that it repeats, or None.
     """
@@ -84,7 +84,7 @@ class Trial:
 
     @classmethod
     def of(cls, frozen: FrozenTrial) -> Self:
-        """The record of what Optuna read."""
+        """The record of a trial as Optuna read it."""
         attributes: Mapping[str, Any] = frozen.user_attrs
         accuracy = attributes.get(ACCURACY)
         return cls(
@@ -116,15 +116,15 @@ def retry(retry_of: int, attempt: int) -> dict[str, Any]:
 
 
 class OpenTrial:
-    """A trial on its way in this process, and the only hand that writes to it.
+    """A trial that this process runs; nothing else writes to it.
 
-    Every step outlasts a storage that is away for a moment, and raises a StorageError where it stays away.
+    Every step waits for a storage that is unreachable for a moment, and raises a StorageError if it stays so.
 
     Args:
         trial: Optuna's.
 
     Attributes:
-        optuna: The same.
+        optuna: Optuna's trial.
         number: In its study.
         attempt: How often a process died over the same architecture before.
         retry_of: Number of the trial that it repeats, or None.
@@ -148,7 +148,7 @@ class OpenTrial:
         return PRUNED_AT in self.optuna.user_attrs
 
     def begun(self, owner: str) -> Trial:
-        """What is known of it before anything is chosen."""
+        """What is known about it before anything is chosen."""
         return Trial(
             number=self.number,
             state=State.RUNNING,
@@ -161,18 +161,18 @@ class OpenTrial:
         )
 
     def belongs_to(self, owner: str) -> None:
-        """Say who is at it."""
+        """Write which process runs it."""
         self._set(OWNER, owner)
 
     def choose(self, dimensions: Sequence[Dimension]) -> list[int]:
-        """Let the sampler choose, or the queue that the trial comes from; the index of each value."""
+        """Let the sampler choose, or the queue that the trial comes from; returns the index of each value."""
         return [
             dimension.values.index(lasting(partial(self.optuna.suggest_categorical, dimension.name, dimension.values)))
             for dimension in dimensions
         ]
 
     def tries(self, architecture: str) -> None:
-        """Say which architecture it is about."""
+        """Write which architecture it tries."""
         self._set(ARCHITECTURE, architecture)
 
     def costs(self, figures: Mapping[str, float], excess: Mapping[str, float]) -> None:
@@ -187,11 +187,11 @@ class OpenTrial:
             lasting(partial(self.optuna.set_constraint, column, value))
 
     def breaks_a_limit(self) -> None:
-        """Say that it is not worth a training."""
+        """Write that it is not worth training."""
         self._set(INFEASIBLE, True)
 
     def goes_on(self, epoch: int, accuracy: float) -> bool:
-        """Write the accuracy after an epoch; whether the pruner lets it go on."""
+        """Write the accuracy after an epoch; returns whether the pruner lets it continue."""
         lasting(lambda: self.optuna.report(accuracy, epoch))
         if lasting(self.optuna.should_prune):
             self._set(PRUNED_AT, epoch)
@@ -210,7 +210,7 @@ class OpenTrial:
             lasting(lambda: self.optuna.set_constraint(ACCURACY, least - accuracy))
 
     def failed(self, why: str) -> None:
-        """Say why its training came to nothing."""
+        """Write why its training failed."""
         self._set(FAILURE, why)
 
     def _set(self, key: str, value: object) -> None:

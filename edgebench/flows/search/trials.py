@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class Trials:
     """The trials of a study, in the order of their numbers.
 
-    It is read from the storage as a whole, once for each trial that is begun, and passed around; see
+    They are read from the storage as a whole, once for each trial that is started, and passed around; see
     ``SearchStudy.look``.
     """
 
@@ -30,16 +30,16 @@ class Trials:
         return len(self._by_number)
 
     def renewed(self, frozen: Sequence[FrozenTrial]) -> Trials:
-        """As Optuna has read them just now; what was finished before is not taken apart again."""
+        """The trials as Optuna has just read them; those that were already finished are not parsed again."""
         return Trials({item.number: self._finished(item.number) or Trial.of(item) for item in frozen})
 
     def having(self, trial: Trial) -> Trials:
-        """With what has become of one of them."""
+        """The trials with one of them updated."""
         together = {**self._by_number, trial.number: trial}
         return Trials(together if trial.number in self._by_number else dict(sorted(together.items())))
 
     def of_architecture(self, text: str) -> list[Trial]:
-        """Those that are about an architecture."""
+        """Those that try an architecture."""
         return [trial for trial in self if trial.architecture == text]
 
     def count(self, state: State) -> int:
@@ -48,24 +48,24 @@ class Trials:
 
     @property
     def finished(self) -> int:
-        """How many are done, whatever became of them."""
+        """How many are done, whatever their result."""
         return sum(trial.state.finished for trial in self)
 
     @property
     def failures(self) -> int:
-        """How many trainings came to nothing."""
+        """How many trainings failed."""
         return sum(trial.failure is not None for trial in self)
 
     @property
     def waiting(self) -> bool:
-        """Whether one waits to be tried again."""
+        """Whether a trial is waiting to be tried again."""
         return any(trial.state is State.WAITING for trial in self)
 
     def lack(self, wanted: int) -> bool:
-        """Whether more are to be begun until there are as many as wanted.
+        """Whether more must be started to reach the wanted number.
 
-        Those on their way count, in other processes too, and so do trainings that came to nothing; a trial that was
-        given up does not, as it is queued anew, or repeats another.
+        Running trials count, in other processes too, and so do trainings that failed; a trial that was
+        given up does not, because it is queued again or repeats another.
         """
         counted = {State.COMPLETE, State.PRUNED, State.RUNNING}
         return self.waiting or sum(trial.state in counted or trial.failure is not None for trial in self) < wanted

@@ -17,7 +17,7 @@ Shape = tuple[int, ...]
 _NEVER_NEGATIVE = {"RELU", "RELU6", "LOGISTIC", "SOFTMAX", "ABS", "SQRT", "RSQRT", "EXP"}
 _KEEPS_SIGN: Mapping[str, int | None] = {
     "MAX_POOL_2D": 1, "AVERAGE_POOL_2D": 1, "MEAN": 1, "RESHAPE": 1, "TRANSPOSE": 1, "SLICE": 1, "STRIDED_SLICE": 1,
-    "PAD": 1, "CONCATENATION": None, "ADD": 2, "MAXIMUM": None,
+    "PAD": 1, "CONCATENATION": None, "ADD": 2, "MUL": 2, "DIV": 2, "MAXIMUM": None,
 }  # fmt: skip
 """Operators whose results are never negative where so many of their first inputs are not; None for all."""
 
@@ -168,7 +168,8 @@ class GraphBuilder:
         node = self.makers.get(tensor)
         if node is None:
             return False
-        if node.kind in _NEVER_NEGATIVE:
+        is_square = node.kind == "MUL" and node.inputs[0] == node.inputs[1]
+        if is_square or node.kind in _NEVER_NEGATIVE:
             return True
         return node.kind in _KEEPS_SIGN and all(
             self.is_never_negative(name) for name in node.inputs[: _KEEPS_SIGN[node.kind]]

@@ -10,6 +10,7 @@ from typing import Any
 from edgebench.core.model import ModelFormat, ModelInfo, TensorSpec
 from edgebench.errors import InputError
 from edgebench.models.digest import digest_files
+from edgebench.models.input_shapes import with_batch_of_one
 from edgebench.models.inputs import usual_value
 from edgebench.models.onnx.costs import count_macs, operator_name
 from edgebench.models.onnx.file import MAX_DIMENSIONS, external_files, nodes, parse_graph
@@ -63,7 +64,7 @@ def _describe(model: Any, path: Path, source: ModelSource, shapes: Mapping[str, 
     if shapeless:
         notes.append(f"taken for single values, since the file states no shape: {_listed(shapeless)}")
     values = {spec.name: value for spec in inputs if (value := usual_value(spec)) is not None and _is_scalar(spec)}
-    macs, mac_notes = count_macs(model, shapes, values)
+    macs, mac_notes = count_macs(model, with_batch_of_one(inputs, shapes), values)
     operators = _operators(model)
     if values and "If" in operators:
         notes.append(f"MACs are for {', '.join(f'{name[:80]} = {value}' for name, value in values.items())}")

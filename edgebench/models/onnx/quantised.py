@@ -2,92 +2,105 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgebench.errors import UnsupportedModelError
+from edgebench.models.onnx.integer_operators import with_float_operators
 
 Ranges = dict[str, tuple[float, float]]
+_FLOAT = 1
+"""Of ``TensorProto.DataType``."""
 _NEVER_NEGATIVE = {"Relu", "Sigmoid", "Softmax", "HardSigmoid"}
-_INTEGER_ONLY = {
-    "QLinearConv",
-    "QLinearMatMul",
-    "ConvInteger",
-    "MatMulInteger",
-    "QLinearAdd",
-    "QLinearGlobalAveragePool",
-}
 
 
-def without_quantisation(model: Any, where: str) -> Ranges:
-    """Take the pairs of QuantizeLinear and DequantizeLinear out of a model's main graph.
+def without_quantisation(model: Any) -> Ranges:
+    """Take QuantizeLinear and DequantizeLinear out of a model's main graph, except those of constants.
 
-    A pair whose lowest value is 0 stands for a ReLU that the quantiser took away: it is put back.
+    What lies between the two only moves values, so it does the same to real ones. A quantisation whose lowest value
+    is 0 stands for a ReLU that the quantiser took away: it is put back.
 
     Args:
         model: A ``ModelProto``; changed in place.
-        where: Its name, for messages.
 
     Returns:
         By name of a value, the lowest and highest that its scale and zero point can stand for.
 
     Raises:
-        UnsupportedModelError: It uses integer operators, which have no float form here.
+        UnsupportedModelError: It uses an integer operator that has no float form here.
     """
     graph = model.graph
-    integers = sorted({node.op_type for node in graph.node} & _INTEGER_ONLY)
-    if integers:
-        raise UnsupportedModelError(
-            f"the model computes with integer operators ({', '.join(integers)})",
-            operators=tuple(integers),
-            where=where,
-            remedy="quantise it in the QDQ format (onnxruntime.quantization, quant_format=QuantFormat.QDQ), "
-            "or give the float model",
-        )
+    with_float_operators(model, _constants(graph))
+    if not any(node.op_type in {"QuantizeLinear", "DequantizeLinear"} for node in graph.node):
+        return {}
     constants = _constants(graph)
+    inputs = {value.name for value in graph.input} - {tensor.name for tensor in graph.initializer}
     makers = {name: node for node in graph.node for name in node.output}
     ranges: Ranges = {}
     renamed: dict[str, str] = {}
     kept: list[Any] = []
     for node in graph.node:
+        given = node.input[0] if node.input else ""
         for position, name in enumerate(node.input):
             node.input[position] = renamed.get(name, name)
-        maker = makers.get(node.input[0]) if node.input else None
-        if node.op_type == "DequantizeLinear" and maker is not None and maker.op_type == "QuantizeLinear":
-            _unpaired(node, maker, constants, makers, renamed, ranges, kept)
-        elif node.op_type != "QuantizeLinear" or node.input[0] in constants:
+        source = node.input[0] if node.input else ""
+        if node.op_type == "QuantizeLinear" and source not in constants:
+            _without(node, constants, makers, renamed, ranges, kept)
+        elif node.op_type == "DequantizeLinear" and source not in constants and given not in inputs:
+            renamed[node.output[0]] = source
+        elif node.op_type == "DequantizeLinear" and given in inputs:
+            kept += _of_integers(node)
+        else:
             kept.append(node)
-    outputs = [value.name for value in graph.output if value.name in renamed]
-    kept += [_node("Identity", renamed[name], name) for name in outputs]
+    for value in graph.output:
+        if value.name in renamed:
+            kept.append(_node("Identity", [renamed[value.name]], value.name))
+            value.type.tensor_type.elem_type = _FLOAT
+            if renamed[value.name] in ranges:
+                ranges[value.name] = ranges[renamed[value.name]]
+    copies = [_copy(node) for node in kept]
     del graph.node[:]
-    graph.node.extend(kept)
+    graph.node.extend(copies)
     return ranges
 
 
-def _unpaired(
+def _without(
     node: Any,
-    maker: Any,
     constants: Mapping[str, NDArray[Any]],
     makers: Mapping[str, Any],
     renamed: dict[str, str],
     ranges: Ranges,
     kept: list[Any],
 ) -> None:
-    source = maker.input[0]
-    scale, point = (constants.get(name) for name in (*node.input[1:3], "", "")[:2])
-    name = node.output[0]
+    """A QuantizeLinear that is left out, or becomes the ReLU that it stands for."""
+    source, name = node.input[0], node.output[0]
+    scale, point = (constants.get(given) for given in (*node.input[1:3], "", "")[:2])
     before = makers.get(source)
     found = None if scale is None or scale.size != 1 else _range(float(scale.reshape(-1)[0]), point)
     rectified = found is not None and found[0] == 0 and (before is None or before.op_type not in _NEVER_NEGATIVE)
     if rectified:
-        kept.append(_node("Relu", source, name))
-    else:
-        renamed[name] = renamed.get(source, source)
+        source = f"{name}/real"
+        kept.append(_node("Relu", [node.input[0]], source))
+    renamed[name] = source
     if found is not None:
-        ranges[name if rectified else renamed[name]] = found
+        ranges[source] = found
+
+
+def _of_integers(node: Any) -> list[Any]:
+    """Integers that an application gives, as real numbers."""
+    from onnx import helper
+
+    name = node.output[0]
+    real, shift = f"{name}/float", f"{name}/zero"
+    nodes = [helper.make_node("Cast", [node.input[0]], [real], name=real, to=_FLOAT)]
+    source = real
+    if len(node.input) > 2 and node.input[2]:
+        nodes.append(helper.make_node("Cast", [node.input[2]], [shift], name=shift, to=_FLOAT))
+        nodes.append(_node("Sub", [real, shift], f"{name}/shifted"))
+        source = f"{name}/shifted"
+    return [*nodes, _node("Mul", [source, node.input[1]], name)]
 
 
 def _range(scale: float, point: NDArray[Any] | None) -> tuple[float, float]:
@@ -107,7 +120,13 @@ def _constants(graph: Any) -> dict[str, NDArray[Any]]:
     return found
 
 
-def _node(kind: str, source: str, output: str) -> Any:
+def _node(kind: str, inputs: Sequence[str], output: str) -> Any:
     from onnx import helper
 
-    return helper.make_node(kind, [source], [output], name=output)
+    return helper.make_node(kind, list(inputs), [output], name=output)
+
+
+def _copy(node: Any) -> Any:
+    copy = type(node)()
+    copy.CopyFrom(node)
+    return copy

@@ -7,8 +7,9 @@ of shape arithmetic is computed by running the model once, which also gives the 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgebench.errors import InputError, UnsupportedModelError
+from edgebench.models.onnx.branches import names_read, take_branches
 from edgebench.models.onnx.file import external_files, parse_graph
 from edgebench.models.onnx.quantised import without_quantisation
 
@@ -23,6 +25,12 @@ Array = NDArray[Any]
 _HALF = (10, 16, 11)
 """FLOAT16, BFLOAT16 and DOUBLE of ``TensorProto.DataType``."""
 _FLOAT = 1
+_CONSTANTS_ALONE = 4
+"""The first version of the format in which constants need not be listed among the inputs."""
+_FIRST_OPSET, _MODERN_OPSET = 7, 17
+"""The first that ONNX Runtime has operators for, and one that all its versions in use know."""
+_WITH_DEFINITIONS = 21
+"""An opset in which all operators that can be are defined by simpler ones."""
 _MAX_VALUES_BYTES = 4 << 30
 _UPCAST = {"float16": np.float32, "bfloat16": np.float32, "float64": np.float32}
 
@@ -40,6 +48,7 @@ class SimpleModel:
         outputs: Names of the outputs, in the order of the file.
         values: What every value was in the run that shapes come from: shows where a conversion goes wrong.
         ranges: Of a quantised model, the lowest and highest that a value's scale can stand for.
+        fixed: Inputs of the file that decide which branch is computed and are therefore constants here.
     """
 
     model: Any
@@ -50,6 +59,7 @@ class SimpleModel:
     outputs: tuple[str, ...]
     values: Mapping[str, Array]
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    fixed: Mapping[str, Array] = field(default_factory=dict)
 
     def again(self, inputs: Mapping[str, Array]) -> SimpleModel:
         """The same with what its outputs are on other inputs."""
@@ -58,13 +68,16 @@ class SimpleModel:
         return replace(self, values={**self.constants, **given, **found})
 
 
-def simplify(path: Path, shapes: Mapping[str, tuple[int, ...]], inputs: Mapping[str, Array]) -> SimpleModel:
+def simplify(
+    path: Path, shapes: Mapping[str, tuple[int, ...]], inputs: Mapping[str, Array], known: Collection[str]
+) -> SimpleModel:
     """Read and simplify an ONNX file.
 
     Args:
         path: The file.
         shapes: Shapes of all inputs.
         inputs: Values of all inputs at these shapes, in the model's own types or float32.
+        known: Operators that are not to be written with simpler ones.
 
     Raises:
         InputError: The file is not valid.
@@ -77,18 +90,44 @@ def simplify(path: Path, shapes: Mapping[str, tuple[int, ...]], inputs: Mapping[
         model = onnx.load(str(path))
     except Exception as error:  # protobuf and onnx raise a dozen kinds
         raise InputError(f"cannot be read: {' '.join(str(error).split())[:300]}", where=path.name) from None
+    model = _of_supported_opset(model)
     _fix_shapes(model, shapes)
     _to_float32(model)
-    ranges = without_quantisation(model, path.name)
-    model = _optimised(model, path.name)
-    simple = _executed(model, {name: _single(value) for name, value in inputs.items()}, path.name)
-    return replace(simple, ranges=ranges)
+    ranges = without_quantisation(model)
+    model = _inlined(model, known)
+    _to_float32(model)
+    values = {name: _single(value) for name, value in inputs.items()}
+    fixed = take_branches(model, values, partial(_run, where=path.name))
+    simple = _executed(_optimised(model, path.name), values, path.name)
+    return replace(simple, ranges=ranges, fixed=fixed)
+
+
+def _of_supported_opset(model: Any) -> Any:
+    """ONNX Runtime lacks operators of opsets before its first: these models are converted to a newer one."""
+    from onnx.version_converter import convert_version
+
+    if _opset(model) >= _FIRST_OPSET:
+        return model
+    try:
+        return convert_version(model, _MODERN_OPSET)
+    except Exception:  # the converter raises RuntimeError and more; ONNX Runtime then says what it lacks
+        return model
+
+
+def _opset(model: Any) -> int:
+    return max((item.version for item in model.opset_import if item.domain in {"", "ai.onnx"}), default=1)
 
 
 def _fix_shapes(model: Any, shapes: Mapping[str, tuple[int, ...]]) -> None:
     initialisers = {tensor.name for tensor in model.graph.initializer}
+    # Old files list constants among the inputs, with what is then a default: nobody gives another.
+    inputs = [value for value in model.graph.input if value.name not in initialisers]
+    copies = [type(value).FromString(value.SerializeToString()) for value in inputs]
+    del model.graph.input[:]
+    model.graph.input.extend(copies)
+    model.ir_version = max(model.ir_version, _CONSTANTS_ALONE)
     for value in model.graph.input:
-        if value.name in initialisers or value.name not in shapes:
+        if value.name not in shapes:
             continue
         dims = value.type.tensor_type.shape.dim
         del dims[:]
@@ -150,6 +189,40 @@ def _single(value: Array) -> Array:
     return value.astype(_UPCAST[value.dtype.name]) if value.dtype.name in _UPCAST else value
 
 
+def _inlined(model: Any, known: Collection[str]) -> Any:
+    """Operators that ONNX's standard defines by simpler ones are written with those, unless they are known.
+
+    Some of these definitions came with later opsets only: then the model is converted to one of them.
+    """
+    from onnx.inliner import inline_selected_functions
+    from onnx.version_converter import convert_version
+
+    wanted = _defined_by_others(model, known)
+    if not wanted:
+        return model
+    written = inline_selected_functions(model, wanted, inline_schema_functions=True)
+    if not _defined_by_others(written, known):
+        return written
+    try:
+        newer = convert_version(written, _WITH_DEFINITIONS)
+    except Exception:  # the converter raises RuntimeError and more; the operators are then reported as unknown
+        return written
+    return inline_selected_functions(newer, _defined_by_others(newer, known), inline_schema_functions=True)
+
+
+def _defined_by_others(model: Any, known: Collection[str]) -> list[tuple[str, str]]:
+    """Domain and name of operators that have a definition in ONNX's standard, which may be of a later opset."""
+    from onnx import defs
+
+    found = set()
+    for node in model.graph.node:
+        if node.domain in {"", "ai.onnx"} and node.op_type not in known and defs.has(node.op_type, _WITH_DEFINITIONS):
+            schema: Any = defs.get_schema(node.op_type, _WITH_DEFINITIONS)
+            if schema.has_function or schema.has_context_dependent_function:
+                found.add(("", node.op_type))
+    return sorted(found)
+
+
 def _optimised(model: Any, where: str) -> Any:
     """Through ONNX Runtime's basic level, which uses the operators of the standard only."""
     import onnx
@@ -183,7 +256,7 @@ def _executed(model: Any, inputs: Mapping[str, Array], where: str) -> SimpleMode
     depends = set(given)
     for node in graph.node:
         shape_only = node.op_type in {"Shape", "Size"}
-        if not shape_only and any(name in depends for name in _reads(node)):
+        if not shape_only and any(name in depends for name in names_read(node)):
             depends.update(node.output)
         else:
             constants.update({name: found[name] for name in node.output if name})
@@ -196,16 +269,6 @@ def _executed(model: Any, inputs: Mapping[str, Array], where: str) -> SimpleMode
         outputs=tuple(outputs),
         values=values,
     )
-
-
-def _reads(node: Any) -> list[str]:
-    """Names that a node reads, those of graphs inside it too."""
-    names = list(node.input)
-    for attribute in node.attribute:
-        for graph in [attribute.g] if attribute.HasField("g") else list(attribute.graphs):
-            for inner in graph.node:
-                names += _reads(inner)
-    return names
 
 
 def _run(model: Any, names: Sequence[str], inputs: Mapping[str, Array], where: str) -> dict[str, Array]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from edgebench.errors import UnsupportedModelError
 from edgebench.models.graph.passes import shortened
 from edgebench.models.graph.tensor_graph import Port, TensorGraph
 from edgebench.models.inputs import make_inputs
-from edgebench.models.onnx.lowering.lower import lower
+from edgebench.models.onnx.lowering.lower import HANDLERS, lower
 from edgebench.models.onnx.simplify import SimpleModel, simplify
 from edgebench.models.output_difference import relative_difference
 from edgebench.models.tflite.writer import write_graph
@@ -46,30 +46,27 @@ class ConvertedModel:
     notes: tuple[str, ...]
 
 
-def convert_onnx(
-    path: Path, target: Path, specs: Sequence[TensorSpec], shapes: Mapping[str, tuple[int, ...]], seed: int = 0
-) -> ConvertedModel:
+def convert_onnx(path: Path, target: Path, specs: Sequence[TensorSpec], source: InputSource) -> ConvertedModel:
     """Convert an ONNX file.
 
     Args:
         path: The file.
         target: File to write.
         specs: Its inputs.
-        shapes: Shapes of those that are open.
-        seed: Of the inputs that both are compared on.
+        source: Values, or shapes and seed, of the inputs that both are compared on.
 
     Raises:
         UnsupportedModelError: An operator cannot be converted, or outputs differ; the layer is named.
         InputError: The file is not valid.
     """
-    values = _inputs(specs, shapes, seed)
-    simple = simplify(path, {name: value.shape for name, value in values.items()}, values)
+    values = dict(make_inputs(specs, source))
+    simple = simplify(path, {name: value.shape for name, value in values.items()}, values, HANDLERS)
     graph = shortened(lower(simple, path.stem))
     _require_kernels(graph, path.name)
     write_graph(graph, target)
     difference = _difference(simple, graph, target)
     for number in range(_FURTHER_INPUTS):
-        further = simple.again(_inputs(specs, shapes, seed + 1 + number))
+        further = simple.again(make_inputs(specs, replace(source, file=None, seed=source.seed + 1 + number)))
         difference = max(difference, _difference(further, graph, target))
     if difference > _TOLERANCE:
         where = _first(simple, graph, target)
@@ -78,7 +75,7 @@ def convert_onnx(
             where=path.name,
             remedy="please report this model; until then profile it on a CPU: -d host",
         )
-    notes = tuple(_notes(graph, difference))
+    notes = tuple(_notes(simple, graph, difference))
     return ConvertedModel(path=target, inputs=graph.inputs, ranges=graph.ranges, difference=difference, notes=notes)
 
 
@@ -94,12 +91,10 @@ def _require_kernels(graph: TensorGraph, where: str) -> None:
         )
 
 
-def _inputs(specs: Sequence[TensorSpec], shapes: Mapping[str, tuple[int, ...]], seed: int) -> dict[str, Array]:
-    return dict(make_inputs(specs, InputSource(seed=seed, shapes=shapes)))
-
-
-def _notes(graph: TensorGraph, difference: float) -> list[str]:
+def _notes(simple: SimpleModel, graph: TensorGraph, difference: float) -> list[str]:
     notes = [f"converted from ONNX to TFLite, outputs differ by {difference:.1e} of their size"]
+    for name, value in simple.fixed.items():
+        notes.append(f"input {name!r} decides what is computed: it is fixed at {value.reshape(-1)[0]} (see --inputs)")
     for what, ports in (("input", graph.inputs), ("output", graph.outputs)):
         for port in ports:
             if port.layout != tuple(range(len(port.layout))):

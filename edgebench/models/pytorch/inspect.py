@@ -15,6 +15,7 @@ from typing import Any
 from edgebench.core.model import ModelFormat, ModelInfo, TensorSpec
 from edgebench.errors import InputError
 from edgebench.models.digest import digest_files
+from edgebench.models.input_shapes import with_batch_of_one
 from edgebench.models.pytorch.costs import count_macs, operator_name
 from edgebench.models.pytorch.sizes import evaluate, symbol_of
 from edgebench.models.source import DAMAGED_ARCHIVE, ModelSource
@@ -82,7 +83,7 @@ def _describe(
     inputs = tuple(_spec(name, values[name], lengths.get(name)) for name in names)
     results = [entry["user_output"]["arg"] for entry in signature["output_specs"] if "user_output" in entry]
     outputs = [result["as_tensor"]["name"] for result in results if "as_tensor" in result]
-    macs, notes = count_macs(graph["nodes"], _resolved(values, inputs, shapes))
+    macs, notes = count_macs(graph["nodes"], _resolved(values, inputs, with_batch_of_one(inputs, shapes)))
     return replace(
         info,
         parameters=_count_parameters(weights),

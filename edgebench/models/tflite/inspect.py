@@ -16,6 +16,8 @@ from edgebench.models.tflite.file import Contents, Graph, Signature, Tensor, rea
 
 _FLOATS = ("float", "bfloat")
 _MAX_LISTED = 20
+_SAME_VALUES = {"CAST", "EXPAND_DIMS", "RESHAPE", "SQUEEZE"}
+"""Operators after which positions in a table are what they were before."""
 
 
 def inspect_tflite(
@@ -150,6 +152,14 @@ def _table_lengths(graph: Graph) -> dict[int, int]:
         shape = graph.tensors[table].shape if table >= 0 and graph.tensors[table].buffer is not None else ()
         if ids >= 0 and -len(shape) <= operator.axis < len(shape):
             lengths[ids] = min(shape[operator.axis], lengths.get(ids, shape[operator.axis]))
+    for operator in reversed(graph.operators):
+        if (
+            operator.kind in _SAME_VALUES
+            and operator.inputs
+            and operator.outputs[:1]
+            and operator.outputs[0] in lengths
+        ):
+            lengths.setdefault(operator.inputs[0], lengths[operator.outputs[0]])
     return lengths
 
 
@@ -160,7 +170,7 @@ def _input(tensor: Tensor, shapes: Mapping[str, tuple[int, ...]], upper: int | N
         None if size < 0 and index >= open_from else stored
         for index, (size, stored) in enumerate(zip(tensor.signature, tensor.shape, strict=True))
     )
-    return TensorSpec(name=tensor.name, dtype=tensor.dtype, shape=shape, upper=upper if "int" in tensor.dtype else None)
+    return TensorSpec(name=tensor.name, dtype=tensor.dtype, shape=shape, upper=upper)
 
 
 def _output(tensor: Tensor) -> TensorSpec:

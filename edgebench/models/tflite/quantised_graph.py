@@ -93,6 +93,7 @@ class QuantisedOperator:
         outputs: Indices of tensors.
         options: The operator's own settings, by the schema's names.
         intermediates: Indices of tensors that only give the scales of what it computes inside.
+        custom: A custom operator's own name.
     """
 
     kind: str
@@ -100,6 +101,12 @@ class QuantisedOperator:
     outputs: tuple[int, ...]
     options: Mapping[str, Any] = field(default_factory=dict)
     intermediates: tuple[int, ...] = ()
+    custom: str = ""
+
+    @property
+    def label(self) -> str:
+        """What users call it."""
+        return self.custom or self.kind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -256,6 +263,7 @@ def _operator(model: Any, operator: Any, names: Mapping[int, str], tensors: int)
         outputs=_indices(operator.outputs, tensors),
         options=dict(options),
         intermediates=_indices(operator.intermediates, tensors),
+        custom=(code.customCode or b"").decode("utf-8", "replace") if kind == "CUSTOM" else "",
     )
 
 

@@ -23,7 +23,7 @@ from edgebench.targets.ethos_u.options import LARGEST, EthosUOptions, read_ethos
 from edgebench.targets.packages import require_package
 
 _HANDED_OVER = (
-    "the network's variables are inputs and outputs of what is compiled: the application hands them over from one "
+    "the network's variables become inputs and outputs of the compiled model: the application passes them from one "
     "inference to the next, which is not counted"
 )
 CAVEAT = (
@@ -110,7 +110,7 @@ class EthosUModel(PlainModel):
         compilation = self._compilation
         total = sum(memory.peak_bytes for memory in compilation.memories.values())
         return Footprint(
-            ram_bytes=self._exact(total - compilation.constant_bytes, "peak of the tensors Vela has placed"),
+            ram_bytes=self._exact(total - compilation.constant_bytes, "peak of the tensors that Vela has placed"),
             flash_bytes=self._exact(compilation.constant_bytes, "constants and command stream as Vela stores them"),
         )
 
@@ -133,7 +133,7 @@ class EthosUModel(PlainModel):
             figures["throughput_per_s"] = self._estimated(1 / seconds, "1/s", "1 / latency")
             peak = compilation.cycles * self._options.macs_per_cycle
             figures["utilisation"] = self._estimated(
-                compilation.macs / peak, "1", f"MACs / (cycles x {self._options.macs_per_cycle} MACs a cycle)"
+                compilation.macs / peak, "1", f"MACs / (cycles x {self._options.macs_per_cycle} MACs per cycle)"
             )
         for name, memory in compilation.memories.items():
             key = _snake_case(name)
@@ -190,14 +190,14 @@ def _fallback_note(compilation: Compilation, helps: str) -> str:
 
 def _what_helps(model: Path, options: EthosUOptions) -> str:
     """What to do about operators that an accelerator does not take; a larger product is only named if it does."""
-    change = "change what the reason names, or leave the model to a CPU: -d host-litert"
+    change = "change what the reason names, or run the model on a CPU: -d host-litert"
     if options.accelerator.startswith("ethos-u85"):
         return change
     try:
         others = compile_model(model, LARGEST)
     except (InputError, UnsupportedModelError):
         return change
-    return change if others.on_cpu else f"an Ethos-U85 takes it all: -d {LARGEST.accelerator}"
+    return change if others.on_cpu else f"an Ethos-U85 takes all of it: -d {LARGEST.accelerator}"
 
 
 def fallback_summary(operations: tuple[Operation, ...]) -> str:

@@ -22,7 +22,7 @@ WEIGHTS_MACRO = f"""\
 #define {WEIGHTS} __attribute__((aligned(4)))
 #endif
 """
-"""What marks weights in C. Their section of their own tells their size apart; not all hosts' files have such names."""
+"""What marks weights in C. Their own section shows their size; not all hosts' file formats have such names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,12 +47,12 @@ class LayerCode:
 
 
 class CodeContext:
-    """What an operator's writer may ask for: where tensors lie, and constants.
+    """What an operator's writer may ask for: where tensors are, and constants.
 
     Args:
         graph: The model.
         helium: Whether kernels are compiled for Arm's vector extension, and need more scratch memory.
-        newer: What CMSIS-NN needs where it is a later release than the one in the package bakenn.
+        newer: What CMSIS-NN needs if it is a later release than the one in the package bakenn.
         states: Symbols of the buffers of tensors that live from run to run, by the tensors' indices.
     """
 
@@ -82,7 +82,7 @@ class CodeContext:
         tensor = self.graph.tensors[index]
         if tensor.data is not None:
             raise UnsupportedModelError(
-                f"an operator computes with the constant {tensor.name!r} alone",
+                f"an operator computes only with the constant {tensor.name!r}",
                 remedy="fold it: compute such values before the model is converted",
             )
         place = self.states.get(index, f"({ARENA} + OFFSET_{index})")
@@ -107,7 +107,7 @@ class CodeContext:
 
 
 def array(kind: str, name: str, values: NDArray[np.generic], *, weights: bool = False) -> str:
-    """A constant array; weights go into a section of their own, so that their size can be told apart."""
+    """A constant array; weights go into their own section, so that their size can be read separately."""
     section = f" {WEIGHTS}" if weights else ""
     flat = values.ravel().tolist()
     lines = [", ".join(map(str, flat[start : start + 24])) for start in range(0, len(flat), 24)]

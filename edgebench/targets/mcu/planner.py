@@ -27,13 +27,13 @@ class Buffer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """Where each buffer lies.
+    """Where each buffer is.
 
     Attributes:
         offsets: Bytes from the start of the arena, by name.
         size: Bytes of the arena.
-        lower_bound: The most bytes alive at once: no plan is smaller.
-        peak: Index of the operator at which that is.
+        lower_bound: Maximum number of bytes alive at once: no plan is smaller.
+        peak: Index of the operator at which that occurs.
     """
 
     offsets: Mapping[str, int]

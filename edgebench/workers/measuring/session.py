@@ -23,7 +23,7 @@ WARM_UP_S = 0.3
 BURST_S = 0.04
 BURST_RUNS = 100
 METER_UPDATES = 20
-"""A burst lasts at least this many updates of the energy meter, so that one update is 5 % of it."""
+"""A burst lasts at least this many updates of the energy meter, so that one update is at most 5 % of it."""
 
 
 class MeasurementSession:
@@ -78,7 +78,7 @@ class MeasurementSession:
         return replace(sample, energy_j=self._meter.read_j() - before)
 
     def finish(self, *, layers: bool) -> Finished:
-        """Everything that is read once, after the last burst."""
+        """Everything that is read only once, after the last burst."""
         peak = self._memory.peak_growth_bytes()
         return Finished(
             peak_ram_bytes=peak,

@@ -125,7 +125,7 @@ def test_nonsense_is_a_crash_of_one_profile() -> None:
     broken, sound = profiled(canned(load=lambda _: next(loads)), FAKE, replace(FAKE, name="other"))
     assert broken.outcome is Outcome.CRASHED
     assert broken.failure is not None
-    assert broken.failure.message.startswith("the worker answered nonsense")
+    assert broken.failure.message.startswith("the worker's answer is invalid")
     assert sound.outcome is Outcome.OK
 
 

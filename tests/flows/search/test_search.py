@@ -1,4 +1,4 @@
-"""The search, with a table of accuracies where training is not the point, and trained for real where it is."""
+"""The search, with an accuracy table where training is not the point, and with real training where it is."""
 
 import json
 import signal
@@ -257,7 +257,7 @@ def test_finalists_are_measured_and_a_wrong_table_is_found_out(space: SearchSpac
     fooled = run(replace(wanted, study="f", tables={"fake": flattering}, budget=budget))
     assert fooled.finalists
     assert not any(finalist.solution for finalist in fooled.finalists)
-    assert any("does not hold" in fault for fault in fooled.finalists[0].faults)
+    assert any("does not meet its limit" in fault for fault in fooled.finalists[0].faults)
 
 
 @pytest.mark.child
@@ -271,7 +271,7 @@ def test_a_limit_that_nothing_was_found_for_is_not_held(space: SearchSpace, tmp_
     assert record.finalists
     for finalist in record.finalists:
         assert not finalist.solution
-        assert "was not found" in finalist.faults[0]
+        assert "is unknown" in finalist.faults[0]
 
 
 @pytest.mark.child
@@ -403,7 +403,7 @@ def test_trained_distilled_exported_and_measured(space: SearchSpace, tmp_path: P
     assert all(Path(file).is_file() for file in finalist.files)
     assert "digits" in record.task
     assert search_report(record).tables[-1].rows
-    # A search that goes on trains nothing in full again.
+    # A resumed search repeats no full training.
     weights = {path: path.stat().st_mtime_ns for path in wanted.folder.rglob("weights.npz")}
     again = run(wanted)
     assert {path: path.stat().st_mtime_ns for path in wanted.folder.rglob("weights.npz")} == weights

@@ -1,4 +1,4 @@
-"""Trials as records: under which keys they lie in a study, what a view of all of them says, how often it is read."""
+"""Trials as records: the keys they are stored under, what a view of all of them says, how often it is read."""
 
 import json
 import socket

@@ -58,7 +58,7 @@ def _type(nodes: Sequence[Any], name: str, dtype: str) -> int:
 def convert(path: Path, shapes: Mapping[str, tuple[int, ...]] | None = None) -> ConvertedModel:
     """Convert a file; the conversion itself compares outputs with ONNX Runtime's."""
     info = inspect(path, parse_source(str(path)), shapes or {})
-    return convert_onnx(path, path.with_suffix(".tflite"), info.inputs, shapes or {}, InputSource().seed)
+    return convert_onnx(path, path.with_suffix(".tflite"), info.inputs, InputSource(shapes=shapes or {}))
 
 
 def kinds(path: Path) -> list[str]:

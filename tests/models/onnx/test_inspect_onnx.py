@@ -15,6 +15,7 @@ from onnx import helper, numpy_helper
 
 from edgebench.core.model import ModelFormat, ModelInfo
 from edgebench.errors import InputError
+from edgebench.models.inspect import inspect
 from edgebench.models.onnx.costs import count_macs
 from edgebench.models.onnx.file import parse_graph
 from edgebench.models.onnx.inspect import inspect_onnx
@@ -198,7 +199,12 @@ def test_macs_follow_the_shapes_given(tmp_path: Path) -> None:
     # The convolution gives 8 x 4 values from 2 x 3 each; the matrix product has 32 x 4 weights.
     assert described(path, audio=(1, 2, 8)).macs == 8 * 4 * 6 + 32 * 4
     assert described(path, audio=(5, 2, 8)).macs == 5 * (8 * 4 * 6 + 32 * 4)
-    unknown = described(path)
+    assert described(path).macs == 8 * 4 * 6 + 32 * 4
+    (assumed,) = inspect(path, parse_source(str(path)), {}).caveats
+    assert assumed.startswith("an open batch is taken as 1: audio[")
+    longer = keyword_net()
+    longer.graph.input[0].type.tensor_type.shape.dim[2].dim_param = "samples"
+    unknown = described(write(tmp_path / "open.onnx", longer))
     assert unknown.macs is None
     assert any("shapes of 1 x Conv, 1 x MatMul cannot be told" in note for note in unknown.notes)
 

@@ -39,17 +39,19 @@ def compare(graph: RandomGraph) -> None:
 
 
 def integers(graph: RandomGraph) -> None:
-    """Sums wrap around, quotients are rounded down; constants are never 0."""
+    """Sums wrap around, quotients are rounded down or, of DIV, towards 0; constants are never 0."""
     whole, shapes = _operands(graph, 2)
-    kind = str(graph.random.choice(["ADD", "SUB", "MUL", "MINIMUM", "MAXIMUM", "FLOOR_DIV", "FLOOR_MOD"]))
-    dtype = "INT32" if kind in {"FLOOR_DIV"} or graph.number(0, 1) else "INT64"
+    kind = str(graph.random.choice(["ADD", "SUB", "MUL", "MINIMUM", "MAXIMUM", "FLOOR_DIV", "FLOOR_MOD", "DIV"]))
+    dtype = "INT32" if kind in {"FLOOR_DIV", "DIV"} or graph.number(0, 1) else "INT64"
     divisors = graph.random.integers(1, 9, shapes[1]) * graph.random.choice([-1, 1], shapes[1])
-    second = graph.constant(divisors, dtype) if kind.startswith("FLOOR") else graph.input(shapes[1], dtype)
+    second = (
+        graph.constant(divisors, dtype) if kind.startswith("FLOOR") or kind == "DIV" else graph.input(shapes[1], dtype)
+    )
     inputs = [graph.input(shapes[0], dtype), second]
     options = {"MINIMUM": "MaximumMinimumOptions", "MAXIMUM": "MaximumMinimumOptions"}
-    options |= {name: f"{name.title()}Options" for name in ("ADD", "SUB", "MUL")}
+    options |= {name: f"{name.title()}Options" for name in ("ADD", "SUB", "MUL", "DIV")}
     named = {"options_type": options.get(kind, f"{kind.title().replace('_', '')}Options")}
-    fused = graph.number(0, 3) if kind in {"ADD", "SUB", "MUL"} else 0
+    fused = graph.number(0, 3) if kind in {"ADD", "SUB", "MUL", "DIV"} else 0
     more = {"fusedActivationFunction": fused} if fused else {}
     graph.operator(kind, inputs, [graph.output(whole, dtype)], version=1, **named, **more)
 

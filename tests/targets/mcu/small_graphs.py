@@ -38,6 +38,7 @@ class Operator:
     options_type: str = ""
     version: int = 2
     intermediates: tuple[int, ...] = ()
+    custom: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +95,7 @@ def _subgraph(schema: Any, model: Any, tensors: Sequence[Tensor], operators: Seq
         code, made = schema.OperatorCodeT(), schema.OperatorT()
         code.builtinCode = getattr(schema.BuiltinOperator, operator.kind)
         code.deprecatedBuiltinCode, code.version = min(code.builtinCode, 127), operator.version
+        code.customCode = operator.custom.encode() or None
         made.opcodeIndex, made.inputs, made.outputs = (
             len(model.operatorCodes),
             list(operator.inputs),

@@ -200,7 +200,7 @@ class TestWithoutReference:
         with create_target(find_device("nucleo-l4r5zi")).load(path, InputSource(seed=seed)) as loaded:
             loaded.run(1)
             assert np.array_equal(loaded.outputs()["output"], filtered(values, p))
-            assert any("state of 8 bits" in note for note in loaded.notes())
+            assert any("8-bit state" in note for note in loaded.notes())
             assert loaded.faults() == []
 
     def test_values_that_litert_refuses_are_told_and_are_no_fault(self, tmp_path: Path) -> None:
@@ -252,7 +252,7 @@ class TestRefusals:
         assert remedy in str(caught.value.remedy)
         assert caught.value.operators == (kind,)
 
-    @pytest.mark.parametrize(("dtype", "remedy"), [("INT32", "whole numbers"), ("UINT8", "--to int8-tflite")])
+    @pytest.mark.parametrize(("dtype", "remedy"), [("INT64", "whole numbers"), ("UINT8", "--to int8-tflite")])
     def test_types_without_a_kernel_are_told_with_what_helps(self, dtype: str, remedy: str, tmp_path: Path) -> None:
         tensors = [Tensor(shape=(1, 4), dtype=dtype), Tensor(shape=(1, 4), dtype=dtype)]
         operator = Operator(kind="DIV", inputs=(0, 0), outputs=(1,), options_type="DivOptions")
@@ -276,6 +276,19 @@ class TestRefusals:
             generated(path)
         assert caught.value.operators == ("ELU",)
         assert "int8-tflite" in str(caught.value.remedy)
+
+    def test_an_operator_without_a_kernel_is_named_and_not_the_types_around_it(self, tmp_path: Path) -> None:
+        """Networks of unsigned bytes stay what they are beside a custom operator."""
+        tensors = [Tensor(shape=(1, 4), dtype="UINT8") for _ in range(3)]
+        operators = [
+            Operator(kind="LOGISTIC", inputs=(0,), outputs=(1,)),
+            Operator(kind="CUSTOM", inputs=(1,), outputs=(2,), custom="Decode"),
+        ]
+        path = write_graph(tmp_path / "g.tflite", tensors, operators, [0], [2])
+        with pytest.raises(UnsupportedModelError, match=r"no kernel for Decode \(layer 't2'\)") as caught:
+            generated(path)
+        assert caught.value.operators == ("Decode",)
+        assert "end the model" in str(caught.value.remedy)
 
     def test_a_refusal_inside_a_layer_names_it(self, tmp_path: Path) -> None:
         tensors = [Tensor(shape=(1, 4), scale=0.05), Tensor(shape=(1, 4), scale=0.06)]

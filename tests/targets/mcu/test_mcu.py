@@ -101,7 +101,7 @@ def test_random_networks_are_exact_or_their_operator_is_named(tmp_path: Path, ne
     request = PrepareRequest(
         source=str(tmp_path / "float.tflite"), formats=(ModelFormat.TFLITE,), dtype="int8", folder=str(tmp_path)
     )
-    # In a process of its own, as in a profile: LiteRT aborts on some degenerate quantised graphs.
+    # In its own process, as in a profile: LiteRT aborts on some degenerate quantised graphs.
     with LOCAL.measuring() as worker:
         try:
             prepared = worker.ask(Prepare(wanted=request), timeout_s=60)

@@ -295,7 +295,7 @@ def test_what_does_not_fit_together_is_named(
     ("script", "words"),
     [
         ("not a program", "cannot be run"),
-        ("#!/bin/sh\nexit 1", "does not tell its version"),
+        ("#!/bin/sh\nexit 1", "does not report its version"),
         ("#!/bin/sh\n[ $1 = -dumpversion ] && echo 1.0\nexit 0", "the compiler failed: exit code 0, no message"),
         ("#!/bin/sh\n[ $1 = -dumpversion ] && echo 1.0 && exit\nprintf '\\344' >&2; exit 1", "the compiler failed"),
     ],

@@ -169,8 +169,10 @@ class Lowering:
 
     def reshaped(self, tensor: str, shape: Sequence[int]) -> str:
         """A tensor with another shape and the same values in the same order."""
-        if self.graph.shape(tensor) == tuple(shape):
-            return tensor
+        return tensor if self.graph.shape(tensor) == tuple(shape) else self.copied(tensor, shape)
+
+    def copied(self, tensor: str, shape: Sequence[int]) -> str:
+        """The same, as a tensor of its own in any case."""
         return self.emit(
             "RESHAPE",
             [tensor, self.ints("shape", shape)],
@@ -220,12 +222,15 @@ class Lowering:
         """A constant of 32-bit floats."""
         return self.graph.constant(name, np.asarray(values, np.float32))
 
-    def ports(self, names: Sequence[str]) -> tuple[Port, ...]:
-        """Inputs or outputs of the graph, each as it lies."""
+    def outputs(self, names: Sequence[str]) -> tuple[Port, ...]:
+        """Outputs of the graph, each as it lies; those that no operator makes are copies."""
         found = []
         for name in names:
             value = self.value(name)
-            found.append(Port(tensor=value.tensor, name=name, layout=value.layout))
+            tensor = value.tensor
+            if tensor not in self.graph.makers:
+                tensor = self.copied(tensor, self.graph.shape(tensor))
+            found.append(Port(tensor=tensor, name=name, layout=value.layout))
         return tuple(found)
 
 

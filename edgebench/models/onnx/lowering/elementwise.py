@@ -179,26 +179,36 @@ def softplus(context: Lowering, node: Node) -> None:
 
 
 def power(context: Lowering, node: Node) -> None:
-    """``Pow`` by a constant: squares and roots by what computes them."""
+    """``Pow`` by a constant: squares and roots by what computes them, the rest by a logarithm."""
     exponent = context.constant(node.input(1))
     if exponent is None or exponent.size != 1:
         raise NotConvertibleError("its exponent is not one constant")
     value, by = context.value(node.input(0)), float(exponent.reshape(-1)[0])
-    tensor, shape = value.tensor, context.graph.shape(value.tensor)
-    roots = {0.5: "SQRT", -0.5: "RSQRT"}
-    if by in roots:
-        result = context.emit(roots[by], [tensor], shape)
-    elif by == 1:
-        result = tensor
-    elif by in {2, 3, 4}:
-        result = tensor
-        for _ in range(int(by) - 1):
-            result = context.arithmetic("MUL", result, tensor)
-    elif by == -1:
-        result = context.arithmetic("DIV", context.floats("one", 1.0), tensor)
-    else:
-        raise NotConvertibleError(f"TFLite's int8 kernels have no power of {by:g}")
-    context.give(node.output, result, value.layout)
+    context.give(node.output, powered(context, value.tensor, by), value.layout)
+
+
+def powered(context: Lowering, tensor: str, by: float) -> str:
+    """A tensor to a power."""
+    shape = context.graph.shape(tensor)
+    if by < 0 and by not in {-0.25, -0.5, -0.75}:
+        return context.arithmetic("DIV", context.floats("one", 1.0), powered(context, tensor, -by))
+    quarters = abs(by) * 4
+    if quarters != round(quarters) or quarters > 16:
+        if not context.graph.is_never_negative(tensor):
+            raise NotConvertibleError(f"TFLite's int8 kernels have no power of {by:g} of values that may be negative")
+        logarithm = context.emit("LOG", [tensor], shape)
+        return context.emit("EXP", [context.arithmetic("MUL", logarithm, context.floats("power", by))], shape)
+    whole, rest = divmod(int(quarters), 4)
+    factors = [tensor] * whole
+    if rest >= 2:
+        factors.append(context.emit("RSQRT" if by < 0 else "SQRT", [tensor], shape))
+    if rest % 2:
+        root = context.emit("SQRT", [tensor], shape)
+        factors.append(context.emit("RSQRT" if by < 0 else "SQRT", [root], shape))
+    result = factors[0] if factors else context.floats("ones", np.ones(shape))
+    for factor in factors[1:]:
+        result = context.arithmetic("MUL", result, factor)
+    return result
 
 
 def reciprocal(context: Lowering, node: Node) -> None:
@@ -339,6 +349,8 @@ HANDLERS: Handlers = {
         name: _of(binary, kind, fusedActivationFunction=0)
         for name, kind in {"Add": "ADD", "Sub": "SUB", "Mul": "MUL", "Div": "DIV"}.items()
     },
+    **{name: _of(binary, kind) for name, kind in {"And": "LOGICAL_AND", "Or": "LOGICAL_OR"}.items()},
+    "Xor": _of(compare, "NOT_EQUAL"),
     "Max": _of(several, "MAXIMUM"),
     "Min": _of(several, "MINIMUM"),
     "Sum": _of(several, "ADD"),

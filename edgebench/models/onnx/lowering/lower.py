@@ -8,7 +8,17 @@ from dataclasses import replace
 
 from edgebench.errors import UnsupportedModelError
 from edgebench.models.graph.tensor_graph import Port, TensorGraph
-from edgebench.models.onnx.lowering import elementwise, matrices, recurrent, reductions, shapes, windows
+from edgebench.models.onnx.lowering import (
+    elementwise,
+    indexing,
+    matrices,
+    pools,
+    recurrent,
+    reductions,
+    shapes,
+    signals,
+    windows,
+)
 from edgebench.models.onnx.lowering.context import (
     Handler,
     Layout,
@@ -22,11 +32,14 @@ from edgebench.models.onnx.simplify import SimpleModel
 
 HANDLERS: Mapping[str, Handler] = {
     **windows.HANDLERS,
+    **pools.HANDLERS,
     **elementwise.HANDLERS,
     **shapes.HANDLERS,
     **matrices.HANDLERS,
     **reductions.HANDLERS,
     **recurrent.HANDLERS,
+    **signals.HANDLERS,
+    **indexing.HANDLERS,
 }
 _WANTS_CHANNELS_LAST = {
     "Conv", "ConvTranspose", "MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool", "Resize", "Upsample",
@@ -62,7 +75,7 @@ def lower(simple: SimpleModel, name: str) -> TensorGraph:
                 remedy="replace the layer, or profile the model on a CPU: -d host",
             ) from None
     context.node = None
-    graph = context.graph.build(inputs, context.ports(simple.outputs))
+    graph = context.graph.build(inputs, context.outputs(simple.outputs))
     ranges = {context.values[name].tensor: found for name, found in simple.ranges.items() if name in context.values}
     return replace(graph, ranges=ranges)
 

@@ -17,6 +17,8 @@ from edgebench.models.onnx.lowering.context import (
     channels_last,
     identity,
 )
+from edgebench.models.onnx.lowering.elementwise import powered
+from edgebench.models.onnx.lowering.windows import VALID, zeros_around
 
 
 def reduce(context: Lowering, node: Node, kind: str) -> None:
@@ -207,6 +209,26 @@ def rms_norm(context: Lowering, node: Node) -> None:
     context.give(node.output, context.arithmetic("MUL", result, context.floats("scale", array)))
 
 
+def local_response_norm(context: Lowering, node: Node) -> None:
+    """``LRN``: values over a power of the mean square of neighbouring channels."""
+    value = context.shape(node.input(0))
+    layout = channels_last(len(value))
+    source = context.in_layout(node.input(0), layout)
+    shape, size = context.graph.shape(source), int(node.get("size"))
+    before = (size - 1) // 2
+    channels = shape[-1]
+    lines = (int(np.prod(shape[:-1], dtype=np.int64)), 1, channels, 1)
+    squares = context.reshaped(context.arithmetic("MUL", source, source), lines)
+    ends = ((0, 0), (0, 0), (before, size - 1 - before), (0, 0))
+    padded = zeros_around(context, squares, ends)
+    options: dict[str, Any] = {"strideH": 1, "strideW": 1, "filterHeight": 1, "filterWidth": size, "padding": VALID}
+    means = context.emit("AVERAGE_POOL_2D", [padded], lines, fusedActivationFunction=0, **options)
+    scaled = context.arithmetic("MUL", context.reshaped(means, shape), context.floats("alpha", node.get("alpha", 1e-4)))
+    base = context.arithmetic("ADD", scaled, context.floats("bias", node.get("bias", 1.0)))
+    factor = powered(context, base, -float(node.get("beta", 0.75)))
+    context.give(node.output, context.arithmetic("MUL", source, factor), layout)
+
+
 def normalised(context: Lowering, source: str, axes: Sequence[int], epsilon: float) -> str:
     """(x - mean) / sqrt(variance + epsilon) over axes."""
     shape = context.graph.shape(source)
@@ -253,6 +275,7 @@ HANDLERS: Handlers = {
     "Softmax": partial(softmax, kind="SOFTMAX"),
     "LogSoftmax": partial(softmax, kind="LOG_SOFTMAX"),
     "BatchNormalization": batch_norm,
+    "LRN": local_response_norm,
     "LayerNormalization": layer_norm,
     "InstanceNormalization": instance_norm,
     "GroupNormalization": group_norm,

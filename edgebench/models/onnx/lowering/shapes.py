@@ -17,6 +17,7 @@ from edgebench.models.onnx.lowering.context import (
     identity,
 )
 from edgebench.models.onnx.lowering.elementwise import common_layout, forward
+from edgebench.models.onnx.lowering.pools import edges_around
 
 
 def transpose(context: Lowering, node: Node) -> None:
@@ -195,8 +196,6 @@ def pad(context: Lowering, node: Node) -> None:
     if mode == "reflect":
         result = context.emit("MIRROR_PAD", [value.tensor, table], shape, mode=0)
     elif mode == "edge":
-        from edgebench.models.onnx.lowering.windows import edges_around
-
         if ordered[0] != (0, 0):
             raise NotConvertibleError("it repeats edges along the batch")
         result = edges_around(context, value.tensor, tuple(ordered[1:]))

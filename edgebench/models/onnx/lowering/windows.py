@@ -1,4 +1,4 @@
-"""Convolutions and pools: windows that slide over one to three axes.
+"""Convolutions: windows that slide over one to three axes.
 
 One axis is a row of two; three are sums of windows over two, one for each step of the depth.
 """
@@ -28,14 +28,14 @@ def conv(context: Lowering, node: Node) -> None:
         raise NotConvertibleError("its weights are computed from the inputs")
     rank = weights.ndim - 2
     bias = _bias(context, node.input(2), weights.shape[0])
-    window = _window(context, node, weights.shape[2:])
+    window = window_of(context, node, weights.shape[2:])
     source = context.in_layout(node.input(0), channels_last(weights.ndim))
     groups = int(node.get("group", 1))
     if rank == 3:
         result = _deep_conv(context, source, weights, bias, window, groups)
     else:
-        flat, spread = _as_image(context, source, rank)
-        result = _image_conv(context, flat, _image_weights(weights, rank), bias, window.as_image(), groups)
+        flat, spread = as_image(context, source, rank)
+        result = image_conv(context, flat, _image_weights(weights, rank), bias, window.as_image(), groups)
         result = spread(result)
     context.give(node.output, result, channels_last(weights.ndim))
 
@@ -51,7 +51,7 @@ def conv_transpose(context: Lowering, node: Node) -> None:
     groups = int(node.get("group", 1))
     outputs = weights.shape[1] * groups
     bias = _bias(context, node.input(2), outputs)
-    source, spread = _as_image(context, context.in_layout(node.input(0), channels_last(weights.ndim)), rank)
+    source, spread = as_image(context, context.in_layout(node.input(0), channels_last(weights.ndim)), rank)
     kernel = _image_weights(weights, rank)
     strides = (1, *node.get("strides", (1,) * rank))[-2:]
     target = channels_last_shape(context.shape(node.output))
@@ -82,18 +82,6 @@ def conv_transpose(context: Lowering, node: Node) -> None:
     result = _joined(context, parts, (batch, *whole, outputs))
     result = _cropped(context, result, begin, (height, width), bias)
     context.give(node.output, spread(result), channels_last(weights.ndim))
-
-
-def max_pool(context: Lowering, node: Node) -> None:
-    """``MaxPool`` with any padding and ``ceil_mode``."""
-    if len(node.outputs) > 1 and node.outputs[1]:
-        raise NotConvertibleError("the positions of its maxima are used")
-    _pool(context, node, "MAX_POOL_2D")
-
-
-def average_pool(context: Lowering, node: Node) -> None:
-    """``AveragePool`` with any padding, counted or not, and ``ceil_mode``."""
-    _pool(context, node, "AVERAGE_POOL_2D")
 
 
 def channels_last_shape(shape: Shape) -> Shape:
@@ -134,7 +122,8 @@ class Window:
         return True
 
 
-def _window(context: Lowering, node: Node, size: Sequence[int]) -> Window:
+def window_of(context: Lowering, node: Node, size: Sequence[int]) -> Window:
+    """A node's window; what ``ceil_mode`` adds behind is a part of its padding."""
     rank = len(size)
     steps = node.get("strides", (1,) * rank)
     dilation = node.get("dilations", (1,) * rank)
@@ -165,7 +154,7 @@ def _bias(context: Lowering, name: str, count: int) -> Array:
     return context.required_constant(name, "bias").astype(np.float32)
 
 
-def _as_image(context: Lowering, source: str, rank: int) -> tuple[str, Any]:
+def as_image(context: Lowering, source: str, rank: int) -> tuple[str, Any]:
     """A tensor with two axes to slide over, and the way back."""
     if rank == 2:
         return source, lambda result: result
@@ -182,7 +171,7 @@ def _image_weights(weights: Array, rank: int) -> Array:
     return weights[:, :, None, :] if rank == 1 else weights
 
 
-def _image_conv(
+def image_conv(
     context: Lowering, source: str, weights: Array, bias: Array, window: Window, groups: int, *, name: str = ""
 ) -> str:
     """Over two axes, channels last."""
@@ -327,97 +316,14 @@ def _deep_conv(context: Lowering, source: str, weights: Array, bias: Array, wind
         part = context.emit("STRIDED_SLICE", inputs, shape, name=f"{source}_depth{step}")
         part = context.reshaped(part, (batch * count, height, width, channels))
         shift = bias if step == 0 else np.zeros_like(bias)
-        result = _image_conv(context, part, weights[:, :, step], shift, flat, groups)
+        result = image_conv(context, part, weights[:, :, step], shift, flat, groups)
         found = context.graph.shape(result)
         total = context.emit("ADD", [total, result], found, fusedActivationFunction=0) if total else result
     found = context.graph.shape(total)
     return context.reshaped(total, (batch, count, *found[1:]))
 
 
-def _pool(context: Lowering, node: Node, kind: str) -> None:
-    size = node.get("kernel_shape")
-    rank = len(size)
-    if rank == 3:
-        raise NotConvertibleError("TFLite has no pool over three axes that runs in int8")
-    if any(step != 1 for step in node.get("dilations", (1,) * rank)):
-        raise NotConvertibleError("TFLite has no dilated pool")
-    window = _window(context, node, size).as_image()
-    source, spread = _as_image(context, context.in_layout(node.input(0), channels_last(rank + 2)), rank)
-    before = context.graph.shape(source)
-    padding, scale = VALID, None
-    if kind == "MAX_POOL_2D":
-        # TFLite's SAME leaves padding out of the maximum, as ONNX does.
-        if window.is_same(before[1:3]) and any(sum(pad) for pad in window.pads):
-            padding = SAME
-        elif context.graph.is_never_negative(source):
-            source = zeros_around(context, source, ((0, 0), *window.pads, (0, 0)))
-        else:
-            source = edges_around(context, source, window.pads)
-    elif any(sum(pad) for pad in window.pads):
-        counted = bool(node.get("count_include_pad", 0)) and not node.get("ceil_mode", 0)
-        if window.is_same(before[1:3]) and not counted:
-            padding = SAME
-        else:
-            source = zeros_around(context, source, ((0, 0), *window.pads, (0, 0)))
-            scale = None if counted else _uncounted(node, window, before[1:3])
-    sizes = window.output(before[1:3])
-    options: dict[str, Any] = {
-        "padding": padding,
-        "strideH": window.steps[0],
-        "strideW": window.steps[1],
-        "filterHeight": window.size[0],
-        "filterWidth": window.size[1],
-        "fusedActivationFunction": 0,
-    }
-    shape = (before[0], *sizes, before[3])
-    result = context.emit(kind, [source], shape, **options)
-    if scale is not None:
-        result = context.emit("MUL", [result, context.floats("counts", scale)], shape, fusedActivationFunction=0)
-    context.give(node.output, spread(result), channels_last(rank + 2))
-
-
-def _uncounted(node: Node, window: Window, sizes: Sequence[int]) -> Array | None:
-    """What a mean over zeros must be multiplied by, position by position, so that padding does not count."""
-    lines = []
-    counted = bool(node.get("count_include_pad", 0))
-    given = (0, 0, *node.get("pads", ()))[-2 * len(node.get("kernel_shape")) :]
-    for axis, (length, pad, span, step) in enumerate(zip(sizes, window.pads, window.size, window.steps, strict=True)):
-        before = pad[0]
-        # With ceil_mode, only the padding that was asked for may count.
-        own = given[axis - 2 + len(given)] if counted and len(given) >= 2 else 0
-        starts = np.arange((length + sum(pad) - span) // step + 1) * step - before
-        low, high = (-before, length + own) if counted else (0, length)
-        inside = np.minimum(starts + span, high) - np.maximum(starts, low)
-        lines.append(span / np.maximum(inside, 1))
-    factors = (lines[0][:, None] * lines[1][None, :])[None, :, :, None].astype(np.float32)
-    return None if np.allclose(factors, 1) else factors
-
-
-def edges_around(context: Lowering, source: str, pads: Pads) -> str:
-    """A tensor whose first and last rows and columns are repeated: no maximum over a window changes by that."""
-    for axis, (before, after) in enumerate(pads, start=1):
-        if not before and not after:
-            continue
-        shape = context.graph.shape(source)
-        edges = []
-        for count, position in ((before, 0), (after, shape[axis] - 1)):
-            begin, size = [0] * len(shape), list(shape)
-            begin[axis], size[axis] = position, 1
-            inputs = [source, context.ints("begin", begin), context.ints("size", size)]
-            edge = context.emit("SLICE", inputs, size, name=f"{source}_edge") if count else ""
-            edges.append([edge] * count)
-        parts = [*edges[0], source, *edges[1]]
-        wide = list(shape)
-        wide[axis] += before + after
-        source = context.emit(
-            "CONCATENATION", parts, wide, name=f"{source}_edges", axis=axis, fusedActivationFunction=0
-        )
-    return source
-
-
 HANDLERS: Handlers = {
     "Conv": conv,
     "ConvTranspose": conv_transpose,
-    "MaxPool": max_pool,
-    "AveragePool": average_pool,
 }

@@ -51,9 +51,9 @@ def quantise_weights(editor: GraphEditor, operator: Table, places: Weights, data
 
 
 def quantised_bias(editor: GraphEditor, index: int, bias: NDArray[np.float64], scales: NDArray[np.float64]) -> int:
-    """A bias as int32."""
+    """A bias as int32; LiteRT wants one axis where there is a scale for each channel."""
     limit = 2**31 - 1
-    levels = np.clip(np.rint(bias / scales), -limit, limit).astype(np.int32)
+    levels = np.clip(np.rint(bias.ravel() / scales), -limit, limit).astype(np.int32)
     found = editor.add_constant(editor.name(index), levels)
     editor.set_scales(found, [float(scale) for scale in np.ravel(scales)], [0] * np.size(scales))
     return found

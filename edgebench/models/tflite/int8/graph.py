@@ -121,7 +121,7 @@ class Int8Writer:
             operator.inputs = [self._int8(index) if self._is_real(index) else index for index in operator.inputs]
         if kind in _POSITIVE:
             self._keep_positive(operator, *_POSITIVE[kind])
-        if kind == "CAST":
+        if kind == "CAST" and operator.builtinOptions is not None:
             operator.builtinOptions.outDataType = editor.schema.TensorType.INT8
         editor.set_code(operator, kind, max(editor.version(operator), form.version))
         for index in operator.outputs:

@@ -8,6 +8,8 @@ from edgebench.errors import InputError
 from edgebench.models.tflite.tree import GraphEditor, Table
 
 _MOST_OPERATORS, _MOST_DEEP = 100_000, 64
+_READING = {"CUSTOM", "HASHTABLE", "IF", "READ_VARIABLE", "VAR_HANDLE", "WHILE"}
+"""Operators that may read what a graph has set up."""
 
 
 def inline_calls(editor: GraphEditor) -> bool:
@@ -29,6 +31,18 @@ def inline_calls(editor: GraphEditor) -> bool:
         editor.operators = operators
         editor.replace(same)
     raise _too_many()
+
+
+def remove_idle_calls(editor: GraphEditor) -> bool:
+    """Leave out calls of graphs that set up variables where nothing reads any.
+
+    As signatures that compute a loss have them, in files that train.
+    """
+    kinds = {editor.kind(operator) for operator in editor.operators}
+    if "CALL_ONCE" not in kinds or kinds & _READING:
+        return False
+    editor.operators = [operator for operator in editor.operators if editor.kind(operator) != "CALL_ONCE"]
+    return True
 
 
 def _called(editor: GraphEditor, operator: Table) -> int | None:

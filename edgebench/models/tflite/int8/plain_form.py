@@ -209,6 +209,21 @@ def bytes_to_int8(editor: GraphEditor) -> bool:
     return changed
 
 
+def positions_to_integers(editor: GraphEditor) -> bool:
+    """Read real numbers that are only cast to integers, such as positions in a table of words, as integers."""
+    changed = False
+    for index in editor.inputs:
+        readers = [operator for operator in editor.operators if index in operator.inputs]
+        kinds = {editor.dtype(reader.outputs[0]) for reader in readers if editor.kind(reader) == "CAST"}
+        casts = all(editor.kind(reader) == "CAST" for reader in readers)
+        if editor.is_float(index) and casts and kinds in ({"int32"}, {"int64"}) and index not in editor.outputs:
+            editor.set_dtype(index, kinds.pop())
+            editor.operators = [operator for operator in editor.operators if operator not in readers]
+            editor.replace({reader.outputs[0]: index for reader in readers})
+            changed = True
+    return changed
+
+
 def name_custom_operators(editor: GraphEditor) -> bool:
     """Make custom operators that TensorFlow Lite has by now the ones it has."""
     changed = False

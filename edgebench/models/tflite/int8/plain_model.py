@@ -11,13 +11,18 @@ from edgebench.errors import InputError, MissingPackageError
 from edgebench.models.tflite.file import read_contents
 from edgebench.models.tflite.int8 import fixed_shapes, plain_form
 from edgebench.models.tflite.int8.fusing import remove_dead, take_fake_quantisation
-from edgebench.models.tflite.int8.inlining import inline_calls
+from edgebench.models.tflite.int8.inlining import inline_calls, remove_idle_calls
 from edgebench.models.tflite.int8.ports import PortForm, port_forms
+from edgebench.models.tflite.int8.rows import join_rows
 from edgebench.models.tflite.int8.running import Sample
 from edgebench.models.tflite.int8.scale import Range
+from edgebench.models.tflite.int8.unrolling import has_loops, unroll_loops
 from edgebench.models.tflite.int8.unsigned import unsigned_to_signed
 from edgebench.models.tflite.signatures import keep_graph, keep_signature
 from edgebench.models.tflite.tree import DAMAGE, GraphEditor, Table, pack_model, parse_tree
+
+_MOST_DEEP = 8
+"""Loops in loops that are unrolled."""
 
 
 @dataclass(slots=True)
@@ -54,7 +59,8 @@ class PlainModel:
     @property
     def is_open(self) -> bool:
         """Whether LiteRT has to run it to know its shapes and constants."""
-        return fixed_shapes.has_open_shapes(self.editor) or fixed_shapes.has_foldable(self.editor)
+        editor = self.editor
+        return fixed_shapes.has_open_shapes(editor) or fixed_shapes.has_foldable(editor) or has_loops(editor)
 
     def is_resized(self, shapes: Mapping[str, tuple[int, ...]]) -> bool:
         """Whether inputs are to have other shapes, by name, than those in the file."""
@@ -84,18 +90,7 @@ def read_plain(source: Path, signature: str | None = None) -> PlainModel:
         inlined = inline_calls(editor)
         plain_form.check_order(editor, str(source))
         inputs, outputs = port_forms(editor, editor.inputs), port_forms(editor, editor.outputs)
-        steps = [
-            inlined,
-            plain_form.make_names_unique(editor),
-            plain_form.mend_axes(editor),
-            plain_form.halves_to_float32(editor),
-            plain_form.unpack_small_weights(editor),
-            plain_form.unfold_sparse_weights(editor),
-            plain_form.integers_to_real_weights(editor),
-            plain_form.bytes_to_int8(editor),
-            plain_form.name_custom_operators(editor),
-            unsigned_to_signed(editor),
-        ]
+        changed = inlined | remove_idle_calls(editor) | _in_plain_types(editor)
         ranges = take_fake_quantisation(editor)
         plain_form.make_names_unique(editor)
         keep_graph(tree, 0)
@@ -107,15 +102,33 @@ def read_plain(source: Path, signature: str | None = None) -> PlainModel:
         editor=editor,
         content=content,
         where=str(source),
-        changed=any(steps) or bool(ranges) or contents.old_codes or len(tree.subgraphs) < len(contents.graphs),
+        changed=changed or bool(ranges) or contents.old_codes or len(tree.subgraphs) < len(contents.graphs),
         inputs=inputs,
         outputs=outputs,
         ranges=ranges,
     )
 
 
+def _in_plain_types(editor: GraphEditor) -> bool:
+    """Bring tensors into the types that the quantiser reads; whether anything changed."""
+    steps = [
+        plain_form.make_names_unique(editor),
+        plain_form.mend_axes(editor),
+        plain_form.halves_to_float32(editor),
+        plain_form.unpack_small_weights(editor),
+        plain_form.unfold_sparse_weights(editor),
+        plain_form.integers_to_real_weights(editor),
+        plain_form.bytes_to_int8(editor),
+        plain_form.positions_to_integers(editor),
+        plain_form.name_custom_operators(editor),
+        unsigned_to_signed(editor),
+    ]
+    plain_form.make_names_unique(editor)
+    return any(steps)
+
+
 def fix_shapes(plain: PlainModel, sample: Sample) -> None:
-    """Fix open shapes to those of an input, and fold what depends on constants only.
+    """Fix open shapes to those of an input, fold what depends on constants only, and write loops round by round.
 
     Raises:
         UnsupportedModelError: LiteRT cannot run the model.
@@ -123,7 +136,15 @@ def fix_shapes(plain: PlainModel, sample: Sample) -> None:
     editor = plain.editor
     try:
         fixed_shapes.fix(editor, plain.content, sample)
+        for _ in range(_MOST_DEEP):
+            if not unroll_loops(editor):
+                break
+            inline_calls(editor)
+            _in_plain_types(editor)
+            fixed_shapes.fix(editor, pack_model(editor.model, len(plain.content)), sample)
+            join_rows(editor)
         remove_dead(editor)
+        keep_graph(editor.model, 0)
         plain_form.remove_unused(editor.model)
         plain.content, plain.changed = pack_model(editor.model, len(plain.content)), True
     except DAMAGE as error:

@@ -91,7 +91,8 @@ EXTREME(eb_extreme_s32, int32_t)
       case EB_MAXIMUM: return a > b ? a : b;                                                                \
       default: break;                                                                                       \
     }                                                                                                       \
-    if (b == -1) return kind == EB_FLOOR_DIV ? (type)(0 - (wrapping)a) : 0;                                 \
+    if (b == -1) return kind == EB_FLOOR_MOD ? 0 : (type)(0 - (wrapping)a);                                 \
+    if (kind == EB_DIV) return a / b;                                                                       \
     const type rest = a % b;                                                                                \
     const int below = rest != 0 && (rest < 0) != (b < 0);                                                   \
     return kind == EB_FLOOR_DIV ? a / b - below : below ? rest + b : rest;                                  \

@@ -44,7 +44,7 @@ void eb_extreme_s16(const int16_t *input, void *output, const eb_extreme_params 
 void eb_extreme_s32(const int32_t *input, void *output, const eb_extreme_params *p);
 
 /* Arithmetic of integers, which wraps around; a quotient by 0 is an error: these return 0, or 1 for it. */
-enum { EB_ADD, EB_SUB, EB_MUL, EB_MINIMUM, EB_MAXIMUM, EB_FLOOR_DIV, EB_FLOOR_MOD };
+enum { EB_ADD, EB_SUB, EB_MUL, EB_MINIMUM, EB_MAXIMUM, EB_FLOOR_DIV, EB_FLOOR_MOD, EB_DIV };
 int eb_integers_s32(const int32_t *first, const int32_t *second, int32_t *output, const eb_walk *walk, int32_t kind,
                     int32_t low, int32_t high);
 int eb_integers_s64(const int64_t *first, const int64_t *second, int64_t *output, const eb_walk *walk, int32_t kind,

@@ -161,6 +161,7 @@ OTHER_TYPES: Mapping[str, set[str]] = {
     **dict.fromkeys(_WIDE, _SHORT),
     **dict.fromkeys(("ADD", "MAXIMUM", "MINIMUM", "MUL", "SUB"), _SHORT_OR_PLAIN),
     **dict.fromkeys(("FLOOR_DIV", "FLOOR_MOD"), logic.PLAIN),
+    "DIV": {"int16", "int32"},
     **dict.fromkeys(MOVED, _INTEGERS),
     **dict.fromkeys(("ASSIGN_VARIABLE", "READ_VARIABLE"), _HANDLES),
     **dict.fromkeys((kind for kind, writer in WRITERS.items() if writer in {logic.compare, logic.extreme}), _INTEGERS),
