@@ -19,9 +19,11 @@ def exported_from_script(script: Any, args: tuple[Any, ...]) -> Any:
     PyTorch itself names its converter in the error of ``torch.export.export``, but keeps it in a private module.
     """
     try:
+        import torch
         from torch._export.converter import TS2EPConverter
 
-        return TS2EPConverter(script, args).convert()
+        # It leaves all sizes open; a second export sets them.
+        return torch.export.export(TS2EPConverter(script, args).convert().module(), args)
     except MemoryError:
         raise
     except Exception:  # the converter raises what is below it

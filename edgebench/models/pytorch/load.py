@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from edgebench.core.model import ModelFormat, TensorSpec
 from edgebench.errors import InputError, MissingPackageError, UnsupportedModelError
-from edgebench.models.input_file import array_shapes
 from edgebench.models.pytorch.safety import sanitised_archive
+from edgebench.models.pytorch.script_inputs import script_specs
 from edgebench.models.source import identify
 
 TRAIN_EXTRA = "pip install -c constraints.txt 'edgebench[train]'"
@@ -94,7 +94,7 @@ def load_program(path: Path, shapes: Mapping[str, tuple[int, ...]], file: str | 
     try:
         if identify(path) is ModelFormat.TORCHSCRIPT:
             script = torch.jit.load(str(path), map_location="cpu").eval()
-            return Program(specs=_script_specs(script, shapes, file), script=script, constants={})
+            return Program(specs=script_specs(script, shapes, file), script=script, constants={})
         exported = torch.export.load(sanitised_archive(path))
     except (RuntimeError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise InputError(
@@ -153,51 +153,3 @@ def quiet() -> Iterator[None]:
             yield
     finally:
         logging.disable(level)
-
-
-def _script_specs(script: Any, shapes: Mapping[str, tuple[int, ...]], file: str | None) -> tuple[TensorSpec, ...]:
-    """Inputs of a TorchScript program, which stores neither their shapes nor their types."""
-    values = list(script.graph.inputs())[1:]
-    names = [value.debugName().split(".")[0] for value in values]
-    known = {**(array_shapes(Path(file)) if file else {}), **shapes}
-    missing = [name for name in names if name not in known]
-    if missing:
-        raise InputError(
-            f"TorchScript does not store the shapes of its inputs {', '.join(missing)}",
-            remedy="give " + " ".join(f"--shape {name}=1,3,224,224" for name in missing),
-        )
-    indices = _indices(script)
-    return tuple(
-        TensorSpec(
-            name=name,
-            dtype="int64" if name in indices else "float32",
-            shape=known[name],
-            upper=indices.get(name),
-        )
-        for name in names
-    )
-
-
-def _indices(script: Any) -> dict[str, int]:
-    """Inputs that look up rows of a table, and how many rows it has."""
-    found = {}
-    graph = script.inlined_graph
-    inputs = {value.debugName(): value.debugName().split(".")[0] for value in graph.inputs()}
-    for node in graph.findAllNodes("aten::embedding"):
-        table, index = list(node.inputs())[:2]
-        if index.debugName() in inputs:
-            found[inputs[index.debugName()]] = _rows(script, table)
-    return found
-
-
-def _rows(script: Any, table: Any) -> int:
-    """Rows of a table that a graph reads as an attribute of the program or of a part of it; else 2."""
-    path: list[str] = []
-    node = table.node()
-    while node.kind() == "prim::GetAttr":
-        path.insert(0, node.s("name"))
-        node = next(iter(node.inputs())).node()
-    value: Any = script
-    for name in path:
-        value = getattr(value, name, None)
-    return int(value.shape[0]) if path and hasattr(value, "shape") and len(value.shape) else 2

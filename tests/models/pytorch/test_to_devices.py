@@ -165,6 +165,24 @@ def test_open_dimensions_are_set_by_shapes(torch: ModuleType, tmp_path: Path) ->
     assert prepared(tmp_path, source, ONNX, shapes={"input": (5, 40)}).deployed is not None
 
 
+@pytest.mark.parametrize("family", ["resnet", "lstm", "bert_block", "auto_encoder", "tcn", "ds_cnn"])
+def test_shapes_that_torchscript_lacks_are_proposed_as_its_graph_reads_them(
+    family: str, torch: ModuleType, tmp_path: Path
+) -> None:
+    module, inputs = made(torch, family)
+    source = scripted(torch, module, inputs, tmp_path / "model.pt")
+    with pytest.raises(InputError, match="does not store the shapes") as caught:
+        prepared(tmp_path, source, ONNX)
+    (name,) = parameters(module)
+    proposed = re.findall(rf"--shape {name}=([\d,]+)$", str(caught.value.remedy))
+    (shape,) = (tuple(map(int, text.split(","))) for text in proposed)
+    assert len(shape) == inputs[0].dim()
+    if family == "lstm":
+        assert shape[2] == inputs[0].shape[2]
+    elif family != "bert_block":
+        assert shape[1] == inputs[0].shape[1]
+
+
 def test_named_and_constant_inputs(torch: ModuleType, tmp_path: Path) -> None:
     class Scaled(torch.nn.Module):  # type: ignore[misc, name-defined]
         def forward(self, x: Any, times: int, *, shift: Any) -> Any:
