@@ -9,7 +9,7 @@ import warnings
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgebench.core.model import ModelFormat, TensorSpec
+from edgebench.core.model import InputSource, ModelFormat, TensorSpec
 from edgebench.errors import InputError, MissingPackageError, UnsupportedModelError
+from edgebench.models.inputs import make_inputs
 from edgebench.models.pytorch.safety import sanitised_archive
 from edgebench.models.pytorch.script_inputs import script_specs
 from edgebench.models.source import identify
 
+_FURTHER = 2
 TRAIN_EXTRA = "pip install -c constraints.txt 'edgebench[train]'"
 
 
@@ -102,6 +104,19 @@ def load_program(path: Path, shapes: Mapping[str, tuple[int, ...]], file: str | 
             remedy="export it again with the installed version of torch",
         ) from error
     return of_exported(exported)
+
+
+def with_tables(program: Program, specs: Sequence[TensorSpec]) -> Program:
+    """A program whose inputs know the lengths of the tables they look up, as far as a file's description tells them."""
+    upper = {spec.name: spec.upper for spec in specs}
+    known = (replace(spec, upper=upper.get(spec.name) or spec.upper) for spec in program.specs)
+    return replace(program, specs=tuple(known))
+
+
+def compared_inputs(program: Program, source: InputSource) -> list[dict[str, NDArray[np.generic]]]:
+    """Inputs that a program and what was made of it are compared on: those of the user first, and random ones."""
+    sources = [source, *(replace(source, file=None, seed=source.seed + 1 + number) for number in range(_FURTHER))]
+    return [dict(make_inputs(program.specs, each)) for each in sources]
 
 
 def of_exported(exported: Any) -> Program:

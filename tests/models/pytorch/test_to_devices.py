@@ -152,17 +152,33 @@ def test_calibration_takes_the_names_and_layout_of_the_model(torch: ModuleType, 
         prepared(tmp_path, source, dtype="int8", calibration=str(path), **options)
 
 
-def test_open_dimensions_are_set_by_shapes(torch: ModuleType, tmp_path: Path) -> None:
+@pytest.mark.parametrize("way", ["pt2", "torchscript"])
+def test_one_file_serves_inputs_and_calibration(way: str, torch: ModuleType, tmp_path: Path) -> None:
+    """Its first axis is that of the samples, not a batch."""
+    source, _, _ = given(torch, "auto_encoder", way, tmp_path)
+    path = str(tmp_path / "samples.npz")
+    np.savez(path, input=np.random.default_rng(0).standard_normal((9, 40)).astype(np.float32))
+    found = prepared(tmp_path, source, dtype="int8", inputs=path, calibration=path)
+    assert found.deployed is not None
+    assert found.deployed.inputs[0].shape == (1, 40)
+    assert not any("latency only" in note for note in found.notes)
+
+
+def test_open_dimensions_are_set_by_shapes_and_a_batch_is_one(torch: ModuleType, tmp_path: Path) -> None:
     module, inputs = made(torch, "auto_encoder")
     batch = torch.export.Dim("batch", min=1, max=64)
     examples = (torch.cat([inputs[0]] * 3),)
     source = exported(torch, module, examples, tmp_path / "open.pt2", dynamic_shapes=({0: batch},))
+    for shapes, wanted in (({}, (1, 40)), ({"input": (5, 40)}, (5, 40))):
+        found = prepared(tmp_path, source, shapes=shapes)
+        assert found.deployed is not None
+        assert found.deployed.inputs[0].shape == wanted
+    assert prepared(tmp_path, source, ONNX, shapes={"input": (5, 40)}).deployed is not None
+    length = torch.export.Dim("length", min=2, max=64)
+    examples = (torch.ones(1, 7, 40),)
+    source = exported(torch, torch.nn.Linear(40, 2), examples, tmp_path / "long.pt2", dynamic_shapes=({1: length},))
     with pytest.raises(InputError, match="open dimensions"):
         prepared(tmp_path, source)
-    found = prepared(tmp_path, source, shapes={"input": (5, 40)})
-    assert found.deployed is not None
-    assert found.deployed.inputs[0].shape == (5, 40)
-    assert prepared(tmp_path, source, ONNX, shapes={"input": (5, 40)}).deployed is not None
 
 
 @pytest.mark.parametrize("family", ["resnet", "lstm", "bert_block", "auto_encoder", "tcn", "ds_cnn"])
