@@ -23,6 +23,8 @@ class ModelFormat(StrEnum):
         return SUFFIXES[self][0]
 
 
+PYTORCH = frozenset({ModelFormat.TORCHSCRIPT, ModelFormat.TORCH_EXPORT})
+"""Formats that PyTorch writes and reads."""
 SUFFIXES: Mapping[ModelFormat, tuple[str, ...]] = {
     ModelFormat.ONNX: (".onnx",),
     ModelFormat.TFLITE: (".tflite",),

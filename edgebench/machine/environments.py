@@ -260,7 +260,8 @@ def _install(recipe: Recipe, on_progress: Callable[[str], None]) -> None:
         index = ["--extra-index-url", _CPU_INDEX, "--retries", "1", "--timeout", "20"]
         _run(recipe, [*pip, *index, *first], told)
     others = [text for text in requirements if text not in first]
-    _run(recipe, [*pip, *others], told)
+    if others:
+        _run(recipe, [*pip, *others], told)
 
 
 def _finish(recipe: Recipe) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgebench.core.dtype import DataType
-from edgebench.core.model import Converter, InputSource, ModelFormat, ModelInfo, TensorSpec
+from edgebench.core.model import PYTORCH, Converter, InputSource, ModelFormat, ModelInfo, TensorSpec
 from edgebench.core.record import Record
 from edgebench.errors import InputError, UnsupportedModelError
 from edgebench.models.input_file import array_shapes, input_shapes
@@ -26,7 +26,6 @@ _RUNS_ON: Mapping[ModelFormat, str] = {
     ModelFormat.TORCHSCRIPT: "host-torch",
     ModelFormat.TORCH_EXPORT: "host-torch",
 }
-_PYTORCH = {ModelFormat.TORCHSCRIPT, ModelFormat.TORCH_EXPORT}
 _RUN_AS = {ModelFormat.ONNX, ModelFormat.TFLITE}
 """What PyTorch models are converted to."""
 
@@ -116,8 +115,12 @@ def _shapes(
 ) -> dict[str, tuple[int, ...]]:
     """Shapes of inputs: those given, and those of the arrays in a file."""
     file = Path(request.inputs) if request.inputs else None
-    if file is not None and format_ in _PYTORCH:
-        return {**array_shapes(file), **request.shapes}
+    if file is not None and format_ is ModelFormat.TORCHSCRIPT:
+        held = array_shapes(file)
+        if request.inputs == request.calibration:
+            # The first axis is that of the samples.
+            held = {name: (1, *shape[1:]) for name, shape in held.items()}
+        return {**held, **request.shapes}
     if format_ is not ModelFormat.TFLITE:
         shapes, names = dict(request.shapes), {}
         specs = inspect(path, source, shapes, request.signature, open_shapes=True).inputs if file is not None else ()
@@ -145,16 +148,17 @@ def _convert(
     result = Conversion(path=path, notes=())
     ports: Sequence[Port] = ()
     ranges: Mapping[str, tuple[float, float]] = {}
+    source = InputSource(seed=request.seed, shapes=shapes, file=request.inputs, calibration=request.calibration)
     if format_ not in request.formats and ModelFormat.TFLITE in request.formats and _other_converter(request, format_):
         from edgebench.models.pytorch.litert_torch import convert_litert_torch
 
-        converted = convert_litert_torch(path, folder / "converted.tflite", shapes, request.seed, specs)
+        converted = convert_litert_torch(path, folder / "converted.tflite", specs, source)
         result = Conversion(path=converted.path, notes=converted.notes)
         ports, format_ = converted.inputs, ModelFormat.TFLITE
-    if format_ not in request.formats and format_ in _PYTORCH and not _RUN_AS.isdisjoint(request.formats):
+    if format_ not in request.formats and format_ in PYTORCH and not _RUN_AS.isdisjoint(request.formats):
         from edgebench.models.pytorch.to_onnx import export_onnx
 
-        exported = export_onnx(path, folder / "exported.onnx", shapes, request.seed, specs)
+        exported = export_onnx(path, folder / "exported.onnx", specs, source)
         result, format_ = Conversion(path=exported.path, notes=exported.notes), ModelFormat.ONNX
         specs = inspect(exported.path, parse_source(request.source), shapes).inputs
     if format_ not in request.formats:
@@ -162,7 +166,6 @@ def _convert(
             raise _not_taken(request, format_)
         from edgebench.models.onnx.to_tflite import convert_onnx
 
-        source = InputSource(seed=request.seed, shapes=shapes, file=request.inputs, calibration=request.calibration)
         converted = convert_onnx(result.path, folder / "converted.tflite", specs, source)
         result = Conversion(path=converted.path, notes=(*result.notes, *converted.notes))
         ports, ranges = converted.inputs, converted.ranges
@@ -185,7 +188,7 @@ def _other_converter(request: PrepareRequest, format_: ModelFormat) -> bool:
     """Whether a model is for a converter that is not ours."""
     if request.converter is Converter.EDGEBENCH:
         return False
-    if format_ not in _PYTORCH:
+    if format_ not in PYTORCH:
         raise InputError(
             f"{request.converter} converts PyTorch models, this is {format_}",
             where=f"--converter {request.converter}",
@@ -198,7 +201,7 @@ def _not_taken(request: PrepareRequest, format_: ModelFormat) -> UnsupportedMode
     """There is no way from a format to what a device takes."""
     wanted = " or ".join(request.formats)
     elsewhere = f"profile it with -d {_RUNS_ON[format_]}"
-    if _PYTORCH.isdisjoint(request.formats):
+    if PYTORCH.isdisjoint(request.formats):
         remedy = f"{elsewhere}, or give the ONNX or PyTorch model that it was made from"
     else:
         remedy = f"{elsewhere}, or give the PyTorch model that it was made from"

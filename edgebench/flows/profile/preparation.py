@@ -9,11 +9,12 @@ from tempfile import mkdtemp
 
 from edgebench.core.device import Device
 from edgebench.core.metric import Provenance
-from edgebench.core.model import InputSource, ModelFormat, ModelInfo
+from edgebench.core.model import PYTORCH, InputSource, ModelFormat, ModelInfo, format_of_suffix
 from edgebench.core.plan import MeasurementPlan
 from edgebench.core.profile import Failure, Outcome, Profile
 from edgebench.errors import EdgebenchError, UnavailableError
 from edgebench.models.prepare import Prepared, PrepareRequest
+from edgebench.models.source import parse_source
 from edgebench.targets.base import MadeReadyOnce, Target
 from edgebench.targets.registry import create_target
 from edgebench.workers.base import Workers
@@ -22,6 +23,8 @@ from edgebench.workers.worker import ChildError
 
 _MAKE_READY_S = 1800.0
 """A time limit as a last resort: what is done once does not count towards the user's limits."""
+_EXPORT_S = 600.0
+"""At least, for a model that PyTorch exports."""
 _Key = tuple[str, tuple[ModelFormat, ...], str | None]
 
 
@@ -153,9 +156,16 @@ class Preparation:
         )
         try:
             with self._workers.measuring(memory_limit_bytes=self._plan.memory_limit_bytes) as worker:
-                return worker.ask(Prepare(wanted=request), timeout_s=self._plan.time_limit_s)
+                return worker.ask(Prepare(wanted=request), timeout_s=self._limit_s(source))
         except ChildError as error:
             return error
+
+    def _limit_s(self, source: str) -> float:
+        """The user's limit is for the model; how long PyTorch's exporters take says nothing about it."""
+        model = parse_source(source)
+        suffix = "" if model.path is None else model.path.suffix
+        by_pytorch = model.function is not None or format_of_suffix(suffix) in PYTORCH
+        return max(self._plan.time_limit_s, _EXPORT_S) if by_pytorch else self._plan.time_limit_s
 
 
 def failed_profile(

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,37 +18,28 @@ from edgebench.core.model import InputSource, TensorSpec
 from edgebench.errors import UnsupportedModelError
 from edgebench.machine.environments import require_interpreter
 from edgebench.models.graph.tensor_graph import Port
-from edgebench.models.inputs import make_inputs
 from edgebench.models.onnx.to_tflite import ConvertedModel
 from edgebench.models.output_difference import relative_difference
 from edgebench.models.pytorch.exported import export_fixed
-from edgebench.models.pytorch.load import Program
+from edgebench.models.pytorch.load import Program, compared_inputs, with_tables
 
 ENVIRONMENT = "litert-torch"
 _CHILD = Path(__file__).with_name("litert_torch_child.py")
 _LIMIT_S = 1800.0
 """A last resort: the user's own limit ends the waiting process, and everything that it started."""
 _TOLERANCE = 1e-3
-_COMPARED = 3
 _MISSING = re.compile(r"Lowering not found: (?:aten\.)?([\w.]+?)(?:\.default)?$")
 _OURS = "leave out --converter: edgebench's own may support it; or profile the model with PyTorch: -d host-torch"
 
 
-def convert_litert_torch(
-    path: Path,
-    target: Path,
-    shapes: Mapping[str, tuple[int, ...]],
-    seed: int = 0,
-    specs: Sequence[TensorSpec] = (),
-) -> ConvertedModel:
+def convert_litert_torch(path: Path, target: Path, specs: Sequence[TensorSpec], source: InputSource) -> ConvertedModel:
     """Convert a TorchScript or ``torch.export`` file, and compare outputs.
 
     Args:
         path: The file.
         target: File to write.
-        shapes: Shapes of inputs, if the file leaves them open.
-        seed: Of the inputs that both are compared on.
-        specs: What else is known about inputs: the length of tables that they index.
+        specs: What is known of its inputs: the length of tables they look up.
+        source: Values, or shapes and seed, of the inputs that both are compared on.
 
     Raises:
         UnavailableError: The converter is not set up.
@@ -57,15 +48,11 @@ def convert_litert_torch(
     """
     interpreter = require_interpreter(ENVIRONMENT)
     fixed = target.with_name("fixed.pt2")
-    program = export_fixed(path, fixed, shapes, seed)
-    upper = {spec.name: spec.upper for spec in specs}
-    program = replace(program, specs=tuple(replace(spec, upper=upper.get(spec.name)) for spec in program.specs))
+    program = with_tables(export_fixed(path, fixed, source), specs)
     told = _run(interpreter, fixed, target, path.name)
     ports = _ports(program, target)
-    difference = max(
-        _difference(program, target, ports, dict(make_inputs(program.specs, InputSource(seed=seed + number))))
-        for number in range(_COMPARED)
-    )
+    inputs = compared_inputs(program, source)
+    difference = max(_difference(program, target, ports, arrays) for arrays in inputs)
     if difference > _TOLERANCE:
         raise UnsupportedModelError(
             f"the conversion by litert-torch is not faithful: outputs differ by {difference:.1%}",
@@ -98,9 +85,8 @@ def _run(interpreter: Path, source: Path, target: Path, where: str) -> dict[str,
     except (OSError, ValueError):
         told = None
     if not isinstance(told, dict):
-        words = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:]
         raise UnsupportedModelError(
-            f"litert-torch ended with code {done.returncode} ({' '.join(words)[:300]})",
+            f"litert-torch crashed: {_ending(done)}",
             where=where,
             remedy=f"{_OURS}; edgebench setup {ENVIRONMENT} repairs the converter",
         )
@@ -109,6 +95,13 @@ def _run(interpreter: Path, source: Path, target: Path, where: str) -> dict[str,
     if "error" in told:
         raise _refused(str(told["error"]), str(told.get("kind")), where)
     return told
+
+
+def _ending(done: subprocess.CompletedProcess[bytes]) -> str:
+    if done.returncode < 0:
+        return signal.Signals(-done.returncode).name
+    words = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:]
+    return f"code {done.returncode} {' '.join(words)[:300]}".strip()
 
 
 def _refused(error: str, kind: str, where: str) -> UnsupportedModelError:

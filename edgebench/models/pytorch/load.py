@@ -9,7 +9,7 @@ import warnings
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -17,16 +17,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgebench.core.model import ModelFormat, TensorSpec
+from edgebench.core.model import InputSource, ModelFormat, TensorSpec
 from edgebench.errors import InputError, MissingPackageError, UnsupportedModelError
-from edgebench.models.input_file import array_shapes
+from edgebench.models.inputs import make_inputs
 from edgebench.models.pytorch.safety import sanitised_archive
+from edgebench.models.pytorch.script_inputs import script_specs
 from edgebench.models.source import identify
 
+_FURTHER = 2
 TRAIN_EXTRA = "pip install -c constraints.txt 'edgebench[train]'"
-
-_USUAL_SIZES = {3: (128,), 4: (224, 224), 5: (16, 112, 112)}
-"""Of a signal, an image and a video, by the rank of a convolution's weights."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +96,7 @@ def load_program(path: Path, shapes: Mapping[str, tuple[int, ...]], file: str | 
     try:
         if identify(path) is ModelFormat.TORCHSCRIPT:
             script = torch.jit.load(str(path), map_location="cpu").eval()
-            return Program(specs=_script_specs(script, shapes, file), script=script, constants={})
+            return Program(specs=script_specs(script, shapes, file), script=script, constants={})
         exported = torch.export.load(sanitised_archive(path))
     except (RuntimeError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise InputError(
@@ -105,6 +104,19 @@ def load_program(path: Path, shapes: Mapping[str, tuple[int, ...]], file: str | 
             remedy="export it again with the installed version of torch",
         ) from error
     return of_exported(exported)
+
+
+def with_tables(program: Program, specs: Sequence[TensorSpec]) -> Program:
+    """A program whose inputs know the lengths of the tables they look up, as far as a file's description tells them."""
+    upper = {spec.name: spec.upper for spec in specs}
+    known = (replace(spec, upper=upper.get(spec.name) or spec.upper) for spec in program.specs)
+    return replace(program, specs=tuple(known))
+
+
+def compared_inputs(program: Program, source: InputSource) -> list[dict[str, NDArray[np.generic]]]:
+    """Inputs that a program and what was made of it are compared on: those of the user first, and random ones."""
+    sources = [source, *(replace(source, file=None, seed=source.seed + 1 + number) for number in range(_FURTHER))]
+    return [dict(make_inputs(program.specs, each)) for each in sources]
 
 
 def of_exported(exported: Any) -> Program:
@@ -156,87 +168,3 @@ def quiet() -> Iterator[None]:
             yield
     finally:
         logging.disable(level)
-
-
-def _script_specs(script: Any, shapes: Mapping[str, tuple[int, ...]], file: str | None) -> tuple[TensorSpec, ...]:
-    """Inputs of a TorchScript program, which stores neither their shapes nor their types."""
-    values = list(script.graph.inputs())[1:]
-    names = [value.debugName().split(".")[0] for value in values]
-    known = {**(array_shapes(Path(file)) if file else {}), **shapes}
-    missing = [name for name in names if name not in known]
-    if missing:
-        raise InputError(
-            f"TorchScript does not store the shapes of its inputs {', '.join(missing)}",
-            remedy="give them, for example " + _likely_shapes(script, missing),
-        )
-    indices = _indices(script)
-    return tuple(
-        TensorSpec(
-            name=name,
-            dtype="int64" if name in indices else "float32",
-            shape=known[name],
-            upper=indices.get(name),
-        )
-        for name in names
-    )
-
-
-def _likely_shapes(script: Any, names: Sequence[str]) -> str:
-    """Options that set shapes as the first layer of each input takes them."""
-    graph = script.inlined_graph
-    values = {value.debugName().split(".")[0]: value for value in graph.inputs()}
-    return " ".join(f"--shape {name}={','.join(map(str, _likely_shape(script, values[name])))}" for name in names)
-
-
-def _likely_shape(script: Any, value: Any) -> Sequence[int]:
-    """The rank and channels that the first layer wants, with sizes that are usual."""
-    for use in value.uses():
-        inputs = list(use.user.inputs())
-        kind = use.user.kind()
-        shape = _weight_shape(script, inputs[1]) if len(inputs) > 1 else ()
-        if kind.startswith("aten::") and "conv" in kind and len(shape) in _USUAL_SIZES:
-            return (1, shape[1], *_USUAL_SIZES[len(shape)])
-        if kind == "aten::linear" and len(shape) == 2:
-            return (1, shape[1])
-        if kind in {"aten::lstm", "aten::gru"}:
-            return (1, 128, _features(script))
-        if kind == "aten::embedding":
-            return (1, 128)
-    return (1, 3, 224, 224)
-
-
-def _features(script: Any) -> int:
-    """Features of the first recurrent layer."""
-    weights = (value.shape[1] for name, value in script.state_dict().items() if name.endswith("weight_ih_l0"))
-    return int(next(weights, 1))
-
-
-def _indices(script: Any) -> dict[str, int]:
-    """Inputs that look up rows of a table, and how many rows it has."""
-    found = {}
-    graph = script.inlined_graph
-    inputs = {value.debugName(): value.debugName().split(".")[0] for value in graph.inputs()}
-    for node in graph.findAllNodes("aten::embedding"):
-        table, index = list(node.inputs())[:2]
-        if index.debugName() in inputs:
-            found[inputs[index.debugName()]] = _rows(script, table)
-    return found
-
-
-def _rows(script: Any, table: Any) -> int:
-    """Rows of a table that a graph reads as an attribute of the program or of a part of it; else 2."""
-    shape = _weight_shape(script, table)
-    return shape[0] if shape else 2
-
-
-def _weight_shape(script: Any, weight: Any) -> tuple[int, ...]:
-    """Shape of what a graph reads as an attribute of the program or of a part of it; () of anything else."""
-    path: list[str] = []
-    node = weight.node()
-    while node.kind() == "prim::GetAttr":
-        path.insert(0, node.s("name"))
-        node = next(iter(node.inputs())).node()
-    value: Any = script
-    for name in path:
-        value = getattr(value, name, None)
-    return tuple(map(int, value.shape)) if path and hasattr(value, "shape") else ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +13,16 @@ from numpy.typing import NDArray
 
 from edgebench.core.model import InputSource, TensorSpec
 from edgebench.errors import MissingPackageError, UnsupportedModelError
-from edgebench.models.inputs import make_inputs
 from edgebench.models.output_difference import relative_difference
 from edgebench.models.pytorch.exported import exported_from_script
 from edgebench.models.pytorch.layer_names import name_layers
-from edgebench.models.pytorch.load import TRAIN_EXTRA, Program, load_program, quiet
+from edgebench.models.pytorch.load import TRAIN_EXTRA, Program, compared_inputs, load_program, quiet, with_tables
 
 _TOLERANCE = {"float16": 2e-2, "bfloat16": 1e-1}
 """Relative difference of outputs above which an export is wrong, not rounded, by type of an input; 1e-3 for others."""
-_COMPARED = 3
 _LARGEST_RENAMED_BYTES = 1 << 30
-_OPERATOR = re.compile(r"OpOverload\(op='(?:aten\.)?([\w.]+)'|the operator '([\w:.]+)'|prim::\w+")
-_INTO_CPU = "replace them, or profile the model on a CPU with PyTorch: -d host-torch"
+_OPERATOR = re.compile(r"OpOverload\(op='(?:aten\.|prims\.)?([\w.]+)'|the operator '([\w:.]+)'|prim::\w+")
+_INTO_CPU = "replace them, or profile the model on a CPU by PyTorch itself: -d host-torch"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,31 +42,22 @@ class OnnxExport:
     notes: tuple[str, ...]
 
 
-def export_onnx(
-    path: Path,
-    target: Path,
-    shapes: Mapping[str, tuple[int, ...]],
-    seed: int = 0,
-    specs: Sequence[TensorSpec] = (),
-) -> OnnxExport:
+def export_onnx(path: Path, target: Path, specs: Sequence[TensorSpec], source: InputSource) -> OnnxExport:
     """Write a TorchScript or ``torch.export`` file as ONNX.
 
     Args:
         path: The file.
         target: File to write.
-        shapes: Shapes of inputs, if the file leaves them open.
-        seed: Of the inputs that both are compared on.
-        specs: What else is known about inputs: the length of tables that they index.
+        specs: What is known of its inputs: the length of tables they look up.
+        source: Values, or shapes and seed, of the inputs that both are compared on.
 
     Raises:
         InputError: The file is not valid, or a shape is missing.
         UnsupportedModelError: The exporter does not support an operator, or outputs differ.
         MissingPackageError: PyTorch or its exporter is not installed.
     """
-    program = _with_tables(load_program(path, shapes), specs)
-    arrays = [
-        dict(make_inputs(program.specs, InputSource(seed=seed + number, shapes=shapes))) for number in range(_COMPARED)
-    ]
+    program = with_tables(load_program(path, source.shapes), specs)
+    arrays = compared_inputs(program, source)
     wanted = [program.outputs(values) for values in arrays]
     with quiet():
         _export(program, arrays[0], len(wanted[0]), target, path.name)
@@ -87,12 +76,6 @@ def export_onnx(
         f"outputs differ by {difference:.1e} of their size"
     )
     return OnnxExport(path=target, opset=opset, difference=difference, notes=(note,))
-
-
-def _with_tables(program: Program, specs: Sequence[TensorSpec]) -> Program:
-    upper = {spec.name: spec.upper for spec in specs}
-    known = (replace(spec, upper=upper.get(spec.name) or spec.upper) for spec in program.specs)
-    return replace(program, specs=tuple(known))
 
 
 def _export(
