@@ -21,6 +21,7 @@ class Code(StrEnum):
 
     PROFILE_FAILED = "profile-failed"
     DOES_NOT_FIT = "does-not-fit"
+    UNDECIDED = "undecided"
     DISTURBED = "disturbed"
     DISTURBANCE = "disturbance"
     MACHINE = "machine"
