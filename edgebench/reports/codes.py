@@ -23,6 +23,7 @@ class Code(StrEnum):
     CHECK_FAILED = "check-failed"
     OPERATORS_LEFT = "operators-left"
     DOES_NOT_FIT = "does-not-fit"
+    UNDECIDED = "undecided"
     DISTURBED = "disturbed"
     DISTURBANCE = "disturbance"
     MACHINE = "machine"

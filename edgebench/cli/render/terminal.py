@@ -9,10 +9,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as RichTable
 
-from edgebench.cli.render.numbers import legend
-from edgebench.cli.render.texts import cell_text, is_numeric, provenances, row_texts
 from edgebench.reports.codes import Kind
+from edgebench.reports.numbers import legend
 from edgebench.reports.report import Remark, Report, ReportTable
+from edgebench.reports.texts import cell_text, is_numeric, provenances, row_texts
 
 _STYLES = {Kind.FAILURE: ("red", "x"), Kind.WARNING: ("yellow", "!"), Kind.NOTE: ("dim", "-")}
 _SHORT = 36

@@ -302,6 +302,7 @@ class McuModel(PlainModel):
 
     def layers(self) -> list[LayerCost]:
         """Instructions of each operator, and the code that calls its kernel."""
+        alive = dict(enumerate(self._generated.plan.alive))
         return [
             LayerCost(
                 name=layer.name.rpartition(";")[2],
@@ -314,6 +315,9 @@ class McuModel(PlainModel):
                         "bytes",
                         Provenance.EXACT,
                         "code of the operator, kernels not counted",
+                    ),
+                    "live_bytes": self._metric(
+                        alive.get(number, 0), "bytes", Provenance.EXACT, "of the arena, alive while the operator runs"
                     ),
                 },
             )
