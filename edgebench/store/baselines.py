@@ -13,13 +13,14 @@ from edgebench.core.baseline import Baseline
 from edgebench.core.suggestions import did_you_mean
 from edgebench.errors import InputError, StorageError
 from edgebench.store.codec import from_plain, to_plain
-from edgebench.store.files import read_json, write_json
+from edgebench.store.files import read_json, write_atomically
 
 KIND = "baseline"
 VERSION = 1
 _FREE = {"figures", "versions", "options", "machine", "fallbacks"}
 _TOLD = {"fallbacks"}
 """Empty means none, and absent means unknown."""
+_FIGURE = re.compile(r"\{\s+(\"value\": [^{}]*?)\s+\}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from importlib.metadata import version
 
 from edgebench.core.baseline import BaselineEntry, BaselineFigure
+from edgebench.core.conditions import differences
 from edgebench.core.figure import ENERGY, FIGURES, FLASH, LATENCY, LATENCY_P5, MODEL_BYTES, RAM
 from edgebench.core.metric import Metric, Provenance
 from edgebench.core.model import TensorSpec
@@ -103,24 +104,12 @@ def other_interface(before: BaselineEntry, after: BaselineEntry) -> str | None:
 
 def other_conditions(before: BaselineEntry, after: BaselineEntry) -> list[str]:
     """What was not the same when the two were made: target, options, versions."""
-    found = []
-    if before.target != after.target:
-        found.append(f"target {before.target} | {after.target}")
-    for kind, first, second in (
-        ("option ", before.options, after.options),
-        ("", before.versions, after.versions),
-    ):
-        found += _differing(kind, {k: str(v) for k, v in first.items()}, {k: str(v) for k, v in second.items()})
-    return found
+    return differences(_conditions(before), _conditions(after))
 
 
-def _differing(kind: str, first: Mapping[str, str], second: Mapping[str, str]) -> list[str]:
-    keys = dict.fromkeys((*first, *second))
-    return [
-        f"{kind}{key} {first.get(key, 'none')} | {second.get(key, 'none')}"
-        for key in keys
-        if first.get(key) != second.get(key)
-    ]
+def _conditions(entry: BaselineEntry) -> dict[str, str]:
+    options = {f"option {key}": str(value) for key, value in entry.options.items()}
+    return {"target": entry.target, **options, **entry.versions}
 
 
 def _without_names(specs: Sequence[str]) -> list[str]:

@@ -18,9 +18,10 @@ from edgebench.flows.gate.accuracy import Accuracy, Classifying, accuracy_of, di
 from edgebench.flows.gate.entries import entry_of, metric_of, other_conditions, other_interface
 from edgebench.flows.gate.paired import compare_paired, refuse_steps
 from edgebench.flows.gate.request import GateRequest, Reference
-from edgebench.flows.gate.stored import Comparison, bound_findings, compare_exact, profiled_once
+from edgebench.flows.gate.stored import Comparison, compare_exact, profiled_once
 from edgebench.flows.profile.preparation import Preparation, Ready
 from edgebench.flows.profile.profile import ProfileProgress
+from edgebench.gate.ceilings import bound_findings
 from edgebench.gate.judging import judge_exact, relative_change
 from edgebench.gate.limits import OUTPUTS
 from edgebench.gate.verdict import Finding, GateResult, Mode, Verdict
@@ -60,9 +61,8 @@ def gate(
     Raises:
         InputError: A limit makes no sense for what it limits.
     """
-    request.limits.check_devices(device.name for device in request.devices)
+    request.limits.check_devices(device.name for _, device in request.cells)
     started = datetime.now(UTC).isoformat(timespec="seconds")
-    cells = [(model, device) for model in request.models for device in request.devices]
     findings: list[Finding] = []
     notes: list[str] = []
     with tempfile.TemporaryDirectory(prefix="edgebench-") as folder:
@@ -74,8 +74,8 @@ def gate(
         preparation = Preparation(folder, request.plan, request.inputs, workers, say)
         flow = _Gate(request, preparation, workers, say)
         try:
-            for number, (model, device) in enumerate(cells):
-                done = number / len(cells)
+            for number, (model, device) in enumerate(request.cells):
+                done = number / len(request.cells)
                 findings += flow.cell(model, device, notes)
         finally:
             flow.close()
@@ -116,6 +116,8 @@ class _Gate:
         held = _Held(after=after, entry=entry, before=before, reference=reference)
         if baseline is not None and entry is None and before is None:
             return [_incomparable(after, *_absent(held, self._request))]
+        if after.sampled and entry is not None:
+            notes += _other_options(entry, after)
         found = self._sampled(held) if after.sampled else self._repeated(held, notes)
         return [*found, *self._accuracy(held), *self._outputs(held)]
 
@@ -127,7 +129,7 @@ class _Gate:
         if before is None:
             finding = _incomparable(after, held.reference.reason, held.reference.remedy)
             return [replace(finding, verdict=Verdict.NOT_MEASURED)]
-        other = other_interface(_bare_entry(before), _bare_entry(after))
+        other = other_interface(entry_of_ready(before), entry_of_ready(after))
         if other is not None:
             return [_incomparable(after, other, "give the model whose inputs and outputs are the same")]
         outcome = compare_paired(before, after, self._request, self._workers, self._say)
@@ -279,8 +281,15 @@ def _point(found: Accuracy) -> Metric:
     return replace(found.metric, low=None, high=None)
 
 
-def _bare_entry(ready: Ready) -> BaselineEntry:
+def entry_of_ready(ready: Ready) -> BaselineEntry:
+    """What is known of a model on a device before it runs."""
     return entry_of(Profile(model=ready.model, device=ready.device, outcome=Outcome.OK))
+
+
+def _other_options(entry: BaselineEntry, after: Ready) -> list[str]:
+    """What a reader of a ratio must know: both models ran with today's options, whatever the baseline ran with."""
+    options = [text for text in other_conditions(entry, entry_of_ready(after)) if text.startswith("option ")]
+    return [f"{entry.subject}: not as in the baseline: {'; '.join(options)}"] if options else []
 
 
 def _absent(held: _Held, request: GateRequest) -> tuple[str, str]:

@@ -36,8 +36,7 @@ class GateRequest:
     """What to hold to what.
 
     Attributes:
-        models: Candidates as typed.
-        devices: Devices with their options applied.
+        cells: Candidates as typed, each with a device.
         limits: How much worse each figure may get.
         plan: Limits of each process; its time limit is that of one model on one device.
         inputs: Where inputs come from.
@@ -48,8 +47,7 @@ class GateRequest:
         alpha: Chance of an error to one side.
     """
 
-    models: Sequence[str]
-    devices: Sequence[Device]
+    cells: Sequence[tuple[str, Device]]
     limits: Limits
     plan: MeasurementPlan
     inputs: InputSource

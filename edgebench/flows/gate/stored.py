@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
@@ -15,7 +14,7 @@ from edgebench.core.profile import Profile
 from edgebench.flows.gate.entries import INDEPENDENT, metric_of, other_conditions
 from edgebench.flows.profile.preparation import Ready
 from edgebench.flows.profile.sampling import Sampling
-from edgebench.gate.judging import judge_bound, judge_exact, relative_change, slower_layers
+from edgebench.gate.judging import judge_exact, relative_change, slower_layers
 from edgebench.gate.limits import FALLBACKS, OUTPUTS, GateLimit, Limits, figure_title
 from edgebench.gate.verdict import Finding, LayerChange, Mode, Verdict
 from edgebench.workers.base import Workers
@@ -66,37 +65,6 @@ def compare_exact(compared: Comparison) -> list[Finding]:
             found += _operators(compared, limit)
         else:
             found += _figure(compared, limit, differing)
-    return found
-
-
-def bound_findings(
-    model: str, device: str, figures: Mapping[str, Metric], limits: Limits, *, skipped: Collection[str] = ()
-) -> list[Finding]:
-    """A finding for each absolute limit of a device.
-
-    Args:
-        model: Short name of the model.
-        device: Name of the device.
-        figures: The candidate's.
-        limits: All limits.
-        skipped: Figures that are judged elsewhere.
-    """
-    found = []
-    for name in limits.figures(device):
-        limit = limits.bound(name, device)
-        if limit is None or name in skipped:
-            continue
-        value = figures.get(name)
-        base = Finding(
-            model=model, device=device, figure=name, verdict=Verdict.NOT_MEASURED, mode=Mode.BOUND, limit=limit.text
-        )
-        if value is None:
-            reason = f"there is no {figure_title(name)} on {device}"
-            found.append(replace(base, reason=reason, remedy="leave this limit out for the device"))
-            continue
-        verdict, reason = judge_bound(limit, value)
-        remedy = "a figure that is further from the limit, or a narrower interval" if reason else None
-        found.append(replace(base, verdict=verdict, after=value, reason=reason, remedy=remedy))
     return found
 
 
