@@ -1,5 +1,6 @@
 """Small networks of one interface and different cost, to hold against each other."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ def write_network(path: Path, *, hidden: int = 16, layers: int = 2, size: int = 
     random = np.random.default_rng(0)
     widths = [3, *[hidden] * (layers + 1), 4]
     nodes, weights, name = [], [], "image"
-    for number, (before, after) in enumerate(zip(widths, widths[1:], strict=False)):
+    for number, (before, after) in enumerate(pairwise(widths)):
         last = number == len(widths) - 2
         values = random.standard_normal((after, before, 3, 3)) / np.sqrt(9 * before) * (scale if last else 1.0)
         weights.append(numpy_helper.from_array(values.astype(np.float32), f"w{number}"))

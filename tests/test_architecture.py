@@ -24,8 +24,8 @@ LAYERS = (
     {"flows"},
     {"reports"},
     {"cli", "testing"},
-    {"api_results"},
-    {"api"},
+    {"api_results", "api_inputs"},
+    {"api", "api_gate"},
 )
 LEVEL = {name: number for number, names in enumerate(LAYERS) for name in names}
 # The same within ``flows``.

@@ -42,7 +42,7 @@ _FIGURE_OF_WORD: Mapping[str, str] = {
 _TITLES = {FALLBACKS: "operators on the CPU", OUTPUTS: "outputs"}
 DEFAULTS = (
     "latency 2%",
-    "p90 10%",
+    "p90 20%",
     "energy 5%",
     "ram 1%",
     "flash 1%",

@@ -72,7 +72,10 @@ class BaselineStore:
             "digest": _digest(held),
             "entries": held,
         }
-        write_json(path, document)
+        text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False)
+        # A figure takes one line, so that a diff shows a line for each that changed.
+        text = _FIGURE.sub(lambda match: "{" + " ".join(match[1].split()) + "}", text)
+        write_atomically(path, (text + "\n").encode())
         return path
 
     def load(self, reference: str, *, trusted: bool = True) -> Baseline:

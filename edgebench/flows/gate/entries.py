@@ -17,6 +17,8 @@ from edgebench.workers.measuring.trying import left_operators
 
 _KEPT = (LATENCY, LATENCY_P5, P90, ENERGY, RAM, FLASH, MODEL_BYTES)
 _LAYER_FIGURES = ("latency_s", "cycles", "instructions")
+_ALL_ON_CPU = {"onnxruntime", "litert", "torch"}
+"""Targets with nothing to fall back from."""
 _EDGEBENCH = "edgebench"
 INDEPENDENT = {MODEL_BYTES}
 """Figures of the file itself, which no version changes."""
@@ -42,7 +44,7 @@ def entry_of(profile: Profile) -> BaselineEntry:
         versions={**profile.versions, **({} if sampled else {_EDGEBENCH: version(_EDGEBENCH)})},
         sampled=sampled,
         figures={name: _kept(figures[name]) for name in names},
-        fallbacks=fallbacks(profile.layers),
+        fallbacks=fallbacks(profile),
         layers=layers,
         layer_unit=unit,
     )
@@ -69,9 +71,10 @@ def interface(specs: Sequence[TensorSpec]) -> tuple[str, ...]:
     )
 
 
-def fallbacks(layers: Sequence[LayerCost]) -> dict[str, int] | None:
-    """How many operators of each kind are on the CPU; None if the target does not say where operators are."""
-    if not any(layer.placement for layer in layers):
+def fallbacks(profile: Profile) -> dict[str, int] | None:
+    """How many operators of each kind fell back to the CPU; None if the target does not say where operators are."""
+    layers = profile.layers
+    if profile.device.target in _ALL_ON_CPU or not any(layer.placement for layer in layers):
         return None
     counts: dict[str, int] = {}
     for left in left_operators(layers):

@@ -48,7 +48,7 @@ def references_of_revision(models: list[str], revision: str, folder: str) -> dic
     for model in models:
         if model.startswith(_ZOO) or (":" in model and not Path(model).exists()):
             raise InputError("git has only the history of files", where=model, remedy="give --baseline-model instead")
-        path = repository.extract(commit, Path(model), Path(mkdtemp(dir=folder)))
+        path = repository.extract(revision, Path(model), Path(mkdtemp(dir=folder)))
         found[model] = Reference(path=str(path), text=f"{model} at {revision} ({commit[:9]})")
     return found
 
