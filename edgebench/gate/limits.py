@@ -94,7 +94,11 @@ class GateLimit:
 
     def bounds(self, value: float) -> bool:
         """Whether a value is on the right side of a bound."""
-        return value >= self.value if better_of(self.figure) is Better.GREATER else value <= self.value
+        # A hair of slack: 95 * 0.01 is not 0.95.
+        slack = 1e-12 * self.value
+        if better_of(self.figure) is Better.GREATER:
+            return value >= self.value - slack
+        return value <= self.value + slack
 
 
 def figure_title(name: str) -> str:
@@ -215,8 +219,8 @@ def _figure(word: str, where: str) -> Figure:
         return Figure(name=name, title=_TITLES[name], unit="1")
     found = FIGURES.get(name)
     if found is None or found.better is None:
-        known = (*_FIGURE_OF_WORD, *FIGURES)
-        remedy = did_you_mean(word, known) or f"known are {', '.join(_FIGURE_OF_WORD)}"
+        near = did_you_mean(word, _FIGURE_OF_WORD) or did_you_mean(word, FIGURES)
+        remedy = near or f"known are {', '.join(_FIGURE_OF_WORD)}"
         raise InputError(f"there is no figure {word!r}", where=where, remedy=remedy)
     return found
 

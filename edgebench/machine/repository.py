@@ -65,7 +65,9 @@ class Repository:
         Raises:
             InputError: The file is outside the repository.
         """
-        found = self._text("log", f"--max-count={most}", "--format=%H", "HEAD", "--", f":/{self._inside(path)}")
+        found = self._text(
+            "log", f"--max-count={most}", "--format=%H", "HEAD", "--", f":(top,literal){self._inside(path)}"
+        )
         return [line for line in (found or "").splitlines() if _HASH.fullmatch(line)]
 
     def extract(self, revision: str, path: Path, folder: Path) -> Path:
@@ -108,7 +110,7 @@ class Repository:
 
     def _companions(self, commit: str, path: PurePosixPath) -> list[str]:
         tree = commit if path.parent == PurePosixPath(".") else f"{commit}:{path.parent}"
-        listed = self._run("ls-tree", "-z", tree)
+        listed = self._run("ls-tree", "--full-tree", "-z", tree)
         found = [path.name]
         for line in (listed or b"").split(b"\0"):
             facts, _, raw = line.partition(b"\t")

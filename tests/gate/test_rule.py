@@ -43,8 +43,16 @@ def test_there_is_no_quantile_of_nothing(degrees: int, tail: float) -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"limit": 0.0}, {"limit": -1.0}, {"limit": float("inf")}, {"alpha": 0.0}, {"looks": ()}, {"looks": (1, 2)}]
-    + [{"looks": (8, 6)}, {"looks": (6, 6)}],
+    [
+        {"limit": 0.0},
+        {"limit": -1.0},
+        {"limit": float("inf")},
+        {"alpha": 0.0},
+        {"looks": ()},
+        {"looks": (1, 2)},
+        {"looks": (8, 6)},
+        {"looks": (6, 6)},
+    ],
 )
 def test_a_rule_that_makes_no_sense_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=r"limit|looks"):
