@@ -34,3 +34,8 @@ def provenances(table: ReportTable) -> set[Provenance]:
 def is_numeric(table: ReportTable, key: str) -> bool:
     """Whether a column holds figures, which are aligned right."""
     return all(not isinstance(row.get(key), str) for row in table.rows)
+
+
+def printable(text: str) -> str:
+    """Text without characters that would move a terminal's cursor or change its colours; line breaks are kept."""
+    return "".join(character if character.isprintable() or character == "\n" else "\ufffd" for character in text)

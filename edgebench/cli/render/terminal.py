@@ -6,13 +6,13 @@ from io import StringIO
 
 from rich import box
 from rich.console import Console
-from rich.markup import escape
+from rich.markup import escape as escape_markup
 from rich.table import Table as RichTable
 
 from edgebench.reports.codes import Kind
 from edgebench.reports.numbers import legend
 from edgebench.reports.report import Remark, Report, ReportTable
-from edgebench.reports.texts import cell_text, is_numeric, provenances, row_texts
+from edgebench.reports.texts import cell_text, is_numeric, printable, provenances, row_texts
 
 _STYLES = {Kind.FAILURE: ("red", "x"), Kind.WARNING: ("yellow", "!"), Kind.NOTE: ("dim", "-")}
 _SHORT = 36
@@ -29,7 +29,7 @@ def render_terminal(report: Report, console: Console) -> None:
         letters = legend(provenances(table))
         lines = [line for line in (letters, table.caption) if line]
         if lines:
-            console.print("  " + "; ".join(lines), style="dim", highlight=False, emoji=False)
+            console.print("  " + escape("; ".join(lines)), style="dim", highlight=False, emoji=False)
     if report.remarks and report.tables:
         console.print()
     for remark, subjects in _merged(report.remarks):
@@ -49,6 +49,11 @@ def output_console() -> Console:
     return (
         console if console.is_terminal else Console(highlight=False, emoji=False, width=max(console.width, _MIN_WIDTH))
     )
+
+
+def escape(text: str) -> str:
+    """Text as it is: no markup of rich, and nothing that a terminal would obey."""
+    return escape_markup(printable(text))
 
 
 def _rich_table(table: ReportTable) -> RichTable:
