@@ -181,11 +181,13 @@ Single = Callable[[Floats, Floats], bool]
 """Whether a candidate is reported as slower than one stored run."""
 
 
-def trimmed(values: Sequence[float], rule: Rule) -> Answer:
-    """The rule on pairs whose farthest tenth to each side is moved to the next."""
-    taken = np.asarray(values)
-    low, high = np.quantile(taken[: rule.looks[-1]], [0.1, 0.9])
-    return decide(np.clip(taken, low, high).tolist(), rule).answer
+class OutliersMovedIn(Rule):
+    """The rule on pairs whose farthest tenth to each side is moved to the next, at each look anew."""
+
+    def judge(self, values: Sequence[float]) -> Answer:
+        """The answer after so many pairs."""
+        low, high = np.quantile(values, [0.1, 0.9], method="closest_observation")
+        return Rule.judge(self, np.clip(values, low, high).tolist())
 
 
 def unconfirmed(values: Sequence[float], rule: Rule) -> Answer:
@@ -202,7 +204,7 @@ def rules(limit: float) -> dict[str, Sequential]:
     return {
         "edgebench": lambda values: decide(values, rule).answer,
         "edgebench, not confirmed": lambda values: unconfirmed(values, rule),
-        "edgebench, outliers moved in": lambda values: trimmed(values, rule),
+        "edgebench, outliers moved in": lambda values: decide(values, OutliersMovedIn(limit=limit)).answer,
         "edgebench, alpha 0.02": lambda values: decide(values, replace(rule, alpha=0.02)).answer,
     }
 
