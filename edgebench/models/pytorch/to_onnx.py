@@ -22,7 +22,7 @@ _TOLERANCE = {"float16": 2e-2, "bfloat16": 1e-1}
 """Relative difference of outputs above which an export is wrong, not rounded, by type of an input; 1e-3 for others."""
 _LARGEST_RENAMED_BYTES = 1 << 30
 _OPERATOR = re.compile(r"OpOverload\(op='(?:aten\.|prims\.)?([\w.]+)'|the operator '([\w:.]+)'|prim::\w+")
-_INTO_CPU = "replace them, or profile the model on a CPU by PyTorch itself: -d host-torch"
+_INTO_CPU = "replace them, or profile the model on a CPU with PyTorch: -d host-torch"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +48,7 @@ def export_onnx(path: Path, target: Path, specs: Sequence[TensorSpec], source: I
     Args:
         path: The file.
         target: File to write.
-        specs: What is known of its inputs: the length of tables they look up.
+        specs: What is known about its inputs: the length of tables that they index.
         source: Values, or shapes and seed, of the inputs that both are compared on.
 
     Raises:
