@@ -14,7 +14,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgebench.api_results import DeviceList, RunResult, SearchResult, TableResult
+from edgebench.api_results import CheckResult, DeviceList, RunResult, SearchResult, TableResult
 
 if TYPE_CHECKING:
     from edgebench.core.device import Device
@@ -53,9 +53,9 @@ def profile(
         devices: Names of devices, paths of device files, or ``Device`` objects.
         shapes: Shapes of inputs with open dimensions, by input name.
         inputs: An ``.npz`` with one array per input; by default, random values.
-        calibration: An ``.npz`` with samples for quantising, where a device takes int8.
+        calibration: An ``.npz`` with samples for quantising, if a device takes int8.
         signature: Which signature of a ``.tflite`` file; by default, that of its main graph.
-        converter: What makes TFLite of PyTorch models: ``edgebench`` or ``litert-torch``.
+        converter: What converts PyTorch models to TFLite: ``edgebench`` or ``litert-torch``.
         seed: Of random inputs and built-in networks.
         threads: For runtimes that have them.
         options: Of targets: ``{"KEY": "VALUE"}`` or ``{"DEVICE:KEY": "VALUE"}``.
@@ -100,6 +100,57 @@ def profile(
     if recorded.unsaved:
         warnings.warn(str(recorded.unsaved), stacklevel=2)
     return RunResult(run=recorded.run, path=recorded.path)
+
+
+def check(
+    models: StrPath | Sequence[StrPath],
+    devices: str | Device | Sequence[str | Device] | None = None,
+    *,
+    shapes: Mapping[str, Sequence[int]] | None = None,
+    calibration: StrPath | None = None,
+    signature: str | None = None,
+    converter: str = "edgebench",
+    options: Mapping[str, str] | None = None,
+    time_limit: str = "60s",
+    memory_limit: str | None = None,
+    progress: bool = False,
+) -> CheckResult:
+    """See what is in model files, and which devices run them, without measuring anything.
+
+    Args:
+        models: Model files, folders of them, ``zoo:NAME``, or ``module:function`` of PyTorch.
+        devices: Names of devices, paths of device files, or ``Device`` objects; by default, one of each kind.
+        shapes: Shapes of inputs with open dimensions, by input name.
+        calibration: An ``.npz`` with samples for quantising, where a device takes int8.
+        signature: Which signature of a ``.tflite`` file; by default, that of its main graph.
+        converter: What makes TFLite of PyTorch models: ``edgebench`` or ``litert-torch``.
+        options: Of targets: ``{"KEY": "VALUE"}`` or ``{"DEVICE:KEY": "VALUE"}``.
+        time_limit: For each step of each model.
+        memory_limit: For each process; by default, four fifths of what is free.
+        progress: Whether to show a progress bar.
+
+    Returns:
+        What was found out. A model that does not run is a verdict, not an exception.
+
+    Raises:
+        InputError: A device, an option or a quantity is wrong, or a folder has no models.
+    """
+    from edgebench.cli.compose import compose_inputs, compose_plan
+    from edgebench.flows.check import DEVICES, CheckRequest, find_models
+    from edgebench.flows.check import check as check_models
+
+    source = compose_inputs([], None, 0, _path(calibration), signature, _converter(converter))
+    if shapes:
+        source = replace(source, shapes={name: tuple(map(int, shape)) for name, shape in shapes.items()})
+    request = CheckRequest(
+        models=find_models(list(map(str, _many(models)))),
+        devices=_devices(DEVICES if devices is None else devices, options or {}, None),
+        plan=compose_plan(repetitions=1, time_limit=time_limit, goal="2%", memory_limit=memory_limit, layers=False),
+        inputs=source,
+        only_fitting=devices is None,
+    )
+    with _progress(progress) as on_progress:
+        return CheckResult(models=check_models(request, on_progress=on_progress))
 
 
 def build_table(

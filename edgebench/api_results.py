@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from edgebench.core.profile import Profile
     from edgebench.core.run import Run
     from edgebench.core.search import Finalist, SearchRecord
+    from edgebench.core.support import ModelSupport
     from edgebench.core.table import LookupTable
     from edgebench.reports.report import Report
 
@@ -95,7 +96,7 @@ class SearchResult(_Shown):
     """A search.
 
     Attributes:
-        run: The run that holds its outcome and the finalists' profiles.
+        run: The run with its outcome and the finalists' profiles.
         path: The run's file.
     """
 
@@ -106,7 +107,7 @@ class SearchResult(_Shown):
     def record(self) -> SearchRecord:
         """The outcome: front, finalists, or why nothing meets the limits."""
         if self.run.search is None:
-            raise ValueError("the run holds no search")
+            raise ValueError("the run contains no search")
         return self.run.search
 
     @property
@@ -119,6 +120,23 @@ class SearchResult(_Shown):
         from edgebench.reports.search import search_report
 
         return search_report(self.record)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckResult(_Shown):
+    """What model files hold, and which devices run them.
+
+    Attributes:
+        models: One for each model.
+    """
+
+    models: tuple[ModelSupport, ...]
+
+    def report(self) -> Report:
+        """One model in full; of several, a line for each and what is in the way."""
+        from edgebench.reports.check import check_report
+
+        return check_report(self.models)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

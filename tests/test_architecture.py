@@ -10,8 +10,9 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "edgebench"
 FILES = sorted(PACKAGE.rglob("*.py"))
 HEAVY = {
-    "PIL", "ai_edge_litert", "capstone", "elftools", "ethosu", "mlxtend", "onnx", "onnxruntime",
+    "PIL", "ai_edge_litert", "altair", "capstone", "elftools", "ethosu", "mlxtend", "onnx", "onnxruntime",
     "optuna", "pandas", "pyarrow", "sklearn", "tflite_runtime", "torch", "unicorn",
+    "vl_convert",
 }  # fmt: skip
 # Each layer may import those above it in this list; neighbours in one line do not import each other.
 LAYERS = (
@@ -30,7 +31,7 @@ LEVEL = {name: number for number, names in enumerate(LAYERS) for name in names}
 # The same within ``flows``.
 FLOWS = (
     {"profile", "devices", "schema", "setup", "spaces", "zoo"},
-    {"export", "recording", "calibrate"},
+    {"export", "recording", "calibrate", "check"},
     {"lut"},
     {"search"},
 )

@@ -16,6 +16,8 @@ from edgebench.errors import InputError
 from edgebench.store.devices import find_device
 from edgebench.targets.registry import target_type
 
+MAX_LABEL = 100
+
 
 def compose_devices(
     names: Sequence[str], options: Sequence[str], *, threads: int | None, optimization: str | None
@@ -98,6 +100,20 @@ def compose_inputs(
         signature=signature,
         converter=converter,
     )
+
+
+def compose_label(text: str) -> str:
+    """A run's label from ``--label``.
+
+    Raises:
+        InputError: It is longer than a line of a table, or holds characters that cannot be printed.
+    """
+    label = " ".join(text.split())
+    if len(label) > MAX_LABEL or not label.isprintable():
+        raise InputError(
+            "not a label", where="--label", remedy=f"write at most {MAX_LABEL} characters that can be printed"
+        )
+    return label
 
 
 def compose_dtypes(texts: Sequence[str], devices: Sequence[Device]) -> dict[str, str]:

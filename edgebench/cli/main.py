@@ -8,7 +8,20 @@ from typing import Annotated
 
 import typer
 
-from edgebench.cli.commands import devices, export, lut, profile, report, runs, schema, search, setup, spaces, zoo
+from edgebench.cli.commands import (
+    check,
+    devices,
+    export,
+    lut,
+    profile,
+    report,
+    runs,
+    schema,
+    search,
+    setup,
+    spaces,
+    zoo,
+)
 from edgebench.errors import EdgebenchError
 
 EXIT_INTERRUPTED = 130
@@ -22,6 +35,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command("check")(check.check)
 app.command("profile")(profile.profile)
 app.command("export")(export.export)
 app.command("report")(report.report)

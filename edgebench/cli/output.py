@@ -24,6 +24,7 @@ class Format(StrEnum):
     CSV = "csv"
     JSON = "json"
     PARQUET = "parquet"
+    HTML = "html"
 
 
 DetailsOption = Annotated[bool, typer.Option("--details", help="Show all details, not only the answer.")]
@@ -44,7 +45,7 @@ def print_report(
         details: Whether the formats for people show all of it too.
 
     Raises:
-        InputError: Parquet was asked for on a terminal.
+        InputError: Parquet was requested on a terminal.
         StorageError: The file cannot be written.
     """
     if not details and format_ in {Format.TERMINAL, Format.MARKDOWN}:
@@ -55,15 +56,24 @@ def print_report(
         render_terminal(report, output_console())
         return
     content = _content(report, command, format_)
+    if output is None and format_ is Format.PARQUET and sys.stdout.isatty():
+        raise InputError(
+            "Parquet cannot be printed on a terminal", remedy="write it to a file with --output FILE.parquet"
+        )
+    write_content(content, output)
+
+
+def write_content(content: bytes, output: Path | None) -> None:
+    """Write bytes to a file, or to standard output where there is none.
+
+    Raises:
+        StorageError: The file cannot be written.
+    """
     if output is not None:
         from edgebench.store.files import write_atomically
 
         write_atomically(output, content)
         return
-    if format_ is Format.PARQUET and sys.stdout.isatty():
-        raise InputError(
-            "Parquet cannot be printed on a terminal", remedy="write it to a file with --output FILE.parquet"
-        )
     sys.stdout.flush()
     sys.stdout.buffer.write(content)
     sys.stdout.buffer.flush()
@@ -90,6 +100,10 @@ def _content(report: Report, command: str, format_: Format) -> bytes:
         return data.render_csv(report).encode()
     if format_ is Format.JSON:
         return data.render_json(report, command).encode()
+    if format_ is Format.HTML:
+        from edgebench.reports.html.page import report_page
+
+        return report_page(report, command).encode()
     if format_ is Format.MARKDOWN:
         return markdown.render_markdown(report).encode()
     from edgebench.cli.render.terminal import render_text

@@ -40,7 +40,7 @@ def format_of_suffix(suffix: str) -> ModelFormat | None:
 
 
 class Converter(StrEnum):
-    """What brings a model into another format."""
+    """What converts a model to another format."""
 
     EDGEBENCH = "edgebench"
     LITERT_TORCH = "litert-torch"
@@ -78,10 +78,11 @@ class ModelInfo(Record):
         parameters: Learned values, or None if the format does not show them.
         macs: Multiply-accumulates of convolutions and matrix products for one inference at the given
             input shapes, or None if they cannot be counted.
+        macs_partial: Whether operators that multiply are not counted, so that it is the least.
         inputs: Inputs in the order of the file.
         outputs: Outputs in the order of the file.
         operators: How often each operator occurs.
-        caveats: What limits how far its figures can be trusted, said beside them: a batch taken as 1, random ranges.
+        caveats: What limits how far its figures can be trusted, shown beside them: a batch taken as 1, random ranges.
         notes: What a reader of the numbers should know.
     """
 
@@ -92,6 +93,7 @@ class ModelInfo(Record):
     size_bytes: int
     parameters: int | None = None
     macs: int | None = None
+    macs_partial: bool = False
     inputs: tuple[TensorSpec, ...] = ()
     outputs: tuple[TensorSpec, ...] = ()
     operators: Mapping[str, int] = field(default_factory=dict)
@@ -110,7 +112,7 @@ class InputSource(Record):
         upper: First value out of range of inputs that are positions in a table, by name, if the graph shows it.
         calibration: An ``.npz`` with samples that set the ranges of quantised activations.
         signature: Which signature of a ``.tflite`` file to run; by default, that of its main graph.
-        converter: What makes TFLite of a PyTorch model.
+        converter: What converts PyTorch models to TFLite.
     """
 
     seed: int = 0

@@ -17,7 +17,7 @@ class MeasurementPlan(Record):
         time_limit_s: Seconds that one model on one device may take in total; a child that has not answered
             by then is killed.
         memory_limit_bytes: Data a child process may allocate.
-        layers: Whether per-operator rows are wanted.
+        layers: Whether per-operator rows are requested.
     """
 
     goal: float = 0.02

@@ -67,7 +67,7 @@ class LayerCost(Record):
     Attributes:
         name: Name of the operator or of its output in the model file.
         operator: Kind of operator.
-        share: Fraction of the whole, 0 to 1, or None where it is unknown.
+        share: Fraction of the whole, 0 to 1, or None if it is unknown.
         metrics: Figures of this layer by metric name (``latency_s``, ``cycles``, ``macs``, ...).
         placement: Processor it ran on, as the target names it (``CPU``, ``NPU``), if that varies.
         reason: Why it was placed there, for a fallback.
@@ -101,10 +101,12 @@ class Failure(Record):
     Attributes:
         message: One sentence.
         remedy: What to do next, if known.
+        operators: Operators that the device does not support, if that is the reason.
     """
 
     message: str
     remedy: str | None = None
+    operators: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

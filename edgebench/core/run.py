@@ -6,9 +6,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from edgebench.core.plan import MeasurementPlan
-from edgebench.core.profile import Profile
+from edgebench.core.profile import Outcome, Profile
 from edgebench.core.record import Record
 from edgebench.core.search import SearchRecord
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revision(Record):
+    """The state of the git repository that a run was made in.
+
+    Attributes:
+        commit: The full hash.
+        dirty: Whether tracked files differed from it.
+    """
+
+    commit: str
+    dirty: bool = False
+
+    def __str__(self) -> str:
+        return self.commit[:9] + ("+" if self.dirty else "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +43,8 @@ class Run(Record):
         profiles: One per model and device, in the order given.
         warnings: What disturbed the machine during the run.
         search: The outcome of a search; its finalists' profiles are those of the run.
+        label: What the user calls it, or empty.
+        revision: Of the repository in the working folder, or None outside of one.
     """
 
     name: str
@@ -40,3 +58,18 @@ class Run(Record):
     profiles: tuple[Profile, ...] = ()
     warnings: tuple[str, ...] = ()
     search: SearchRecord | None = None
+    label: str = ""
+    revision: Revision | None = None
+
+    @property
+    def title(self) -> str:
+        """Its label where it has one, else its name."""
+        return self.label or self.name
+
+    @property
+    def has_figures(self) -> bool:
+        """Whether anything came of it: a search, a profile with its numbers, or samples taken before it failed."""
+        return self.search is not None or any(
+            profile.outcome is Outcome.OK or any(process.bursts for process in profile.processes)
+            for profile in self.profiles
+        )

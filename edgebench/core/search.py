@@ -196,6 +196,7 @@ class SearchRecord(Record):
         finalists: Networks that were fully trained and profiled.
         infeasibility: Why nothing meets the limits, if so.
         seconds: Wall time of this call.
+        tried: Every network whose accuracy is known, in the order of its trial.
     """
 
     study: str
@@ -222,3 +223,4 @@ class SearchRecord(Record):
     finalists: tuple[Finalist, ...] = ()
     infeasibility: Infeasibility | None = None
     seconds: float = 0.0
+    tried: tuple[TrialResult, ...] = ()

@@ -1,7 +1,7 @@
 """Statistics of latency samples that come in processes and bursts.
 
 Samples of one process resemble each other more than samples of two: memory layout, thread placement and
-the machine's mood stay with the process. An interval that ignores this is far too narrow, so the process,
+the machine's state stay with the process. An interval that ignores this is far too narrow, so the process,
 not the single timing, is the unit that is counted.
 """
 

@@ -10,10 +10,11 @@ from pathlib import Path
 
 from edgebench.core.plan import MeasurementPlan
 from edgebench.core.profile import Profile
-from edgebench.core.run import Run
+from edgebench.core.run import Revision, Run
 from edgebench.errors import StorageError
 from edgebench.flows.profile.profile import ProfileProgress, ProfileRequest, profile
 from edgebench.machine.description import describe_machine, machine_warnings, read_state, state_changes
+from edgebench.machine.revision import git_revision
 from edgebench.store.runs import RunStore
 
 
@@ -34,8 +35,9 @@ class RecordedRun:
     unsaved: StorageError | None = None
 
 
-def new_run(store: RunStore, plan: MeasurementPlan, *, seed: int, command: Sequence[str]) -> Run:
+def new_run(store: RunStore, plan: MeasurementPlan, *, seed: int, command: Sequence[str], label: str = "") -> Run:
     """A run that has no profiles yet."""
+    revision = git_revision(Path.cwd())
     return Run(
         name=store.new_name(),
         started=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -45,6 +47,8 @@ def new_run(store: RunStore, plan: MeasurementPlan, *, seed: int, command: Seque
         machine=describe_machine(),
         seed=seed,
         warnings=tuple(machine_warnings()),
+        label=label,
+        revision=None if revision is None else Revision(commit=revision.commit, dirty=revision.dirty),
     )
 
 
@@ -53,6 +57,7 @@ def record_profiles(
     store: RunStore,
     *,
     command: Sequence[str],
+    label: str = "",
     on_progress: Callable[[ProfileProgress], None] = lambda _: None,
 ) -> RecordedRun:
     """Profile, saving after each step.
@@ -64,13 +69,14 @@ def record_profiles(
         request: What to profile.
         store: Where the run is saved.
         command: What was typed or called, for the record.
+        label: What the user calls the run, or empty.
         on_progress: Called for every step.
 
     Raises:
         StorageError: The results folder cannot be written to; nothing was measured.
     """
     before = read_state()
-    current = new_run(store, request.plan, seed=request.inputs.seed, command=command)
+    current = new_run(store, request.plan, seed=request.inputs.seed, command=command, label=label)
     # Saved before anything is measured: if the folder cannot be written to, it shows now.
     store.save(current)
 

@@ -23,7 +23,7 @@ _NOTICEABLE_STEAL = 0.001
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MachineState:
-    """Counters of disturbance at one moment; None where the kernel has no such counter.
+    """Counters of disturbance at one moment; None if the kernel has no such counter.
 
     Attributes:
         total_ticks: Processor time of all processors since boot, idle included, in ticks of the kernel.

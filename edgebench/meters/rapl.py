@@ -74,7 +74,7 @@ class RaplMeter(EnergyMeter):
 
         Raises:
             InputError: This machine has no such domain.
-            TargetUnavailableError: There are no counters, or they may not be read.
+            TargetUnavailableError: There are no counters, or reading them is not permitted.
         """
         zones = _zones(sysfs)
         domain = selector or "package"

@@ -15,7 +15,7 @@ def read_integer(path: Path, *, remedy: str | None = None) -> int:
 
     Args:
         path: A file below ``/sys``.
-        remedy: What to do when the user may not read it; by default, to grant it.
+        remedy: What to do if the user has no permission to read it; by default, to grant it.
 
     Raises:
         TargetUnavailableError: The file is gone, forbidden, or contains no number.

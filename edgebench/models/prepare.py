@@ -27,24 +27,24 @@ _RUNS_ON: Mapping[ModelFormat, str] = {
     ModelFormat.TORCH_EXPORT: "host-torch",
 }
 _RUN_AS = {ModelFormat.ONNX, ModelFormat.TFLITE}
-"""What PyTorch models are brought into."""
+"""What PyTorch models are converted to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrepareRequest(Record):
-    """What a target needs of a model.
+    """What a target needs from a model.
 
     Attributes:
         source: What the user typed: a path, ``zoo:NAME``, or ``module:function`` of PyTorch.
         formats: Formats the target takes, the preferred one first.
-        dtype: ``int8`` or ``float32`` where the target takes only that, else None.
+        dtype: ``int8`` or ``float32`` if the target takes only that, otherwise None.
         shapes: Input shapes given by the user.
-        inputs: An ``.npz`` with the inputs, whose shapes hold where the user gives no others.
+        inputs: An ``.npz`` with the inputs, whose shapes apply if the user gives no others.
         calibration: An ``.npz`` whose values set the ranges of quantised activations.
         seed: Seeds the weights of networks from the zoo, and random calibration data.
         folder: Where files may be written.
-        signature: Which signature of a ``.tflite`` file; that of its main graph if not given.
-        converter: What makes TFLite of a PyTorch model.
+        signature: Which signature of a ``.tflite`` file; by default, that of its main graph.
+        converter: What converts PyTorch models to TFLite.
     """
 
     source: str
@@ -66,7 +66,7 @@ class Prepared(Record):
     Attributes:
         info: The model as given.
         path: The file to load.
-        deployed: The file's description where the model had to be converted, else None.
+        deployed: The file's description if the model had to be converted, otherwise None.
         notes: What the conversion did.
     """
 
@@ -77,7 +77,7 @@ class Prepared(Record):
 
 
 def prepare(request: PrepareRequest) -> Prepared:
-    """Inspect a model, and convert or quantise it where the target takes another form.
+    """Inspect a model, and convert or quantise it if the target takes another form.
 
     Raises:
         InputError: The model is not valid, or a shape is missing or wrong.
@@ -206,5 +206,5 @@ def _not_taken(request: PrepareRequest, format_: ModelFormat) -> UnsupportedMode
     else:
         remedy = f"{elsewhere}, or give the PyTorch model that it was made from"
     return UnsupportedModelError(
-        f"the device takes {wanted} files, this is {format_}", where=request.source, remedy=remedy
+        f"the device takes {wanted} files, but this is {format_}", where=request.source, remedy=remedy
     )

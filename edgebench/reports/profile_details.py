@@ -12,10 +12,10 @@ from edgebench.core.metric import Provenance
 from edgebench.core.profile import Outcome, Profile
 from edgebench.core.run import Run
 from edgebench.core.summary import sample_count, summarise
+from edgebench.reports.naming import run_names, subject_columns
 from edgebench.reports.report import Cell, Column, ReportTable, figure_column, filled, plain_table
 
 Profiles = Sequence[tuple[Run, Profile]]
-_SUBJECT = (Column(key="model", title="model"), Column(key="device", title="device"))
 _SPEED = (
     figure_column(LATENCY, "median latency"),
     *map(figure_column, ("latency_p5_s", "latency_p90_s", "latency_p99_s", "latency_min_s")),
@@ -38,7 +38,14 @@ _FIT = (
 
 def detail_tables(profiles: Profiles) -> list[ReportTable]:
     """Every table that people see when they ask for details."""
-    return [_models(profiles), _speed(profiles), _cost(profiles), _fit(profiles), *_further(profiles)]
+    names = run_names([run for run, _ in profiles])
+    return [
+        _models(profiles),
+        _speed(profiles, names),
+        _cost(profiles, names),
+        _fit(profiles, names),
+        *_further(profiles, names),
+    ]
 
 
 def layer_table(profile: Profile) -> ReportTable:
@@ -84,47 +91,47 @@ def _models(profiles: Profiles) -> ReportTable:
             "format": None if model.format is None else model.format.value,
             MODEL_BYTES: summarise(profile)[MODEL_BYTES],
             PARAMETERS: model.parameters,
-            MACS: model.macs,
+            MACS: f"at least {model.macs:,}" if model.macs and model.macs_partial else model.macs,
             "source": model.source,
         }
     titles = {key: figure_column(key).title for key in (MODEL_BYTES, PARAMETERS, MACS)}
     return replace(plain_table("Models", list(rows.values()), titles), detail=True)
 
 
-def _speed(profiles: Profiles) -> ReportTable:
+def _speed(profiles: Profiles, names: Mapping[str, str]) -> ReportTable:
     """How fast each model is on each device, and what happened to those that gave no numbers."""
     rows = [
         {
-            **_figures(profile),
+            **_figures(run, profile),
             "n": sample_count(profile) or None,
             "outcome": None if profile.outcome is Outcome.OK else profile.outcome.value,
         }
-        for _, profile in profiles
+        for run, profile in profiles
     ]
     sampled = any(row["n"] for row in rows)
     caption = "the median with its 95 % interval over fresh processes" if sampled else ""
-    return _table("Latency", _SPEED, rows, caption)
+    return _table("Latency", _SPEED, rows, names, caption)
 
 
-def _cost(profiles: Profiles) -> ReportTable:
+def _cost(profiles: Profiles, names: Mapping[str, str]) -> ReportTable:
     """What each model needs besides time."""
-    rows = [_figures(profile) for _, profile in profiles]
+    rows = [_figures(run, profile) for run, profile in profiles]
     shown = [row for row in rows if any(row.get(column.key) is not None for column in _COST)]
     sources: dict[str, list[str]] = defaultdict(list)
     for device, source in {p.device.name: energy_source(p) for _, p in profiles if p.outcome is Outcome.OK}.items():
         sources[source].append(device)
     caption = "energy: " + "; ".join(f"{', '.join(names)}: {source}" for source, names in sources.items())
-    return _table("Start, memory and energy", _COST, shown, caption if sources else "")
+    return _table("Start, memory and energy", _COST, shown, names, caption if sources else "")
 
 
-def _fit(profiles: Profiles) -> ReportTable:
+def _fit(profiles: Profiles, names: Mapping[str, str]) -> ReportTable:
     """Memory against what each device has."""
     rows: list[dict[str, Cell]] = []
-    for _, profile in profiles:
+    for run, profile in profiles:
         found = memory_fits(profile)
         if not found:
             continue
-        row: dict[str, Cell] = {"model": profile.model.name, "device": profile.device.name}
+        row: dict[str, Cell] = _subject(run, profile)
         for name, fit in found.items():
             kind = "ram" if name == RAM else "flash"
             row[name] = fit.needed
@@ -132,26 +139,37 @@ def _fit(profiles: Profiles) -> ReportTable:
             row[f"{kind}_left"] = replace(fit.needed, value=fit.left)
         row["fits"] = "yes" if fits(profile) else "NO"
         rows.append(row)
-    return _table("Does it fit?", _FIT, rows)
+    return _table("Does it fit?", _FIT, rows, names)
 
 
-def _further(profiles: Profiles) -> Iterator[ReportTable]:
+def _further(profiles: Profiles, names: Mapping[str, str]) -> Iterator[ReportTable]:
     """What only some targets report, such as cycles or the use of each memory: one table per set of figures."""
     shown = {column.key for column in (*_SPEED, *_COST)} | {MODEL_BYTES}
     groups: dict[tuple[str, ...], list[dict[str, Cell]]] = defaultdict(list)
-    for _, profile in profiles:
+    for run, profile in profiles:
         keys = tuple(key for key in profile.metrics if key not in shown)
         if keys:
-            groups[keys].append(_figures(profile))
+            groups[keys].append(_figures(run, profile))
     for keys, rows in groups.items():
-        yield _table("Further figures", tuple(map(figure_column, keys)), rows)
+        yield _table("Further figures", tuple(map(figure_column, keys)), rows, names)
 
 
-def _figures(profile: Profile) -> dict[str, Cell]:
-    return {**summarise(profile), "model": profile.model.name, "device": profile.device.name}
+def _figures(run: Run, profile: Profile) -> dict[str, Cell]:
+    return {**summarise(profile), **_subject(run, profile)}
 
 
-def _table(title: str, columns: Sequence[Column], rows: Sequence[Mapping[str, Cell]], caption: str = "") -> ReportTable:
+def _subject(run: Run, profile: Profile) -> dict[str, Cell]:
+    return {"run": run.name, "model": profile.model.name, "device": profile.device.name}
+
+
+def _table(
+    title: str,
+    columns: Sequence[Column],
+    rows: Sequence[Mapping[str, Cell]],
+    names: Mapping[str, str],
+    caption: str = "",
+) -> ReportTable:
     """A table with one row per profile; empty columns are left out."""
-    columns = (*_SUBJECT, *filled(columns, rows))
-    return ReportTable(title=title, columns=columns, rows=tuple(rows), caption=caption, detail=True)
+    columns = (*subject_columns(names), *filled(columns, rows))
+    named = tuple({**row, "run": names[str(row["run"])]} for row in rows)
+    return ReportTable(title=title, columns=columns, rows=named, caption=caption, detail=True)

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from edgebench.core.certainty import undecided_latency
 from edgebench.core.figure import figure_of
 from edgebench.core.memory_fit import memory_fits
 from edgebench.core.profile import Profile
@@ -31,11 +32,11 @@ class _About:
 def profile_remarks(runs: Sequence[Run]) -> Iterator[Remark]:
     """Failures, what disturbed the measurement, notes, and conditions that differ."""
     profiles = [(run, profile) for run in runs for profile in run.profiles]
-    yield from _said_once([about for _, profile in profiles for about in _of_profile(profile)], profiles)
+    yield from _said_once([about for run, profile in profiles for about in _of_profile(run, profile)], profiles)
     for run in runs:
         if not any(sample_count(profile) for profile in run.profiles):
             continue  # Nothing was measured: how quiet the machine was changes no figure.
-        subject = run.name if len(runs) > 1 else "this machine"
+        subject = run.title if len(runs) > 1 else "this machine"
         for warning in run.warnings:
             yield Remark(kind=Kind.WARNING, code=Code.MACHINE, subject=subject, text=warning)
     yield from _differences(profiles)
@@ -48,7 +49,7 @@ def conditions(run: Run, profile: Profile) -> dict[str, str]:
     return {**machine, **dict(profile.versions), **options, "target": profile.device.target}
 
 
-def _of_profile(profile: Profile) -> Iterator[_About]:
+def _of_profile(run: Run, profile: Profile) -> Iterator[_About]:
     def about(kind: Kind, code: Code, text: str, remedy: str | None = None, *, detail: bool = False) -> _About:
         remark = Remark(kind=kind, code=code, subject="", text=text, remedy=remedy, detail=detail)
         return _About(model=profile.model.name, device=profile.device.name, remark=remark)
@@ -61,6 +62,12 @@ def _of_profile(profile: Profile) -> Iterator[_About]:
             needed = f"{fit.needed.value:,.0f} bytes of {figure_of(fit.figure).title}"
             text = f"does not fit: needs {needed}, {-fit.left:,.0f} more than the device has"
             yield about(Kind.FAILURE, Code.DOES_NOT_FIT, text, "--layers shows which operators need them")
+    undecided = undecided_latency(profile, run.plan)
+    if undecided is not None:
+        times = (undecided.most - undecided.least) / undecided.value / run.plan.goal
+        text = f"the latency is not known: its 95 % interval is {times:,.0f} times as wide as the goal"
+        remedy = "measure again when the machine is quiet, or with more --repetitions and --time-limit"
+        yield about(Kind.FAILURE, Code.UNDECIDED, text, remedy)
     found = disturbances(profile)
     if found:
         remedy = "compare on p5, or measure again when it is quiet; --details says what disturbed it"

@@ -9,12 +9,12 @@ from edgebench.core.memory_fit import fits, memory_fits
 from edgebench.core.profile import Outcome, Profile
 from edgebench.core.run import Run
 from edgebench.core.summary import sample_count, summarise
+from edgebench.reports.naming import run_names, subject_columns
 from edgebench.reports.profile_details import detail_tables, layer_table
 from edgebench.reports.profile_remarks import profile_remarks
 from edgebench.reports.report import Cell, Column, Report, ReportTable, figure_column, filled
 from edgebench.reports.search import search_report
 
-_SUBJECT = (Column(key="model", title="model"), Column(key="device", title="device"))
 _PROCESS_RAM = "peak_ram_bytes"
 _ANSWER = (
     figure_column(LATENCY),
@@ -52,15 +52,17 @@ def report(runs: Sequence[Run]) -> Report:
 
 def _answer(profiles: Sequence[tuple[Run, Profile]]) -> ReportTable:
     """Does it run, how fast, what does it take, does it fit."""
+    names = run_names([run for run, _ in profiles])
     rows: list[dict[str, Cell]] = [
         {
+            "run": names[run.name],
             "model": profile.model.name,
             "device": profile.device.name,
             **summarise(profile),
             "fits": {None: None, True: "yes", False: "NO"}[fits(profile)],
             "outcome": None if profile.outcome is Outcome.OK else profile.outcome.value,
         }
-        for _, profile in profiles
+        for run, profile in profiles
     ]
     columns = filled(_ANSWER, rows)
     if any(column.key == RAM for column in columns):
@@ -68,19 +70,22 @@ def _answer(profiles: Sequence[tuple[Run, Profile]]) -> ReportTable:
         columns = tuple(column for column in columns if column.key != _PROCESS_RAM)
     intervals = any(sample_count(profile) for _, profile in profiles)
     caption = "latency: the median with its 95 % interval over fresh processes" if intervals else ""
-    return ReportTable(title="Result", columns=(*_SUBJECT, *columns), rows=tuple(rows), caption=caption)
+    return ReportTable(title="Result", columns=(*subject_columns(names), *columns), rows=tuple(rows), caption=caption)
 
 
 def _record(run: Run, profile: Profile) -> Mapping[str, object]:
     """One flat row of plain values for CSV, JSON and Parquet."""
     record: dict[str, object] = {
         "run": run.name,
+        "label": run.label or None,
+        "revision": None if run.revision is None else str(run.revision),
         "started": run.started,
         "model": profile.model.name,
         "source": profile.model.source,
         "digest": profile.model.digest,
         "parameters": profile.model.parameters,
         "macs": profile.model.macs,
+        "macs_partial": profile.model.macs_partial,
         "device": profile.device.name,
         "target": profile.device.target,
         "outcome": profile.outcome.value,

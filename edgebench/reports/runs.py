@@ -16,6 +16,8 @@ def overview(runs: Sequence[Run]) -> Report:
     rows: list[dict[str, Cell]] = [
         {
             "run": run.name,
+            "label": run.label or None,
+            "revision": None if run.revision is None else str(run.revision),
             "started": run.started,
             "models": ", ".join(dict.fromkeys(profile.model.name for profile in run.profiles)),
             "devices": ", ".join(dict.fromkeys(profile.device.name for profile in run.profiles)),

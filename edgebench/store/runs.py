@@ -16,7 +16,7 @@ from edgebench.store.files import Migration, read_json, write_json
 from edgebench.store.renames import present_options
 
 KIND = "run"
-VERSION = 3
+VERSION = 4
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -49,7 +49,9 @@ class RunStore:
         return path
 
     def load(self, reference: str) -> Run:
-        """Read a run by its path, its name or the beginning of its name.
+        """Read a run by its path, its name, the beginning of its name, or its label.
+
+        Of several runs with one label the newest is meant.
 
         Raises:
             InputError: No run, or more than one, matches that reference.
@@ -58,19 +60,21 @@ class RunStore:
         return load_run(self._find(reference))
 
     def latest(self) -> Run:
-        """The newest run.
+        """The newest run that came to something; one in which nothing was measured is passed over.
 
         Raises:
             InputError: There is none.
         """
         names = self.names()
-        if not names:
-            raise InputError(
-                "there are no runs yet",
-                where=str(self._folder),
-                remedy="edgebench profile zoo:ds-cnn -d host",
-            )
-        return load_run(self.path(names[-1]))
+        for name in reversed(names):
+            run = load_run(self.path(name))
+            if run.has_figures:
+                return run
+        raise InputError(
+            "nothing was measured in any of the runs" if names else "there are no runs yet",
+            where=str(self._folder),
+            remedy=f"edgebench report {names[-1]} says why" if names else "edgebench profile zoo:ds-cnn -d host",
+        )
 
     def names(self) -> list[str]:
         """Names of all runs, oldest first."""
@@ -83,6 +87,10 @@ class RunStore:
         matches = [name for name in self.names() if name.startswith(reference)]
         if len(matches) == 1 and _NAME.fullmatch(reference):
             return self.path(matches[0])
+        if not matches and reference:
+            for name in reversed(self.names()):
+                if load_run(self.path(name)).label == reference:
+                    return self.path(name)
         what = f"{len(matches)} runs begin with {reference!r}" if matches else f"there is no run {reference!r}"
         newest = ", ".join(self.names()[-3:])
         raise InputError(
@@ -121,5 +129,6 @@ def _with_present_options(profile: Any) -> Any:
 
 
 # Version 2 added the outcome of a search, which older runs do not have. Since version 3 a model that could not be read
-# has no format; older runs call it ONNX, and which of them are right is unknown.
-_MIGRATIONS: Mapping[int, Migration] = {1: lambda document: document, 2: _to_version_3}
+# has no format; older runs say ONNX of it, and nobody can tell which of them is true. Version 4 added the label, the
+# revision and the networks that a search tried, none of which older runs can tell.
+_MIGRATIONS: Mapping[int, Migration] = {1: lambda document: document, 2: _to_version_3, 3: lambda document: document}

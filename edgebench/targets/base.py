@@ -14,6 +14,7 @@ from edgebench.core.device import Device
 from edgebench.core.metric import Metric, Provenance
 from edgebench.core.model import InputSource, ModelFormat
 from edgebench.core.profile import Footprint, LayerCost, Sample
+from edgebench.core.support import Support
 
 
 class LoadedModel(Protocol):
@@ -122,6 +123,19 @@ class Target(Protocol):
         Raises:
             UnsupportedModelError: The file is valid, but cannot run here.
             InputError: The file or the inputs are wrong.
+        """
+
+
+@runtime_checkable
+class Tries(Protocol):
+    """What a target offers in addition if it can tell sooner than by loading a model whether it runs."""
+
+    def try_model(self, model: Path) -> Support:
+        """Find out what of a model runs.
+
+        Raises:
+            UnsupportedModelError: It does not, for another reason than operators that are missing.
+            InputError: The file is damaged.
         """
 
 

@@ -64,7 +64,7 @@ class FakeTarget:
         """Nothing is needed.
 
         Raises:
-            TargetUnavailableError: Only if told to.
+            TargetUnavailableError: Only if asked to misbehave so.
         """
         options = read_options(self.device, FakeOptions)
         if options.misbehave == "unavailable":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -230,7 +231,7 @@ def set_inputs(interpreter: Any, inputs: InputSource, names: OtherNames | None =
         for detail in details:
             interpreter.set_tensor(detail["index"], arrays[detail["name"]])
     except (ValueError, RuntimeError) as error:
-        raise _explained(error) from error
+        raise _explained(error, _tensor_bytes(interpreter)) from error
 
 
 def _spec(detail: Mapping[str, Any], inputs: InputSource) -> TensorSpec:
@@ -245,8 +246,19 @@ def _spec(detail: Mapping[str, Any], inputs: InputSource) -> TensorSpec:
     )
 
 
-def _explained(error: Exception) -> InputError | UnsupportedModelError:
+def _tensor_bytes(interpreter: Any) -> int:
+    details = interpreter.get_tensor_details()
+    return sum(math.prod(map(int, detail["shape"])) * np.dtype(detail["dtype"]).itemsize for detail in details)
+
+
+def _explained(error: Exception, needed_bytes: int = 0) -> InputError | UnsupportedModelError:
     text = _readable(error)
+    if not text and needed_bytes:
+        # It says nothing where memory cannot be had.
+        return UnsupportedModelError(
+            f"LiteRT cannot allocate the model's tensors, which take {needed_bytes / 2**30:,.1f} GiB together",
+            remedy="give smaller shapes with --shape, or use a smaller model",
+        )
     if "custom op" in text or "Didn't find op" in text or "unresolved" in text.lower():
         return UnsupportedModelError(
             f"LiteRT has no kernel for an operator of the model: {text}",

@@ -28,7 +28,7 @@ def deployed_accuracy(
     """Classes that an exported file predicts, from which ``edgebench.tasks.accuracy`` makes accuracies.
 
     Images are resized to the file's input, converted to its layout, and quantised with its scale and zero point.
-    Of equal outputs, which int8 files give more often than float ones, the first class wins.
+    Among equal outputs, which int8 files produce more often than float ones, the first class wins.
 
     Args:
         path: An ``.onnx`` or ``.tflite`` file with one image as input and one value per class as output.

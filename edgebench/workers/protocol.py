@@ -87,6 +87,7 @@ class Trouble(Record):
         where: File, key or model it concerns.
         remedy: What to do next.
         exception: Name of the exception's type, if it was unexpected.
+        operators: Operators that are not supported, if that is the reason.
     """
 
     kind: FailureKind
@@ -94,6 +95,7 @@ class Trouble(Record):
     where: str | None = None
     remedy: str | None = None
     exception: str | None = None
+    operators: tuple[str, ...] = ()
 
 
 class ProtocolError(EdgebenchError):
@@ -139,10 +141,17 @@ def progress_message(progress: Record) -> bytes:
 def failure_message(trouble: Trouble) -> bytes:
     """A failure, for the parent; invalid Unicode, as in names of files, is replaced."""
     plain = {
-        key: value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
+        key: _valid(value) if value is not None else None
         for key, value in (("what", trouble.what), ("where", trouble.where), ("remedy", trouble.remedy))
     }
-    return _message(failure={**plain, "kind": trouble.kind.value, "exception": trouble.exception})
+    operators = [_valid(operator) for operator in trouble.operators]
+    return _message(
+        failure={**plain, "kind": trouble.kind.value, "exception": trouble.exception, "operators": operators}
+    )
+
+
+def _valid(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()
 
 
 def open_envelope(message: bytes) -> Mapping[str, Any]:

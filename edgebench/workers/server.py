@@ -118,7 +118,15 @@ class Server:
         kind = next(kinds, FailureKind.OUT_OF_MEMORY if _is_out_of_memory(error) else FailureKind.CRASHED)
         exception = type(error).__name__ if kind is FailureKind.CRASHED else None
         if isinstance(error, EdgebenchError):
-            return Trouble(kind=kind, what=error.what, where=error.where, remedy=error.remedy, exception=exception)
+            operators = error.operators if isinstance(error, UnsupportedModelError) else ()
+            return Trouble(
+                kind=kind,
+                what=error.what,
+                where=error.where,
+                remedy=error.remedy,
+                exception=exception,
+                operators=operators,
+            )
         if isinstance(error, MemoryError):
             return Trouble(kind=kind, what="the process cannot allocate more memory")
         text = " ".join(str(error).split())[:500] or type(error).__name__

@@ -54,15 +54,22 @@ class ChildError(EdgebenchError):
         message: One sentence.
         remedy: What to do next, if known.
         kind: What the child itself reported, or None if it did not survive to report it.
+        operators: Operators that are not supported, if that is the reason.
     """
 
     def __init__(
-        self, outcome: Outcome, message: str, remedy: str | None = None, kind: FailureKind | None = None
+        self,
+        outcome: Outcome,
+        message: str,
+        remedy: str | None = None,
+        kind: FailureKind | None = None,
+        operators: tuple[str, ...] = (),
     ) -> None:
         super().__init__(message, remedy=remedy)
         self.outcome = outcome
         self.message = message
         self.kind = kind
+        self.operators = operators
 
 
 class Worker:
@@ -180,12 +187,13 @@ class Worker:
             remedy = remedy or _REPORT
         if outcome is Outcome.OUT_OF_MEMORY:
             message, remedy = self._out_of_memory(message)
-        return ChildError(outcome, _printable(message), remedy and _printable(remedy), trouble.kind)
+        operators = tuple(_printable(operator) for operator in trouble.operators)
+        return ChildError(outcome, _printable(message), remedy and _printable(remedy), trouble.kind, operators)
 
     def _out_of_memory(self, message: str) -> tuple[str, str]:
         limit = self._limits.memory_bytes
-        told = "" if limit is None else f" (limit {limit / 2**30:.1f} GiB)"
-        return f"{message}{told}", "use smaller input shapes, or raise --memory-limit"
+        shown = "" if limit is None else f" (limit {limit / 2**30:.1f} GiB)"
+        return f"{message}{shown}", "use smaller input shapes, or raise --memory-limit"
 
     def _death(self, ending: Ending, step: str) -> ChildError:
         last = ending.last_words

@@ -113,7 +113,7 @@ def test_an_unknown_domain_is_named(two_packages: Path) -> None:
     assert caught.value.remedy == "did you mean 'dram'?"
 
 
-def test_counters_of_the_administrator_alone_come_with_the_command_that_opens_them(
+def test_counters_only_for_the_administrator_come_with_the_command_that_opens_them(
     two_packages: Path,
 ) -> None:
     # Pytest's folder is closed to other users itself, so the tree moves to one that is not.

@@ -9,8 +9,8 @@ import pytest
 from edgebench.core.model import ModelFormat, ModelInfo
 from edgebench.core.plan import MeasurementPlan
 from edgebench.core.profile import Failure, Outcome, ProcessRun, Profile, Sample
-from edgebench.core.run import Run
-from edgebench.errors import StorageError
+from edgebench.core.run import Revision, Run
+from edgebench.errors import InputError, StorageError
 from edgebench.reports.profiles import report
 from edgebench.store.devices import find_device
 from edgebench.store.runs import VERSION, RunStore, load_run
@@ -40,6 +40,8 @@ def as_version(path: Path, version: int) -> Path:
     """A run as an older edgebench wrote it."""
     document = json.loads(path.read_text())
     document["schema"] = f"edgebench.run/{version}"
+    if version < 4:
+        del document["label"], document["revision"]
     if version < 3:
         for profile in document["profiles"]:
             profile["model"]["format"] = profile["model"]["format"] or "onnx"
@@ -51,17 +53,18 @@ def as_version(path: Path, version: int) -> Path:
 
 def test_a_run_is_read_as_it_was_saved(tmp_path: Path) -> None:
     path = RunStore(tmp_path).save(stored())
-    assert json.loads(path.read_text())["schema"] == f"edgebench.run/{VERSION}" == "edgebench.run/3"
+    assert json.loads(path.read_text())["schema"] == f"edgebench.run/{VERSION}" == "edgebench.run/4"
     assert load_run(path) == stored()
     assert load_run(path).profiles[1].model.format is None
 
 
-@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("version", [1, 2, 3])
 def test_older_runs_open_as_they_are(tmp_path: Path, version: int) -> None:
     path = as_version(RunStore(tmp_path).save(stored()), version)
     found = load_run(path)
     # What an older edgebench said of a file that it could not read is kept; nobody knows any better.
-    unread = replace(stored().profiles[1], model=replace(UNREAD, format=ModelFormat.ONNX))
+    form = ModelFormat.ONNX if version < 3 else None
+    unread = replace(stored().profiles[1], model=replace(UNREAD, format=form))
     assert found == replace(stored(), profiles=(stored().profiles[0], unread))
     assert report([found]).tables
 
@@ -84,3 +87,60 @@ def test_a_damaged_run_asks_to_restore_the_file(tmp_path: Path) -> None:
         load_run(path)
     assert caught.value.where == str(path)
     assert "restore the file" in str(caught.value.remedy)
+
+
+VERSION_3 = """{
+ "schema": "edgebench.run/3",
+ "name": "20260101-000000-abcd", "started": "2026-01-01T00:00:00+00:00",
+ "command": ["edgebench", "search", "small"], "edgebench": "0.1.0",
+ "plan": {"goal": 0.02, "repetitions": 5, "time_limit_s": 60.0, "memory_limit_bytes": null, "layers": false},
+ "machine": {"cpu": "x"}, "seed": 0, "complete": true, "profiles": [], "warnings": [],
+ "search": {
+  "study": "s", "storage": "journal", "space": "small", "space_size": 4, "objectives": ["accuracy"],
+  "budget": {"limits": [], "min_accuracy": null, "max_accuracy_drop": null}, "margins": [], "accuracy": "train",
+  "task": "digits", "sampler": "random", "seed": 0, "tables": {}, "intervals": {}, "looked_at": 4, "feasible": 4,
+  "complete": true, "trials": 1, "failed": 0, "pruned": 0,
+  "front": [{"number": 0, "architecture": "a", "accuracy": 0.5, "figures": {"macs": 10.0}}],
+  "reference": null, "finalists": [], "infeasibility": null, "seconds": 1.5
+ }
+}"""
+
+
+def test_a_search_of_version_3_opens_without_the_networks_that_it_tried(tmp_path: Path) -> None:
+    path = tmp_path / "run.json"
+    path.write_text(VERSION_3)
+    found = load_run(path)
+    assert (found.label, found.revision) == ("", None)
+    assert found.search is not None
+    assert found.search.tried == ()
+    assert found.search.front[0].accuracy == 0.5
+    assert found.has_figures
+
+
+def test_label_and_revision_are_kept(tmp_path: Path) -> None:
+    run = replace(stored(), label="before the change", revision=Revision(commit="ab" * 20, dirty=True))
+    found = load_run(RunStore(tmp_path).save(run))
+    assert found == run
+    assert str(found.revision) == "ababababa+"
+
+
+def test_the_newest_run_is_one_that_came_to_something(tmp_path: Path) -> None:
+    store = RunStore(tmp_path)
+    with pytest.raises(InputError, match="there are no runs yet"):
+        store.latest()
+    failed = replace(stored(), name="20260102-000000-abcd", profiles=stored().profiles[1:])
+    store.save(failed)
+    with pytest.raises(InputError, match="nothing was measured"):
+        store.latest()
+    store.save(stored())
+    assert store.latest() == stored()
+
+
+def test_a_label_names_its_newest_run(tmp_path: Path) -> None:
+    store = RunStore(tmp_path)
+    runs = [replace(stored(), name=f"2026010{day}-000000-abcd", label="main") for day in (1, 2)]
+    for run in runs:
+        store.save(run)
+    assert store.load("main") == runs[1]
+    with pytest.raises(InputError, match="no run 'mai'"):
+        store.load("mai")

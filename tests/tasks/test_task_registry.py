@@ -165,7 +165,7 @@ def test_functions_give_tasks_or_arrays() -> None:
         load_task("no_such_module:task")
     with pytest.raises(InputError, match="it fails: TypeError"):
         load_task("json:loads")
-    with pytest.raises(InputError, match="it gives tuple"):
+    with pytest.raises(InputError, match="it returns tuple"):
         load_task("sys:exc_info")
 
 

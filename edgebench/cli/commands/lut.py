@@ -18,7 +18,7 @@ from edgebench.cli.options import (
     TargetOption,
     ThreadsOption,
 )
-from edgebench.cli.output import Format, FormatOption, JsonOption, print_report
+from edgebench.cli.output import Format, FormatOption, JsonOption, print_report, write_content
 
 if TYPE_CHECKING:
     from edgebench.flows.lut.build import TableRequest
@@ -116,7 +116,7 @@ def list_tables(
     format_: FormatOption = Format.TERMINAL,
     json_: JsonOption = False,
 ) -> None:
-    """List the tables, yours and those that come with edgebench."""
+    """List the tables, yours and those included in edgebench."""
     from edgebench.reports.tables import tables_report
     from edgebench.store.tables import TableStore
 
@@ -131,6 +131,7 @@ def show(
     ] = None,
     device: Annotated[str | None, typer.Option("--device", "-d", metavar="NAME", help="Device of the table.")] = None,
     dtype: DtypeOption = None,
+    output: OutputOption = None,
     results: ResultsOption = RESULTS,
     format_: FormatOption = Format.TERMINAL,
     json_: JsonOption = False,
@@ -143,8 +144,13 @@ def show(
         list_tables(space, results, format_, json_)
         return
     request = _request(space, device, dtype, None, [])
-    report = table_report(load_table(results, request), request.space)
-    print_report(report, "lut show", Format.JSON if json_ else format_)
+    table = load_table(results, request)
+    if format_ is Format.HTML and not json_:
+        from edgebench.reports.html.lookup_table import table_page
+
+        write_content(table_page(table, request.space).encode(), output)
+        return
+    print_report(table_report(table, request.space), "lut show", Format.JSON if json_ else format_, output)
 
 
 @app.command()

@@ -54,6 +54,7 @@ def profile(
         str | None, typer.Option(help="Memory for each process; by default, four fifths of what is free.")
     ] = None,
     layers: Annotated[bool, typer.Option("--layers", help="Show the share of each operator.")] = False,
+    label: Annotated[str, typer.Option(metavar="TEXT", help="What to call this run in reports and histories.")] = "",
     results: ResultsOption = RESULTS,
     details: DetailsOption = False,
     format_: FormatOption = Format.TERMINAL,
@@ -64,7 +65,7 @@ def profile(
     Each figure says which of these it is. Several models and devices are measured in turn, so that all see
     the machine in the same state; every run is saved.
     """
-    from edgebench.cli.compose import compose_devices, compose_inputs, compose_plan
+    from edgebench.cli.compose import compose_devices, compose_inputs, compose_label, compose_plan
     from edgebench.cli.progress import progress_bar
     from edgebench.flows.profile.profile import ProfileRequest
     from edgebench.flows.recording import record_profiles
@@ -84,7 +85,9 @@ def profile(
     )
     command = ("edgebench", *sys.argv[1:])
     with progress_bar() as progress:
-        recorded = record_profiles(request, RunStore(results), command=command, on_progress=progress)
+        recorded = record_profiles(
+            request, RunStore(results), command=command, label=compose_label(label), on_progress=progress
+        )
     _show(recorded, Format.JSON if json_ else format_, details=details)
     if recorded.unsaved:
         raise recorded.unsaved
@@ -110,11 +113,17 @@ def _hint(recorded: RecordedRun) -> str:
 
 
 def _exit_code(run: Run) -> int:
-    """0 if every profile has its numbers and fits; else 3 if a target is missing, 2 if a model does not run."""
+    """0 if every profile has its numbers and fits; else 3 if a target is missing, 2 if a model does not run.
+
+    4 where an interval is so wide that it decides nothing.
+    """
+    from edgebench.core.certainty import undecided_latency
     from edgebench.core.memory_fit import fits
     from edgebench.core.profile import Outcome
 
     outcomes = {profile.outcome for profile in run.profiles}
     if outcomes <= {Outcome.OK}:
-        return int(any(fits(profile) is False for profile in run.profiles))
+        if any(fits(profile) is False for profile in run.profiles):
+            return 1
+        return 4 if any(undecided_latency(profile, run.plan) for profile in run.profiles) else 0
     return 3 if outcomes <= {Outcome.OK, Outcome.UNAVAILABLE} else 2

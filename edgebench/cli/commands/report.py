@@ -2,19 +2,48 @@
 
 from __future__ import annotations
 
+import sys
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from edgebench.cli.options import RESULTS, OutputOption, ResultsOption
-from edgebench.cli.output import DetailsOption, Format, FormatOption, JsonOption, print_report
+from edgebench.cli.output import DetailsOption, Format, JsonOption, print_report, write_content
+from edgebench.errors import InputError
+
+if TYPE_CHECKING:
+    from edgebench.core.run import Run
+
+
+class ReportFormat(StrEnum):
+    """Ways to render runs: those of every report, their charts, and data for other programs."""
+
+    TERMINAL = "rich"
+    MARKDOWN = "markdown"
+    CSV = "csv"
+    JSON = "json"
+    PARQUET = "parquet"
+    HTML = "html"
+    SVG = "svg"
+    PNG = "png"
+    PDF = "pdf"
+    MODEL_EXPLORER = "model-explorer"
+
+
+_DRAWN = {ReportFormat.SVG, ReportFormat.PNG, ReportFormat.PDF}
+_ENDINGS = {ReportFormat.MODEL_EXPLORER: "nodes.json"}
+
+ReportFormatOption = Annotated[
+    ReportFormat, typer.Option("--format", "-f", help="html is one page with charts; svg, png and pdf one chart.")
+]
 
 
 def report(
     runs: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[RUN...]", help="Names, name prefixes or files of runs; by default, the newest."),
+        typer.Argument(metavar="[RUN...]", help="Names, name prefixes, labels or files of runs; else, the newest."),
     ] = None,
     results: ResultsOption = RESULTS,
     explain: Annotated[
@@ -23,21 +52,43 @@ def report(
     list_: Annotated[bool, typer.Option("--list", help="The same as `edgebench runs list`.", hidden=True)] = False,
     output: OutputOption = None,
     details: DetailsOption = False,
-    format_: FormatOption = Format.TERMINAL,
+    chart: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Which chart to draw, such as latency:MODEL@DEVICE.")
+    ] = None,
+    open_: Annotated[bool, typer.Option("--open", help="Write a page and open it in the browser.")] = False,
+    format_: ReportFormatOption = ReportFormat.TERMINAL,
     json_: JsonOption = False,
 ) -> None:
-    """Print saved runs as one comparable table."""
+    """Print saved runs as one comparable table, or as one page with charts."""
     from edgebench.reports import profiles
     from edgebench.reports import runs as stored
     from edgebench.store.runs import RunStore
 
+    form = ReportFormat.JSON if json_ else format_
+    if open_ and form is ReportFormat.TERMINAL:
+        form = ReportFormat.HTML
+    if open_ and form is not ReportFormat.HTML:
+        raise InputError(f"--open shows a page, not {form}", remedy="use --format html")
     if list_:
-        print_runs(results, Format.JSON if json_ else format_, output)
+        print_runs(results, Format(form), output)
         return
     store = RunStore(results)
     chosen = [store.load(reference) for reference in dict.fromkeys(runs)] if runs else [store.latest()]
-    built = stored.explain(chosen) if explain else profiles.report(chosen)
-    print_report(built, "report", Format.JSON if json_ else format_, output, details=details)
+    if form.value in {item.value for item in Format} and (explain or form is not ReportFormat.HTML):
+        built = stored.explain(chosen) if explain else profiles.report(chosen)
+        print_report(built, "report", Format(form), output, details=details)
+        return
+    name = chosen[0].name if len(chosen) == 1 else f"{chosen[0].name}-and-{len(chosen) - 1}-more"
+    own = results / "reports" / f"{name}.{_ENDINGS.get(form, form.value)}"
+    # A page or a picture is of no use on a terminal.
+    place = output if output is not None or not (open_ or sys.stdout.isatty()) else own
+    write_content(_content(chosen, form, chart), place)
+    if place is not None:
+        typer.echo(f"written: {place}", err=True)
+    if open_ and place is not None:
+        import webbrowser
+
+        webbrowser.open(place.resolve().as_uri())
 
 
 def print_runs(results: Path, format_: Format, output: Path | None = None) -> None:
@@ -47,3 +98,18 @@ def print_runs(results: Path, format_: Format, output: Path | None = None) -> No
 
     store = RunStore(results)
     print_report(overview([store.load(name) for name in store.names()]), "runs list", format_, output)
+
+
+def _content(runs: list[Run], form: ReportFormat, chart: str | None) -> bytes:
+    if form is ReportFormat.HTML:
+        from edgebench.reports.html.runs import runs_page
+
+        return runs_page(runs).encode()
+    if form is ReportFormat.MODEL_EXPLORER:
+        from edgebench.reports.html.node_data import node_data
+
+        return node_data(runs, chart).encode()
+    from edgebench.reports.html.drawing import chosen_chart, image
+    from edgebench.reports.html.figures import run_charts
+
+    return image(chosen_chart(run_charts(runs), chart), form.value)

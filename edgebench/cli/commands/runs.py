@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from edgebench.cli.commands.report import print_runs, report
+from edgebench.cli.commands.report import ReportFormat, ReportFormatOption, print_runs, report
 from edgebench.cli.options import RESULTS, ResultsOption
 from edgebench.cli.output import DetailsOption, Format, FormatOption, JsonOption
 
@@ -38,7 +38,7 @@ def show(
     run: Annotated[str, typer.Argument(metavar="RUN", help="Name, name prefix or file of a run.")],
     results: ResultsOption = RESULTS,
     details: DetailsOption = False,
-    format_: FormatOption = Format.TERMINAL,
+    format_: ReportFormatOption = ReportFormat.TERMINAL,
     json_: JsonOption = False,
 ) -> None:
     """Print one run; the same as `edgebench report RUN`."""

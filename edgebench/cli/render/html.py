@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from html import escape
 
-from edgebench.cli.render.numbers import legend
-from edgebench.cli.render.texts import is_numeric, provenances, row_texts
 from edgebench.reports.codes import Kind
+from edgebench.reports.numbers import legend
 from edgebench.reports.report import Remark, Report, ReportTable
+from edgebench.reports.texts import is_numeric, provenances, row_texts
 
 _SIGNS = {Kind.FAILURE: "✗", Kind.WARNING: "⚠", Kind.NOTE: "·"}
 

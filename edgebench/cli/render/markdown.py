@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from edgebench.cli.render.numbers import legend
-from edgebench.cli.render.texts import is_numeric, provenances, row_texts
+from edgebench.reports.numbers import legend
 from edgebench.reports.report import Report, ReportTable
+from edgebench.reports.texts import is_numeric, provenances, row_texts
 
 
 def render_markdown(report: Report) -> str:

@@ -9,10 +9,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as RichTable
 
-from edgebench.cli.render.numbers import legend
-from edgebench.cli.render.texts import cell_text, is_numeric, provenances, row_texts
 from edgebench.reports.codes import Kind
+from edgebench.reports.numbers import legend
 from edgebench.reports.report import Remark, Report, ReportTable
+from edgebench.reports.texts import cell_text, is_numeric, provenances, row_texts
 
 _STYLES = {Kind.FAILURE: ("red", "x"), Kind.WARNING: ("yellow", "!"), Kind.NOTE: ("dim", "-")}
 _SHORT = 36
@@ -52,7 +52,8 @@ def output_console() -> Console:
 
 
 def _rich_table(table: ReportTable) -> RichTable:
-    rich = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    headed = any(column.title for column in table.columns)
+    rich = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, show_header=headed)
     for column in table.columns:
         numeric = is_numeric(table, column.key)
         longest = max((len(cell_text(column, row.get(column.key))) for row in table.rows), default=0)

@@ -36,7 +36,7 @@ class Ready:
         model: The model as given.
         device: Where it will run.
         path: The file to load.
-        deployed: Description of that file where the model had to be converted, else None.
+        deployed: Description of that file if the model had to be converted, otherwise None.
         versions: Of the runtime and of what it builds on.
         notes: What the conversion did, and the device's caveats.
         sampled: Whether running again gives new information.
@@ -70,8 +70,9 @@ class Preparation:
         folder: Where converted models are written.
         plan: Limits of the workers.
         inputs: Shapes given by the user.
-        workers: Start the processes.
+        workers: Starts the processes.
         on_progress: Called before each step that is done once for a device.
+        to_run: Whether models will be run, so that devices must be made ready for it.
     """
 
     def __init__(
@@ -81,12 +82,15 @@ class Preparation:
         inputs: InputSource,
         workers: Workers,
         on_progress: Callable[[str], None] = lambda _: None,
+        *,
+        to_run: bool = True,
     ) -> None:
         self._folder = folder
         self._plan = plan
         self._inputs = inputs
         self._workers = workers
         self._on_progress = on_progress
+        self._to_run = to_run
         self._prepared: dict[_Key, Prepared | ChildError] = {}
 
     def prepare(self, model: str, device: Device) -> Ready | Profile:
@@ -102,7 +106,7 @@ class Preparation:
             return failed_profile(model, device, Outcome.BAD_INPUT, failure)
         prepared = self._once((model, target.formats, target.dtype))
         if isinstance(prepared, ChildError):
-            failure = Failure(message=prepared.message, remedy=prepared.remedy)
+            failure = Failure(message=prepared.message, remedy=prepared.remedy, operators=prepared.operators)
             return failed_profile(model, device, prepared.outcome, failure, target, versions)
         hindrance = self._made_ready(target)
         if hindrance is not None:
@@ -122,7 +126,7 @@ class Preparation:
     def _made_ready(self, target: Target) -> ChildError | None:
         """Let a target do what it does once; returns why it cannot, or None."""
         try:
-            pending = target.pending() if isinstance(target, MadeReadyOnce) else None
+            pending = target.pending() if self._to_run and isinstance(target, MadeReadyOnce) else None
             if pending is not None:
                 self._on_progress(pending)
                 with self._workers.measuring() as worker:

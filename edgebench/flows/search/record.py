@@ -46,12 +46,14 @@ def with_trials(record: SearchRecord, request: SearchRequest, trials: Trials, le
         trials: Of the study.
         least: The accuracy that networks of the front must have, or None.
     """
+    tried = trials.results()
     return replace(
         record,
         trials=trials.count(State.COMPLETE),
         pruned=trials.count(State.PRUNED),
         failed=trials.failures,
-        front=tuple(front(meeting(request, trials.results(), least), request.objectives)),
+        front=tuple(front(meeting(request, tried, least), request.objectives)),
+        tried=tuple(tried),
     )
 
 

@@ -1,4 +1,4 @@
-"""Makes exported programs: of TorchScript, of programs with open shapes, and of modules in a user's own code."""
+"""Makes exported programs from TorchScript, from programs with open shapes, and from modules in a user's code."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from edgebench.models.pytorch.load import Program, load_program, of_exported, qu
 
 
 def exported_from_script(script: Any, args: tuple[Any, ...]) -> Any:
-    """A TorchScript program as an exported one, or None where PyTorch cannot make it.
+    """A TorchScript program as an exported one, or None if PyTorch cannot make it.
 
     PyTorch itself names its converter in the error of ``torch.export.export``, but keeps it in a private module.
     """
@@ -42,7 +42,7 @@ def export_fixed(path: Path, target: Path, source: InputSource) -> Program:
 
     Raises:
         InputError: The file is not valid, or a shape is missing.
-        UnsupportedModelError: PyTorch cannot make an exported program of it.
+        UnsupportedModelError: PyTorch cannot make an exported program from it.
     """
     import torch
 
@@ -54,7 +54,7 @@ def export_fixed(path: Path, target: Path, source: InputSource) -> Program:
             exported = exported_from_script(program.script, args)
             if exported is None:
                 raise UnsupportedModelError(
-                    "PyTorch cannot make an exported program of this TorchScript",
+                    "PyTorch cannot make an exported program from this TorchScript",
                     where=path.name,
                     remedy="save the model with torch.export.save, or leave --converter out",
                 )

@@ -1,4 +1,4 @@
-"""PyTorch programs to float TFLite by Google's litert-torch, which runs in an environment of its own."""
+"""PyTorch programs to float TFLite by Google's litert-torch, which runs in its own environment."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from edgebench.models.pytorch.load import Program, compared_inputs, with_tables
 ENVIRONMENT = "litert-torch"
 _CHILD = Path(__file__).with_name("litert_torch_child.py")
 _LIMIT_S = 1800.0
-"""A last resort: the user's own limit ends the process that waits, and all that it started."""
+"""A last resort: the user's own limit ends the waiting process, and everything that it started."""
 _TOLERANCE = 1e-3
 _MISSING = re.compile(r"Lowering not found: (?:aten\.)?([\w.]+?)(?:\.default)?$")
-_OURS = "leave --converter out: edgebench's own may know it; or profile the model by PyTorch itself: -d host-torch"
+_OURS = "leave out --converter: edgebench's own may support it; or profile the model with PyTorch: -d host-torch"
 
 
 def convert_litert_torch(path: Path, target: Path, specs: Sequence[TensorSpec], source: InputSource) -> ConvertedModel:
@@ -57,7 +57,7 @@ def convert_litert_torch(path: Path, target: Path, specs: Sequence[TensorSpec], 
         raise UnsupportedModelError(
             f"the conversion by litert-torch is not faithful: outputs differ by {difference:.1%}",
             where=path.name,
-            remedy="leave --converter out, or profile the model by PyTorch itself: -d host-torch",
+            remedy="leave out --converter, or profile the model with PyTorch: -d host-torch",
         )
     version = told["versions"]["litert-torch"]
     note = (
@@ -67,10 +67,10 @@ def convert_litert_torch(path: Path, target: Path, specs: Sequence[TensorSpec], 
 
 
 def _run(interpreter: Path, source: Path, target: Path, where: str) -> dict[str, Any]:
-    """Let the child convert; what it told."""
+    """Let the child convert; returns its report."""
     account = target.with_suffix(".json")
     command = [str(interpreter), "-I", str(_CHILD), str(source), str(target), str(account)]
-    # Nothing is fetched, and no accelerator is looked for.
+    # Nothing is downloaded, and no accelerator is searched for.
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "JAX_PLATFORMS": "cpu", "CUDA_VISIBLE_DEVICES": ""}
     try:
         done = subprocess.run(
@@ -115,7 +115,7 @@ def _refused(error: str, kind: str, where: str) -> UnsupportedModelError:
 
 
 def _ports(program: Program, path: Path) -> tuple[Port, ...]:
-    """Inputs of the file, which are numbered, by the names that the user's model has for them; layouts stay."""
+    """Inputs of the file, which are numbered, by their names in the user's model; layouts stay."""
     details = _interpreter(path).get_input_details()
     signature = _by_signature(path)
     ports = []

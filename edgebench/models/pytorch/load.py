@@ -1,4 +1,4 @@
-"""Loads TorchScript and ``torch.export`` files, which hold programs, not pickled objects."""
+"""Loads TorchScript and ``torch.export`` files, which contain programs, not pickled objects."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Program:
         specs: Its inputs that are tensors, in order.
         script: The TorchScript program, or None.
         exported: The exported program, or None.
-        constants: Of an exported program, inputs that are no tensors, by their place among all inputs.
+        constants: For an exported program, inputs that are not tensors, by their position among all inputs.
     """
 
     specs: tuple[TensorSpec, ...]
@@ -45,7 +45,7 @@ class Program:
     constants: Mapping[int, Any]
 
     def arguments(self, tensors: Sequence[Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """Positional and named arguments that hold tensors, one a ``specs``."""
+        """Positional and named arguments with tensors, one for each of ``specs``."""
         if self.exported is None:
             return tuple(tensors), {}
         from torch.utils import _pytree
@@ -88,7 +88,7 @@ def load_program(path: Path, shapes: Mapping[str, tuple[int, ...]], file: str | 
     Args:
         path: The file.
         shapes: Of inputs of TorchScript, which does not store them.
-        file: An ``.npz`` with the inputs, whose shapes hold where no others are given.
+        file: An ``.npz`` with the inputs, whose shapes apply if no others are given.
 
     Raises:
         InputError: The file is not valid, or the shape of an input of TorchScript is not given.
@@ -158,13 +158,13 @@ def array_of(tensor: Any) -> NDArray[np.generic]:
 
 
 def cannot_run(error: Exception) -> UnsupportedModelError:
-    """That a program does not run with the inputs it was given."""
+    """The error of a program that does not run with the given inputs."""
     lines = [line for line in str(error).splitlines() if line.strip()]
     # TorchScript puts the cause last, behind its source.
     told = lines[-1:] if lines and "TorchScript" in lines[0] else lines
     return UnsupportedModelError(
         f"the program does not run with these inputs: {' '.join(' '.join(told).split())[:300]}",
-        remedy="give the shapes it was made for with --shape NAME=1,3,224,224, or arrays of its types with --inputs",
+        remedy="give the shapes that it was made for with --shape NAME=1,3,224,224, or its inputs with --inputs FILE.npz",
     )
 
 
@@ -182,7 +182,7 @@ def require_torch() -> str:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep to itself what PyTorch's exporters say of their progress."""
+    """Suppress what PyTorch's exporters print about their progress."""
     level = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     nothing = io.StringIO()

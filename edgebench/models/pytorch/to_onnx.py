@@ -22,7 +22,7 @@ _TOLERANCE = {"float16": 2e-2, "bfloat16": 1e-1}
 """Relative difference of outputs above which an export is wrong, not rounded, by type of an input; 1e-3 for others."""
 _LARGEST_RENAMED_BYTES = 1 << 30
 _OPERATOR = re.compile(r"OpOverload\(op='(?:aten\.|prims\.)?([\w.]+)'|the operator '([\w:.]+)'|prim::\w+")
-_BY_TORCH = "profile the model on a CPU by PyTorch itself: -d host-torch"
+_BY_TORCH = "profile the model on a CPU with PyTorch itself: -d host-torch"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +53,7 @@ def export_onnx(path: Path, target: Path, specs: Sequence[TensorSpec], source: I
 
     Raises:
         InputError: The file is not valid, or a shape is missing.
-        UnsupportedModelError: The exporter has no form for an operator, or outputs differ.
+        UnsupportedModelError: The exporter does not support an operator, or outputs differ.
         MissingPackageError: PyTorch or its exporter is not installed.
     """
     program = with_tables(load_program(path, source.shapes, source.file), specs)
@@ -122,7 +122,7 @@ def _export_script(program: Program, args: tuple[Any, ...], outputs: int, target
 
 
 def _exported_otherwise(script: Any, args: tuple[Any, ...], target: Path) -> bool:
-    """By way of an exported program, for which more operators are known than for TorchScript, such as ``unflatten``."""
+    """Export by way of an exported program, which supports more operators than TorchScript, such as ``unflatten``."""
     exported = exported_from_script(script, args)
     if exported is None:
         return False
@@ -130,7 +130,7 @@ def _exported_otherwise(script: Any, args: tuple[Any, ...], target: Path) -> boo
         _export_program(exported, target)
     except MemoryError:
         raise
-    except Exception:  # as above; the first refusal is the one to tell
+    except Exception:  # as above; the first refusal is the one to report
         return False
     return True
 
@@ -160,8 +160,8 @@ def _refused(error: BaseException, where: str, program: Program) -> Exception:
 
 
 def _first_sentence(texts: Sequence[str]) -> str:
-    """The innermost words, which name the cause."""
-    return next((text for text in reversed(texts) if text), "it gives no reason")[:300]
+    """The innermost message, which names the cause."""
+    return next((text for text in reversed(texts) if text), "no reason given")[:300]
 
 
 def _named(program: Program, target: Path) -> int:
@@ -212,7 +212,7 @@ def _run(path: Path, arrays: Mapping[str, NDArray[np.generic]], where: str) -> l
         found: list[NDArray[np.generic]] = session.run(None, {name: arrays[name] for name in names})
     except Exception as error:  # ONNX Runtime's exceptions have no common base but Exception
         raise UnsupportedModelError(
-            f"ONNX Runtime does not take what torch.onnx.export wrote: {' '.join(str(error).split())[:300]}",
+            f"ONNX Runtime does not accept what torch.onnx.export wrote: {' '.join(str(error).split())[:300]}",
             where=where,
             remedy=f"save it in float32, model.float(), if it has another type; else {_BY_TORCH}",
         ) from None

@@ -75,6 +75,11 @@ class Compilation:
     operations: tuple[Operation, ...]
 
     @property
+    def ram_bytes(self) -> int:
+        """Peak of the memories that are not flash; constants are in it if the memory mode puts them there."""
+        return sum(memory.peak_bytes for name, memory in self.memories.items() if "flash" not in name.lower())
+
+    @property
     def on_cpu(self) -> tuple[Operation, ...]:
         """Operations that the accelerator does not run."""
         return tuple(operation for operation in self.operations if not operation.on_npu)

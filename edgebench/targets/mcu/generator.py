@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from edgebench.errors import InputError, UnsupportedModelError
 from edgebench.models.tflite.quantised_graph import QuantisedGraph, QuantisedOperator
 from edgebench.targets.mcu.float_edges import without_float_edges
-from edgebench.targets.mcu.layer_code import ARENA, WEIGHTS_MACRO, CodeContext, LayerCode
+from edgebench.targets.mcu.layer_code import ARENA, WEIGHTS_MACRO, CodeContext, LayerCode, share_arrays
 from edgebench.targets.mcu.newer_kernels import NewerKernels
 from edgebench.targets.mcu.operators import IN_PLACE, MOVED, OTHER_TYPES, WRITERS, Writer
 from edgebench.targets.mcu.operators.gathering import position_limits
@@ -74,6 +74,7 @@ def generate(graph: QuantisedGraph, *, helium: bool = False, newer: NewerKernels
         if operator.kind not in WRITERS:
             raise no_kernel(graph, operator)
         layers.append(_written(WRITERS[operator.kind], context, operator, index))
+    layers = share_arrays(layers)
     places, plan = _planned(graph, layers, states)
     limits = position_limits(graph)
     edges = " and ".join(sorted({graph.tensors[index].dtype for index in (*graph.inputs, *graph.outputs)}))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -104,6 +106,22 @@ class CodeContext:
         name = f"constant_{layer}_{position}"
         values = tensor.data.view(np.uint8) if tensor.dtype == "bool" else tensor.data
         return name, array(C_TYPES[tensor.dtype], name, values, weights=True)
+
+
+_ARRAY = re.compile(r"static const (\w+) (\w+)(\[\d+\].*? = \{.*?\};\n)", re.DOTALL)
+"""What ``array`` writes."""
+
+
+def share_arrays(layers: Iterable[LayerCode]) -> list[LayerCode]:
+    """Let layers name the array of an earlier one where theirs would be the same, as unrolled layers' weights are."""
+    first: dict[bytes, str] = {}
+
+    def shared(match: re.Match[str]) -> str:
+        kind, name, rest = match.groups()
+        earlier = first.setdefault(hashlib.sha256(f"{kind}{rest}".encode()).digest(), name)
+        return match[0] if earlier == name else f"#define {name} {earlier}\n"
+
+    return [replace(layer, constants=_ARRAY.sub(shared, layer.constants)) for layer in layers]
 
 
 def array(kind: str, name: str, values: NDArray[np.generic], *, weights: bool = False) -> str:

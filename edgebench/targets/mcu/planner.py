@@ -32,14 +32,16 @@ class Plan:
     Attributes:
         offsets: Bytes from the start of the arena, by name.
         size: Bytes of the arena.
-        lower_bound: Maximum number of bytes alive at once: no plan is smaller.
-        peak: Index of the operator at which that occurs.
+        lower_bound: The most bytes alive at once: no plan is smaller.
+        peak: Index of the operator at which that is.
+        alive: Bytes alive at each operator.
     """
 
     offsets: Mapping[str, int]
     size: int
     lower_bound: int
     peak: int
+    alive: tuple[int, ...]
 
 
 def plan_arena(buffers: Sequence[Buffer]) -> Plan:
@@ -54,7 +56,8 @@ def plan_arena(buffers: Sequence[Buffer]) -> Plan:
     offsets, size = min(placements, key=lambda placement: placement[1])
     steps = range(max((b.last for b in buffers), default=0) + 1)
     alive = [sum(_aligned(b.size) for b in buffers if b.first <= step <= b.last) for step in steps]
-    return Plan(offsets=offsets, size=size, lower_bound=max(alive), peak=alive.index(max(alive)))
+    most = max(alive)
+    return Plan(offsets=offsets, size=size, lower_bound=most, peak=alive.index(most), alive=tuple(alive))
 
 
 def _place(buffers: Sequence[Buffer]) -> tuple[dict[str, int], int]:

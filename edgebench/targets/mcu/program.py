@@ -39,7 +39,7 @@ class Program:
     sizes: Mapping[str, int]
 
     def file_offset(self, symbol: str) -> int:
-        """Where in the file the content of a symbol lies."""
+        """Where in the file the content of a symbol is."""
         from elftools.elf.elffile import ELFFile
 
         address = self.symbols[symbol]

@@ -27,7 +27,7 @@ _BEGINNINGS = {
 
 
 def no_kernel(graph: QuantisedGraph, operator: QuantisedOperator) -> UnsupportedModelError:
-    """The error of an operator that has no kernel at all; of DEQUANTIZE, that of the operators behind it."""
+    """The error of an operator that has no kernel at all; of DEQUANTIZE, that of the operators after it."""
     left = [other for other in graph.operators if set(operator.outputs) & set(other.inputs)]
     if operator.kind == "DEQUANTIZE" and left:
         return UnsupportedModelError(

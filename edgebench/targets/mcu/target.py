@@ -20,6 +20,7 @@ from edgebench.core.metric import Metric, Provenance
 from edgebench.core.model import InputSource, ModelFormat
 from edgebench.core.options import read_options
 from edgebench.core.profile import Footprint, LayerCost, Sample
+from edgebench.core.support import Support
 from edgebench.core.units import Dimension, parse_quantity
 from edgebench.errors import InputError, TargetUnavailableError, UnsupportedModelError
 from edgebench.models.tflite.quantised_graph import read_quantised_graph
@@ -34,6 +35,7 @@ from edgebench.targets.mcu.program import Execution, Program, read_program
 from edgebench.targets.mcu.qemu_emulator import qemu_version
 from edgebench.targets.mcu.reference import NoReferenceError, reference_outputs
 from edgebench.targets.mcu.toolchain import Toolchain
+from edgebench.targets.mcu.trying import try_generating
 from edgebench.targets.packages import require_package
 
 EMULATION_S = 3600.0
@@ -133,6 +135,11 @@ class McuTarget:
         importlib.import_module("elftools")
         if not CORES[_read_options(self.device).core].machine:
             importlib.import_module("unicorn")
+
+    def try_model(self, model: Path) -> Support:
+        """Write the C without compiling it, and say which operators have no kernel."""
+        toolchain = device_toolchain(self.device)
+        return try_generating(read_quantised_graph(model), helium=toolchain.core.helium, newer=toolchain.newer)
 
     @contextmanager
     def load(self, model: Path, inputs: InputSource) -> Iterator[McuModel]:
@@ -295,6 +302,7 @@ class McuModel(PlainModel):
 
     def layers(self) -> list[LayerCost]:
         """Instructions of each operator, and the code that calls its kernel."""
+        alive = dict(enumerate(self._generated.plan.alive))
         return [
             LayerCost(
                 name=layer.name.rpartition(";")[2],
@@ -307,6 +315,9 @@ class McuModel(PlainModel):
                         "bytes",
                         Provenance.EXACT,
                         "code of the operator, kernels not counted",
+                    ),
+                    "live_bytes": self._metric(
+                        alive.get(number, 0), "bytes", Provenance.EXACT, "of the arena, alive while the operator runs"
                     ),
                 },
             )

@@ -11,6 +11,7 @@ from edgebench.core.metric import Metric
 from edgebench.core.model import InputSource
 from edgebench.core.profile import Footprint, LayerCost, Sample
 from edgebench.core.record import Record
+from edgebench.core.support import Support
 from edgebench.models.prepare import Prepared, PrepareRequest
 from edgebench.workers.protocol import Request
 
@@ -44,6 +45,23 @@ class MakeReady(Request[Done]):
     verb: ClassVar[str] = "make ready"
     step: ClassVar[str] = "while the device was made ready"
     device: Device
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Try(Request[Support]):
+    """Find out whether a device runs a model, without measuring it.
+
+    Attributes:
+        device: The device.
+        model: Path of a file that the device's target takes.
+        inputs: Where inputs come from.
+    """
+
+    verb: ClassVar[str] = "try"
+    step: ClassVar[str] = "while the model was tried"
+    device: Device
+    model: str
+    inputs: InputSource
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,7 +172,7 @@ class Finish(Request[Finished]):
     """Read the figures that are read only once, and release the model.
 
     Attributes:
-        layers: Whether per-operator rows are wanted.
+        layers: Whether per-operator rows are requested.
     """
 
     verb: ClassVar[str] = "finish"

@@ -106,5 +106,5 @@ class MeasurementSession:
         for name, value in self._model.outputs().items():
             if value.dtype.kind == "f" and not np.isfinite(value).all():
                 kind = "not-a-number" if np.isnan(value).any() else "infinite"
-                broken.append(f"output {name!r} holds {kind} values: check the weights and the inputs")
+                broken.append(f"output {name!r} contains {kind} values: check the weights and the inputs")
         return broken

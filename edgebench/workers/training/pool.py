@@ -47,7 +47,7 @@ class TrainingProcess:
     """One process, started when it is needed.
 
     Args:
-        workers: Start it.
+        workers: Starts it.
     """
 
     def __init__(self, workers: Workers = LOCAL) -> None:
@@ -167,7 +167,7 @@ class TrainingPool:
 
     Args:
         count: How many there may be.
-        workers: Start them.
+        workers: Starts them.
     """
 
     def __init__(self, count: int, workers: Workers = LOCAL) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from edgebench.cli.render.numbers import format_metric
 from edgebench.core.metric import Metric, Provenance
+from edgebench.reports.numbers import format_metric
 from edgebench.reports.report import Cell, Column, ReportTable
 
 
