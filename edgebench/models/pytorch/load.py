@@ -164,7 +164,7 @@ def cannot_run(error: Exception) -> UnsupportedModelError:
     told = lines[-1:] if lines and "TorchScript" in lines[0] else lines
     return UnsupportedModelError(
         f"the program does not run with these inputs: {' '.join(' '.join(told).split())[:300]}",
-        remedy="give the shapes that it was made for with --shape NAME=1,3,224,224, or its inputs with --inputs FILE.npz",
+        remedy="give the shapes it was made for with --shape NAME=1,3,224,224, or its inputs with --inputs FILE.npz",
     )
 
 
