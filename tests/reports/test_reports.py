@@ -94,7 +94,7 @@ def test_a_table_states_its_error_and_what_it_rests_on(table: LookupTable) -> No
     assert str(len(table.entries)) in shown
     assert "%" in shown, "predictions have an error"
     assert "dscnn" in read(tables_report([table]))
-    assert "not validated" in read(table_report(replace(table, validation=None), open_space("dscnn")))
+    assert "not validated" in read(table_report(replace(table, validation={}), open_space("dscnn")))
 
 
 def support(verdict: Verdict, **details: object) -> DeviceSupport:
