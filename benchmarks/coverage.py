@@ -50,7 +50,7 @@ ALLOWED_RMS = 0.05
 SIZES = (64, 224, 320, 640, 1, 16, 512, 16000)
 """Sizes that open dimensions are set to, until the model runs."""
 INFERS = ("serving_default", "predict", "infer")
-SAMPLES = 8
+SAMPLES = 4
 TYPES = {"tensor(int64)": np.int64, "tensor(int32)": np.int32, "tensor(bool)": np.bool_, "tensor(uint8)": np.uint8}
 _NAMES = re.compile(r"'[^']*'|\"[^\"]*\"")
 _NUMBERS = re.compile(r"\d[\d,.]*")

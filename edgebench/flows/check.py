@@ -13,7 +13,7 @@ from edgebench.core.plan import MeasurementPlan
 from edgebench.core.profile import Outcome, Profile
 from edgebench.core.support import DeviceSupport, LeftOperators, ModelSupport, Support, Verdict
 from edgebench.errors import InputError
-from edgebench.flows.profile.preparation import Preparation, Ready
+from edgebench.flows.profile.preparation import Preparation, Ready, conversion_limit_s
 from edgebench.flows.profile.profile import ProfileProgress
 from edgebench.models.prepare import Prepared, PrepareRequest
 from edgebench.targets.registry import target_type
@@ -119,7 +119,7 @@ def _read(model: str, request: CheckRequest, folder: str, workers: Workers) -> P
         folder=folder,
     )
     with workers.measuring(memory_limit_bytes=request.plan.memory_limit_bytes) as worker:
-        return worker.ask(Prepare(wanted=wanted), timeout_s=request.plan.time_limit_s)
+        return worker.ask(Prepare(wanted=wanted), timeout_s=conversion_limit_s(model, request.plan.time_limit_s))
 
 
 def _on_device(

@@ -8,7 +8,7 @@ from typing import Any
 
 from edgebench.core.model import TensorSpec
 from edgebench.errors import InputError
-from edgebench.models.input_file import array_shapes
+from edgebench.models.input_file import array_shapes, array_types
 
 _SIDES: Mapping[int, tuple[int, ...]] = {1: (128,), 2: (224, 224), 3: (16, 112, 112)}
 """Likely sizes behind the channels, by their number."""
@@ -25,7 +25,7 @@ def script_specs(script: Any, shapes: Mapping[str, tuple[int, ...]], file: str |
     Args:
         script: The loaded program.
         shapes: Shapes given by the user, by name.
-        file: An ``.npz`` with the inputs, whose shapes apply if no others are given.
+        file: An ``.npz`` with the inputs, whose types hold, and whose shapes where no others are given.
 
     Raises:
         InputError: A shape is not given; the remedy proposes one that fits what the graph does with the input.
@@ -40,16 +40,23 @@ def script_specs(script: Any, shapes: Mapping[str, tuple[int, ...]], file: str |
             f"TorchScript does not store the shapes of its inputs {', '.join(missing)}",
             remedy="give them, for example " + " ".join(f"--shape {name}={likely[name]}" for name in missing),
         )
+    types = array_types(Path(file)) if file else {}
     tables = {name: _table_length(script, graph, name) for name in names}
     return tuple(
         TensorSpec(
             name=name,
-            dtype="float32" if tables[name] is None else "int64",
+            dtype=types.get(name, _parameter_type(script) if tables[name] is None else "int64"),
             shape=known[name],
             upper=tables[name],
         )
         for name in names
     )
+
+
+def _parameter_type(script: Any) -> str:
+    """The one type of all parameters that are no integers, which inputs have too; else float32."""
+    types = {parameter.dtype for parameter in script.parameters() if parameter.is_floating_point()}
+    return str(types.pop()).removeprefix("torch.") if len(types) == 1 else "float32"
 
 
 def _table_length(script: Any, graph: Any, name: str) -> int | None:

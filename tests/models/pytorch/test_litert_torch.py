@@ -139,8 +139,14 @@ def test_other_models_are_not_for_it(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.child
 @pytest.mark.skipif(state(RECIPES["litert-torch"]) is not State.READY, reason="needs edgebench setup litert-torch")
-@pytest.mark.parametrize("family", ["resnet", "mobilenet", "gru", "bert_block", "auto_encoder"])
-@pytest.mark.parametrize("way", ["pt2", "torchscript"])
+@pytest.mark.parametrize(
+    ("family", "way"),
+    [
+        *((family, "pt2") for family in ("resnet", "mobilenet", "gru", "bert_block", "auto_encoder")),
+        # An encoder layer of PyTorch has sizes that are tensors once it was traced, which litert-torch does not take.
+        *((family, "torchscript") for family in ("resnet", "mobilenet", "gru", "auto_encoder")),
+    ],
+)
 def test_the_converter_itself(family: str, way: str, torch: ModuleType, tmp_path: Path) -> None:
     source, options, _ = given(torch, family, way, tmp_path)
     found = prepared(tmp_path, Path(source), dtype="int8", **options)
