@@ -14,8 +14,8 @@ _WHOLE_NUMBERS = (
     "them to the model as an input"
 )
 _REAL_NUMBERS = (
-    "whole numbers become real ones here, which has no int8 form in LiteRT: end the model before this layer, and compute "
-    "what follows in the application"
+    "whole numbers become real ones here, which has no int8 form in LiteRT: end the model before this layer, and "
+    "compute what follows in the application"
 )
 _FUNCTIONS = {"CEIL", "COS", "FLOOR", "POW", "ROUND", "SIGN", "SIN", "SQUARE", "ATAN2"}
 _LOOPS = {"CALL", "IF", "WHILE"}
