@@ -111,7 +111,7 @@ def load_program(path: Path, shapes: Mapping[str, tuple[int, ...]], file: str | 
 
 
 def with_tables(program: Program, specs: Sequence[TensorSpec]) -> Program:
-    """A program whose inputs know the lengths of the tables they look up, as far as a file's description tells them."""
+    """A program whose inputs know the lengths of tables they index, as far as a file's description states them."""
     upper = {spec.name: spec.upper for spec in specs}
     known = (replace(spec, upper=upper.get(spec.name) or spec.upper) for spec in program.specs)
     return replace(program, specs=tuple(known))

@@ -1,4 +1,4 @@
-"""What the graph of a TorchScript program tells of its inputs, whose shapes and types it does not store."""
+"""What the graph of a TorchScript program shows about its inputs, whose shapes and types it does not store."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def _parameter_type(script: Any) -> str:
 
 
 def _table_length(script: Any, graph: Any, name: str) -> int | None:
-    """Rows of the table that an input looks up; 2 where they cannot be told, None for inputs that are no indices."""
+    """Rows of the table that an input looks up; 2 if unknown, None for inputs that are not indices."""
     for node in _readers(graph, name):
         table, index = [*node.inputs(), None, None][:2]
         if node.kind() == "aten::embedding" and index is not None and _bare(index) == name:
@@ -101,7 +101,7 @@ def _listed(value: Any) -> Sequence[Any]:
 
 
 def _sizes(script: Any, value: Any) -> tuple[int, ...]:
-    """Shape of a parameter that a graph reads as an attribute of the program or of a part of it, else ``()``."""
+    """Shape of a parameter that a graph reads as an attribute of the program or of a part of it, otherwise ``()``."""
     path: list[str] = []
     node = value.node()
     while node.kind() == "prim::GetAttr":

@@ -34,7 +34,7 @@ def search_charts(record: SearchRecord) -> list[Chart]:
 
 
 def prediction_charts(table: LookupTable) -> Iterator[Chart]:
-    """What the table said of whole networks, against what was found."""
+    """What the table predicted for whole networks, compared with what was found."""
     for name, validation in table.validation.items():
         if validation.found and len(validation.found) == len(validation.predicted):
             yield _prediction_chart(name, validation, table)
@@ -64,7 +64,7 @@ def _front_chart(record: SearchRecord, tried: Sequence[TrialResult], column: str
         name=f"front:{column}",
         title=f"Accuracy against {title}",
         caption=f"{len(best)} networks on the front, {len(tried)} tried; crosses: {count} do not meet the limits"
-        + ("; of this search only the front was kept" if not record.tried else ""),
+        + ("; only the front of this search was kept" if not record.tried else ""),
         text="; ".join(
             f"{visible(trial.architecture)}: accuracy {_accuracy(trial)}, {title} "
             f"{format_value(trial.figures[column], figure.unit)}"
@@ -130,7 +130,7 @@ def _draw_front(record: SearchRecord, tried: Sequence[TrialResult], column: str,
             .encode(x="x:Q", text="label:N")
         )
         if safe < limit * 0.999:
-            band = {"x": safe / factor, "x2": limit / factor, "tip": "within the margin for errors of prediction"}
+            band = {"x": safe / factor, "x2": limit / factor, "tip": "within the margin for prediction errors"}
             parts.insert(
                 0,
                 alt.Chart(alt.Data(values=[band]))
