@@ -8,7 +8,20 @@ from typing import Annotated
 
 import typer
 
-from edgebench.cli.commands import devices, export, lut, profile, report, runs, schema, search, setup, spaces, zoo
+from edgebench.cli.commands import (
+    devices,
+    export,
+    history,
+    lut,
+    profile,
+    report,
+    runs,
+    schema,
+    search,
+    setup,
+    spaces,
+    zoo,
+)
 from edgebench.errors import EdgebenchError
 
 EXIT_INTERRUPTED = 130
@@ -25,6 +38,7 @@ app = typer.Typer(
 app.command("profile")(profile.profile)
 app.command("export")(export.export)
 app.command("report")(report.report)
+app.command("history")(history.history)
 app.command("search")(search.search)
 app.command("schema")(schema.schema)
 app.add_typer(devices.app, name="devices")

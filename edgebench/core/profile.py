@@ -107,7 +107,7 @@ class Failure(Record):
     remedy: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, weakref_slot=True)
 class Profile(Record):
     """One model on one device.
 
