@@ -15,8 +15,8 @@ from edgebench.core.profile import Profile
 from edgebench.core.run import Run
 from edgebench.core.summary import process_latencies, summarise
 from edgebench.reports.html.drawing import Chart, Colours, Spec, channels, finished
-from edgebench.reports.html.text import visible
 from edgebench.reports.numbers import format_value
+from edgebench.reports.visible import visible
 
 _BINS, _SPARK_BINS = 50, 24
 _WIDE = 3.0

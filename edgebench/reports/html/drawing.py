@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgebench.errors import InputError, MissingPackageError
-from edgebench.reports.html.text import visible
+from edgebench.reports.visible import visible
 
 WIDE, FULL, NARROW, ALONE = 550, 1150, 320, 720
 """Pixels: beside another chart, across a page, on a telephone, and in a file of its own."""

@@ -9,8 +9,9 @@ from edgebench.reports.html.drawing import Chart, Colours, Spec, channels, finis
 from edgebench.reports.html.page import Page, Section, charts_html, remarks_html, render_page
 from edgebench.reports.html.searches import scaled
 from edgebench.reports.html.tables import table_html
-from edgebench.reports.html.text import html, visible
+from edgebench.reports.html.text import html
 from edgebench.reports.numbers import format_value
+from edgebench.reports.visible import visible
 
 
 def history_page(found: History) -> str:

@@ -10,8 +10,8 @@ from edgebench.core.metric import Metric
 from edgebench.core.profile import LayerCost, Profile
 from edgebench.core.summary import summarise
 from edgebench.reports.html.drawing import NARROW, Chart, Colours, Spec, channels, finished
-from edgebench.reports.html.text import visible
 from edgebench.reports.numbers import format_value
+from edgebench.reports.visible import visible
 
 _BARS = 16
 """Operators with a bar of their own; the rest share one."""

@@ -10,8 +10,8 @@ from edgebench.core.figure import ACCURACY, column_title, figure_of, split_colum
 from edgebench.core.search import SearchRecord, TrialResult
 from edgebench.core.table import LookupTable, Validation
 from edgebench.reports.html.drawing import Chart, Colours, Spec, channels, finished
-from edgebench.reports.html.text import visible
 from edgebench.reports.numbers import format_value
+from edgebench.reports.visible import visible
 
 _FRONTS = 4
 _BEST, _MEETS, _FAILS = "on the front", "meets the limits", "does not meet the limits"
