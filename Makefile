@@ -1,6 +1,8 @@
 # make demo: set up and profile a built-in network, and MODEL=path if given, on this machine's CPU.
 # make quick: set up and run the tests that start no process and import no PyTorch, in under half a minute.
 # make test: set up and run all but the slow tests.
+# make docs: build the documentation into build/site.
+# make pictures: draw the picture of the README anew, by running its command.
 
 VENV ?= .venv
 PYTHON ?= python3
@@ -8,7 +10,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 MODEL ?=
 
-.PHONY: demo quick test test-all check install clean
+.PHONY: demo quick test test-all check docs pictures install clean
 
 install: $(STAMP)
 
@@ -38,6 +40,13 @@ check: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --strict
+
+docs: $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+pictures: $(STAMP)
+	$(BIN)/python docs/pictures.py
 
 clean:
 	rm -rf $(VENV) build dist

@@ -2,13 +2,13 @@
 
     python benchmarks/coverage.py FOLDER [--json FILE] [--run] [--retry] [--only TEXT]
 
-Every `.tflite` and `.onnx` file below the folder is brought to four kinds of device, each file in a process of its
-own with limits of time and memory: `host` (ONNX Runtime), `host-litert`, `ethos-u55-128` (Vela compiles it) and
+Every `.tflite` and `.onnx` file below the folder is brought to four kinds of device, each file in its own
+process with limits of time and memory: `host` (ONNX Runtime), `host-litert`, `ethos-u55-128` (Vela compiles it) and
 `nucleo-l4r5zi` (the C is written; with --run it is compiled, emulated and compared with LiteRT's reference kernels).
-Ranges come from random inputs, given as calibration data. The files should be ones that others made.
+Ranges come from random inputs, given as calibration data. Use files that others made.
 
-With --json, results are kept after each file, and files that are in it already are not tried again; --retry tries
-those again that did not reach every device.
+With --json, results are kept after each file, and files already in it are not tried again; --retry repeats
+those that did not reach every device.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 
 from edgebench.core.model import InputSource, ModelFormat, TensorSpec
-from edgebench.errors import EdgebenchError, UnsupportedModelError
+from edgebench.errors import EdgebenchError, InputError, UnsupportedModelError
 from edgebench.models.digest import digest_files
 from edgebench.models.inputs import make_inputs
 from edgebench.models.inspect import inspect
@@ -48,7 +48,7 @@ WHOLE, PARTLY = "whole", "partly"
 MEMORY_BYTES = 8 << 30
 ALLOWED_RMS = 0.05
 SIZES = (64, 224, 320, 640, 1, 16, 512, 16000)
-"""What open dimensions are set to, until the model runs."""
+"""Sizes that open dimensions are set to, until the model runs."""
 INFERS = ("serving_default", "predict", "infer")
 SAMPLES = 8
 TYPES = {"tensor(int64)": np.int64, "tensor(int32)": np.int32, "tensor(bool)": np.bool_, "tensor(uint8)": np.uint8}
@@ -64,7 +64,7 @@ def main() -> None:
     parser.add_argument("--run", action="store_true", help="emulate the C, too")
     parser.add_argument("--retry", action="store_true", help="try what failed before again")
     parser.add_argument("--only", default="", help="only files with this in their path")
-    parser.add_argument("--time-limit", type=float, default=240.0, help="seconds a file")
+    parser.add_argument("--time-limit", type=float, default=240.0, help="seconds per file")
     parser.add_argument("--devices", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.devices:
@@ -87,7 +87,7 @@ def main() -> None:
 
 
 def child(path: Path, seconds: float, *, emulate: bool) -> dict[str, Any]:
-    """What processes say of a file before they end; after one that crashes, another goes on with what is left."""
+    """What processes report about a file before they end; after a crash, another one continues with the rest."""
     said: dict[str, Any] = {}
     while left := [device for device in DEVICES if device not in said]:
         command = [sys.executable, __file__, str(path), "--devices", ",".join(left), *(["--run"] if emulate else [])]
@@ -107,16 +107,19 @@ def child(path: Path, seconds: float, *, emulate: bool) -> dict[str, Any]:
 
 
 def try_one(path: Path, devices: Sequence[str], *, emulate: bool) -> None:
-    """Bring one file to every kind of device, and say of each how it went as soon as it is known."""
+    """Bring one file to every kind of device, and report each result as soon as it is known."""
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES, MEMORY_BYTES))
     with tempfile.TemporaryDirectory() as folder:
-        shapes = shapes_that_run(path) if path.suffix == ".onnx" else {}
-        if HOST in devices and path.suffix == ".onnx":
-            say(HOST, lambda: runs(HOST, prepared(path, folder, "onnx", None, shapes)[0], shapes))
+        shapes = shapes_that_run(path) if path.suffix == ".onnx" else proposed_shapes(path)
+        is_onnx = path.suffix == ".onnx"
+        if HOST in devices and is_onnx:
+            say(HOST, lambda: runs(HOST, prepared(path, folder, "onnx", None, shapes)[0], inputs_for(path, shapes)))
         elif HOST in devices:
             tell({HOST: {"outcome": "none", "reason": "takes ONNX files"}})
         if LITERT in devices:
-            say(LITERT, lambda: runs(LITERT, prepared(path, folder, "float", None, shapes)[0]))
+            # What was made of an ONNX file has fixed sizes, in another order.
+            inputs = InputSource() if is_onnx else inputs_for(path, shapes)
+            say(LITERT, lambda: runs(LITERT, prepared(path, folder, "float", None, shapes)[0], inputs))
         quantised = [device for device in (NPU, MCU) if device in devices]
         if not quantised:
             return
@@ -131,11 +134,11 @@ def try_one(path: Path, devices: Sequence[str], *, emulate: bool) -> None:
         if NPU in devices:
             say(NPU, lambda: compiles(int8))
         if MCU in devices:
-            say(MCU, lambda: runs(MCU, int8) if emulate else writes_c(int8))
+            say(MCU, lambda: runs(MCU, int8, InputSource()) if emulate else writes_c(int8))
 
 
 def differences(notes: Sequence[str]) -> dict[str, Any]:
-    """How far the outputs of the int8 model lie from those of the original, and which layer costs most of it."""
+    """How far the outputs of the int8 model are from those of the original, and which layer contributes most."""
     found = _RMS.search(" ".join(notes))
     return {
         "rms": float(found[1].replace(",", "")) / 100 if found else None,
@@ -144,7 +147,7 @@ def differences(notes: Sequence[str]) -> dict[str, Any]:
 
 
 def shapes_that_run(path: Path) -> dict[str, tuple[int, ...]]:
-    """Shapes for the open dimensions of an ONNX file, with which ONNX Runtime runs it: 1 for batches, else one size."""
+    """Shapes of open dimensions with which ONNX Runtime runs a file: 1 for batches, one size for the others."""
     import onnxruntime
 
     onnxruntime.set_default_logger_severity(4)
@@ -168,23 +171,37 @@ def shapes_that_run(path: Path) -> dict[str, tuple[int, ...]]:
     return {}
 
 
+def proposed_shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    """Shapes for the open dimensions of a TFLite file, as edgebench proposes them."""
+    try:
+        specs_of(path, {})
+    except InputError as error:
+        found = re.findall(r"--shape (\S+?)=([\d,]+)", str(error.remedy))
+        return {name: tuple(map(int, sizes.split(","))) for name, sizes in found}
+    return {}
+
+
+def specs_of(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> tuple[TensorSpec, ...]:
+    """Inputs of the part of a file that infers."""
+    return inspect(path, parse_source(str(path)), shapes, main_signature(path)).inputs
+
+
 def prepared(
     path: Path, folder: str, form: str, dtype: str | None, shapes: Mapping[str, tuple[int, ...]]
 ) -> tuple[Path, tuple[str, ...]]:
     """The file in the form that a device takes, and what was noted."""
     own = Path(folder) / form
     own.mkdir()
-    source, signature = parse_source(str(path)), main_signature(path) if path.suffix == ".tflite" else None
     samples = own / "calibration.npz"
     if dtype is not None:
-        write_samples(inspect(path, source, shapes, signature).inputs, shapes, samples)
+        write_samples(specs_of(path, shapes), shapes, samples)
     request = PrepareRequest(
         source=str(path),
         formats=(ModelFormat.ONNX,) if form == "onnx" else (ModelFormat.TFLITE,),
         dtype=dtype,
         shapes=shapes,
         calibration=str(samples) if samples.is_file() else None,
-        signature=signature,
+        signature=main_signature(path),
         folder=str(own),
     )
     result = prepare(request)
@@ -193,19 +210,25 @@ def prepared(
 
 def main_signature(path: Path) -> str | None:
     """The signature that infers, of files that also train, load and save."""
-    names = [signature.name for signature in read_contents(path).signatures]
+    names = [signature.name for signature in read_contents(path).signatures] if path.suffix == ".tflite" else []
     return next((name for name in INFERS if name in names), None) if len(names) > 1 else None
 
 
 def write_samples(specs: Sequence[TensorSpec], shapes: Mapping[str, tuple[int, ...]], target: Path) -> None:
-    """Random inputs, as a user's calibration data would lie in a file."""
+    """Random inputs, in the form of a user's calibration file."""
     samples = [make_inputs(specs, InputSource(seed=seed, shapes=shapes)) for seed in range(SAMPLES)]
     np.savez(target, **{spec.name: np.stack([sample[spec.name] for sample in samples]) for spec in specs})
 
 
-def runs(device: str, model: Path, shapes: Mapping[str, tuple[int, ...]] | None = None) -> dict[str, Any]:
+def inputs_for(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> InputSource:
+    """Random inputs that the model accepts: sizes of open dimensions, and positions that its tables have."""
+    known = {spec.name: spec.upper for spec in specs_of(path, shapes) if spec.upper is not None}
+    return InputSource(shapes=shapes, upper=known, signature=main_signature(path))
+
+
+def runs(device: str, model: Path, inputs: InputSource) -> dict[str, Any]:
     """One inference; on a microcontroller its outputs are compared."""
-    with create_target(find_device(device)).load(model, InputSource(shapes=shapes or {})) as loaded:
+    with create_target(find_device(device)).load(model, inputs) as loaded:
         loaded.run(1)
         faults = loaded.faults()
     return {"outcome": "differs", "reason": faults[0]} if faults else {"outcome": WHOLE}
@@ -222,13 +245,13 @@ def compiles(model: Path) -> dict[str, Any]:
 
 
 def writes_c(model: Path) -> dict[str, Any]:
-    """The C of a model."""
+    """The C code of a model."""
     generate(read_quantised_graph(model))
     return {"outcome": WHOLE}
 
 
 def say(device: str, attempt: Callable[[], dict[str, Any]]) -> None:
-    """Try, and tell how it went."""
+    """Try, and return how it went."""
     tell({"begun": [device]})
     try:
         tell({device: attempt()})
@@ -241,11 +264,13 @@ def tell(facts: Mapping[str, Any]) -> None:
 
 
 def trouble(error: Exception) -> dict[str, Any]:
-    """What stopped a file, as a user reads it; what is no error of edgebench's is a fault."""
+    """What stopped a file, as a user reads it; other exceptions than edgebench's are faults."""
     operators = list(error.operators) if isinstance(error, UnsupportedModelError) else []
     outcome = "refused" if isinstance(error, EdgebenchError) else "fault"
-    text = str(error) if outcome == "refused" else f"{type(error).__name__}: {error}"
-    return {"outcome": outcome, "reason": text[:400], "operators": operators}
+    text = f"{type(error).__name__}: {error}"
+    if isinstance(error, EdgebenchError):
+        text = error.what + (f" ({error.remedy})" if error.remedy else "")
+    return {"outcome": outcome, "reason": text[:600], "operators": operators}
 
 
 def reached(result: Mapping[str, Any], device: str) -> bool:
@@ -265,7 +290,7 @@ def line(name: str, result: Mapping[str, Any]) -> str:
 
 
 def report(results: Mapping[str, Mapping[str, Any]]) -> None:
-    """How many files reach each device, what stops the others, and how far int8 lies from the originals."""
+    """How many files reach each device, what stops the others, and how far int8 is from the originals."""
     print(f"\n{len(results)} files")
     for device in DEVICES:
         tried = [result for result in results.values() if result[device]["outcome"] != "none"]
@@ -293,7 +318,7 @@ def share(what: str, of: list[Any], those: list[Any]) -> None:
 
 def kind_of(trouble: Mapping[str, Any]) -> str:
     """A reason without the names and numbers of one model, so that those of a kind count together."""
-    text = _NUMBERS.sub("N", _NAMES.sub("_", trouble["reason"].rpartition(".tflite: ")[2]))
+    text = _NUMBERS.sub("N", _NAMES.sub("_", trouble["reason"]))
     return f"{trouble['outcome']}: {text[:220]}"
 
 

@@ -1,11 +1,11 @@
-"""Whether solutions hold their limits when they are measured again.
+"""Whether solutions meet their limits when they are measured again.
 
     python benchmarks/honesty.py [--searches 20] [--results results]
 
 Each search has other limits: for every device and figure a random quantile, 15 to 85 %, of what the space costs
-there, so that solutions lie near their limits. Nothing is trained (the number of parameters stands for accuracy).
-Every solution is then profiled once more, in fresh processes, and its figures are held against the limits:
-deterministic ones as they are, a measured latency by its median.
+there, so that solutions are near their limits. Nothing is trained (the number of parameters stands in for accuracy).
+Every solution is then profiled once more, in fresh processes, and its figures are compared with the limits:
+deterministic ones directly, a measured latency by its median.
 """
 
 from __future__ import annotations

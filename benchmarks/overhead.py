@@ -1,6 +1,6 @@
 """What edgebench's timing adds to a bare loop around ``session.run``.
 
-Both run in this process on the same session, burst by burst in turn, so that both see the same machine.
+Both run in this process on the same session, burst by burst in turn, so that both see the machine in the same state.
 Goal: p5 within 2 % for a net of about 1 ms, and within 1 us for a net of about 20 us.
 
     python benchmarks/overhead.py
@@ -26,7 +26,7 @@ NETWORKS = (("tiny", 200), ("ds-cnn", 60), ("mobilenet-v2-0.75-96", 10))
 
 
 def bare_loop(model: OnnxRuntimeModel, iterations: int) -> list[float]:
-    """The loop that anybody would write."""
+    """The obvious loop."""
     session, feeds = model._session, model._feeds  # noqa: SLF001
     latencies = []
     for _ in range(iterations):
@@ -60,7 +60,7 @@ def compare(name: str, iterations: int) -> dict[str, float | str]:
 
 
 def main() -> None:
-    """Print one line a network."""
+    """Print one line per network."""
     for name, iterations in NETWORKS:
         sys.stdout.write(json.dumps(compare(name, iterations)) + "\n")
 

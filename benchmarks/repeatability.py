@@ -1,4 +1,4 @@
-"""How far the p5 of separate ``edgebench profile`` calls lies apart.
+"""How far the p5 of separate ``edgebench profile`` calls is apart.
 
 Goal: five calls within 3 % on a quiet machine; a machine that was not quiet is named.
 

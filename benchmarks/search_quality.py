@@ -4,8 +4,8 @@
 
 The file is NAS-Bench-Macro's table (github.com/xiusu/NAS-Bench-Macro, data/); the limit is the 30 % quantile
 of the latencies that the host's lookup table predicts (`edgebench lut build nas-bench-macro -d host`). Regret
-is how far the best network found that holds the limit lies below the best one there is. A look-up is a network
-whose accuracy a sampler is told, whether it holds the limit or not: each would cost a training. A network asked for
+is how far the best network found that meets the limit is below the best one possible. A look-up is a network
+whose accuracy a sampler is told, whether it meets the limit or not: each would cost a training. A network requested
 twice counts once.
 """
 
@@ -40,7 +40,7 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=Path("results"))
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--only", default="edgebench,random,nsga2,tpe,gp")
-    parser.add_argument("--trials", type=int, default=4 * MARKS[-1], help="at most so many for each study")
+    parser.add_argument("--trials", type=int, default=4 * MARKS[-1], help="maximum number for each study")
     arguments = parser.parse_args()
     space = open_space("nas-bench-macro")
     table = TableStore(arguments.results).load("host", space.name, "float32")
@@ -55,7 +55,7 @@ def main() -> None:
     accuracy = {space.text(row): float(published[space.text(row)]["mean_acc"]) for row in rows}
     best = max(accuracy[space.text(row)] for row, seconds in zip(rows, latency, strict=True) if seconds <= limit)
     lowest = min(accuracy.values())
-    print(f"limit {limit * 1e3:.3f} ms, {(latency <= limit).sum()} networks hold it, the best has {best:.2f} %")
+    print(f"limit {limit * 1e3:.3f} ms, {(latency <= limit).sum()} networks meet it, the best has {best:.2f} %")
     limits = (Limit(figure="latency_s", device="host", value=limit),)
     candidates = find_candidates(space, model, limits, (1.0,), 0)
     sizes = SizeFeatures(space, model, 0)
@@ -108,7 +108,7 @@ def main() -> None:
         found = "  ".join(f"{mark}: {value:.3f}" for mark, value in zip(wanted, mean, strict=True))
         print(
             f"{name:10} mean regret in points after {found}   infeasible {infeasible}, repeated {repeated} of {trials} "
-            f"trials, {seconds / trials * 1e3:.1f} ms a trial",
+            f"trials, {seconds / trials * 1e3:.1f} ms per trial",
             flush=True,
         )
 

@@ -1,10 +1,10 @@
-"""How fast whole spaces are looked at, and what the sampler costs a trial.
+"""How fast whole spaces are examined, and what the sampler costs per trial.
 
     python benchmarks/search_speed.py [--results results]
 
 Three figures:
 
-- architectures of `mobile` a second, predicted on three devices;
+- architectures of `mobile` per second, predicted on three devices;
 - the exact feasible front of `mobile-fixed`, 43,046,721 networks on three devices;
 - seconds that the sampler adds to a trial of a study with 1,000 trials.
 
@@ -49,12 +49,12 @@ def main() -> None:
 
 
 def tables(space: SearchSpace, results: Path) -> dict[str, LookupTable]:
-    """Saved ones, or made up."""
+    """Saved tables, or made-up ones."""
     found = {}
     for device, dtype in DEVICES.items():
         table = TableStore(results).load(device, space.name, dtype)
         if table is None:
-            print(f"  no table of {space.name} for {device}: random numbers in its place")
+            print(f"  no table of {space.name} for {device}: random numbers instead")
             table = random_table(space, device, dtype)
         found[device] = table
     return found
@@ -77,7 +77,9 @@ def predictions(results: Path) -> None:
     model = cost_model(space, tables(space, results))
     rows = space.sample(np.random.default_rng(0), 2_000_000)
     rates = sorted(len(rows) / seconds(lambda: model.predict(rows)) for _ in range(7))
-    print(f"{len(model.names)} figures of an architecture on 3 devices: {rates[3] / 1e6:.1f} million a second", end=" ")
+    print(
+        f"{len(model.names)} figures of an architecture on 3 devices: {rates[3] / 1e6:.1f} million per second", end=" "
+    )
     print(f"(median of 7; {rates[0] / 1e6:.1f} to {rates[-1] / 1e6:.1f})")
 
 
@@ -98,7 +100,7 @@ def front(results: Path) -> None:
     took = time.perf_counter() - start
     print(
         f"exact front of {found.combinations:,} networks under {len(limits)} limits at the medians: {took:.1f} s, "
-        f"{found.feasible:,} hold them, {len(found.rows):,} of those no other beats"
+        f"{found.feasible:,} meet them, {len(found.rows):,} of those no other beats"
     )
 
 
@@ -117,12 +119,12 @@ def sampler(results: Path) -> None:
         times = [seconds(partial(one_trial, study, space, worth)) for _ in range(TRIALS)]
         taken[name] = times
         print(
-            f"{name}: {np.mean(times) * 1e3:.1f} ms a trial over {TRIALS}, "
+            f"{name}: {np.mean(times) * 1e3:.1f} ms per trial over {TRIALS}, "
             f"{np.mean(times[-100:]) * 1e3:.1f} ms over the last 100"
         )
     added = np.mean(taken["edgebench"]) - np.mean(taken["random"])
     last = np.mean(taken["edgebench"][-100:]) - np.mean(taken["random"][-100:])
-    print(f"the sampler adds {added * 1e3:.1f} ms a trial, {last * 1e3:.1f} ms at {TRIALS} trials")
+    print(f"the sampler adds {added * 1e3:.1f} ms per trial, {last * 1e3:.1f} ms at {TRIALS} trials")
 
 
 def latency(space: SearchSpace, model: object) -> np.ndarray:

@@ -6,8 +6,8 @@ else is private. Importing it imports no ML runtime.
 
 # The package of this name must be loaded before the function takes the name: loading it later would take it back.
 import edgebench.search  # noqa: F401  isort: skip
-from edgebench.api import build_table, devices, load_run, profile, search
-from edgebench.api_results import DeviceList, RunResult, SearchResult, TableResult
+from edgebench.api import build_table, check, devices, load_run, profile, search
+from edgebench.api_results import CheckResult, DeviceList, RunResult, SearchResult, TableResult
 from edgebench.errors import (
     EdgebenchError,
     InputError,
@@ -21,6 +21,7 @@ from edgebench.errors import (
 )
 
 __all__ = [
+    "CheckResult",
     "DeviceList",
     "EdgebenchError",
     "InputError",
@@ -35,6 +36,7 @@ __all__ = [
     "UnavailableError",
     "UnsupportedModelError",
     "build_table",
+    "check",
     "devices",
     "load_run",
     "profile",

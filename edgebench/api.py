@@ -14,7 +14,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgebench.api_results import DeviceList, RunResult, SearchResult, TableResult
+from edgebench.api_results import CheckResult, DeviceList, RunResult, SearchResult, TableResult
 
 if TYPE_CHECKING:
     from edgebench.core.device import Device
@@ -52,17 +52,17 @@ def profile(
         models: Model files, ``zoo:NAME``, or ``module:function`` of PyTorch.
         devices: Names of devices, paths of device files, or ``Device`` objects.
         shapes: Shapes of inputs with open dimensions, by input name.
-        inputs: An ``.npz`` with one array an input; random values otherwise.
-        calibration: An ``.npz`` with samples for quantising, where a device takes int8.
-        signature: Which signature of a ``.tflite`` file; that of its main graph if not given.
-        converter: What makes TFLite of PyTorch models: ``edgebench`` or ``litert-torch``.
+        inputs: An ``.npz`` with one array per input; by default, random values.
+        calibration: An ``.npz`` with samples for quantising, if a device takes int8.
+        signature: Which signature of a ``.tflite`` file; by default, that of its main graph.
+        converter: What converts PyTorch models to TFLite: ``edgebench`` or ``litert-torch``.
         seed: Of random inputs and built-in networks.
         threads: For runtimes that have them.
         options: Of targets: ``{"KEY": "VALUE"}`` or ``{"DEVICE:KEY": "VALUE"}``.
-        repetitions: Fresh processes, at least.
+        repetitions: Minimum number of fresh processes.
         goal: Stop when the median's 95 % interval is narrower than this share of it.
-        time_limit: For each model on each device, in total.
-        memory_limit: For each process; four fifths of what is free otherwise.
+        time_limit: Total time for each model on each device.
+        memory_limit: For each process; by default, four fifths of what is free.
         layers: Whether to find the share of each operator.
         results: Folder that the run is saved in.
         progress: Whether to show a progress bar.
@@ -102,6 +102,57 @@ def profile(
     return RunResult(run=recorded.run, path=recorded.path)
 
 
+def check(
+    models: StrPath | Sequence[StrPath],
+    devices: str | Device | Sequence[str | Device] | None = None,
+    *,
+    shapes: Mapping[str, Sequence[int]] | None = None,
+    calibration: StrPath | None = None,
+    signature: str | None = None,
+    converter: str = "edgebench",
+    options: Mapping[str, str] | None = None,
+    time_limit: str = "60s",
+    memory_limit: str | None = None,
+    progress: bool = False,
+) -> CheckResult:
+    """See what is in model files, and which devices run them, without measuring anything.
+
+    Args:
+        models: Model files, folders of them, ``zoo:NAME``, or ``module:function`` of PyTorch.
+        devices: Names of devices, paths of device files, or ``Device`` objects; by default, one of each kind.
+        shapes: Shapes of inputs with open dimensions, by input name.
+        calibration: An ``.npz`` with samples for quantising, where a device takes int8.
+        signature: Which signature of a ``.tflite`` file; by default, that of its main graph.
+        converter: What makes TFLite of PyTorch models: ``edgebench`` or ``litert-torch``.
+        options: Of targets: ``{"KEY": "VALUE"}`` or ``{"DEVICE:KEY": "VALUE"}``.
+        time_limit: For each step of each model.
+        memory_limit: For each process; by default, four fifths of what is free.
+        progress: Whether to show a progress bar.
+
+    Returns:
+        What was found out. A model that does not run is a verdict, not an exception.
+
+    Raises:
+        InputError: A device, an option or a quantity is wrong, or a folder has no models.
+    """
+    from edgebench.cli.compose import compose_inputs, compose_plan
+    from edgebench.flows.check import DEVICES, CheckRequest, find_models
+    from edgebench.flows.check import check as check_models
+
+    source = compose_inputs([], None, 0, _path(calibration), signature, _converter(converter))
+    if shapes:
+        source = replace(source, shapes={name: tuple(map(int, shape)) for name, shape in shapes.items()})
+    request = CheckRequest(
+        models=find_models(list(map(str, _many(models)))),
+        devices=_devices(DEVICES if devices is None else devices, options or {}, None),
+        plan=compose_plan(repetitions=1, time_limit=time_limit, goal="2%", memory_limit=memory_limit, layers=False),
+        inputs=source,
+        only_fitting=devices is None,
+    )
+    with _progress(progress) as on_progress:
+        return CheckResult(models=check_models(request, on_progress=on_progress))
+
+
 def build_table(
     space: StrPath,
     device: str | Device,
@@ -116,24 +167,24 @@ def build_table(
     results: StrPath = "results",
     progress: bool = False,
 ) -> TableResult:
-    """Measure every different block of a search space on a device; continues a build that was cut off.
+    """Measure every distinct block of a search space on a device; resumes an interrupted build.
 
     Args:
         space: Name of a space, or path of its file.
         device: Where blocks are measured.
-        dtype: ``float32`` or ``int8``; what the device takes if not given.
+        dtype: ``float32`` or ``int8``; by default, what the device takes.
         threads: For runtimes that have them.
         options: Of the target.
-        jobs: Processes for simulators; one a core if 0.
+        jobs: Processes for simulators; one per core if 0.
         fresh: Start again instead of continuing.
-        validate: Random whole networks to profile, to find how far predictions lie from what is found; 0 for none.
-        seed: Of the draw of these.
+        validate: Number of random whole networks to profile, to find how far predictions are off; 0 for none.
+        seed: For drawing them.
         results: Folder that the table is saved in.
         progress: Whether to show a progress bar.
 
     Raises:
         InputError: There is no such space or device.
-        NotComparableError: The table that is there was built for something else.
+        NotComparableError: The existing table was built for something else.
         TargetUnavailableError: The device cannot be used here.
         UnsupportedModelError: A block does not run there.
     """
@@ -193,31 +244,31 @@ def search(
         max_energy: Such as ``"2mJ"``.
         max_ram: Such as ``"128KB"``.
         max_flash: Such as ``"512KB"``.
-        min_accuracy: Least test accuracy, such as ``"95%"``.
-        max_accuracy_drop: Against the largest network of the space, such as ``"2%"``.
+        min_accuracy: Minimum test accuracy, such as ``"95%"``.
+        max_accuracy_drop: Compared with the largest network of the space, such as ``"2%"``.
         objectives: ``accuracy``, ``latency@DEVICE``, ``macs``, ...
         task: ``digits``, ``mnist5k``, an ``.npz`` file, a folder of images, or ``module:function``.
         accuracy: ``train``, ``supernet``, ``proxy:NAME`` or ``table:FILE``.
         epochs: Of a trial.
         final_epochs: Of a finalist.
         distil: Whether finalists imitate the largest network too.
-        finalists: Networks to train in full and measure.
-        trials: Of the study, in total.
+        finalists: Number of networks to train fully and measure.
+        trials: Total number in the study.
         sampler: ``edgebench``, or one of Optuna's.
         seed: Of everything random.
-        study: Name of a study to continue or begin.
-        storage: URL of an Optuna storage; a journal in the results folder otherwise.
-        jobs: Trainings at once.
-        dtypes: By device, ``float32`` or ``int8``; what a device takes otherwise.
-        time_limit: To measure a finalist on a device.
+        study: Name of a study to resume or start.
+        storage: URL of an Optuna storage; by default, a journal in the results folder.
+        jobs: Number of parallel trainings.
+        dtypes: By device, ``float32`` or ``int8``; by default, what the device takes.
+        time_limit: Time to measure one finalist on one device.
         results: Folder of tables, studies and runs.
         progress: Whether to show a progress bar.
 
     Raises:
         InputError: A limit, a task, a table or a source of accuracy is missing or wrong.
-        NotComparableError: The study was begun with other settings.
-        StorageError: The storage went away; what was finished is in it.
-        KeyboardInterrupt: What was finished is kept.
+        NotComparableError: The study was started with other settings.
+        StorageError: The storage became unreachable; finished work is in it.
+        KeyboardInterrupt: Finished work is kept.
     """
     from edgebench.cli.compose import compose_plan
     from edgebench.cli.limits import compose_budget, compose_objectives
@@ -274,11 +325,11 @@ def load_run(reference: StrPath | None = None, *, results: StrPath = "results") 
     """A saved run.
 
     Args:
-        reference: Path, name or beginning of a name; the newest run if not given.
+        reference: Path, name or name prefix; by default, the newest run.
         results: Folder that names are looked up in.
 
     Raises:
-        InputError: No run, or more than one, goes by that reference.
+        InputError: No run, or more than one, matches that reference.
         StorageError: The file is damaged or newer than this edgebench.
     """
     from edgebench.store.runs import RunStore

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from edgebench.core.profile import Profile
     from edgebench.core.run import Run
     from edgebench.core.search import Finalist, SearchRecord
+    from edgebench.core.support import ModelSupport
     from edgebench.core.table import LookupTable
     from edgebench.reports.report import Report
 
@@ -58,7 +59,7 @@ class RunResult(_Shown):
 
     @property
     def profiles(self) -> tuple[Profile, ...]:
-        """One a model and device."""
+        """One profile per model and device."""
         return self.run.profiles
 
     def report(self) -> Report:
@@ -95,7 +96,7 @@ class SearchResult(_Shown):
     """A search.
 
     Attributes:
-        run: The run that holds its outcome and the finalists' profiles.
+        run: The run with its outcome and the finalists' profiles.
         path: The run's file.
     """
 
@@ -106,12 +107,12 @@ class SearchResult(_Shown):
     def record(self) -> SearchRecord:
         """The outcome: front, finalists, or why nothing meets the limits."""
         if self.run.search is None:
-            raise ValueError("the run holds no search")
+            raise ValueError("the run contains no search")
         return self.run.search
 
     @property
     def solutions(self) -> tuple[Finalist, ...]:
-        """Finalists that meet every limit as found."""
+        """Finalists that meet every limit when checked."""
         return tuple(finalist for finalist in self.record.finalists if finalist.solution)
 
     def report(self) -> Report:
@@ -122,11 +123,28 @@ class SearchResult(_Shown):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CheckResult(_Shown):
+    """What model files hold, and which devices run them.
+
+    Attributes:
+        models: One for each model.
+    """
+
+    models: tuple[ModelSupport, ...]
+
+    def report(self) -> Report:
+        """One model in full; of several, a line for each and what is in the way."""
+        from edgebench.reports.check import check_report
+
+        return check_report(self.models)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceList(_Shown):
     """The devices that can be found.
 
     Attributes:
-        statuses: One a device, ready or not.
+        statuses: One per device, ready or not.
     """
 
     statuses: tuple[DeviceStatus, ...]

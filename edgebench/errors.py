@@ -43,7 +43,7 @@ class LimitError(EdgebenchError):
 
 
 class UnavailableError(EdgebenchError):
-    """Something that was asked for is not to be had here."""
+    """Something that was requested is not available here."""
 
     exit_code = 3
 
@@ -53,7 +53,7 @@ class TargetUnavailableError(UnavailableError):
 
 
 class MissingPackageError(UnavailableError):
-    """A Python package is missing that is needed for more than one target, or for none."""
+    """A Python package is missing that does not belong to one target."""
 
 
 class UnsupportedModelError(EdgebenchError):
@@ -61,7 +61,7 @@ class UnsupportedModelError(EdgebenchError):
 
     Args:
         what: One sentence: what happened.
-        operators: The operators the target does not know, if that is the reason.
+        operators: The operators that the target does not support, if that is the reason.
         where: Model and device.
         remedy: What to do next.
     """
@@ -79,7 +79,7 @@ class UnsupportedModelError(EdgebenchError):
 
 
 class NotComparableError(EdgebenchError):
-    """Two numbers were asked to be compared that do not allow it, or a verdict cannot be decided."""
+    """A comparison of two numbers that are not comparable, or a verdict that cannot be decided."""
 
     exit_code = 4
 

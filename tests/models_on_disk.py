@@ -1,4 +1,4 @@
-"""Small model files for tests, written with the onnx package alone."""
+"""Small model files for tests, written with only the onnx package."""
 
 from pathlib import Path
 

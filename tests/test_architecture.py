@@ -31,7 +31,7 @@ LEVEL = {name: number for number, names in enumerate(LAYERS) for name in names}
 # The same within ``flows``.
 FLOWS = (
     {"profile", "devices", "schema", "setup", "spaces", "zoo"},
-    {"export", "recording", "calibrate"},
+    {"export", "recording", "calibrate", "check"},
     {"lut"},
     {"search"},
 )

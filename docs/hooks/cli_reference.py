@@ -53,7 +53,8 @@ def _section(name: str, command: Any) -> Iterator[str]:
     if children:
         yield "| Command | |\n|---|---|"
         for child in children:
-            yield f"| [`{child.name}`](#{f'{name} {child.name}'.replace(' ', '-')}) | {_cell(child.get_short_help_str(200))} |"
+            anchor = f"{name} {child.name}".replace(" ", "-")
+            yield f"| [`{child.name}`](#{anchor}) | {_cell(child.get_short_help_str(200))} |"
         yield ""
 
 

@@ -1,7 +1,7 @@
 """Shows what commands print, by running them while the documentation is built.
 
-A line ``<!-- run: edgebench spaces list -->`` becomes the command and its output. Only commands whose output is the same
-on every machine are shown so; ``lines=N`` before the command keeps the first lines.
+A line ``<!-- run: edgebench spaces list -->`` becomes the command and its output. Only commands whose output is the
+same on every machine are shown so; ``lines=N`` before the command keeps the first lines.
 """
 
 from __future__ import annotations

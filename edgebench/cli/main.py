@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from edgebench.cli.commands import (
+    check,
     devices,
     export,
     history,
@@ -35,6 +36,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command("check")(check.check)
 app.command("profile")(profile.profile)
 app.command("export")(export.export)
 app.command("report")(report.report)

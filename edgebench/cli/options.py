@@ -19,14 +19,14 @@ ShapeOption = Annotated[
     list[str], typer.Option(metavar="NAME=1,3,224,224", help="Shape of an input with open dimensions.")
 ]
 CalibrationOption = Annotated[
-    Path | None, typer.Option(metavar="FILE.npz", help="Samples for quantising, where a device takes int8.")
+    Path | None, typer.Option(metavar="FILE.npz", help="Samples for quantising, if a device takes int8.")
 ]
 SignatureOption = Annotated[
     str | None, typer.Option(metavar="NAME", help="Signature of a .tflite file; by default, its main graph.")
 ]
 ConverterOption = Annotated[
     Converter,
-    typer.Option(metavar="NAME", help="What makes TFLite of PyTorch models: edgebench or litert-torch."),
+    typer.Option(metavar="NAME", help="Converter of PyTorch models to TFLite: edgebench or litert-torch."),
 ]
 OutputOption = Annotated[
     Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write to a file instead of standard output.")

@@ -45,7 +45,7 @@ def print_report(
         details: Whether the formats for people show all of it too.
 
     Raises:
-        InputError: Parquet was asked for on a terminal.
+        InputError: Parquet was requested on a terminal.
         StorageError: The file cannot be written.
     """
     if not details and format_ in {Format.TERMINAL, Format.MARKDOWN}:

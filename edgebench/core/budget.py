@@ -34,32 +34,32 @@ class Limit(Record):
         return column_name(self.figure, self.device)
 
     def excess(self, value: Value, margin: float = 1.0) -> Value:
-        """By how much of the limit a value lies above it; at most 0 where the limit is met.
+        """By how much a value exceeds the limit, as a share of the limit; at most 0 if the limit is met.
 
         Args:
             value: One figure, or an array of them.
-            margin: The factor that covers the error of a prediction, at least 1.
+            margin: The factor that covers the prediction error, at least 1.
         """
         return value * margin / self.value - 1
 
     def is_met(self, value: float, margin: float = 1.0) -> bool:
-        """Whether a value, with the margin for the error of its prediction, is within the limit."""
+        """Whether a value, with the margin for its prediction error, is within the limit."""
         return value * margin <= self.value
 
     def are_met(self, values: NDArray[np.float64], margin: float = 1.0) -> NDArray[np.bool_]:
-        """The same of many values at once."""
+        """The same for many values at once."""
         met: NDArray[np.bool_] = values * margin <= self.value
         return met
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget(Record):
-    """Everything that a solution must hold.
+    """Everything that a solution must meet.
 
     Attributes:
-        limits: Of cost.
-        min_accuracy: The least accuracy, 0 to 1, or None.
-        max_accuracy_drop: How far accuracy may lie below that of the reference network, or None.
+        limits: Limits of cost.
+        min_accuracy: The minimum accuracy, 0 to 1, or None.
+        max_accuracy_drop: How far accuracy may be below that of the reference network, or None.
     """
 
     limits: tuple[Limit, ...] = ()

@@ -9,7 +9,7 @@ from enum import StrEnum
 from edgebench.core.record import Record
 
 OptionValue = bool | int | float | str | tuple[str, ...] | tuple[int, ...] | Mapping[str, str]
-"""What an option of a target may hold."""
+"""The types that an option of a target may have."""
 
 
 class DeviceKind(StrEnum):
@@ -27,7 +27,7 @@ class Memory(Record):
     Attributes:
         ram_bytes: Writable memory, in bytes.
         flash_bytes: Memory that holds code and weights, in bytes.
-        source: Data sheet or page the figures were read in.
+        source: Data sheet or page that the figures come from.
     """
 
     ram_bytes: int | None = None
@@ -37,7 +37,7 @@ class Memory(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PowerModel(Record):
-    """Declared power, used where there is no meter.
+    """Declared power, used if there is no meter.
 
     Attributes:
         active_w: Power while the network runs, in watts.
@@ -69,7 +69,7 @@ class Device(Record):
         memory: Limits, if the device has any worth stating.
         meter: Energy meter: a name, ``auto`` (the first that works) or ``none``.
         power: Declared power for devices without a meter.
-        calibration: Figures a target's estimates rest on, checked by the target itself.
+        calibration: Figures that the target's estimates are based on, checked by the target itself.
         notes: Caveats printed with every profile of the device.
         origin: File the description was read from.
     """

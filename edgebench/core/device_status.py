@@ -14,7 +14,7 @@ class DeviceStatus:
 
     Attributes:
         name: Its name.
-        device: Its description, or None where its file is not valid.
+        device: Its description, or None if its file is not valid.
         versions: What its target found installed.
         problem: Why it cannot be used, or None if it can.
         remedy: What to do about it.

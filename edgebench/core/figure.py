@@ -1,7 +1,7 @@
-"""The one home of what is known of a figure: to add one, add a line to ``FIGURES`` and whatever fills it.
+"""The one home of what is known about a figure: to add one, add a line to ``FIGURES`` and whatever fills it.
 
-A figure that stands nowhere here (a plug-in's, or a detail of one target) is still shown and stored: its unit
-comes with its values, and its title is its name without the unit.
+A figure that is not listed here (a plug-in's, or a detail of one target) is still shown and stored: its unit
+is stored with its values, and its title is its name without the unit.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ class Better(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
-    """What is known of a figure apart from its values.
+    """What is known about a figure apart from its values.
 
     Attributes:
-        name: In files and code; ends in the unit where there is one.
+        name: In files and code; ends in the unit if there is one.
         title: For people, in the heading of a column.
         unit: As in ``core.metric.Metric``; ``1`` for a plain number.
-        better: What an engineer wants, or None where that depends.
-        combines: How blocks of a network add up; None for figures that tables do not hold.
-        of_device: Whether it takes a device to tell; else it is the network's own.
-        short: What a user types in limits and objectives, or empty where there are none.
-        dimension: What a limit on it is written in, or None where there is no limit.
+        better: What an engineer wants, or None if that depends.
+        combines: How blocks of a network add up; None for figures that are not in tables.
+        of_device: Whether it depends on the device; otherwise it belongs to the network.
+        short: What a user types in limits and objectives, or empty if there are none.
+        dimension: The kind of quantity that limits on it are, or None if there are no limits.
         interval: Whether tables for people show its interval or error band.
     """
 
@@ -64,7 +64,7 @@ class Figure:
 LATENCY, LATENCY_P5, ENERGY, RAM, FLASH = "latency_s", "latency_p5_s", "energy_j", "ram_bytes", "flash_bytes"
 MACS, PARAMETERS, ACCURACY, MODEL_BYTES = "macs", "parameters", "accuracy", "model_bytes"
 NETWORK = "network"
-"""Stands for a device where a figure is the network's own, such as ``macs@network``."""
+"""Replaces the device if a figure belongs to the network, such as ``macs@network``."""
 
 FIGURES: Mapping[str, Figure] = {
     figure.name: figure
@@ -103,7 +103,7 @@ FIGURES: Mapping[str, Figure] = {
             short="ram",
             dimension=Dimension.SIZE,
         ),
-        # Before anything is trained they stand for accuracy: larger networks are mostly more accurate.
+        # Before anything is trained they stand in for accuracy: larger networks are mostly more accurate.
         Figure(
             name=MACS,
             title="MACs",
@@ -154,14 +154,14 @@ FIGURES: Mapping[str, Figure] = {
     )
 }
 TABLE_FIGURES: tuple[str, ...] = tuple(name for name, figure in FIGURES.items() if figure.combines is not None)
-"""What a lookup table may hold."""
+"""Figures that a lookup table may have."""
 LIMITED: tuple[Figure, ...] = tuple(figure for figure in FIGURES.values() if figure.dimension is not None)
-"""What a device can be given a limit of."""
+"""Figures that can be limited on a device."""
 _ENDINGS = {"_per_s": "1/s", "_s": "s", "_j": "J", "_w": "W", "_bytes": "bytes", "_hz": "Hz"}
 
 
 def figure_of(name: str) -> Figure:
-    """What is known of a figure; for one that stands nowhere, what its name tells."""
+    """What is known about a figure; if it is not listed, what its name says."""
     known = FIGURES.get(name)
     if known is not None:
         return known
@@ -175,7 +175,7 @@ def figure_of(name: str) -> Figure:
 
 
 def figure_named(short: str) -> Figure | None:
-    """The figure that a user calls so, by its short name or its name in files."""
+    """A figure by its short name or by its name in files."""
     return next((figure for figure in FIGURES.values() if figure.short and short in {figure.short, figure.name}), None)
 
 
@@ -185,12 +185,12 @@ def column_name(figure: str, device: str) -> str:
 
 
 def split_column(name: str) -> tuple[Figure, str]:
-    """The figure and the device of a column; the device is ``NETWORK`` where the figure is the network's own."""
+    """The figure and the device of a column; the device is ``NETWORK`` if the figure belongs to the network."""
     figure, _, device = name.partition("@")
     return figure_of(figure), device or NETWORK
 
 
 def column_title(name: str) -> str:
-    """A column for people: ``latency @ host``, or ``MACs`` where the figure is the network's own."""
+    """A column for people: ``latency @ host``, or ``MACs`` if the figure belongs to the network."""
     figure, device = split_column(name)
     return figure.title if device == NETWORK else f"{figure.title} @ {device}"

@@ -18,7 +18,7 @@ class MemoryFit(Record):
 
     Attributes:
         figure: ``ram_bytes`` or ``flash_bytes``.
-        needed: What the model takes.
+        needed: What the model needs.
         limit: What the device has, in bytes.
     """
 
@@ -28,12 +28,12 @@ class MemoryFit(Record):
 
     @property
     def left(self) -> float:
-        """Bytes left over; below 0 where the model does not fit."""
+        """Bytes left over; below 0 if the model does not fit."""
         return self.limit - self.needed.value
 
 
 def memory_fits(profile: Profile) -> Mapping[str, MemoryFit]:
-    """By figure, every memory whose limit the device states and whose use the target tells."""
+    """By figure, every memory whose limit the device states and whose use the target reports."""
     memory = profile.device.memory
     if memory is None or profile.outcome is not Outcome.OK:
         return {}
@@ -47,6 +47,6 @@ def memory_fits(profile: Profile) -> Mapping[str, MemoryFit]:
 
 
 def fits(profile: Profile) -> bool | None:
-    """Whether a model fits every memory that is known of; None where none is."""
+    """Whether a model fits every known memory; None if none is known."""
     found = memory_fits(profile)
     return all(fit.left >= 0 for fit in found.values()) if found else None

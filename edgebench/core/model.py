@@ -23,22 +23,24 @@ class ModelFormat(StrEnum):
         return SUFFIXES[self][0]
 
 
+PYTORCH = frozenset({ModelFormat.TORCHSCRIPT, ModelFormat.TORCH_EXPORT})
+"""Formats that PyTorch writes and reads."""
 SUFFIXES: Mapping[ModelFormat, tuple[str, ...]] = {
     ModelFormat.ONNX: (".onnx",),
     ModelFormat.TFLITE: (".tflite",),
     ModelFormat.TORCHSCRIPT: (".pt", ".pth", ".ts"),
     ModelFormat.TORCH_EXPORT: (".pt2",),
 }
-"""Endings of each format's files, the usual one first. What a file is, its content tells."""
+"""Suffixes of each format's files, the usual one first. A file's actual format is read from its content."""
 
 
 def format_of_suffix(suffix: str) -> ModelFormat | None:
-    """The format whose files end so."""
+    """The format whose files have this suffix."""
     return next((form for form, suffixes in SUFFIXES.items() if suffix.lower() in suffixes), None)
 
 
 class Converter(StrEnum):
-    """What brings a model into another format."""
+    """What converts a model to another format."""
 
     EDGEBENCH = "edgebench"
     LITERT_TORCH = "litert-torch"
@@ -52,8 +54,8 @@ class TensorSpec(Record):
         name: As the model file spells it.
         dtype: A numpy type name.
         shape: Sizes; ``None`` for a dimension that the file leaves open.
-        dimensions: The file's own names of the dimensions, ``""`` where it has none.
-        upper: For positions in a table, the first value that is out of range, if the graph tells.
+        dimensions: The file's own names of the dimensions, ``""`` if it has none.
+        upper: For positions in a table, the first value that is out of range, if the graph shows it.
     """
 
     name: str
@@ -73,13 +75,14 @@ class ModelInfo(Record):
         format: File format, or None for a file that could not be read.
         digest: SHA-256 of the file and of its external data, in hex.
         size_bytes: Size of the file and of its external data.
-        parameters: Learned values, or None where the format does not show them.
+        parameters: Learned values, or None if the format does not show them.
         macs: Multiply-accumulates of convolutions and matrix products for one inference at the given
-            input shapes, or None where they cannot be counted.
+            input shapes, or None if they cannot be counted.
+        macs_partial: Whether operators that multiply are not counted, so that it is the least.
         inputs: Inputs in the order of the file.
         outputs: Outputs in the order of the file.
         operators: How often each operator occurs.
-        caveats: What limits how far its figures can be trusted, said beside them: a batch taken as 1, random ranges.
+        caveats: What limits how far its figures can be trusted, shown beside them: a batch taken as 1, random ranges.
         notes: What a reader of the numbers should know.
     """
 
@@ -90,6 +93,7 @@ class ModelInfo(Record):
     size_bytes: int
     parameters: int | None = None
     macs: int | None = None
+    macs_partial: bool = False
     inputs: tuple[TensorSpec, ...] = ()
     outputs: tuple[TensorSpec, ...] = ()
     operators: Mapping[str, int] = field(default_factory=dict)
@@ -104,11 +108,11 @@ class InputSource(Record):
     Attributes:
         seed: Seeds the random values.
         shapes: Shapes given by the user, by input name.
-        file: An ``.npz`` with one array an input, in place of random values.
-        upper: First value out of range of inputs that are positions in a table, by name, where the graph tells.
+        file: An ``.npz`` with one array per input, instead of random values.
+        upper: First value out of range of inputs that are positions in a table, by name, if the graph shows it.
         calibration: An ``.npz`` with samples that set the ranges of quantised activations.
-        signature: Which signature of a ``.tflite`` file to run; that of its main graph if not given.
-        converter: What makes TFLite of a PyTorch model.
+        signature: Which signature of a ``.tflite`` file to run; by default, that of its main graph.
+        converter: What converts PyTorch models to TFLite.
     """
 
     seed: int = 0

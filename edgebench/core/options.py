@@ -23,7 +23,7 @@ def read_options(device: Device, kind: type[T]) -> T:
             of strings or integers, a mapping of strings, or one of these or None.
 
     Raises:
-        InputError: An option that ``kind`` lacks, of another type, or missing without a default.
+        InputError: An option is unknown to ``kind``, of the wrong type, or missing without a default.
     """
     where = f"{device.origin or device.name}, [options]"
     return read_settings(device.options, kind, owner=f"target {device.target!r}", where=where)
@@ -39,7 +39,7 @@ def read_settings(values: Mapping[str, Any], kind: type[T], *, owner: str, where
         where: File and table, for messages.
 
     Raises:
-        InputError: A key that ``kind`` lacks, of another type, or missing without a default.
+        InputError: A key is unknown to ``kind``, of the wrong type, or missing without a default.
     """
     hints = get_type_hints(kind)
     fields = {field.name: field for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
@@ -121,7 +121,7 @@ def _checked(value: Any, hint: Any, *, where: str) -> Any:
 
 
 def _described(hint: Any) -> str:
-    names = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
+    names = {bool: "true or false", int: "a whole number", float: "a number", str: "a string"}
     described = []
     for option in _alternatives(hint):
         origin = get_origin(option)
@@ -130,7 +130,7 @@ def _described(hint: Any) -> str:
         elif origin is tuple:
             described.append("a list")
         elif origin is not None:
-            described.append("a table of texts")
+            described.append("a table of strings")
         else:
             described.append(names.get(option, str(option)))
     return " or ".join(described)

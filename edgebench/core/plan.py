@@ -13,11 +13,11 @@ class MeasurementPlan(Record):
 
     Attributes:
         goal: Sampling stops when the 95 % interval of the median is narrower than this fraction of it.
-        repetitions: Fresh processes at the least.
-        time_limit_s: Seconds that one model on one device may take in all; a child that has not answered
+        repetitions: Minimum number of fresh processes.
+        time_limit_s: Seconds that one model on one device may take in total; a child that has not answered
             by then is killed.
         memory_limit_bytes: Data a child process may allocate.
-        layers: Whether per-operator rows are wanted.
+        layers: Whether per-operator rows are requested.
     """
 
     goal: float = 0.02

@@ -2,7 +2,7 @@
 
 Third parties add names through entry points, in the groups ``edgebench.targets``, ``edgebench.meters``,
 ``edgebench.spaces`` and ``edgebench.tasks``. A built-in name cannot be taken over: an entry point of the same
-name is passed over, so that installing a package never changes what existing names measure. One name claimed
+name is ignored, so that installing a package never changes what existing names measure. One name claimed
 by two distributions is refused.
 """
 
@@ -20,7 +20,7 @@ def plugin_names(group: str, builtin: Mapping[str, str]) -> list[str]:
 
     Args:
         group: Entry-point group.
-        builtin: Names and ``module:attribute`` of what edgebench brings along.
+        builtin: Names and ``module:attribute`` of what edgebench includes.
     """
     return [*builtin, *sorted({entry.name for entry in entry_points(group=group)} - set(builtin))]
 
@@ -31,11 +31,11 @@ def load_plugin(group: str, name: str, builtin: Mapping[str, str]) -> object:
     Args:
         group: Entry-point group.
         name: Name to look up; built-in names win.
-        builtin: Names and ``module:attribute`` of what edgebench brings along.
+        builtin: Names and ``module:attribute`` of what edgebench includes.
 
     Raises:
         InputError: Nothing has that name, or two distributions claim it.
-        TargetUnavailableError: It does not import; the message names the distribution and the error.
+        TargetUnavailableError: It cannot be imported; the message names the distribution and the error.
     """
     if name in builtin:
         return _load(EntryPoint(name=name, value=builtin[name], group=group), "edgebench")
@@ -62,7 +62,7 @@ def _load(entry: EntryPoint, distribution: str) -> object:
         # Foreign code runs here, so anything at all may come out of it.
         reason = str(error).partition("\n")[0]
         raise TargetUnavailableError(
-            f"{_kind(entry.group)} {entry.name!r} of {distribution} does not load: {type(error).__name__}: {reason}",
+            f"{_kind(entry.group)} {entry.name!r} of {distribution} cannot be loaded: {type(error).__name__}: {reason}",
             where=entry.value,
             remedy=f"reinstall or update {distribution}",
         ) from error

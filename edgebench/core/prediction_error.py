@@ -1,4 +1,4 @@
-"""How far predictions lie from what was found."""
+"""How far predictions are from what was found."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class PredictionError:
         mean: Mean of |predicted / found - 1|.
         within_5_percent: Share with an error of at most 5 %.
         within_10_percent: Share with an error of at most 10 %.
-        rank_correlation: Spearman's, or None where there is nothing to rank.
+        rank_correlation: Spearman's, or None if there is nothing to rank.
     """
 
     mean: float
@@ -46,10 +46,10 @@ def ratio_interval(
 ) -> tuple[float, float]:
     """The 2.5 % quantile of lowest / predicted, and the 97.5 % quantile of highest / predicted.
 
-    With fewer than 40 networks these are the extremes; both ends take in 1, the prediction itself.
+    With fewer than 40 networks these are the extremes; the interval always includes 1, the prediction itself.
 
     Args:
-        lowest: For each network the lower end of what was found: itself, where it has no interval.
+        lowest: For each network the lower end of what was found, or the value itself if it has no interval.
         highest: The upper end of it.
         predicted: As many.
     """

@@ -31,8 +31,8 @@ class Sample(Record):
     """One burst of inferences.
 
     Attributes:
-        latencies_s: One entry an inference, in seconds.
-        cpu_s: Processor time of the whole burst, or None where it says nothing (several threads).
+        latencies_s: One entry per inference, in seconds.
+        cpu_s: Processor time of the whole burst, or None if it is meaningless (several threads).
         wall_s: Wall time of the whole burst.
         energy_j: Energy of the whole burst in joules, or None without a meter.
     """
@@ -67,7 +67,7 @@ class LayerCost(Record):
     Attributes:
         name: Name of the operator or of its output in the model file.
         operator: Kind of operator.
-        share: Fraction of the whole, 0 to 1, or None where it is unknown.
+        share: Fraction of the whole, 0 to 1, or None if it is unknown.
         metrics: Figures of this layer by metric name (``latency_s``, ``cycles``, ``macs``, ...).
         placement: Processor it ran on, as the target names it (``CPU``, ``NPU``), if that varies.
         reason: Why it was placed there, for a fallback.
@@ -83,7 +83,7 @@ class LayerCost(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Footprint(Record):
-    """Memory a loaded model takes, where the target can tell.
+    """Memory that a loaded model takes, if the target knows it.
 
     Attributes:
         ram_bytes: Working memory.
@@ -101,10 +101,12 @@ class Failure(Record):
     Attributes:
         message: One sentence.
         remedy: What to do next, if known.
+        operators: Operators that the device does not support, if that is the reason.
     """
 
     message: str
     remedy: str | None = None
+    operators: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, weakref_slot=True)
@@ -113,18 +115,18 @@ class Profile(Record):
 
     Attributes:
         model: The model as given.
-        device: The device with the options that were in force.
+        device: The device with the options that were used.
         outcome: How it ended; numbers taken before a failure are kept.
         failure: Why, unless the outcome is OK.
         processes: Raw samples. Statistics are derived on reading, see ``core.summary``.
         metrics: Figures that are not derived from samples, by name.
-        layers: Per-operator rows; empty unless asked for.
-        versions: Versions of the runtime and of what it rests on.
+        layers: Per-operator rows; empty unless requested.
+        versions: Versions of the runtime and of what it builds on.
         notes: What a reader of the numbers should know.
         latency_provenance: What the samples' latencies are.
         method: How the latencies were taken, in one phrase.
         deployed: The file that really ran, if the model was converted for the device.
-        energy_scope: What the energy meter covers, or None where no meter was read.
+        energy_scope: What the energy meter covers, or None if no meter was read.
     """
 
     model: ModelInfo

@@ -39,8 +39,8 @@ class Run(Record):
         plan: Settings of the measurement.
         machine: The machine it ran on: processor, system, governor, virtual machine.
         seed: Seeds the random inputs.
-        complete: Whether the command came to its end.
-        profiles: One a model and device, in the order given.
+        complete: Whether the command finished.
+        profiles: One per model and device, in the order given.
         warnings: What disturbed the machine during the run.
         search: The outcome of a search; its finalists' profiles are those of the run.
         label: What the user calls it, or empty.

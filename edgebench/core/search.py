@@ -15,9 +15,9 @@ class LimitFact(Record):
     """One limit.
 
     Attributes:
-        limit: Which.
-        least: The lowest value any network of the space has, with the margin for errors of prediction.
-        needed: The lowest value it would have to be raised to, all other limits staying; None if that is not
+        limit: The limit.
+        least: The lowest value of any network of the space, with the margin for prediction errors.
+        needed: The lowest value it would have to be raised to while all other limits stay; None if that is not
             enough.
     """
 
@@ -28,11 +28,11 @@ class LimitFact(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Nearest(Record):
-    """A network that misses the limits by little.
+    """A network that narrowly misses the limits.
 
     Attributes:
-        architecture: Which.
-        excess: For each limit by how much it is exceeded, as a share of it; negative where it holds.
+        architecture: Its architecture.
+        excess: For each limit by how much it is exceeded, as a share of it; negative if it is met.
     """
 
     architecture: str
@@ -41,13 +41,13 @@ class Nearest(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Infeasibility(Record):
-    """Why no network of a space holds all limits, as far as tables tell.
+    """Why no network of a space meets all limits, according to the tables.
 
     Attributes:
         looked_at: How many networks were predicted.
         complete: Whether that is all of them.
         limits: Every limit.
-        nearest: Networks whose worst excess is least.
+        nearest: Networks whose worst excess is smallest.
     """
 
     looked_at: int
@@ -63,7 +63,7 @@ class TrialResult(Record):
     Attributes:
         number: Of the trial in its study.
         architecture: Which network.
-        accuracy: As the search saw it, 0 to 1 (or a proxy's score), or None where it came to nothing.
+        accuracy: As the search saw it, 0 to 1 (or a proxy's score), or None if its training failed.
         figures: Predicted, by column (``latency_s@host``).
     """
 
@@ -90,13 +90,13 @@ class Share(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LimitCheck(Record):
-    """A limit held against what was found.
+    """A limit checked against what was found.
 
     Attributes:
-        limit: Which.
+        limit: The limit.
         predicted: What the table said.
-        found: What the profile says, or None if it came to nothing.
-        holds: Whether the limit holds; the upper end of a figure's interval or error band must.
+        found: What the profile says, or None if it failed.
+        holds: Whether the limit is met; the upper end of a figure's interval or error band must meet it.
     """
 
     limit: Limit
@@ -126,12 +126,12 @@ class DeviceAccuracy(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finalist(Record):
-    """A network that was trained in full, exported and profiled on every device.
+    """A network that was fully trained, exported and profiled on every device.
 
     Attributes:
-        architecture: Which.
+        architecture: Its architecture.
         trial: Number of its trial.
-        validation_accuracy: After full training, or None where nothing was trained.
+        validation_accuracy: After full training, or None if nothing was trained.
         checks: Every limit of cost.
         accuracies: By device.
         faults: Why it is not a solution, one sentence each; empty for a solution.
@@ -148,18 +148,18 @@ class Finalist(Record):
 
     @property
     def solution(self) -> bool:
-        """Whether it holds every limit as found."""
+        """Whether it meets every limit when checked."""
         return not self.faults
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reference(Record):
-    """The largest network of the space, which accuracy drops are counted from.
+    """The largest network of the space, which accuracy drops are relative to.
 
     Attributes:
-        architecture: Which.
+        architecture: Its architecture.
         search_accuracy: Trained as trials are.
-        test_accuracy: Trained in full, in float32.
+        test_accuracy: Fully trained, in float32.
     """
 
     architecture: str
@@ -177,24 +177,24 @@ class SearchRecord(Record):
         space: Name of the space.
         space_size: Number of its architectures.
         objectives: What was optimised.
-        budget: What solutions hold.
-        margins: For each limit the factor that predictions were raised by.
+        budget: What solutions must meet.
+        margins: For each limit the factor that predictions were multiplied by.
         accuracy: What the accuracy of trials is.
         task: Name, digest and sizes of the task, in one phrase.
         sampler: What proposed architectures.
         seed: Of everything random.
         tables: By device, what its table was built with and how well it predicts.
-        intervals: By column, the 95 % interval of what is found, as factors of the table's prediction.
+        intervals: By column, the 95 % interval of the actual figures, as factors of the table's prediction.
         looked_at: Architectures whose cost was predicted.
-        feasible: How many of them hold the limits.
+        feasible: How many of them meet the limits.
         complete: Whether these are all of the space.
         trials: Trials that were finished.
-        failed: Trials that came to nothing.
+        failed: Trials that failed.
         pruned: Trials that were cut short.
         front: The best networks found: none is beaten in every objective.
-        reference: What accuracy drops are counted from.
-        finalists: Networks that were trained in full and profiled.
-        infeasibility: Why nothing holds the limits, if so.
+        reference: What accuracy drops are relative to.
+        finalists: Networks that were fully trained and profiled.
+        infeasibility: Why nothing meets the limits, if so.
         seconds: Wall time of this call.
         tried: Every network whose accuracy is known, in the order of its trial.
     """

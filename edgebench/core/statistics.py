@@ -1,7 +1,7 @@
 """Statistics of latency samples that come in processes and bursts.
 
 Samples of one process resemble each other more than samples of two: memory layout, thread placement and
-the machine's mood stay with the process. An interval that ignores this is far too narrow, so the process,
+the machine's state stay with the process. An interval that ignores this is far too narrow, so the process,
 not the single timing, is the unit that is counted.
 """
 
@@ -25,7 +25,7 @@ _NORMAL_95 = 1.960
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interval:
-    """A point and its 95 % interval; the ends are None where the data cannot tell."""
+    """A point and its 95 % interval; the ends are None if the data do not suffice."""
 
     value: float
     low: float | None
@@ -33,7 +33,7 @@ class Interval:
 
     @property
     def relative_width(self) -> float:
-        """Full width as a fraction of the value; infinite where there is no interval."""
+        """Full width as a fraction of the value; infinite if there is no interval."""
         if self.low is None or self.high is None or self.value <= 0:
             return math.inf
         return (self.high - self.low) / self.value
@@ -85,5 +85,5 @@ def count_outliers(samples: Sequence[float] | NDArray[np.float64]) -> int:
 
 
 def spread(values: Sequence[float]) -> float:
-    """(max - min) / min of positive values: how far repeated figures lie apart."""
+    """(max - min) / min of positive values: how far repeated figures are apart."""
     return (max(values) - min(values)) / min(values) if values else 0.0

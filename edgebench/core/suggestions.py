@@ -17,7 +17,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
         known: Names that would have been right.
 
     Returns:
-        ``did you mean 'x'?`` with up to three names, the nearest first, or ``""`` where none is near.
+        ``did you mean 'x'?`` with up to three names, the nearest first, or ``""`` if none is near.
     """
     spellings = {candidate.lower(): candidate for candidate in known}
     nearest = get_close_matches(name[:_LONGEST].lower(), spellings, n=3)

@@ -15,7 +15,7 @@ from edgebench.core.statistics import Interval, count_outliers, median_interval,
 PREEMPTED_SHARE = 0.05
 """A burst that ran for less than 95 % of its wall time was disturbed."""
 RESTLESS_SPREAD = 0.10
-"""Process medians that lie further apart than this show an unquiet machine."""
+"""Process medians that are further apart than this indicate a disturbed machine."""
 
 _known: dict[int, tuple[weakref.ref[Profile], dict[str, Metric]]] = {}
 """Figures of living profiles by their identity; they cannot be hashed."""
@@ -27,7 +27,7 @@ def summarise(profile: Profile) -> dict[str, Metric]:
     Names: ``latency_s`` (the median), ``latency_p5_s``, ``latency_p90_s``, ``latency_p99_s``,
     ``latency_min_s``, ``throughput_per_s``, ``load_s``, ``first_inference_s``, ``peak_ram_bytes``,
     ``model_bytes``, ``energy_j``, and whatever the target added itself. A figure that the target gave
-    stands in place of one derived from samples.
+    replaces one derived from samples.
     """
     number = id(profile)
     known = _known.get(number)
@@ -57,7 +57,7 @@ def _summarised(profile: Profile) -> dict[str, Metric]:
 
 
 def process_latencies(profile: Profile) -> list[list[float]]:
-    """Latencies in seconds, one list a fresh process."""
+    """Latencies in seconds, one list per fresh process."""
     return [
         [latency for burst in process.bursts for latency in burst.latencies_s]
         for process in profile.processes
@@ -82,7 +82,7 @@ def disturbances(profile: Profile) -> list[str]:
     if len(latencies) > 1:
         medians = spread([standard.median(values) for values in latencies])
         if medians > RESTLESS_SPREAD:
-            found.append(f"the medians of {len(latencies)} processes lie {medians:.0%} apart")
+            found.append(f"the medians of {len(latencies)} processes are {medians:.0%} apart")
     flat = [value for values in latencies for value in values]
     outliers = count_outliers(flat)
     if outliers > 0.05 * len(flat):

@@ -12,13 +12,13 @@ from edgebench.core.record import Record
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableKey(Record):
-    """What must be equal for a table to hold.
+    """What must be equal for a table to be valid.
 
     Attributes:
         device: Name of the device.
         target: What ran the blocks.
-        versions: Of the runtime and of what it rests on.
-        options: Of the target, threads and optimisation level among them.
+        versions: Of the runtime and of what it builds on.
+        options: Of the target, including threads and optimisation level.
         dtype: ``float32`` or ``int8``.
         machine: Processor of the machine, for targets that measure on it; empty for simulators.
     """
@@ -31,7 +31,7 @@ class TableKey(Record):
     machine: str = ""
 
     def differences(self, other: TableKey) -> list[str]:
-        """What is not equal, one phrase each: ``version of onnxruntime: 1.32.0, not 1.31.0``."""
+        """The differences, one phrase each: ``version of onnxruntime: 1.32.0, not 1.31.0``."""
         found = [
             f"{name}: {getattr(self, name) or 'none'}, not {getattr(other, name) or 'none'}"
             for name in ("device", "target", "dtype", "machine")
@@ -54,9 +54,9 @@ class TableFigure(Record):
     """What one column of a table is.
 
     Attributes:
-        provenance: How its values came about.
+        provenance: How its values were obtained.
         method: How exactly, in one phrase.
-        base: What a network has besides its blocks, such as the code of kernels.
+        base: What every network adds to its blocks, such as the code of kernels.
         scale: Factor of the blocks' sum, from a few whole networks.
         source: Where an estimate's constants come from.
     """
@@ -85,7 +85,7 @@ class Validation(Record):
         high: 97.5 % quantile of it, for the upper end.
         when: Date, ISO 8601.
         architectures: Those that were profiled.
-        found: What was found for each, in SI units.
+        found: The figure of each, in SI units.
         predicted: What the table said.
     """
 
@@ -109,7 +109,7 @@ class LookupTable(Record):
 
     Attributes:
         space: Name of the space.
-        key: What must be equal for the table to hold.
+        key: What must be equal for the table to be valid.
         figures: What each column is.
         entries: By the block's key, its figures.
         validation: By figure, how well sums predict; empty until checked.
@@ -117,8 +117,8 @@ class LookupTable(Record):
         edgebench: Version that wrote it.
         when: Date of the last entry, ISO 8601.
         reference_s: On targets that measure, the latency of the space's largest network, which takes part in every
-            measurement: latencies are told in terms of it, so that a busy machine does not change them.
-        complete: Whether every block is there, and what the whole space has in common: bases and scales.
+            measurement: latencies are relative to it, so that a busy machine does not change them.
+        complete: Whether all blocks are measured, and what the whole space has in common: bases and scales.
         notes: What a reader should know, such as who measured an imported table.
     """
 
@@ -135,7 +135,7 @@ class LookupTable(Record):
     notes: tuple[str, ...] = ()
 
     def is_whole(self, space_digest: str) -> bool:
-        """Whether a build of this very space has ended."""
+        """Whether a build for exactly this space has finished."""
         return self.complete and self.space_digest == space_digest
 
     def cost(self, block: str, figure: str) -> float:
@@ -148,7 +148,7 @@ class LookupTable(Record):
 
 
 def prediction_intervals(tables: Mapping[str, LookupTable]) -> dict[str, tuple[float, float]]:
-    """By column (``latency_s@host``), the interval of what is found, as factors of the prediction.
+    """By column (``latency_s@host``), the interval of the actual figures, as factors of the prediction.
 
     Args:
         tables: By device; those that are not validated have no interval.

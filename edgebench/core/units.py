@@ -11,7 +11,7 @@ from edgebench.errors import InputError
 
 
 class Dimension(StrEnum):
-    """What kind of quantity a text must be."""
+    """What kind of quantity a string must be."""
 
     TIME = "time"
     SIZE = "size"
@@ -44,8 +44,8 @@ def parse_quantity(text: str, dimension: Dimension, *, where: str) -> float:
     """Read a positive quantity.
 
     Args:
-        text: A number and its unit. The case of a unit matters only where it decides (``mJ``, ``MHz``).
-        dimension: What the text must be.
+        text: A number and its unit. The case of a unit matters only if it makes a difference (``mJ``, ``MHz``).
+        dimension: What the string must be.
         where: Option or key it was given for, for the message.
 
     Returns:
@@ -59,7 +59,7 @@ def parse_quantity(text: str, dimension: Dimension, *, where: str) -> float:
     remedy = f"write a number and a unit, such as {example.get(dimension, '2%')}"
     match = _NUMBER_AND_UNIT.fullmatch(text)
     if match is None:
-        raise InputError(f"{text!r} is not a {dimension}", where=where, remedy=remedy)
+        raise InputError(f"{text!r} is not a valid {dimension}", where=where, remedy=remedy)
     factor = _factor(match[2], units)
     if factor is None:
         other = next((name for name, table in _UNITS.items() if _factor(match[2], table) is not None), None)

@@ -34,7 +34,7 @@ def calibrate(
         device: An ``mcu`` device.
         measurements: CSV with the columns ``model`` (a path or ``zoo:NAME``) and ``latency`` (``99.8ms``).
         on_progress: Called with what happens.
-        workers: Start the processes that emulate.
+        workers: Starts the processes that emulate.
 
     Returns:
         The fit with each network's error when it is left out, and a ``[calibration]`` section for the file.

@@ -50,7 +50,7 @@ def export_model(
         output: A folder for C, otherwise a file.
         inputs: Shapes, seed, calibration data, signature and converter.
         device: The microcontroller that the C code is for; by default, any core without vectors.
-        workers: Start the process that converts.
+        workers: Starts the process that converts.
 
     Returns:
         The files written, and what the conversion did to the outputs.

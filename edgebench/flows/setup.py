@@ -1,4 +1,4 @@
-"""The verb ``setup``: environments of their own for packages that cannot share edgebench's."""
+"""The verb ``setup``: separate environments for packages that cannot share edgebench's."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from edgebench.machine.environments import (
 
 
 def costs(name: str) -> str | None:
-    """What making an environment costs, in words, or None where it is whole.
+    """What making an environment costs, in words, or None if it is complete.
 
     Raises:
         InputError: There is no such environment.
@@ -27,10 +27,10 @@ def costs(name: str) -> str | None:
     if state(recipe) is State.READY:
         return None
     count = len(recipe.requirements())
-    done = " (a part of it is there)" if state(recipe) is not State.MISSING else ""
+    done = " (part of it exists)" if state(recipe) is not State.MISSING else ""
     return (
-        f"{name} is {recipe.purpose}. It takes {shown_size(recipe.size_bytes)} on the disk{done}, in {recipe.folder}: "
-        f"{count} packages, which pip fetches and which stay apart from this environment."
+        f"{name} is {recipe.purpose}. It takes {shown_size(recipe.size_bytes)} of disk space{done} in {recipe.folder}: "
+        f"{count} packages, which pip downloads and which stay separate from this environment."
     )
 
 
@@ -38,8 +38,8 @@ def set_up(name: str, on_progress: Callable[[str], None] = lambda _: None) -> st
     """Make an environment, or repair it.
 
     Args:
-        name: Which.
-        on_progress: Told what happens.
+        name: Its name.
+        on_progress: Called with what happens.
 
     Returns:
         Where it is, and what it takes.
@@ -47,7 +47,7 @@ def set_up(name: str, on_progress: Callable[[str], None] = lambda _: None) -> st
     Raises:
         InputError: There is no such environment.
         StorageError: There is no room for it.
-        UnavailableError: A package cannot be had here.
+        UnavailableError: A package is not available here.
     """
     recipe = find_recipe(name)
     make(recipe, on_progress)
@@ -55,7 +55,7 @@ def set_up(name: str, on_progress: Callable[[str], None] = lambda _: None) -> st
 
 
 def take_away(name: str) -> str:
-    """Delete an environment; what became free, in words.
+    """Delete an environment; returns what was freed, in words.
 
     Raises:
         InputError: There is no such environment.
@@ -66,6 +66,6 @@ def take_away(name: str) -> str:
 
 
 def environments() -> list[tuple[Recipe, State, int | None]]:
-    """All environments, how far they are, and what they take now."""
+    """All environments, their state, and the space they take now."""
     known = [(recipe, state(recipe)) for recipe in RECIPES.values()]
     return [(recipe, found, None if found is State.MISSING else size_bytes(recipe)) for recipe, found in known]

@@ -1,1 +1,1 @@
-"""The place where a child runs, and the way its bytes take."""
+"""The place where a child runs, and how bytes get there and back."""

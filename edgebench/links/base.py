@@ -1,6 +1,6 @@
-"""The seam between edgebench and the place where a child runs: bytes and life, no meaning.
+"""The seam between edgebench and the place where a child runs: bytes and lifetime, no meaning.
 
-A message is a line: it holds no line break, and the link adds and removes the one that ends it.
+A message is a line: it contains no line break, and the link adds and removes the one that ends it.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from edgebench.errors import EdgebenchError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What a child may take.
+    """The limits of a child.
 
     Attributes:
         message_bytes: Longest message in either direction, without the line break.
-        memory_bytes: Data that the child may allocate, or None for no bound. Only some places can enforce it.
+        memory_bytes: Data that the child may allocate, or None for no limit. Only some places can enforce it.
     """
 
     message_bytes: int
@@ -34,7 +34,7 @@ class Ending:
         signal: Name of the signal that killed it, such as ``SIGSEGV``, or None.
         last_words: The last line that it wrote to standard error; printable characters only.
 
-    Without exit code and signal, it had not ended, but stopped talking; the link has ended it then.
+    Without exit code and signal, it had not ended but stopped answering; then the link has ended it.
     """
 
     exit_code: int | None = None
@@ -47,15 +47,15 @@ class LinkError(EdgebenchError):
 
 
 class LinkTimeoutError(LinkError):
-    """No whole message has come in time. The child lives on, and its message may still come."""
+    """No complete message has arrived in time. The child is still alive, and its message may still arrive."""
 
 
 class MessageTooLongError(LinkError):
-    """The child sent more than a message may hold; it has been ended."""
+    """The child sent more than the longest message; it has been ended."""
 
 
 class LinkClosedError(LinkError):
-    """Nothing will come any more.
+    """Nothing will arrive any more.
 
     Attributes:
         ending: How the child ended.
@@ -70,31 +70,31 @@ class Link(Protocol):
     """Starts one child somewhere, carries its messages and ends it. One thread uses it at a time."""
 
     def start(self, command: Sequence[str], limits: Limits) -> None:
-        """Start the child; called once. Its limits hold before the first message reaches it.
+        """Start the child; called once. Its limits apply before the first message reaches it.
 
         Args:
-            command: Program and arguments, as they are spelled there; no shell reads them.
-            limits: What it may take.
+            command: Program and arguments, as they are spelled there; they pass through no shell.
+            limits: The limits of the child.
 
         Raises:
-            LinkError: It cannot be started. A link that learns this late says so in ``receive``.
+            LinkError: It cannot be started. A link that learns this later reports it in ``receive``.
         """
 
     def send(self, message: bytes) -> None:
-        """Hand over a message, without waiting: what the child does not take at once is sent in ``receive``.
+        """Hand over a message without waiting: what the child does not take at once is sent in ``receive``.
 
-        Whether the child is still there is told by ``receive`` only.
+        Only ``receive`` reports whether the child is still alive.
 
         Raises:
-            ValueError: The message holds a line break, or is longer than the limit.
+            ValueError: The message contains a line break, or is longer than the limit.
         """
 
     def receive(self, timeout_s: float) -> bytes:
-        """Wait for the next message. What came before the child ended is delivered before its end is told.
+        """Wait for the next message. What arrived before the child ended is delivered before its end is reported.
 
         Raises:
-            LinkTimeoutError: None has come in time.
-            MessageTooLongError: More than a message's bytes have come without an end of line.
+            LinkTimeoutError: None has arrived in time.
+            MessageTooLongError: More than the longest message has arrived without an end of line.
             LinkClosedError: The child has ended, has closed its output, or ``close`` was called.
         """
 

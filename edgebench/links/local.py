@@ -1,4 +1,4 @@
-"""A child on this machine: standard input and output of a process in a session of its own."""
+"""A child on this machine: standard input and output of a process in its own session."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from edgebench.links.base import Ending, Limits, LinkClosedError, LinkError, Lin
 
 _CHUNK = 1 << 18
 _LOOK_S = 0.2
-"""Between looks at whether the child lives: a process that it started may keep its output open."""
+"""Time between checks that the child is alive: a process that it started may keep its output open."""
 _GRACE_S = 2.0
-"""From the end of a child's output to its own end; the system has taken its memory back by then."""
+"""Time from the end of a child's output to its own end, in which the system takes its memory back."""
 _FAREWELL_S = 0.5
-"""For a child to end by itself when its input ends."""
+"""Time for a child to end by itself when its input ends."""
 _LOG_TAIL = 4096
 _LAST_WORDS = 300
 
@@ -68,7 +68,7 @@ class LocalLink:
         """Write what the child takes now, and keep the rest.
 
         Raises:
-            ValueError: The message holds a line break, or is longer than the limit.
+            ValueError: The message contains a line break, or is longer than the limit.
         """
         if b"\n" in message or len(message) > self._limits.message_bytes:
             raise ValueError(f"not a message: {len(message)} bytes, or more than one line")
@@ -80,7 +80,7 @@ class LocalLink:
         """Wait for the next line, and write what is left of the messages sent.
 
         Raises:
-            LinkTimeoutError: None has come in time.
+            LinkTimeoutError: None has arrived in time.
             MessageTooLongError: The line is longer than the limit; the child has been killed.
             LinkClosedError: The child is gone.
         """
@@ -96,7 +96,7 @@ class LocalLink:
         return message
 
     def close(self) -> None:
-        """End the process, at once if it does not end with its input, and then all of its group."""
+        """End the process, by force if it does not end with its input, and then its whole group."""
         process, log = self._process, self._log
         self._incoming.clear()
         if process is not None and self._ending is None:
@@ -109,7 +109,7 @@ class LocalLink:
             log.close()
 
     def _next_message(self) -> bytes | None:
-        """The first whole line of what has come.
+        """The first complete line received.
 
         Raises:
             MessageTooLongError: It is too long.
@@ -131,7 +131,7 @@ class LocalLink:
         return message
 
     def _pump(self, process: subprocess.Popen[bytes], wait_s: float) -> None:
-        """Read and write what can be within some time, and notice the child's end."""
+        """Read and write what is possible within some time, and notice the child's end."""
         output = _descriptor(process.stdout)
         dead = process.poll() is not None
         with selectors.DefaultSelector() as selector:
@@ -161,7 +161,7 @@ class LocalLink:
         except BlockingIOError:
             return
         except OSError:
-            # Nobody reads any more; why, is told by ``receive``.
+            # Nobody reads any more; ``receive`` reports why.
             self._outgoing.clear()
 
     def _end(self, process: subprocess.Popen[bytes], wait_s: float) -> None:
@@ -194,7 +194,7 @@ def _descriptor(stream: IO[bytes] | None) -> int:
 
 
 def _bound_memory(pid: int, data_bytes: int) -> None:
-    """From outside, so that it holds for any program, before it has read a message."""
+    """Set from outside, so that it applies to any program before it has read a message."""
     if sys.platform != "linux":
         return
     import resource

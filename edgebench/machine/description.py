@@ -16,14 +16,14 @@ from edgebench.machine import files as facts
 
 ROOT = Path("/")
 _BUSY_LOAD = 0.25
-"""Load average per processor above which other work is likely to show in the numbers."""
+"""Load average per processor above which other work is likely to affect the numbers."""
 _NOTICEABLE_STEAL = 0.001
-"""Share of processor time taken by the host of a virtual machine that is worth a line."""
+"""Share of processor time taken by the host of a virtual machine that is worth reporting."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MachineState:
-    """Counters of disturbance at one moment; None where the kernel has no such counter.
+    """Counters of disturbance at one moment; None if the kernel has no such counter.
 
     Attributes:
         total_ticks: Processor time of all processors since boot, idle included, in ticks of the kernel.
@@ -42,7 +42,7 @@ def describe_machine(root: Path = ROOT) -> dict[str, str]:
     """Processor, memory, system and clock settings, for the record of a run.
 
     Args:
-        root: Where the machine's files lie.
+        root: Where the machine's files are.
 
     Returns:
         Of these keys the ones that could be read: ``cpu``, ``board``, ``architecture``, ``logical_cores``,
@@ -74,7 +74,7 @@ def machine_warnings(root: Path = ROOT) -> list[str]:
     """What may disturb a measurement that starts now, each with what to do about it in brackets.
 
     Args:
-        root: Where the machine's files lie.
+        root: Where the machine's files are.
     """
     return [*_clock_warnings(root), *_load_warnings(root), *_virtual_machine_warnings(root)]
 
@@ -83,7 +83,7 @@ def read_state(root: Path = ROOT) -> MachineState:
     """Counters of disturbance now, to be compared by ``state_changes``.
 
     Args:
-        root: Where the machine's files lie.
+        root: Where the machine's files are.
     """
     ticks = [
         int(column) for column in re.findall(r"\d{1,20}", facts.field(r"^cpu +(.+)$", facts.text(root / "proc/stat")))

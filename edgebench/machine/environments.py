@@ -1,4 +1,4 @@
-"""Python environments of their own in the cache folder, for packages that cannot share edgebench's own."""
+"""Separate Python environments in the cache folder, for packages that cannot share edgebench's own."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _OUTSIDE = re.compile(
     r"could not find a version|no matching distribution|connect|time(d )?out|http|no space|resol|network|hash",
     re.IGNORECASE,
 )
-"""Words of pip when packages cannot be had, which no fresh start changes."""
+"""Messages of pip when packages are not available, which a fresh start would not change."""
 _MAKE_ROOM = "make room there, or set XDG_CACHE_HOME to another folder"
 
 
@@ -42,9 +42,9 @@ class Recipe:
     Attributes:
         name: Of the environment, and of its file of pinned versions.
         purpose: One sentence.
-        module: What can be imported when it is whole.
-        size_bytes: What it takes on the disk.
-        first: Packages installed by themselves before the others, of which a build for CPUs is preferred.
+        module: What can be imported when it is complete.
+        size_bytes: Disk space that it takes.
+        first: Packages installed separately before the others, preferably in a build for CPUs.
     """
 
     name: str
@@ -60,7 +60,7 @@ class Recipe:
 
     @property
     def folder(self) -> Path:
-        """Where the environment lies, or would."""
+        """Where the environment is, or would be."""
         return cache_folder("environments") / self.name
 
     def requirements(self) -> list[str]:
@@ -81,7 +81,7 @@ RECIPES: Mapping[str, Recipe] = {
 
 
 class State(StrEnum):
-    """How far an environment is."""
+    """The state of an environment."""
 
     MISSING = "missing"
     INCOMPLETE = "incomplete"
@@ -101,7 +101,7 @@ def find_recipe(name: str) -> Recipe:
 
 
 def state(recipe: Recipe) -> State:
-    """How far an environment is; whether it still works is not tried."""
+    """The state of an environment; whether it still works is not tested."""
     if not recipe.folder.is_dir():
         return State.MISSING
     try:
@@ -114,28 +114,28 @@ def state(recipe: Recipe) -> State:
 
 
 def interpreter_path(recipe: Recipe) -> Path:
-    """The interpreter of an environment, whether it is there or not."""
+    """The interpreter of an environment, whether it exists or not."""
     return recipe.folder / "bin" / "python"
 
 
 def require_interpreter(name: str) -> Path:
-    """The interpreter of an environment that is whole.
+    """The interpreter of a complete environment.
 
     Raises:
-        UnavailableError: It has not been made, or not to the end.
+        UnavailableError: It has not been made, or not completely.
     """
     recipe = find_recipe(name)
     found = state(recipe)
     if found is not State.READY:
         raise UnavailableError(
             f"the environment {name} is {found}",
-            remedy=f"make it with: edgebench setup {name} ({shown_size(recipe.size_bytes)} on the disk)",
+            remedy=f"make it with: edgebench setup {name} ({shown_size(recipe.size_bytes)} of disk space)",
         )
     return interpreter_path(recipe)
 
 
 def size_bytes(recipe: Recipe) -> int:
-    """What an environment takes on the disk now."""
+    """The disk space that an environment takes now."""
     total = 0
     for folder, _, files in os.walk(recipe.folder):
         for name in files:
@@ -150,15 +150,15 @@ def shown_size(size: int) -> str:
 
 
 def make(recipe: Recipe, on_progress: Callable[[str], None] = lambda _: None) -> None:
-    """Make an environment, go on with a half-made one, or repair one that does not work.
+    """Make an environment, resume an incomplete one, or repair one that does not work.
 
     Args:
         recipe: What is in it.
-        on_progress: Told what happens.
+        on_progress: Called with what happens.
 
     Raises:
         StorageError: There is no room for it, or it cannot be written.
-        UnavailableError: A package cannot be had here.
+        UnavailableError: A package is not available here.
     """
     try:
         with one_process_at_a_time(recipe.folder.with_suffix(".lock"), wait=False):
@@ -174,7 +174,7 @@ def make(recipe: Recipe, on_progress: Callable[[str], None] = lambda _: None) ->
 
 
 def remove(recipe: Recipe) -> int:
-    """Delete an environment, whatever its state; how many bytes became free.
+    """Delete an environment in any state; returns how many bytes were freed.
 
     Raises:
         InputError: There is none.
@@ -182,11 +182,11 @@ def remove(recipe: Recipe) -> int:
         UnavailableError: It is being made.
     """
     if not recipe.folder.is_dir():
-        raise InputError(f"the environment {recipe.name} is not there", where=str(recipe.folder))
+        raise InputError(f"the environment {recipe.name} does not exist", where=str(recipe.folder))
     freed = size_bytes(recipe)
     try:
         with one_process_at_a_time(recipe.folder.with_suffix(".lock"), wait=False):
-            # What is deleted in part must not look whole.
+            # What is partly deleted must not look complete.
             (recipe.folder / _MARK).unlink(missing_ok=True)
             shutil.rmtree(recipe.folder)
     except BlockingIOError:
@@ -216,9 +216,9 @@ def _make(recipe: Recipe, on_progress: Callable[[str], None]) -> None:
             _finish(recipe)
             return
     raise UnavailableError(
-        f"{recipe.module} does not import in the environment {recipe.name}",
+        f"{recipe.module} cannot be imported in the environment {recipe.name}",
         where=str(recipe.folder),
-        remedy=f"look into {recipe.folder / _LOG}; edgebench setup remove {recipe.name} deletes it",
+        remedy=f"see {recipe.folder / _LOG}; edgebench setup remove {recipe.name} deletes it",
     )
 
 
@@ -227,7 +227,7 @@ def _require_room(recipe: Recipe) -> None:
     free = shutil.disk_usage(recipe.folder).free
     if missing > free:
         raise StorageError(
-            f"the environment needs {shown_size(missing)}, of which {shown_size(free)} are free",
+            f"the environment needs {shown_size(missing)}, but only {shown_size(free)} are free",
             where=str(recipe.folder),
             remedy=_MAKE_ROOM,
         )
@@ -244,7 +244,7 @@ def _create(recipe: Recipe, on_progress: Callable[[str], None], *, clear: bool) 
 def _install(recipe: Recipe, on_progress: Callable[[str], None]) -> None:
     requirements = recipe.requirements()
     first = [text for text in requirements if text.partition("==")[0] in recipe.first]
-    # All is pinned, so there is nothing to resolve; what would be asked for besides, such as CUDA, is left out.
+    # All is pinned, so there is nothing to resolve; further dependencies, such as CUDA, are left out.
     pip = [str(interpreter_path(recipe)), "-I", "-m", "pip", "install", "--no-deps", "--no-input"]
     pip += ["--disable-pip-version-check", "--progress-bar", "off"]
     done = 0
@@ -260,7 +260,8 @@ def _install(recipe: Recipe, on_progress: Callable[[str], None]) -> None:
         index = ["--extra-index-url", _CPU_INDEX, "--retries", "1", "--timeout", "20"]
         _run(recipe, [*pip, *index, *first], told)
     others = [text for text in requirements if text not in first]
-    _run(recipe, [*pip, *others], told)
+    if others:
+        _run(recipe, [*pip, *others], told)
 
 
 def _finish(recipe: Recipe) -> None:
@@ -270,7 +271,7 @@ def _finish(recipe: Recipe) -> None:
 
 
 def _identity(recipe: Recipe) -> dict[str, str]:
-    """What an environment that is up to date was made from."""
+    """What an up-to-date environment was made from."""
     pinned = "\n".join(sorted(recipe.requirements()))
     return {"packages": hashlib.sha256(pinned.encode()).hexdigest(), "python": sys.version.split()[0]}
 
@@ -288,7 +289,7 @@ def _runs(recipe: Recipe, code: str) -> bool:
 
 
 def _run(recipe: Recipe, command: Sequence[str], told: Callable[[str], None]) -> None:
-    """Run a program whose lines are told, and kept in a log."""
+    """Run a program whose output lines are reported and kept in a log."""
     lines: list[str] = []
     with subprocess.Popen(
         list(command), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, text=True,
@@ -309,7 +310,7 @@ def _run(recipe: Recipe, command: Sequence[str], told: Callable[[str], None]) ->
         raise UnavailableError(
             f"the environment {recipe.name} could not be made: {reason.removeprefix('ERROR: ')[:300]}",
             where=str(recipe.folder),
-            remedy=f"check the network and run edgebench setup {recipe.name} again: it goes on where it stopped",
+            remedy=f"check the network and run edgebench setup {recipe.name} again: it resumes where it stopped",
         )
 
 

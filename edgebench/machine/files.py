@@ -1,6 +1,6 @@
 """Single facts about a machine, each read from a few small files below a root folder.
 
-A fact that cannot be read is ``""`` or ``None``; nothing here raises, whatever the files hold.
+A fact that cannot be read is ``""`` or ``None``; nothing here raises, whatever the files contain.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from pathlib import Path
 
 CPU = "sys/devices/system/cpu"
 _LONGEST = 1 << 16
-"""Bytes read of a file: enough for the first processors of a long ``/proc/cpuinfo``."""
+"""Bytes read from a file: enough for the first processors of a long ``/proc/cpuinfo``."""
 _ARM = "0x41"
 # Part numbers of Arm's own cores, from the description of the register MIDR_EL1 in their reference manuals.
 _ARM_PARTS = {
@@ -54,13 +54,13 @@ def files(root: Path, pattern: str) -> list[Path]:
 
 
 def field(pattern: str, content: str) -> str:
-    """The first group of a pattern in a text of many lines, or ``""``."""
+    """The first group of a pattern in a multi-line string, or ``""``."""
     found = re.search(pattern, content, re.MULTILINE)
     return found[1].strip() if found else ""
 
 
 def cpu_model(root: Path) -> str:
-    """Name of the processor; on Arm, which does not name itself, of its kinds of core."""
+    """Name of the processor; on Arm, which reports no name, the names of its cores."""
     content = text(root / "proc/cpuinfo")
     implementer = field(r"^CPU implementer\s*:\s*(\S+)$", content)
     if not implementer:
@@ -89,7 +89,7 @@ def memory_bytes(root: Path) -> int | None:
 
 
 def virtual_machine(root: Path) -> str:
-    """Name of the hypervisor or of the virtual hardware, where there are signs of one."""
+    """Name of the hypervisor or of the virtual hardware, if there are signs of one."""
     hypervisor = text(root / "sys/hypervisor/type") or text(root / "proc/device-tree/hypervisor/compatible")
     hardware = " ".join(
         filter(None, (text(root / f"sys/class/dmi/id/{name}") for name in ("sys_vendor", "product_name")))
@@ -101,7 +101,7 @@ def virtual_machine(root: Path) -> str:
 
 
 def container(root: Path) -> str:
-    """What made the container that this runs in, where there are signs of one."""
+    """What created the container that this runs in, if there are signs of one."""
     made = text(root / "run/systemd/container")
     if made:
         return made
@@ -126,7 +126,7 @@ def turbo(root: Path) -> bool | None:
 
 
 def held_clock(root: Path) -> tuple[int, int] | None:
-    """Highest allowed and highest possible clock in kHz, of the processor where they lie furthest apart."""
+    """Highest allowed and highest possible clock in kHz, of the processor where they are furthest apart."""
     held = []
     for policy in files(root, f"{CPU}/cpufreq/policy[0-9]*"):
         allowed, possible = integer(policy / "scaling_max_freq"), integer(policy / "cpuinfo_max_freq")

@@ -1,4 +1,4 @@
-"""Where a user's own files lie, by the XDG base directory specification (version 0.8)."""
+"""Where a user's own files are, by the XDG base directory specification (version 0.8)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def cache_folder(part: str) -> Path:
-    """Where something is kept that can be made again, such as compiled kernels.
+    """Where something is kept that can be recreated, such as compiled kernels.
 
     Args:
         part: What is kept there.
@@ -16,10 +16,10 @@ def cache_folder(part: str) -> Path:
 
 
 def config_folder(part: str) -> Path:
-    """Where a user's own files of all projects lie, such as descriptions of devices.
+    """Where a user's own files for all projects are, such as descriptions of devices.
 
     Args:
-        part: What lies there.
+        part: What is kept there.
     """
     return _base("XDG_CONFIG_HOME", ".config") / part
 

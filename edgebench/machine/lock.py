@@ -10,16 +10,16 @@ from pathlib import Path
 
 @contextmanager
 def one_process_at_a_time(path: Path, *, wait: bool = True) -> Iterator[None]:
-    """Hold a lock; the system lets go of it when a process is killed.
+    """Hold a lock; the system releases it when a process is killed.
 
     Args:
-        path: The lock's file, made where it is missing, and left there: to delete it would let two processes hold two
+        path: The lock's file, created if it is missing, and never deleted: otherwise two processes could hold two
             locks of one name.
         wait: Whether to wait while another process holds it.
 
     Raises:
         BlockingIOError: Another process holds it.
-        OSError: It cannot be made.
+        OSError: It cannot be created.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as file:

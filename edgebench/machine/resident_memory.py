@@ -15,15 +15,15 @@ _CLEAR = Path("/proc/self/clear_refs")
 class ResidentMemory:
     """Growth of this process's resident memory since ``start``.
 
-    On Linux the kernel keeps the highest value, and forgets the one before ``start`` where it allows that.
-    Elsewhere the present value stands in for the highest.
+    On Linux the kernel keeps the highest value, and forgets the one before ``start`` if it allows that.
+    Elsewhere the current value is used instead of the highest.
     """
 
     def __init__(self) -> None:
         self._start = 0
 
     def start(self) -> None:
-        """Remember the present value and begin a new peak."""
+        """Remember the current value and begin a new peak."""
         # Not allowed in every container; the peak then includes the start of the process.
         with contextlib.suppress(OSError):
             _CLEAR.write_text("5", encoding="ascii")

@@ -9,7 +9,7 @@ from typing import Protocol, Self
 
 
 class EnergyMeter(Protocol):
-    """Reads the energy a device has used. Derive from it to get ``close`` and the ``with`` statement.
+    """Reads the energy that a device has used. Derive from it to get ``close`` and the ``with`` statement.
 
     Attributes:
         name: Name a device file uses for it.
@@ -49,14 +49,14 @@ class MeterPlugin(Protocol):
     """
 
     def selectors(self, sysfs: Path) -> Sequence[str]:
-        """What may follow the colon here, cheaply and without raising; empty where there is nothing.
+        """What may follow the colon on this machine, found cheaply and without raising; empty if there is nothing.
 
         Args:
             sysfs: Where ``/sys`` is mounted.
         """
 
     def open(self, selector: str, sysfs: Path) -> EnergyMeter:
-        """Open a meter and read it once, so that one that does not work is found now.
+        """Open a meter and read it once, so that a meter that does not work fails now.
 
         Args:
             selector: One of ``selectors``, or ``""`` for the one a user most likely means.

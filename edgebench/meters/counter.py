@@ -8,14 +8,14 @@ from collections.abc import Callable
 class EnergyCounter:
     """Adds up the steps of a hardware counter since it was first read.
 
-    It must be read at least once a round, or the round is missed. A counter that was set back, as by a
-    suspended machine, cannot be told from one that wrapped around.
+    It must be read at least once per round, or the round is missed. A counter that was reset, as by a
+    suspended machine, cannot be distinguished from one that wrapped around.
 
     Args:
         read: Reads the hardware.
-        unit_j: Joules a step.
-        size: Steps after which the hardware starts again from zero, or None where it only does so when it is
-            set back.
+        unit_j: Joules per step.
+        size: Steps after which the hardware starts again from zero, or None if it only does so when it is
+            reset.
     """
 
     def __init__(self, read: Callable[[], int], *, unit_j: float, size: int | None = None) -> None:

@@ -24,11 +24,11 @@ from edgebench.meters.integrator import PowerIntegrator
 from edgebench.meters.sysfs import matching, read_integer, read_label
 
 _NOT_THE_PROCESSOR = re.compile(r"amdgpu|radeon|nouveau|i915|xe|BAT.*|.*battery.*|.*charger.*|ucsi_.*|.*psu|amd_energy")
-"""Chips whose first sensor sees a graphics card, a battery, a charger or one core: only taken by name."""
+"""Chips whose first sensor sees a graphics card, a battery, a charger or one core: only used by name."""
 _INA3221_CHANNELS = ("1", "2", "3")
 _DEFAULT_INTERVAL_S = 0.1
 _SHORTEST_INTERVAL_S = 0.01
-"""Sampling more often would take time from what is measured."""
+"""Minimum sampling interval: sampling more often would take time from what is measured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +36,7 @@ class HwmonSensor:
     """One sensor of one chip.
 
     Attributes:
-        chip: Name of the driver, with the chip's address where one driver serves several.
+        chip: Name of the driver, with the chip's address if one driver serves several.
         label: What the board's maker calls the rail, or the file's own name.
         files: One file of energy or power, or two whose product is the power.
         interval_s: Time between two updates, in seconds.

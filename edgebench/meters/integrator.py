@@ -1,4 +1,4 @@
-"""Makes energy of power: samples a power sensor in the background."""
+"""Turns power into energy: samples a power sensor in the background."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class TrapezoidSum:
         self.energy_j = 0.0
 
     def add(self, time_s: float, power_w: float) -> None:
-        """Take in a sample. One that is not later than the last adds nothing."""
+        """Add a sample. One that is not later than the last is ignored."""
         power_w = max(0.0, power_w)
         elapsed_s = max(0.0, time_s - self._time_s)
         self.energy_j += elapsed_s * (self._power_w + power_w) / 2
@@ -30,7 +30,7 @@ class TrapezoidSum:
 
 
 class PowerIntegrator:
-    """Samples a power sensor from a thread of its own, and whenever it is asked, until it is closed.
+    """Samples a power sensor from its own thread, and at each reading, until it is closed.
 
     Args:
         read_w: Reads the sensor, in watts.
@@ -61,7 +61,7 @@ class PowerIntegrator:
                 try:
                     self._sum.add(time.monotonic(), self._read_w())
                 except TargetUnavailableError as error:
-                    # A gap in the samples would be filled with a guess, so the meter is done for.
+                    # A gap in the samples would be filled with a guess, so the meter cannot be used any more.
                     self._failure = error
             if self._failure is not None:
                 raise self._failure

@@ -1,7 +1,7 @@
 """Energy of NVIDIA graphics cards, read through the driver's management library (NVML).
 
-Some cards observe their power during a quarter of the time only ("Part-time Power Measurements: nvidia-smi's
-Lack of Attention", arXiv:2312.02741), so a reading deserves trust over seconds, not over single inferences.
+Some cards measure their power only a quarter of the time ("Part-time Power Measurements: nvidia-smi's
+Lack of Attention", arXiv:2312.02741), so a reading can be trusted over seconds, not over single inferences.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from edgebench.meters.counter import EnergyCounter
 from edgebench.meters.integrator import PowerIntegrator
 
 _INTERVAL_S = 0.1
-"""NVIDIA does not say how often the readings are renewed; this is assumed for all cards."""
+"""NVIDIA does not say how often the readings are updated; this is assumed for all cards."""
 
 
 class NvmlMeter(EnergyMeter):
-    """Energy of one card: the driver's counter (Volta and later), else its power sampled in the background.
+    """Energy of one card: the driver's counter (Volta and later), otherwise its power sampled in the background.
 
     Args:
         index: Number of the card, as ``nvidia-smi`` counts.
@@ -88,7 +88,7 @@ class NvmlMeter(EnergyMeter):
         return self._source.read_j()
 
     def close(self) -> None:
-        """End the sampling and let go of the driver."""
+        """End the sampling and release the driver."""
         if not self._closed:
             self._closed = True
             self._source.close()
@@ -113,8 +113,8 @@ class NvmlMeter(EnergyMeter):
             return function(*arguments)
         except self._nvml.NVMLError as error:
             raise TargetUnavailableError(
-                f"the NVIDIA driver answers: {error}",
-                remedy="see whether `nvidia-smi` shows the card's power; for a Jetson use hwmon:ina3221",
+                f"the NVIDIA driver reports: {error}",
+                remedy="check that `nvidia-smi` shows the card's power; for a Jetson use hwmon:ina3221",
             ) from error
 
 
@@ -131,6 +131,6 @@ def _library() -> Any:
     except pynvml.NVMLError as error:
         raise TargetUnavailableError(
             f"the NVIDIA driver does not answer: {error}",
-            remedy="install the driver and see whether `nvidia-smi` works; for a Jetson use hwmon:ina3221",
+            remedy="install the driver and check that `nvidia-smi` works; for a Jetson use hwmon:ina3221",
         ) from error
     return pynvml

@@ -1,10 +1,10 @@
 """Energy counters of Intel and AMD processors (RAPL), read through Linux's powercap.
 
-The kernel keeps one zone a domain (https://docs.kernel.org/power/powercap/powercap.html). ``rapl`` means the
-sum of the processor packages, which nearly every machine has and which hold the cores that run a network.
-Memory (``rapl:dram``) is not part of it on servers and is a reading of its own. ``rapl:psys``, the platform
-around the processor, exists on some laptops only and covers what the maker of the board wired to it, so it is
-never taken unasked.
+The kernel has one zone per domain (https://docs.kernel.org/power/powercap/powercap.html). ``rapl`` means the
+sum of the processor packages, which nearly every machine has and which contain the cores that run a network.
+Memory (``rapl:dram``) is not part of it on servers and is a separate reading. ``rapl:psys``, the platform
+around the processor, exists only on some laptops and covers what the maker of the board wired to it, so it is
+never used unless requested.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ _GRANT = (
 class RaplMeter(EnergyMeter):
     """Sum of one domain over all packages.
 
-    The counters are renewed about every millisecond. They start again from zero after some 60 to 260 kJ, so
-    one measurement is to be shorter than that: ten minutes are safe below 100 W.
+    The counters are updated about every millisecond. They start again from zero after some 60 to 260 kJ, so
+    one measurement must be shorter than that: ten minutes are safe below 100 W.
 
     Args:
         domain: For the name and the scope.
@@ -74,7 +74,7 @@ class RaplMeter(EnergyMeter):
 
         Raises:
             InputError: This machine has no such domain.
-            TargetUnavailableError: There are no counters, or they may not be read.
+            TargetUnavailableError: There are no counters, or reading them is not permitted.
         """
         zones = _zones(sysfs)
         domain = selector or "package"
@@ -83,7 +83,7 @@ class RaplMeter(EnergyMeter):
                 "no energy counters of the processor (RAPL)",
                 where=str(sysfs / "class/powercap"),
                 remedy="with an Intel or AMD processor try `sudo modprobe intel_rapl_msr`; "
-                "virtual machines seldom have them",
+                "virtual machines rarely have them",
             )
         if domain not in zones:
             raise InputError(

@@ -19,7 +19,7 @@ BUILTIN: Mapping[str, str] = {
     "nvml": "edgebench.meters.nvml:NvmlMeter",
 }
 AUTOMATIC: Sequence[str] = ("rapl", "hwmon")
-"""What ``auto`` tries. A graphics card's energy is not that of a processor, so NVML is taken only by name."""
+"""What ``auto`` tries. A graphics card's energy is not that of a processor, so NVML is used only by name."""
 SYSFS = Path("/sys")
 
 
@@ -48,7 +48,7 @@ def open_meter(name: str, sysfs: Path = SYSFS) -> EnergyMeter | None:
         sysfs: Where ``/sys`` is mounted.
 
     Returns:
-        The meter, to be closed by the caller, or None for ``none`` and where ``auto`` finds nothing.
+        The meter, to be closed by the caller, or None for ``none`` and if ``auto`` finds nothing.
 
     Raises:
         InputError: There is no meter of that name; the nearest names are suggested.
@@ -68,7 +68,7 @@ def open_meter(name: str, sysfs: Path = SYSFS) -> EnergyMeter | None:
 
 
 def available_meters(sysfs: Path = SYSFS) -> list[MeterStatus]:
-    """Every meter of this machine, and every kind of which there is none, with the reason."""
+    """Every meter of this machine, and every kind that it lacks, with the reason."""
     found = []
     for kind in plugin_names(GROUP, BUILTIN):
         try:

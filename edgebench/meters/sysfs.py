@@ -15,10 +15,10 @@ def read_integer(path: Path, *, remedy: str | None = None) -> int:
 
     Args:
         path: A file below ``/sys``.
-        remedy: What to do when the user may not read it; by default, to grant it.
+        remedy: What to do if the user has no permission to read it; by default, to grant it.
 
     Raises:
-        TargetUnavailableError: The file is gone, forbidden, or holds no number.
+        TargetUnavailableError: The file is gone, forbidden, or contains no number.
     """
     try:
         with path.open("rb") as file:
@@ -33,18 +33,18 @@ def read_integer(path: Path, *, remedy: str | None = None) -> int:
         raise TargetUnavailableError(
             f"the sensor cannot be read: {error.strerror or error}",
             where=str(path),
-            remedy="see whether its driver is loaded and the sensor is connected",
+            remedy="check that its driver is loaded and the sensor is connected",
         ) from error
     try:
         return int(text)
     except ValueError as error:
         raise TargetUnavailableError(
-            f"the sensor answers {text.decode(errors='replace')!r} in place of a number", where=str(path)
+            f"the sensor returns {text.decode(errors='replace')!r} instead of a number", where=str(path)
         ) from error
 
 
 def matching(folder: Path, pattern: str) -> list[Path]:
-    """Files of a folder that match a pattern; none where the folder is missing or closed to the user."""
+    """Files of a folder that match a pattern; none if the folder is missing or closed to the user."""
     try:
         return sorted(folder.glob(pattern))
     except OSError:
@@ -52,7 +52,7 @@ def matching(folder: Path, pattern: str) -> list[Path]:
 
 
 def read_label(path: Path) -> str:
-    """The text in a file, or ``""`` where it cannot be read."""
+    """The text in a file, or ``""`` if it cannot be read."""
     try:
         with path.open("rb") as file:
             return file.read(_LONGEST).decode(errors="replace").strip()

@@ -1,1 +1,1 @@
-"""Model files: inspect, digest, convert, quantise; networks of our own and how they are written."""
+"""Model files: inspect, digest, convert, quantise; edgebench's own networks and how they are written."""

@@ -1,4 +1,4 @@
-"""Samples that set the ranges of quantised values, from an ``.npz`` file that anyone may have written."""
+"""Samples that set the ranges of quantised values, from an ``.npz`` file that is not trusted."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from edgebench.errors import InputError
 from edgebench.models.input_file import OtherNames, array_names, opened, read_array
 
 MOST_SAMPLES = 128
-"""Samples that are used; of more, so many, evenly spread."""
+"""Maximum number of samples that are used, evenly spread."""
 _MOST_LISTED = 20
 
 
 class Port(Protocol):
-    """An input of a model made from another one, and how it lies to the other's."""
+    """An input of a converted model, and how its axes relate to the original's."""
 
     @property
     def tensor(self) -> str:
@@ -32,19 +32,19 @@ class Port(Protocol):
 
     @property
     def layout(self) -> tuple[int, ...]:
-        """Axes of the user's tensor in the order in which they lie here: (0, 2, 3, 1) for channels last."""
+        """Axes of the user's tensor in the order they have here: (0, 2, 3, 1) for channels last."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SampledInput:
-    """An input that samples are wanted for.
+    """An input that needs samples.
 
     Attributes:
         name: Of its tensor.
         shape: Its sizes, all fixed.
         dtype: What the user's file takes, a numpy type name.
-        scale: Of integers that stand for real numbers, the value of a step and the integer of 0.
-        layout: Axes of the user's tensor in the order in which they lie here.
+        scale: For integers that represent real numbers, the value of a step and the integer of 0.
+        layout: Axes of the user's tensor in the order they have here.
     """
 
     name: str
@@ -60,7 +60,7 @@ class CalibrationData:
 
     Attributes:
         samples: By name of the tensor, as real values.
-        held: Samples that the file holds.
+        held: Number of samples in the file.
     """
 
     samples: list[dict[str, NDArray[np.generic]]]
@@ -87,7 +87,9 @@ def read_calibration(path: Path, inputs: Sequence[SampledInput], names: OtherNam
     if any(count not in {1, held} for count in counts.values()):
         listed = ", ".join(f"{name}: {count}" for name, count in counts.items())
         raise InputError(
-            f"inputs have different numbers of samples: {listed}", where=where, remedy="give as many of each input"
+            f"inputs have different numbers of samples: {listed}",
+            where=where,
+            remedy="give equally many for each input",
         )
     chosen = np.unique(np.linspace(0, held - 1, min(held, MOST_SAMPLES)).round().astype(int))
     return CalibrationData(
@@ -112,10 +114,10 @@ def _matched(held: Sequence[str], inputs: Sequence[SampledInput], names: OtherNa
         problems = [f"input {name!r} has no array" for name in known if name not in matched]
         problems += [f"array {name!r} fits no input" for name in unused]
         raise InputError(
-            f"{'; '.join(problems[:_MOST_LISTED])}: the file holds {_listed(held)}, the model takes "
+            f"{'; '.join(problems[:_MOST_LISTED])}: the file contains {_listed(held)}, the model takes "
             f"{_listed([' or '.join(dict.fromkeys(accepted)) for accepted in known.values()])}",
             where=where,
-            remedy="write it with numpy.savez(FILE, **{name: samples}), one array an input",
+            remedy="write it with numpy.savez(FILE, **{name: samples}), one array per input",
         )
     return matched
 
@@ -123,10 +125,10 @@ def _matched(held: Sequence[str], inputs: Sequence[SampledInput], names: OtherNa
 def _samples(array: NDArray[Any], given: SampledInput, where: str) -> NDArray[np.generic]:
     """All samples of an input, each in the shape and layout that the model takes, as real values.
 
-    Where the shapes leave it open, samples lie along the first axis.
+    Where the shapes leave it open, samples are along the first axis.
     """
     if array.dtype.kind not in "biuf":
-        raise InputError(f"array for {given.name!r} holds {array.dtype}, not numbers", where=where)
+        raise InputError(f"array for {given.name!r} is of type {array.dtype}, which is not numbers", where=where)
     layout = given.layout or tuple(range(len(given.shape)))
     theirs = [0] * len(given.shape)
     for place, axis in enumerate(layout):
@@ -145,7 +147,9 @@ def _samples(array: NDArray[Any], given: SampledInput, where: str) -> NDArray[np
             remedy=f"give [N,{wanted}]" if theirs[:1] == [1] else f"give [N,{','.join(map(str, theirs))}]",
         )
     if found.dtype.kind == "f" and not np.isfinite(found).all():
-        raise InputError(f"calibration data for {given.name!r} holds values that are not finite numbers", where=where)
+        raise InputError(
+            f"calibration data for {given.name!r} contains values that are not finite numbers", where=where
+        )
     if given.scale is not None and found.dtype.name == given.dtype:
         step, zero_point = given.scale
         return (found.astype(np.float32) - np.float32(zero_point)) * np.float32(step)
@@ -153,7 +157,7 @@ def _samples(array: NDArray[Any], given: SampledInput, where: str) -> NDArray[np
 
 
 def _split(array: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any] | None:
-    """An array as samples of a shape, along a new first axis; None where it does not fit."""
+    """An array as samples of a shape, along a new first axis; None if it does not fit."""
     rank = len(shape)
     if array.ndim == rank + 1 and array.shape[1:] == shape:
         return array

@@ -1,10 +1,11 @@
-"""Brings a model into the form that a device takes, and says how far the result lies from the original."""
+"""Brings a model into the form that a device takes, and reports how far the result is from the original."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count, islice
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -24,9 +25,12 @@ from edgebench.models.tflite.int8.scale import Range
 from edgebench.models.tflite.quantize import RANDOM_SAMPLES, quantise_plain
 
 COMPARED_SAMPLES = 8
-"""Inputs on which a conversion is compared with the original."""
+"""Number of inputs on which a conversion is compared with the original."""
 _RANDOM_BYTES = 1 << 29
 """Memory that random inputs may take, of which there are fewer where they are large."""
+_RANDOM_VALUES = 5_000_000
+"""Values that a network may compute before fewer random inputs are run through it: its accuracy means nothing then."""
+_FEWEST_RANDOM = 2
 _MUCH = 0.05
 """Difference of int8 outputs above which the layer that costs most is named."""
 
@@ -57,19 +61,19 @@ def quantise(
     ranges: Mapping[str, tuple[float, float]] | None = None,
     ports: Sequence[Port] = (),
 ) -> Conversion:
-    """Bring a TFLite model into the one form that compilers for int8 take, and compare their outputs.
+    """Bring a TFLite model into the one form that int8 compilers take, and compare their outputs.
 
-    Real numbers become int8. A model that is int8 already is left as it is, unless it is written in an old or unusual
-    way, or is int8 inside only: then it takes and gives int8 too.
+    Real numbers become int8. A model that is already int8 is left unchanged, unless it is written in an old or unusual
+    way, or is int8 only inside: then its inputs and outputs become int8 too.
 
     Args:
         path: A ``.tflite`` file.
         target: File to write.
-        calibration: An ``.npz`` with one array an input, samples first; random inputs otherwise.
+        calibration: An ``.npz`` with one array per input, samples first; by default, random inputs.
         seed: Seeds random inputs.
-        shapes: Shapes of inputs, by name of the tensor, where the file leaves them open.
-        signature: Which of the file's graphs; the main one if not given.
-        ranges: Lowest and highest value of tensors by name, which win over what inputs show.
+        shapes: Shapes of inputs, by name of the tensor, if the file leaves them open.
+        signature: Which of the file's graphs; by default, the main one.
+        ranges: Lowest and highest value of tensors by name, which override what inputs show.
         ports: Names and layouts of the inputs in the model that the file was made from.
 
     Raises:
@@ -86,10 +90,9 @@ def quantise(
     fix_shapes(plain, first)
     if not plain.computes_on_reals:
         return _in_int8_form(plain, path, target)
-    notes = []
+    notes = list(plain.notes)
     if calibration is None:
-        size = sum(value.nbytes for value in first.values())
-        samples = [first, *islice(random, max(1, min(RANDOM_SAMPLES, _RANDOM_BYTES // max(1, size)) - 1))]
+        samples = [first, *islice(random, _random_samples(plain, first) - 1)]
     else:
         data = read_calibration(calibration, *_sampled_inputs(plain, other_names(path, signature), ports))
         samples = data.samples
@@ -102,6 +105,16 @@ def quantise(
     return Conversion(path=target, notes=tuple(notes), caveats=tuple(caveats))
 
 
+def _random_samples(plain: PlainModel, first: Mapping[str, NDArray[np.generic]]) -> int:
+    """How many random inputs set ranges: fewer where they are large, or the network takes long."""
+    size = sum(value.nbytes for value in first.values())
+    editor = plain.editor
+    values = sum(prod(editor.shape(index)) for operator in editor.operators for index in operator.outputs)
+    that_fit = max(1, _RANDOM_BYTES // max(1, size))
+    in_time = max(_FEWEST_RANDOM, RANDOM_SAMPLES * _RANDOM_VALUES // max(1, values))
+    return min(RANDOM_SAMPLES, that_fit, in_time)
+
+
 def _random_inputs(
     specs: Sequence[TensorSpec], seed: int, shapes: Mapping[str, tuple[int, ...]]
 ) -> Iterator[dict[str, NDArray[np.generic]]]:
@@ -110,11 +123,12 @@ def _random_inputs(
 
 
 def _in_int8_form(plain: PlainModel, path: Path, target: Path) -> Conversion:
-    """A model that computes on integers, taking and giving int8; the file as it is where it is in that form."""
+    """A model that computes on integers, with int8 inputs and outputs; the file itself if it already is one."""
     int8, _ = quantise_plain(plain, [])
     target.write_bytes(int8)
     inputs, outputs = ports_of(int8)
     notes = [
+        *plain.notes,
         *left_to_application(plain.inputs, inputs, are_inputs=True),
         *left_to_application(plain.outputs, outputs, are_inputs=False),
     ]
@@ -124,7 +138,7 @@ def _in_int8_form(plain: PlainModel, path: Path, target: Path) -> Conversion:
 def _sampled_inputs(
     plain: PlainModel, names: OtherNames, ports: Sequence[Port]
 ) -> tuple[list[SampledInput], dict[str, tuple[str, ...]]]:
-    """What samples must be like, and the names that users have for inputs."""
+    """The form of samples, and the names that users have for inputs."""
     theirs = {port.tensor: port for port in ports}
     editor = plain.editor
     inputs, known = [], {}
@@ -142,15 +156,13 @@ def _error_notes(result: Quantised) -> list[str]:
     moved = f"outputs differ from the float model's by {result.error:.1%}"
     notes = [f"quantised to int8: {moved} (root mean square over {len(result.compared)} inputs)"]
     if result.method != Method():
-        ways = ["channels made of similar size"] * result.method.equalise + [
-            "rare values cut off"
-        ] * result.method.narrow
-        notes.append(f"of the ways to choose scales the best one was taken: {' and '.join(ways)}")
+        ways = ["channels equalised"] * result.method.equalise + ["rare values cut off"] * result.method.narrow
+        notes.append(f"scales were chosen in the best of several ways: {' and '.join(ways)}")
     return notes
 
 
 def _caveats(result: Quantised, *, calibrated: bool) -> list[str]:
-    """Ranges that mean nothing; where outputs moved far, the layer that costs most."""
+    """Meaningless ranges; if outputs moved far, the layer that costs most."""
     if not calibrated:
         meaningless = "the int8 ranges come from random inputs, so this model's accuracy means nothing"
         return [f"latency only: {meaningless}; give --calibration FILE.npz"]

@@ -1,4 +1,4 @@
-"""Reads arrays from an ``.npz`` file that anyone may have written."""
+"""Reads arrays from an ``.npz`` file that is not trusted."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from edgebench.models.source import DAMAGED_ARCHIVE
 
 _DAMAGE = (*DAMAGED_ARCHIVE, SyntaxError, TypeError, KeyError, MemoryError, tokenize.TokenError)
 OtherNames = Mapping[str, Sequence[str]]
-"""Names that inputs have besides that of their tensor, by the latter."""
+"""Other names of inputs, by the name of their tensor."""
 _SUFFIX = ".npy"
 _MAX_LISTED = 20
 
@@ -38,15 +38,15 @@ def array_shapes(path: Path) -> dict[str, tuple[int, ...]]:
 def read_arrays(
     specs: Sequence[TensorSpec], path: Path, names: OtherNames | None = None, *, samples_first: bool = False
 ) -> dict[str, NDArray[np.generic]]:
-    """Arrays for a model's inputs. What else the file holds is not read.
+    """Arrays for a model's inputs. Other arrays of the file are not read.
 
-    Where an array holds several samples, one after the other, the first is taken.
+    If an array contains several samples, one after the other, the first is taken.
 
     Args:
         specs: The model's inputs.
         path: An ``.npz`` file.
         names: Further names of inputs.
-        samples_first: Whether an array of several rows holds several samples even where the batch is open.
+        samples_first: Whether an array of several rows contains several samples even if the batch is open.
 
     Raises:
         InputError: Not a file of plain arrays, or an array is missing or has another type or shape than the
@@ -63,9 +63,9 @@ def read_arrays(
                 raise InputError(
                     f"no array named {spec.name!r}",
                     where=where,
-                    remedy=f"the file holds {listed}; write it with numpy.savez(FILE, **{{{spec.name!r}: array}})",
+                    remedy=f"the file contains {listed}; write it with numpy.savez(FILE, **{{{spec.name!r}: array}})",
                 )
-            # The header is held against the model before memory is taken for the data.
+            # The header is compared with the model before memory is allocated for the data.
             shape, dtype = _header(archive, name)
             _check_dtype(spec, dtype, where)
             one = one_of(spec, shape, samples_first=samples_first)
@@ -77,7 +77,7 @@ def read_arrays(
 def input_shapes(
     specs: Sequence[TensorSpec], path: Path, names: OtherNames | None = None, *, samples_first: bool = False
 ) -> dict[str, tuple[int, ...]]:
-    """Shapes that a model's inputs have with the arrays of a file, as far as it holds them.
+    """Shapes that a model's inputs have with the arrays of a file, as far as it contains them.
 
     Raises:
         InputError: Not a file of plain arrays, or an array does not fit the model.
@@ -93,12 +93,12 @@ def input_shapes(
 
 
 def find_name(name: str, held: Sequence[str], names: OtherNames | None) -> str | None:
-    """The array that is meant for an input: that of its name, else that of another name of it."""
+    """The array for an input: the one with its name, otherwise with another name of it."""
     return next((known for known in (name, *(names or {}).get(name, ())) if known in held), None)
 
 
 def one_of(spec: TensorSpec, shape: tuple[int, ...], *, samples_first: bool) -> tuple[int, ...]:
-    """Shape of one input, where an array may hold several, or one without the batch.
+    """Shape of one input; an array may contain several samples, or one without the batch.
 
     Raises:
         InputError: The array does not fit.
@@ -124,7 +124,7 @@ def _fits(spec: TensorSpec, shape: tuple[int, ...]) -> bool:
 
 
 def read_array(archive: zipfile.ZipFile, name: str) -> NDArray[np.generic]:
-    """One array of an open file, which is as large as its header says."""
+    """One array of an open file, whose size has been checked against its header."""
     _header(archive, name)
     with archive.open(name + _SUFFIX) as file:
         array: NDArray[np.generic] = np.lib.format.read_array(file, allow_pickle=False)
@@ -136,12 +136,12 @@ def opened(path: Path, option: str = "--inputs") -> Iterator[zipfile.ZipFile]:
     """A file of arrays, open.
 
     Raises:
-        InputError: It is not one, or turns out not to be while it is read.
+        InputError: It is not one, or turns out not to be one while it is read.
     """
     where = f"{option} {path}"
     try:
         if not path.is_file():
-            raise InputError("no such file", where=where, remedy="give an .npz with one array an input")
+            raise InputError("no such file", where=where, remedy="give an .npz with one array per input")
         with zipfile.ZipFile(path) as archive:
             yield archive
     except _DAMAGE as error:
@@ -158,17 +158,17 @@ def array_names(archive: zipfile.ZipFile) -> list[str]:
 
 
 def _header(archive: zipfile.ZipFile, name: str) -> tuple[tuple[int, ...], np.dtype[np.generic]]:
-    """Shape and type of an array, whose data is as large as they say.
+    """Shape and type of an array, with the size of its data checked against them.
 
     Raises:
-        ValueError: It holds Python objects, or its header and the archive disagree about its size.
+        ValueError: It contains Python objects, or its header and the archive disagree about its size.
     """
     entry = archive.getinfo(name + _SUFFIX)
     with archive.open(entry) as file:
         shape, dtype = _parsed_header(file)
         header_bytes = file.tell()
     if dtype.hasobject:
-        raise ValueError(f"array {name!r} holds Python objects")
+        raise ValueError(f"array {name!r} contains Python objects")
     if math.prod(shape) * dtype.itemsize != entry.file_size - header_bytes:
         raise ValueError(f"array {name!r} is not as large as its header says")
     return shape, dtype
@@ -187,11 +187,13 @@ def _parsed_header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[np.generi
 
 def _check_dtype(spec: TensorSpec, dtype: np.dtype[np.generic], where: str) -> None:
     if not is_number(spec.dtype):
-        raise InputError(f"input {spec.name!r} takes {spec.dtype} values, edgebench feeds numbers only", where=where)
-    if dtype.name != spec.dtype or not dtype.isnative:
-        given = dtype.name if dtype.isnative else f"{dtype.name} of another byte order"
         raise InputError(
-            f"input {spec.name!r} takes {spec.dtype}, the file holds {given}",
+            f"input {spec.name!r} takes {spec.dtype} values, but edgebench feeds only numbers", where=where
+        )
+    if dtype.name != spec.dtype or not dtype.isnative:
+        given = dtype.name if dtype.isnative else f"{dtype.name} with another byte order"
+        raise InputError(
+            f"input {spec.name!r} takes {spec.dtype}, but the file contains {given}",
             where=where,
             remedy=f"convert it: array.astype({spec.dtype!r})",
         )

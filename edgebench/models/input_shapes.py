@@ -17,15 +17,18 @@ _NUMBER = re.compile(r"bool|bfloat16|u?int(8|16|32|64)|float(16|32|64)")
 _BATCH = re.compile(r"batch|(^|_)(n|bs)(_|$)", re.IGNORECASE)
 _IMAGE_SIDE = re.compile(r"height|width|(^|_)[hw](_|$)", re.IGNORECASE)
 _SEQUENCE = re.compile(r"seq|token|time|length|frames", re.IGNORECASE)
+_AUDIO = re.compile(r"audio|wave|speech|sound|signal|pcm|samples", re.IGNORECASE)
 _IMAGE_SIDE_SIZE = 224
 _SEQUENCE_SIZE = 128
+_AUDIO_SIZE = 16000
+"""A second of audio."""
 
 
 def with_batch_of_one(specs: Sequence[TensorSpec], shapes: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
-    """The user's shapes, and those of inputs of which only the batch is open.
+    """The user's shapes, and those of inputs whose only open size is the batch.
 
     Such a batch is 1, or what the user gave another input whose batch has the same name. A batch is a dimension that
-    is named so, or else the first of several, unless it is named as a side of an image or the length of a sequence.
+    is named so, otherwise the first of several, unless it is named as a side of an image or the length of a sequence.
     """
     known: dict[str, int] = {}
     for spec in specs:
@@ -55,7 +58,7 @@ def _is_batch(spec: TensorSpec, index: int) -> bool:
 
 
 def batch_note(specs: Sequence[TensorSpec], shapes: Mapping[str, tuple[int, ...]]) -> str | None:
-    """What to say of inputs whose batch is taken as 1; None where there are none."""
+    """The note about inputs whose batch is taken as 1; None if there are none."""
     found = with_batch_of_one(specs, shapes)
     ones = [spec for spec in specs if spec.name in found and spec.name not in shapes]
     if not ones:
@@ -79,7 +82,7 @@ def resolve_shape(spec: TensorSpec, source: InputSource) -> tuple[int, ...]:
     """The shape an input will have.
 
     Raises:
-        InputError: A dimension is open and not given, or what was given contradicts the model.
+        InputError: A dimension is open and not given, or the given shape contradicts the model.
     """
     shape = source.shapes.get(spec.name)
     if shape is None:
@@ -93,16 +96,16 @@ def resolve_shape(spec: TensorSpec, source: InputSource) -> tuple[int, ...]:
 def shapes_by_tensor(
     shapes: Mapping[str, tuple[int, ...]], names: Mapping[str, Sequence[str]]
 ) -> dict[str, tuple[int, ...]]:
-    """Shapes under the names of tensors, where they are given under other names of inputs."""
+    """Shapes by the names of tensors, if they are given under other names of inputs."""
     tensors = {other: tensor for tensor, others in names.items() for other in others}
     return {tensors.get(name, name): shape for name, shape in shapes.items()}
 
 
 def check_shape(spec: TensorSpec, shape: Sequence[int]) -> None:
-    """Hold a shape against an input.
+    """Check a shape against an input.
 
     Raises:
-        InputError: Another rank, another size where the model fixes one, an empty or an enormous tensor.
+        InputError: The rank is wrong, a size contradicts a fixed one, or the tensor is empty or enormous.
     """
     where = f"--shape {spec.name}"
     wanted, given = ",".join(_shown(spec)), ",".join(map(str, shape))
@@ -117,11 +120,9 @@ def check_shape(spec: TensorSpec, shape: Sequence[int]) -> None:
             where=where,
             remedy="keep the sizes that the model fixes, or export it with dynamic ones",
         )
-    if any(size < 1 for size in shape):
+    if any(size < 0 for size in shape):
         raise InputError(
-            f"input {spec.name!r} would be empty with the shape [{given}]",
-            where=where,
-            remedy="give sizes of at least 1",
+            f"input {spec.name!r} has a size below 0 in [{given}]", where=where, remedy="give sizes of at least 0"
         )
     if math.prod(shape) * item_bytes(spec.dtype) > MAX_INPUT_BYTES:
         raise InputError(
@@ -163,7 +164,10 @@ def _likely_size(spec: TensorSpec, index: int, name: str) -> int:
         return 1
     if _IMAGE_SIDE.search(name):
         return _IMAGE_SIDE_SIZE
-    if _SEQUENCE.search(name):
+    is_last = index == len(spec.shape) - 1
+    if _AUDIO.search(name) or (is_last and _AUDIO.search(spec.name) and "float" in spec.dtype):
+        return _AUDIO_SIZE
+    if _SEQUENCE.search(name) or (len(spec.shape) in {1, 2, 3} and index > 0):
         return _SEQUENCE_SIZE
     if len(spec.shape) != 4 or index == 0:
         return 1

@@ -29,7 +29,7 @@ _ROLES = (
 def make_inputs(
     specs: Sequence[TensorSpec], source: InputSource, names: OtherNames | None = None
 ) -> dict[str, NDArray[np.generic]]:
-    """One array an input.
+    """One array per input.
 
     Floats are standard normal, or whole numbers where they are positions in a table; 8- and 16-bit integers, which are
     quantised values, cover their type; wider integers are indices below the length of the table they look up, or 0 and
@@ -38,9 +38,9 @@ def make_inputs(
     An input's values depend on the seed, its name, type and shape, not on the other inputs.
 
     Args:
-        specs: The runtime's or the file's description of the inputs.
+        specs: The description of the inputs, from the runtime or the file.
         source: Seed and shapes, or a file.
-        names: Further names under which a file may hold arrays of inputs.
+        names: Other names that arrays of inputs may have in a file.
 
     Raises:
         InputError: A dimension is open, a shape does not fit, an input is not a tensor of numbers, or the file
@@ -55,7 +55,7 @@ def make_inputs(
     shapes = {spec.name: resolve_shape(spec, source) for spec in specs}
     total_bytes = sum(math.prod(shapes[spec.name]) * item_bytes(spec.dtype) for spec in specs)
     too_large = InputError(
-        f"the inputs take {total_bytes / 2**30:.1f} GiB together, which is more than there is",
+        f"the inputs take {total_bytes / 2**30:.1f} GiB together, which is more than the available memory",
         where="--shape",
         remedy="give smaller shapes",
     )
@@ -68,7 +68,7 @@ def make_inputs(
 
 
 def usual_value(spec: TensorSpec) -> int | None:
-    """The one value that all elements of an input get for its name, or None where they vary."""
+    """The one value that all elements of an input get for its name, or None if they vary."""
     if _is_state(spec.name):
         return 0
     wide = spec.dtype in {"int32", "int64", "uint32", "uint64"}
@@ -85,8 +85,8 @@ def _is_state(name: str) -> bool:
 def _array(spec: TensorSpec, shape: tuple[int, ...], seed: int) -> NDArray[np.generic]:
     if not is_number(spec.dtype):
         raise InputError(
-            f"input {spec.name!r} holds {spec.dtype} values",
-            remedy="edgebench feeds tensors of numbers only; export the model with such inputs",
+            f"input {spec.name!r} takes {spec.dtype} values",
+            remedy="edgebench feeds only tensors of numbers; export the model with such inputs",
         )
     dtype = _numpy_type(spec.dtype)
     value = usual_value(spec)

@@ -24,7 +24,7 @@ def inspect(
         path: The file.
         source: What the user typed, for names and messages.
         shapes: Shapes given by the user, by input name.
-        signature: Which signature of a ``.tflite`` file; that of its main graph if not given.
+        signature: Which signature of a ``.tflite`` file; by default, that of its main graph.
         open_shapes: Whether shapes may stay open.
 
     Raises:

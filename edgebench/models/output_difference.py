@@ -1,4 +1,4 @@
-"""How far outputs of a converted model lie from those of the original."""
+"""How far outputs of a converted model are from those of the original."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 
 def relative_difference(expected: NDArray[Any], found: NDArray[Any]) -> float:
-    """Largest difference as a share of the largest expected value; of integers the share that differs.
+    """Largest difference as a share of the largest expected value; for integers, the share that differs.
 
     Infinite for another shape; equal infinities and values that are not numbers in both are equal.
     """
@@ -18,7 +18,7 @@ def relative_difference(expected: NDArray[Any], found: NDArray[Any]) -> float:
     if not expected.size:
         return 0.0
     if expected.dtype.kind in "iub":
-        # Near a tie, a position may fall either way: one in a thousand is not a fault.
+        # In a near tie, either position may win: one in a thousand is not an error.
         return float((expected != found).mean()) if expected.size > 1 else 0.0
     wanted, have = expected.astype(np.float64), found.astype(np.float64)
     same = (wanted == have) | (np.isnan(wanted) & np.isnan(have))

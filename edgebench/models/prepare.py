@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgebench.core.dtype import DataType
-from edgebench.core.model import Converter, InputSource, ModelFormat, ModelInfo, TensorSpec
+from edgebench.core.model import PYTORCH, Converter, InputSource, ModelFormat, ModelInfo, TensorSpec
 from edgebench.core.record import Record
 from edgebench.errors import InputError, UnsupportedModelError
 from edgebench.models.input_file import array_shapes, input_shapes
@@ -26,26 +26,25 @@ _RUNS_ON: Mapping[ModelFormat, str] = {
     ModelFormat.TORCHSCRIPT: "host-torch",
     ModelFormat.TORCH_EXPORT: "host-torch",
 }
-_PYTORCH = {ModelFormat.TORCHSCRIPT, ModelFormat.TORCH_EXPORT}
 _RUN_AS = {ModelFormat.ONNX, ModelFormat.TFLITE}
-"""What PyTorch models are brought into."""
+"""What PyTorch models are converted to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrepareRequest(Record):
-    """What a target needs of a model.
+    """What a target needs from a model.
 
     Attributes:
         source: What the user typed: a path, ``zoo:NAME``, or ``module:function`` of PyTorch.
         formats: Formats the target takes, the preferred one first.
-        dtype: ``int8`` or ``float32`` where the target takes only that, else None.
+        dtype: ``int8`` or ``float32`` if the target takes only that, otherwise None.
         shapes: Input shapes given by the user.
-        inputs: An ``.npz`` with the inputs, whose shapes hold where the user gives no others.
+        inputs: An ``.npz`` with the inputs, whose shapes apply if the user gives no others.
         calibration: An ``.npz`` whose values set the ranges of quantised activations.
         seed: Seeds the weights of networks from the zoo, and random calibration data.
         folder: Where files may be written.
-        signature: Which signature of a ``.tflite`` file; that of its main graph if not given.
-        converter: What makes TFLite of a PyTorch model.
+        signature: Which signature of a ``.tflite`` file; by default, that of its main graph.
+        converter: What converts PyTorch models to TFLite.
     """
 
     source: str
@@ -67,7 +66,7 @@ class Prepared(Record):
     Attributes:
         info: The model as given.
         path: The file to load.
-        deployed: The file's description where the model had to be converted, else None.
+        deployed: The file's description if the model had to be converted, otherwise None.
         notes: What the conversion did.
     """
 
@@ -78,7 +77,7 @@ class Prepared(Record):
 
 
 def prepare(request: PrepareRequest) -> Prepared:
-    """Inspect a model, and convert or quantise it where the target takes another form.
+    """Inspect a model, and convert or quantise it if the target takes another form.
 
     Raises:
         InputError: The model is not valid, or a shape is missing or wrong.
@@ -116,8 +115,12 @@ def _shapes(
 ) -> dict[str, tuple[int, ...]]:
     """Shapes of inputs: those given, and those of the arrays in a file."""
     file = Path(request.inputs) if request.inputs else None
-    if file is not None and format_ in _PYTORCH:
-        return {**array_shapes(file), **request.shapes}
+    if file is not None and format_ is ModelFormat.TORCHSCRIPT:
+        held = array_shapes(file)
+        if request.inputs == request.calibration:
+            # The first axis is that of the samples.
+            held = {name: (1, *shape[1:]) for name, shape in held.items()}
+        return {**held, **request.shapes}
     if format_ is not ModelFormat.TFLITE:
         shapes, names = dict(request.shapes), {}
         specs = inspect(path, source, shapes, request.signature, open_shapes=True).inputs if file is not None else ()
@@ -145,16 +148,17 @@ def _convert(
     result = Conversion(path=path, notes=())
     ports: Sequence[Port] = ()
     ranges: Mapping[str, tuple[float, float]] = {}
+    source = InputSource(seed=request.seed, shapes=shapes, file=request.inputs, calibration=request.calibration)
     if format_ not in request.formats and ModelFormat.TFLITE in request.formats and _other_converter(request, format_):
         from edgebench.models.pytorch.litert_torch import convert_litert_torch
 
-        converted = convert_litert_torch(path, folder / "converted.tflite", shapes, request.seed, specs)
+        converted = convert_litert_torch(path, folder / "converted.tflite", specs, source)
         result = Conversion(path=converted.path, notes=converted.notes)
         ports, format_ = converted.inputs, ModelFormat.TFLITE
-    if format_ not in request.formats and format_ in _PYTORCH and not _RUN_AS.isdisjoint(request.formats):
+    if format_ not in request.formats and format_ in PYTORCH and not _RUN_AS.isdisjoint(request.formats):
         from edgebench.models.pytorch.to_onnx import export_onnx
 
-        exported = export_onnx(path, folder / "exported.onnx", shapes, request.seed, specs)
+        exported = export_onnx(path, folder / "exported.onnx", specs, source)
         result, format_ = Conversion(path=exported.path, notes=exported.notes), ModelFormat.ONNX
         specs = inspect(exported.path, parse_source(request.source), shapes).inputs
     if format_ not in request.formats:
@@ -162,7 +166,6 @@ def _convert(
             raise _not_taken(request, format_)
         from edgebench.models.onnx.to_tflite import convert_onnx
 
-        source = InputSource(seed=request.seed, shapes=shapes, file=request.inputs, calibration=request.calibration)
         converted = convert_onnx(result.path, folder / "converted.tflite", specs, source)
         result = Conversion(path=converted.path, notes=(*result.notes, *converted.notes))
         ports, ranges = converted.inputs, converted.ranges
@@ -185,7 +188,7 @@ def _other_converter(request: PrepareRequest, format_: ModelFormat) -> bool:
     """Whether a model is for a converter that is not ours."""
     if request.converter is Converter.EDGEBENCH:
         return False
-    if format_ not in _PYTORCH:
+    if format_ not in PYTORCH:
         raise InputError(
             f"{request.converter} converts PyTorch models, this is {format_}",
             where=f"--converter {request.converter}",
@@ -198,10 +201,10 @@ def _not_taken(request: PrepareRequest, format_: ModelFormat) -> UnsupportedMode
     """There is no way from a format to what a device takes."""
     wanted = " or ".join(request.formats)
     elsewhere = f"profile it with -d {_RUNS_ON[format_]}"
-    if _PYTORCH.isdisjoint(request.formats):
+    if PYTORCH.isdisjoint(request.formats):
         remedy = f"{elsewhere}, or give the ONNX or PyTorch model that it was made from"
     else:
         remedy = f"{elsewhere}, or give the PyTorch model that it was made from"
     return UnsupportedModelError(
-        f"the device takes {wanted} files, this is {format_}", where=request.source, remedy=remedy
+        f"the device takes {wanted} files, but this is {format_}", where=request.source, remedy=remedy
     )

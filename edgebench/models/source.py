@@ -1,4 +1,4 @@
-"""What a user types in place of a model, and which format a file really has."""
+"""What a user types for a model, and which format a file really has."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ _ONNX_FIELDS = {1: 0, 2: 2, 3: 2, 4: 2, 5: 0, 6: 2, 7: 2, 8: 2, 14: 2, 20: 2, 25
 _ONNX_GRAPH = 7
 _MAX_ONNX_FIELDS = 100_000
 _OTHER_FILES = (
-    (0, b"version https://git-lfs", "a Git LFS pointer in place of the model", "fetch the model: git lfs pull"),
+    (0, b"version https://git-lfs", "a Git LFS pointer instead of the model", "fetch the model: git lfs pull"),
     (0, b"<!DOCTYPE", "a web page", "download the model itself, not the page that shows it"),
     (0, b"<html", "a web page", "download the model itself, not the page that shows it"),
     (0, b"\x1f\x8b", "compressed with gzip", "unpack it first"),
     (0, b"\x89HDF", "a Keras or HDF5 file", "convert it with tf.lite.TFLiteConverter or tf2onnx"),
     (4, b"ORTM", "ONNX Runtime's own format", "give the .onnx file it was made from"),
     (4, b"ET12", "an ExecuTorch program", "give the torch.export file it was made from"),
-    (0, b"GGUF", "a GGUF file, which holds weights without a graph", _EXPORT_AGAIN),
-    (8, b'{"', "a safetensors file, which holds weights without a graph", _EXPORT_AGAIN),
+    (0, b"GGUF", "a GGUF file, which contains weights without a graph", _EXPORT_AGAIN),
+    (8, b'{"', "a safetensors file, which contains weights without a graph", _EXPORT_AGAIN),
 )
-"""Files that are often taken for a model: offset and bytes that tell, what it is, what to do."""
+"""Files that are often mistaken for a model: offset and bytes that identify them, what they are, what to do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +56,7 @@ class ModelSource:
         name: Short name for tables.
         zoo: Name in the zoo, or None.
         path: The file, or None.
-        function: ``module:function`` of Python that gives a PyTorch module, or None.
+        function: ``module:function`` of Python that returns a PyTorch module, or None.
     """
 
     text: str
@@ -78,10 +78,10 @@ def parse_source(text: str) -> ModelSource:
 
 
 def identify(path: Path) -> ModelFormat:
-    """Format of a file by its content; its name decides only where the content does not.
+    """Format of a file by its content; its name decides only if the content does not.
 
     Raises:
-        InputError: Not there, a folder, empty, unreadable, a pickle, or not a model at all.
+        InputError: Missing, a folder, empty, unreadable, a pickle, or not a model at all.
     """
     _require_file(path)
     try:
@@ -126,7 +126,7 @@ def _pick_from(folder: Path) -> str:
     models = [name for name in entries if Path(name).suffix.lower() in _MODEL_SUFFIXES]
     if len(models) == 1:
         return f"did you mean {str(folder / models[0])!r}?"
-    return f"name a file in it: {', '.join(models[:5])}" if models else _ANY_MODEL
+    return f"choose a file in it: {', '.join(models[:5])}" if models else _ANY_MODEL
 
 
 def _nearest(path: Path) -> str:
@@ -174,12 +174,12 @@ def _identify_archive(path: Path) -> ModelFormat:
             remedy=_EXPORT_AGAIN,
         )
     models = [name for name in full_names if Path(name).suffix.lower() in _MODEL_SUFFIXES]
-    remedy = f"unpack it first; it holds {', '.join(models[:5])}" if models else _ANY_MODEL
+    remedy = f"unpack it first; it contains {', '.join(models[:5])}" if models else _ANY_MODEL
     raise InputError("this archive is not a model", where=where, remedy=remedy)
 
 
 def _is_onnx(content: mmap.mmap, *, named_so: bool) -> bool:
-    """Whether the content is a ``ModelProto`` with a graph; the name decides where it begins like one."""
+    """Whether the content is a ``ModelProto`` with a graph; the name decides if it only begins like one."""
     fields = 0
     graph = False
     try:

@@ -17,10 +17,10 @@ def write_network(network: Network, format_: ModelFormat, path: Path, weights: W
         network: What to write.
         format_: ``onnx``, ``tflite`` or ``pt2``.
         path: File to write.
-        weights: Its weights; random ones otherwise.
+        weights: Its weights; by default, random ones.
 
     Raises:
-        InputError: Networks are not written in this format.
+        InputError: Networks cannot be written in this format.
         MissingPackageError: A package that writes the format is missing.
     """
     weights = random_weights(network, 0) if weights is None else weights
@@ -37,4 +37,4 @@ def write_network(network: Network, format_: ModelFormat, path: Path, weights: W
 
         export_torch(network, weights, path)
     else:
-        raise InputError(f"networks are not written as {format_}", remedy="use onnx, tflite or pt2")
+        raise InputError(f"networks cannot be written as {format_}", remedy="use onnx, tflite or pt2")

@@ -1,6 +1,6 @@
 """Built-in networks: the reference topologies of MLPerf Tiny, MobileNetV2, and a tiny one for tests.
 
-Topologies are those of the published networks; weights are random, seeded. Latency, memory and energy do not
+Topologies are those of the published networks; weights are random and seeded. Latency, memory and energy do not
 depend on them; accuracy does, so these networks have none.
 """
 
@@ -53,7 +53,7 @@ def zoo_entry(name: str) -> ZooEntry:
         return _mobilenet_v2_entry(name, width, size)
     raise InputError(
         f"there is no built-in network {name!r}",
-        remedy=did_you_mean(name, _ENTRIES) or f"there are {', '.join(_ENTRIES)} (also other widths and sizes)",
+        remedy=did_you_mean(name, _ENTRIES) or f"known are {', '.join(_ENTRIES)} (also other widths and sizes)",
     )
 
 
@@ -67,7 +67,7 @@ def build(name: str) -> Network:
 
 
 def zoo_entries() -> tuple[ZooEntry, ...]:
-    """All networks of fixed name, and two sizes of MobileNetV2."""
+    """All networks with a fixed name, and two sizes of MobileNetV2."""
     return tuple(_ENTRIES.values())
 
 
@@ -158,7 +158,7 @@ def _mobilenet_v2(width: float, size: int) -> Network:
 
 
 def round_channels(channels: float, divisor: int = 8) -> int:
-    """The nearest multiple of 8 that is not more than 10 % below (Sandler et al. 2018, reference code)."""
+    """The nearest multiple of 8 that is at most 10 % below (Sandler et al. 2018, reference code)."""
     rounded = max(divisor, int(channels + divisor / 2) // divisor * divisor)
     return rounded + divisor if rounded < 0.9 * channels else rounded
 

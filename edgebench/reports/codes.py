@@ -20,6 +20,8 @@ class Code(StrEnum):
     """What a remark is about."""
 
     PROFILE_FAILED = "profile-failed"
+    CHECK_FAILED = "check-failed"
+    OPERATORS_LEFT = "operators-left"
     DOES_NOT_FIT = "does-not-fit"
     UNDECIDED = "undecided"
     DISTURBED = "disturbed"

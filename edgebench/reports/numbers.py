@@ -19,7 +19,7 @@ LETTERS = {
 
 
 def format_value(value: float, unit: str) -> str:
-    """Three significant digits with a fitting prefix; whole counts in full."""
+    """Three significant digits with a suitable prefix; integer counts completely."""
     if unit in _SCALES:
         scales = _SCALES[unit]
         factor, name = next(((f, n) for f, n in scales if abs(value) >= f * 0.9995), scales[-1])

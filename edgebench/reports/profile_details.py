@@ -91,7 +91,7 @@ def _models(profiles: Profiles) -> ReportTable:
             "format": None if model.format is None else model.format.value,
             MODEL_BYTES: summarise(profile)[MODEL_BYTES],
             PARAMETERS: model.parameters,
-            MACS: model.macs,
+            MACS: f"at least {model.macs:,}" if model.macs and model.macs_partial else model.macs,
             "source": model.source,
         }
     titles = {key: figure_column(key).title for key in (MODEL_BYTES, PARAMETERS, MACS)}

@@ -85,6 +85,7 @@ def _record(run: Run, profile: Profile) -> Mapping[str, object]:
         "digest": profile.model.digest,
         "parameters": profile.model.parameters,
         "macs": profile.model.macs,
+        "macs_partial": profile.model.macs_partial,
         "device": profile.device.name,
         "target": profile.device.target,
         "outcome": profile.outcome.value,

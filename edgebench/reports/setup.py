@@ -1,4 +1,4 @@
-"""Environments of their own as a table."""
+"""Separate environments as a table."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from edgebench.reports.report import Cell, Report, plain_table
 
 
 def setup_report(environments: Iterable[tuple[Recipe, State, int | None]]) -> Report:
-    """A table of environments: what they are for, how far they are and what they take."""
+    """A table of environments: what they are for, their state and the space they take."""
     rows: list[dict[str, Cell]] = []
     records: list[dict[str, Cell]] = []
     for recipe, state, size in environments:

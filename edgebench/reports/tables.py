@@ -1,4 +1,4 @@
-"""What a lookup table holds, and how far it can be trusted."""
+"""What is in a lookup table, and how far it can be trusted."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 Vector = NDArray[np.float64]
 OPTIMISM = 1.0
-"""Standard deviations that a single objective's prediction is raised by."""
+"""How many standard deviations are added to a single objective's prediction."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +20,7 @@ class Observed:
 
     Attributes:
         accuracy: Of each.
-        costs: One row each, one column a cost that is to be minimised too; none if accuracy is all.
+        costs: One row each, one column per cost that is to be minimised too; none if accuracy is the only objective.
     """
 
     accuracy: Vector
@@ -35,13 +35,13 @@ def promise(
     Args:
         mean: Predicted accuracy.
         deviation: Its standard deviation.
-        costs: One row a candidate, one column a cost objective.
+        costs: One row per candidate, one column per cost objective.
         observed: What is known.
         min_accuracy: An accuracy that a solution must have.
         maximise: Whether accuracy is an objective.
 
-    With accuracy only, an optimistic prediction (mean plus one standard deviation). With costs besides, by how
-    much a candidate is expected to beat the most accurate known network that is no dearer in any cost. With
+    With accuracy only, an optimistic prediction (mean plus one standard deviation). With costs as well, by how
+    much a candidate is expected to beat the most accurate known network that is no more expensive in any cost. With
     costs only, by how much it is cheaper, times the probability that it is accurate enough.
     """
     if maximise and not costs.shape[1]:
@@ -56,7 +56,7 @@ def promise(
         likeliest: Vector = probability - 1e-3 * logs.sum(axis=1)
         return likeliest
     known = np.log(np.maximum(observed.costs[enough], 1e-12))
-    # The gain over each known solution is that of the cost it improves most; the least of them counts.
+    # The gain over each known solution is that of the cost it improves most; the smallest of these gains counts.
     gain = np.full(len(costs), np.inf)
     for row in known:
         gain = np.minimum(gain, (row - logs).max(axis=1))
@@ -75,7 +75,7 @@ def _best_no_dearer(costs: Vector, observed: Observed) -> Vector:
 
 
 def _expected_improvement(mean: Vector, deviation: Vector, best: Vector) -> Vector:
-    """Jones, Schonlau and Welch, 1998."""
+    """Expected improvement (Jones, Schonlau and Welch, 1998)."""
     standard = (mean - best) / deviation
     density = np.exp(-0.5 * standard**2) / math.sqrt(2 * math.pi)
     improvement: Vector = deviation * (standard * _normal_cdf(standard) + density)
@@ -83,7 +83,7 @@ def _expected_improvement(mean: Vector, deviation: Vector, best: Vector) -> Vect
 
 
 def _normal_cdf(values: Vector) -> Vector:
-    """To 1e-7 by Abramowitz and Stegun's formula 26.2.17 (1964)."""
+    """Accurate to 1e-7, by Abramowitz and Stegun's formula 26.2.17 (1964)."""
     positive = np.abs(values)
     t = 1 / (1 + 0.2316419 * positive)
     coefficients: Sequence[float] = (0.319381530, -0.356563782, 1.781477937, -1.821255978, 1.330274429)

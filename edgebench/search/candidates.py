@@ -14,10 +14,10 @@ from edgebench.search.pareto import feasible
 from edgebench.spaces.space import Architectures, SearchSpace
 
 ENUMERATED = 1 << 22
-"""Combinations up to which the whole space is looked at."""
+"""Number of combinations up to which the whole space is examined."""
 DRAWN = 2_000_000
 KEPT = 400_000
-"""Feasible candidates kept in memory."""
+"""Maximum number of feasible candidates kept in memory."""
 _STATISTICS = 4096
 
 
@@ -26,11 +26,11 @@ class Candidates:
     """Feasible architectures with what they cost.
 
     Attributes:
-        rows: One row an architecture.
+        rows: One row per architecture.
         figures: Their predicted figures, in the cost model's columns.
-        complete: Whether the whole space was looked at.
+        complete: Whether the whole space was examined.
         looked_at: How many architectures were predicted.
-        feasible: How many of them meet the limits; more than there are rows where not all are kept.
+        feasible: How many of them meet the limits; more than the number of rows if not all are kept.
     """
 
     rows: Architectures
@@ -43,9 +43,9 @@ class Candidates:
 def find_candidates(
     space: SearchSpace, model: CostModel, limits: Sequence[Limit], margins: Sequence[float], seed: int
 ) -> Candidates:
-    """Look at a space as far as it can be, and keep what is feasible.
+    """Examine as much of a space as possible, and keep what is feasible.
 
-    Where a space is too large to look at, random architectures are followed by neighbours of those that are
+    If a space is too large to examine, random architectures are followed by neighbours of those that are
     feasible, so that a small feasible corner is still found and filled.
     """
     random = np.random.default_rng(seed)
@@ -116,7 +116,7 @@ def _grown(
 class SizeFeatures:
     """How large networks are, as numbers of mean 0 and standard deviation 1 over the space.
 
-    Logarithms of all predicted figures, parameters and multiply-accumulates among them.
+    Logarithms of all predicted figures, including parameters and multiply-accumulates.
 
     Args:
         space: Where architectures come from.
@@ -132,7 +132,7 @@ class SizeFeatures:
         self._deviation = np.where(deviation > 1e-12, deviation, 1.0)
 
     def __call__(self, rows: Architectures) -> NDArray[np.float64]:
-        """One row an architecture, one column a feature."""
+        """One row per architecture, one column per feature."""
         return self.of_figures(self.figures(rows))
 
     def figures(self, rows: Architectures) -> NDArray[np.float64]:
@@ -140,7 +140,7 @@ class SizeFeatures:
         return self._model.predict(rows)
 
     def of_figures(self, figures: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Features of architectures whose figures are predicted already."""
+        """Features of architectures whose figures are already predicted."""
         standard: NDArray[np.float64] = (_logarithms(figures) - self._mean) / self._deviation
         return standard
 

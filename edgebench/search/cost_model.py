@@ -20,7 +20,7 @@ from edgebench.spaces.space import Term
 
 MAX_CHUNK = 1 << 18
 MAX_JOINED = 1 << 16
-"""Rows of a joined table: few enough to stay in a cache."""
+"""Maximum number of rows of a joined table: few enough to stay in a cache."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +36,7 @@ class CostModel:
 
     Args:
         sizes: Number of values of every dimension.
-        slots: What each place in the chain may hold.
+        slots: What each place in the chain may be.
         blocks: Keys of blocks, in the order that ``slots`` number them.
         tables: By device, its table.
 
@@ -72,10 +72,10 @@ class CostModel:
         """Figures of architectures.
 
         Args:
-            architectures: One row an architecture, one column a dimension.
+            architectures: One row per architecture, one column per dimension.
 
         Returns:
-            One row an architecture, one column for each of ``names``, in SI units.
+            One row per architecture, one column for each of ``names``, in SI units.
         """
         figures = np.empty((len(architectures), len(self.names)))
         # In chunks: what is looked up together stays in the cache.
@@ -102,7 +102,7 @@ class CostModel:
         rows = self._decoded(np.arange(inner), leading)
         free = [part for part in self._joined if min(part.dimensions, default=0) >= leading]
         bound = [part for part in self._joined if min(part.dimensions, default=0) < leading]
-        # What the leading dimensions do not touch is the same in every chunk.
+        # What does not depend on the leading dimensions is the same in every chunk.
         fixed = self._partial(free, rows)
         for start in range(0, total, inner):
             rows[:, :leading] = self._digits(start)[:leading]
@@ -136,7 +136,7 @@ class CostModel:
         return sums, maxima
 
     def _block_costs(self, blocks: Sequence[str], tables: Mapping[str, LookupTable]) -> NDArray[np.float64]:
-        """One row a block and a last row of zeros for an empty slot."""
+        """One row per block and a last row of zeros for an empty slot."""
         costs = np.zeros((len(blocks) + 1, len(self.names)))
         for position, name in enumerate(self.names):
             figure, device = split_column(name)
@@ -155,7 +155,7 @@ class CostModel:
         return slot.dimensions, expanded
 
     def _join(self, slots: Sequence[tuple[tuple[int, ...], NDArray[np.float64]]]) -> list[_Joined]:
-        """Neighbouring slots in one table as long as it stays small."""
+        """Joins neighbouring slots into one table as long as it stays small."""
         joined: list[tuple[tuple[int, ...], NDArray[np.float64]]] = []
         for dimensions, costs in slots:
             if joined:

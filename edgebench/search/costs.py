@@ -34,7 +34,7 @@ def cost_model(space: SearchSpace, tables: Mapping[str, LookupTable]) -> CostMod
 
 
 def require_columns(columns: Sequence[str], model: CostModel, space: str) -> None:
-    """Check that tables have what limits and objectives are about.
+    """Check that tables have the figures that limits and objectives need.
 
     Args:
         columns: Such as ``latency_s@host``.
@@ -42,7 +42,7 @@ def require_columns(columns: Sequence[str], model: CostModel, space: str) -> Non
         space: Its name.
 
     Raises:
-        InputError: A table lacks one.
+        InputError: A table lacks a figure.
     """
     names = [split_column(name) for name in model.names]
     for column in columns:
@@ -56,7 +56,7 @@ def require_columns(columns: Sequence[str], model: CostModel, space: str) -> Non
 
 
 def with_declared_energy(table: LookupTable, device: Device) -> LookupTable:
-    """A table with energy, where the device declares its power and the table has only latencies.
+    """A table with energy, if the device declares its power and the table has only latencies.
 
     Energy is power x latency. Its interval is that of the latency, widened by the error of the power.
     """

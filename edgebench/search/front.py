@@ -20,9 +20,9 @@ class FeasibleFront:
     """The answer, exact.
 
     Attributes:
-        rows: The front, one row an architecture, each once.
+        rows: The front, one row per architecture, each once.
         figures: Their predicted figures, in the cost model's columns.
-        combinations: How many were looked at: all of the space.
+        combinations: How many were examined: the whole space.
         feasible: How many of them meet the limits.
     """
 
@@ -40,7 +40,7 @@ def feasible_front(
     objectives: Sequence[str],
     on_progress: Callable[[float], object] = lambda _: None,
 ) -> FeasibleFront:
-    """Look at every architecture of a space.
+    """Examine every architecture of a space.
 
     Args:
         space: The space.
@@ -48,7 +48,7 @@ def feasible_front(
         limits: What must be met.
         margins: For each limit, the factor that a prediction is multiplied by.
         objectives: Columns of the model, minimised or maximised as ``core.figure`` says.
-        on_progress: Told the share that is done, 0 to 1.
+        on_progress: Called with the share that is done, 0 to 1.
     """
     columns = [model.names.index(name) for name in objectives]
     signs = np.array([-1.0 if split_column(name)[0].better is Better.GREATER else 1.0 for name in objectives])

@@ -19,7 +19,7 @@ NEAREST = 5
 def explain(
     space: SearchSpace, model: CostModel, limits: Sequence[Limit], margins: Sequence[float], seed: int
 ) -> Infeasibility:
-    """Look at the space once more, for what comes nearest."""
+    """Examine the space once more, for what comes nearest."""
     columns = [model.names.index(limit.column) for limit in limits]
     values = np.array([limit.value for limit in limits])
     least = np.full(len(limits), np.inf)

@@ -1,4 +1,4 @@
-"""Whether predicted costs meet limits, with a margin for the error of prediction."""
+"""Whether predicted costs meet limits, with a margin for the prediction error."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def meets_limits(figures: Mapping[str, float], limits: Sequence[Limit], margins:
 
 
 def excess(figures: Mapping[str, float], limits: Sequence[Limit], margins: Sequence[float]) -> dict[str, float]:
-    """By how much a network exceeds each limit, as a share of it and by its column; negative where it is met.
+    """By how much a network exceeds each limit, as a share of the limit, by column; negative if it is met.
 
     Args:
         figures: Its predicted costs, by column.

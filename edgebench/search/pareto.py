@@ -18,10 +18,10 @@ _PAIRS = 1 << 20
 def feasible(
     figures: NDArray[np.float64], columns: Sequence[str], limits: Sequence[Limit], margins: Sequence[float]
 ) -> NDArray[np.bool_]:
-    """Which architectures meet every limit, with a margin for the error of prediction.
+    """Which architectures meet every limit, with a margin for the prediction error.
 
     Args:
-        figures: One row an architecture, one column for each of ``columns``.
+        figures: One row per architecture, one column for each of ``columns``.
         columns: Names such as ``latency_s@host``.
         limits: What must be met.
         margins: For each limit, the factor that a prediction is multiplied by, at least 1.
@@ -36,9 +36,9 @@ def non_dominated(costs: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Rows that no other row beats: none is at least as low in every column and lower in one.
 
     Args:
-        costs: One row a point; every column is to be minimised. Of equal rows all are kept.
+        costs: One row per point; every column is to be minimised. Equal rows are all kept.
 
-    Sorted by the first column, a row can only be beaten by one before it or beside it.
+    Sorted by the first column, a row can only be beaten by an earlier or an equal one.
     """
     order = np.lexsort(costs.T[::-1])
     front = np.empty((0, costs.shape[1]))
@@ -56,8 +56,8 @@ def beaten(points: NDArray[np.float64], front: NDArray[np.float64]) -> NDArray[n
     """Which points some row of a front beats.
 
     Args:
-        points: One row a point; every column is to be minimised.
-        front: As many columns.
+        points: One row per point; every column is to be minimised.
+        front: Rows with the same columns.
     """
     lost = np.zeros(len(points), dtype=bool)
     if len(front) > _FIRST and len(points) > _SAMPLE:

@@ -1,4 +1,4 @@
-"""Proposes only architectures that tables call feasible, none twice, and learns which are accurate."""
+"""Proposes only architectures that are feasible according to the tables, none twice, and learns which are accurate."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from edgebench.search.surrogate import Surrogate
 from edgebench.spaces.space import Architecture, Architectures, SearchSpace
 
 FIRST = 10
-"""Architectures that are trained before anything is learnt."""
+"""Number of architectures that are trained before anything is learnt."""
 ALL_SCORED = 2400
-"""Candidates up to which all are compared for every trial."""
+"""Number of candidates up to which all are compared for every trial."""
 SCORED = 800
-"""Candidates that are drawn for one trial where there are more; half as many neighbours of the best join them."""
+"""Number of candidates drawn for one trial if there are more; half as many neighbours of the best are added."""
 
 
 class SpaceExhaustedError(EdgebenchError):
-    """Every feasible architecture was tried."""
+    """Every feasible architecture has been tried."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,9 +31,9 @@ class Observation:
     """An architecture that is being tried, or was.
 
     Attributes:
-        architecture: Which.
-        accuracy: What it turned out to have, or None.
-        finished: Whether it was tried to the end; before, its accuracy is not taken in.
+        architecture: The architecture.
+        accuracy: Its accuracy, or None.
+        finished: Whether its trial has ended; before that, its accuracy is not used.
     """
 
     architecture: Architecture
@@ -52,7 +52,7 @@ class Proposer:
         candidates: What is feasible.
         sizes: Features for the surrogate.
         costs: Columns of the candidates' figures that are objectives.
-        maximise_accuracy: Whether accuracy is one.
+        maximise_accuracy: Whether accuracy is an objective.
         min_accuracy: What a solution must have at least.
         seed: Makes the proposals repeatable.
     """
@@ -86,18 +86,18 @@ class Proposer:
         """The next architecture.
 
         Args:
-            observations: What was finished since the last call, each once, and all that is being tried.
-            number: Of this proposal: with the same seed and number, the same is drawn.
+            observations: What has finished since the last call, each once, and everything that is being tried.
+            number: Number of this proposal: the same seed and number give the same draw.
 
         Raises:
-            SpaceExhaustedError: Every candidate was tried.
+            SpaceExhaustedError: Every candidate has been tried.
         """
         for observation in observations:
             self._learn(observation)
         random = np.random.default_rng([self._seed, number])
         if len(self._position) <= self._tried_candidates:
             count = len(self._position)
-            raise SpaceExhaustedError(f"all {count:,} feasible architectures of {self._space.name} were tried")
+            raise SpaceExhaustedError(f"all {count:,} feasible architectures of {self._space.name} have been tried")
         accuracy = self._known.accuracy
         learnt = len(accuracy) >= FIRST and np.ptp(accuracy) > 0
         return self._promising(random) if learnt else self._large(random)
@@ -168,7 +168,7 @@ class _Known:
         self._accuracy = np.empty(64)
 
     def add(self, row: NDArray[np.int8], accuracy: float) -> None:
-        """Take in one."""
+        """Add one."""
         if self._count == len(self._rows):
             for name in ("_rows", "_figures", "_sizes", "_accuracy"):
                 array = getattr(self, name)

@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 
 Vector = NDArray[np.float64]
 MAX_OBSERVED = 160
-"""Observations that a fit rests on: the best half and the newest half, so that a trial stays cheap."""
+"""Maximum number of observations in a fit: the best half and the newest half, so that a trial stays cheap."""
 _NOISE = 1e-3
 _GRID = tuple(itertools.product((0.3, 1.0, 3.0), (0.5,), (0.25, 0.5, 1.0), (0.3, 1.0, 3.0), (1.5, 3.0)))
 _MORE = 1.4
-"""Growth of what is known at which the weights are chosen anew: that costs half a hundred factorisations."""
+"""Growth of the observations after which the weights are chosen again, which costs about fifty factorisations."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,7 @@
 """The blocks that networks of a search space are chains of.
 
-A block is the unit that a lookup table measures: a few layers from one tensor to one tensor. Its key says all
-that decides its cost, so that equal blocks in different places, or in different spaces, are measured once.
+A block is the unit that a lookup table measures: a few layers from one tensor to one tensor. Its key states everything
+that its cost depends on, so that equal blocks in different places, or in different spaces, are measured once.
 """
 
 from __future__ import annotations
@@ -38,18 +38,18 @@ class Block:
 
     @property
     def output_shape(self) -> Shape:
-        """Shape of what the block makes."""
+        """Shape of the block's output."""
         network = self.network()
         return network.shapes[network.output]
 
     def network(self) -> Network:
-        """The block and nothing else."""
+        """A network of this block only."""
         builder = NetworkBuilder(self.kind, self.input_shape)
         self.append(builder)
         return builder.build()
 
     def append(self, builder: NetworkBuilder) -> None:
-        """Write the block's layers after what the builder holds."""
+        """Add the block's layers to those in the builder."""
         raise NotImplementedError
 
 
@@ -60,7 +60,7 @@ class Stem(Block):
     Attributes:
         filters: Output channels.
         kernel: Rows and columns of the window.
-        stride: Rows and columns it moves by.
+        stride: Rows and columns that the window moves by.
         activation: Applied at the end.
     """
 
@@ -77,12 +77,12 @@ class Stem(Block):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InvertedResidual(Block):
-    """Expand by 1x1, filter each channel, project by 1x1; added to its input where shapes allow (MobileNetV2).
+    """Expand by 1x1, filter each channel, project by 1x1; added to its input if shapes allow (MobileNetV2).
 
     Attributes:
         filters: Output channels.
         kernel: Window of the depthwise convolution.
-        expansion: Channels of the depthwise convolution, in input channels.
+        expansion: Channels of the depthwise convolution, as a multiple of the input channels.
         stride: Of the depthwise convolution.
         activation: After expansion and depthwise convolution.
     """
@@ -130,7 +130,7 @@ class Separable(Block):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Residual(Block):
-    """Two convolutions added to their input, which goes through 1x1 where the shape changes (ResNet).
+    """Two convolutions added to their input, which passes a 1x1 convolution if the shape changes (ResNet).
 
     Attributes:
         filters: Output channels.
@@ -175,7 +175,7 @@ class Projection(Block):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Head(Block):
-    """From the last image to one value a class.
+    """From the last image to one value per class.
 
     Attributes:
         classes: Values at the end, before softmax.

@@ -38,9 +38,9 @@ class DscnnOptions:
 
     def __post_init__(self) -> None:
         if (len(self.input), len(self.stem_kernel), len(self.stem_stride)) != (3, 2, 2):
-            raise ValueError("input takes three sizes, stem_kernel and stem_stride two each")
+            raise ValueError("input needs three sizes, stem_kernel and stem_stride two each")
         if not self.filters or not self.kernels or not self.depths or list(self.depths) != sorted(set(self.depths)):
-            raise ValueError("filters, kernels and depths need values, and depths must rise")
+            raise ValueError("filters, kernels and depths need values, and depths must increase")
 
 
 def create(description: SpaceDescription) -> SearchSpace:

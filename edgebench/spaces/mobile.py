@@ -54,13 +54,13 @@ class MobileOptions:
 
     def __post_init__(self) -> None:
         if len(self.channels) != len(self.strides):
-            raise ValueError("channels and strides need one value a stage")
+            raise ValueError("channels and strides need one value per stage")
         for name in ("sizes", "channels", "strides", "depths", "kernels", "expansions", "widths"):
             values = getattr(self, name)
             if not values or any(isinstance(value, int) and not 1 <= value <= 4096 for value in values):
                 raise ValueError(f"{name} needs values from 1 to 4096")
         if list(self.depths) != sorted(set(self.depths)):
-            raise ValueError("depths must rise")
+            raise ValueError("depths must increase")
 
 
 class _Mobile:

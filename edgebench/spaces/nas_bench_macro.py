@@ -2,7 +2,7 @@
 
 A 3x3 convolution to 32 channels; stages of 2, 3 and 3 layers, whose first layers double the channels with
 stride 2; a 1x1 convolution to 1280 channels, mean and a matrix product. Each layer is one of three: nothing
-(a 1x1 convolution where the shape changes), or an inverted residual with window 3 and expansion 3, or with
+(a 1x1 convolution if the shape changes), or an inverted residual with window 3 and expansion 3, or with
 window 5 and expansion 6.
 """
 
@@ -39,7 +39,7 @@ class NasBenchMacroOptions:
 
     def __post_init__(self) -> None:
         if len(self.input) != 3:
-            raise ValueError("input takes three sizes")
+            raise ValueError("input needs three sizes")
 
 
 def create(description: SpaceDescription) -> SearchSpace:

@@ -25,7 +25,7 @@ def create_space(description: SpaceDescription) -> SearchSpace:
 
     Raises:
         InputError: The family does not exist, or an option is wrong.
-        TargetUnavailableError: The plug-in that holds the family does not import.
+        TargetUnavailableError: The plug-in with the family cannot be imported.
     """
     family = cast("Family", load_plugin(GROUP, description.family, BUILTIN))
     try:

@@ -43,9 +43,9 @@ class ResnetOptions:
 
     def __post_init__(self) -> None:
         if len(self.input) != 3 or len(self.channels) != len(self.strides):
-            raise ValueError("input takes three sizes; channels and strides need one value a stage")
+            raise ValueError("input needs three sizes; channels and strides need one value per stage")
         if not self.channels or not self.depths or list(self.depths) != sorted(set(self.depths)):
-            raise ValueError("channels and depths need values, and depths must rise")
+            raise ValueError("channels and depths need values, and depths must increase")
 
 
 class _Resnet:

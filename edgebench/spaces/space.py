@@ -22,7 +22,7 @@ Value = int | float | str
 Architecture = tuple[int, ...]
 """One choice: for each dimension the index of its value."""
 Architectures = NDArray[np.int8]
-"""Many choices: one row an architecture, one column a dimension."""
+"""Many choices: one row per architecture, one column per dimension."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +31,7 @@ class Dimension:
 
     Attributes:
         name: For people and for Optuna.
-        values: What it may be, from the cheapest to the dearest where that has a meaning.
+        values: Its possible values, from the cheapest to the most expensive if that has a meaning.
         needs: Name of another dimension and the lowest index of its value at which this one has an effect,
             such as the kernel of a block that only deep stages have.
     """
@@ -47,7 +47,7 @@ class Slot:
 
     Attributes:
         name: Names the layers of the block in it, so that equal names share weights.
-        dimensions: Names of all dimensions that decide which block lies here, its input shape included.
+        dimensions: Names of all dimensions that decide which block is here, including its input shape.
         block: The block for the values of those dimensions, or None for nothing.
     """
 
@@ -58,12 +58,12 @@ class Slot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Term:
-    """Which block a slot holds, for every choice of the dimensions that decide it.
+    """Which block is in a slot, for every choice of the dimensions that decide it.
 
     Attributes:
         slot: Name of the slot.
         dimensions: Columns of an architecture.
-        blocks: Position in ``SearchSpace.all_blocks``, -1 for nothing; one axis a dimension.
+        blocks: Position in ``SearchSpace.all_blocks``, -1 for nothing; one axis per dimension.
     """
 
     slot: str
@@ -90,17 +90,17 @@ class SearchSpace:
         self.slots = tuple(slots)
         names = [dimension.name for dimension in dimensions]
         if not names or len(set(names)) != len(names) or not slots:
-            raise InputError(f"space {self.name!r} has no dimensions, or two of one name")
+            raise InputError(f"space {self.name!r} has no dimensions, or two with the same name")
         for dimension in dimensions:
             if not 1 <= len(dimension.values) <= 127 or len(set(dimension.values)) != len(dimension.values):
-                raise InputError(f"dimension {dimension.name!r} of space {self.name!r} needs 1 to 127 different values")
+                raise InputError(f"dimension {dimension.name!r} of space {self.name!r} needs 1 to 127 distinct values")
         self._position = {name: index for index, name in enumerate(names)}
         self.network(self.smallest)
         self.network(self.largest)
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of what the networks depend on: family, options and dimensions; not the name."""
+        """SHA-256 of what the networks depend on: family, options and dimensions, but not the name."""
         content = [
             self.description.family,
             dict(self.description.options),
@@ -163,7 +163,7 @@ class SearchSpace:
         for name, block in chain:
             if builder.shape() != block.input_shape:
                 raise InputError(
-                    f"space {self.name!r}: {block.key} does not take the shape {builder.shape()} that lies before it"
+                    f"space {self.name!r}: {block.key} does not take the shape {builder.shape()} before it"
                 )
             builder.enter(name)
             block.append(builder)
@@ -189,33 +189,35 @@ class SearchSpace:
         }
 
     def text(self, architecture: Sequence[int]) -> str:
-        """The indices in one word: ``11111221``, or with dashes where an index has two digits."""
+        """The indices as one word: ``11111221``, or with dashes if an index has two digits."""
         separator = "" if all(len(dimension.values) <= 10 for dimension in self.dimensions) else "-"
         return separator.join(map(str, (int(index) for index in architecture)))
 
     def parse(self, text: str) -> Architecture:
-        """The architecture of a word that ``text`` made.
+        """The architecture of a word made by ``text``.
 
         Raises:
             InputError: Not one.
         """
         parts = text.split("-") if "-" in text else list(text)
         if not all(part.isdigit() for part in parts):
-            raise InputError(f"{text!r} is not an architecture of {self.name!r}", remedy="write one digit a dimension")
+            raise InputError(
+                f"{text!r} is not an architecture of {self.name!r}", remedy="write one digit per dimension"
+            )
         architecture = tuple(map(int, parts))
         self.values(architecture)
         return self.canonical_one(architecture)
 
     def canonical_one(self, architecture: Sequence[int]) -> Architecture:
-        """The same network with 0 for every dimension that has no effect."""
+        """The same network, with 0 for every dimension that has no effect."""
         row = self.canonical(np.array([architecture], dtype=np.int8))[0]
         return tuple(int(index) for index in row)
 
     def canonical(self, architectures: Architectures) -> Architectures:
-        """The same networks with 0 for every dimension that has no effect.
+        """The same networks, with 0 for every dimension that has no effect.
 
         Args:
-            architectures: One row an architecture; not changed.
+            architectures: One row per architecture; not modified.
         """
         rows = architectures.copy()
         for column, dimension in enumerate(self.dimensions):
@@ -225,7 +227,7 @@ class SearchSpace:
         return rows
 
     def sample(self, random: np.random.Generator, count: int) -> Architectures:
-        """Random architectures, each value of a dimension as likely as another; some may repeat."""
+        """Random architectures, with all values of a dimension equally likely; some may repeat."""
         columns = [random.integers(0, len(item.values), count, dtype=np.int8) for item in self.dimensions]
         return self.canonical(np.stack(columns, axis=1))
 
@@ -249,7 +251,7 @@ class SearchSpace:
 
     @cached_property
     def all_blocks(self) -> tuple[Block, ...]:
-        """Every different block of the space."""
+        """Every distinct block of the space."""
         return self._terms_and_blocks[1]
 
     @cached_property

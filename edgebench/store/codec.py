@@ -13,11 +13,11 @@ T = TypeVar("T")
 
 
 class ShapeError(ValueError):
-    """A value is not of the shape that a record has; what to do about it is for the caller to say."""
+    """A value does not have the shape of the record; the caller says what to do about it."""
 
 
 _adapters: dict[type[Any], TypeAdapter[Any]] = {}
-"""Building an adapter takes milliseconds, and answers of child processes are read by the hundred."""
+"""Cached adapters: building one takes milliseconds, and hundreds of answers are read."""
 
 
 def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
@@ -27,12 +27,12 @@ def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
 
 
 def to_plain(record: object) -> Any:
-    """A record as dictionaries, lists, texts and numbers."""
+    """A record as dictionaries, lists, strings and numbers."""
     return _adapter(type(record)).dump_python(record, mode="json")
 
 
 def from_plain(kind: type[T], plain: Any, *, where: str) -> T:
-    """A record from what a file holds.
+    """A record from the content of a file.
 
     Raises:
         StorageError: A key is unknown or missing, or a value is not of its type; ``where`` and the key are
@@ -45,13 +45,13 @@ def from_plain(kind: type[T], plain: Any, *, where: str) -> T:
 
 
 def decoded(kind: type[T], plain: Any) -> T:
-    """A record from dictionaries, lists, texts and numbers, wherever they come from.
+    """A record from dictionaries, lists, strings and numbers from any source.
 
     Raises:
         ShapeError: A key is unknown or missing, or a value is not of its type; the key is named.
     """
     try:
-        # JSON has no tuples or enumerations: validate as JSON so that lists and texts are accepted for them.
+        # JSON has no tuples or enumerations: validate as JSON so that lists and strings are accepted for them.
         record: T = _adapter(kind).validate_json(json.dumps(plain))
     except ValidationError as error:
         raise ShapeError(first_problem(error)) from None

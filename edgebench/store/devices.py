@@ -38,7 +38,7 @@ class _EnergySection(_Section):
 
 
 class DeviceFile(_Section):
-    """What a device file may hold, before quantities and options are read."""
+    """The keys of a device file, before quantities and options are read."""
 
     format: str = Field(alias="schema")
     kind: str
@@ -60,7 +60,7 @@ def find_device(reference: str) -> Device:
     """A device by name, or by the path of its file.
 
     Raises:
-        InputError: No device goes by that name, or its file is not valid (file, key and line are named).
+        InputError: No device has that name, or its file is not valid (file, key and line are named).
     """
     return read_device(find_toml(reference, "devices", "device", "edgebench devices"))
 
@@ -122,7 +122,7 @@ def _option(value: Any, where: str) -> OptionValue:
         return tuple(value)
     if isinstance(value, dict) and all(isinstance(item, str) for item in value.values()):
         return dict(value)
-    raise InputError("an option is a text, a number, true or false, a list or a table of texts", where=where)
+    raise InputError("an option must be a string, a number, true or false, a list or a table of strings", where=where)
 
 
 def _memory(table: _MemorySection | None) -> Memory | None:
@@ -160,21 +160,21 @@ def _power(table: _EnergySection) -> PowerModel | None:
 
 
 def write_device_copy(name: str, source: str, folder: Path) -> Path:
-    """Write a new device file with the text, comments included, of another.
+    """Write a new device file with the content, comments included, of another.
 
     Raises:
-        InputError: The name is not one, is taken, or the source does not exist.
+        InputError: The name is not valid, is taken, or the source does not exist.
         StorageError: The file cannot be written.
     """
     if not NAME.fullmatch(name):
-        raise InputError(f"{name!r} is not a device name", remedy="use small letters, digits, - and .")
+        raise InputError(f"{name!r} is not a valid device name", remedy="use lower-case letters, digits, - and .")
     original = Path(find_device(source).origin)
     path = folder / f"{name}.toml"
     if path.exists():
         raise InputError("this device file exists already", where=str(path), remedy="choose another name")
     header = (
-        f"# Device {name!r}, begun as a copy of {source!r}. devices/README.md describes every key.\n"
-        "# Files in ./devices win over those in ~/.config/edgebench/devices, and both over those of edgebench.\n\n"
+        f"# Device {name!r}, started as a copy of {source!r}. devices/README.md describes every key.\n"
+        "# Files in ./devices override those in ~/.config/edgebench/devices, and both override those of edgebench.\n\n"
     )
     write_atomically(path, (header + read_toml(original, "device")[0]).encode())
     return path

@@ -18,7 +18,7 @@ _FLAT_NUMBERS = re.compile(r"\[\s+(-?[\d.eE+-]+(?:,\s+-?[\d.eE+-]+)*)\s+\]")
 
 
 def write_json(path: Path, document: dict[str, Any]) -> None:
-    """Write a document beside its place and rename it, so that a reader sees the old or the new, whole.
+    """Write a document to a temporary file and rename it, so that readers see the old or the new one, complete.
 
     Lists of numbers take one line each, so that a diff shows what changed.
 
@@ -55,7 +55,7 @@ def write_atomically(path: Path, content: bytes) -> None:
 def read_json(
     path: Path, *, kind: str, version: int, migrations: Mapping[int, Migration] | None = None
 ) -> dict[str, Any]:
-    """Read a document and bring it to the present version of its schema.
+    """Read a document and migrate it to the current version of its schema.
 
     Args:
         path: File to read.
@@ -67,7 +67,7 @@ def read_json(
         The document without its ``schema`` key.
 
     Raises:
-        StorageError: Not there, not JSON, of another kind, or newer than this edgebench.
+        StorageError: Missing, not JSON, of another kind, or newer than this edgebench.
     """
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
@@ -80,7 +80,7 @@ def read_json(
     schema = document.pop("schema", None) if isinstance(document, dict) else None
     match = re.fullmatch(r"edgebench\.([a-z-]+)/(\d{1,6})", schema) if isinstance(schema, str) else None
     if match is None:
-        raise StorageError("not a file of edgebench: it has no schema", where=str(path))
+        raise StorageError("not an edgebench file: it has no schema", where=str(path))
     if match[1] != kind:
         raise StorageError(f"this is a {match[1]} file, not a {kind} file", where=str(path))
     found = int(match[2])
@@ -93,7 +93,7 @@ def read_json(
     while found < version:
         step = (migrations or {}).get(found)
         if step is None:
-            raise StorageError(f"no way from {kind} schema {found} to {version}", where=str(path))
+            raise StorageError(f"cannot migrate {kind} schema {found} to {version}", where=str(path))
         document = step(document)
         found += 1
     return dict(document)
@@ -110,7 +110,7 @@ def _explained(error: OSError, path: Path) -> StorageError:
         ),
         errno.EPERM: ("permission denied", "choose another folder with --results, or change its permissions"),
         errno.ENOENT: ("no such file", "check the path"),
-        errno.EISDIR: ("this is a folder, not a file", "name a file in it"),
-        errno.ENOTDIR: ("a file stands where a folder is needed", "choose another folder with --results"),
+        errno.EISDIR: ("this is a folder, not a file", "give the name of a file in it"),
+        errno.ENOTDIR: ("there is a file where a folder is needed", "choose another folder with --results"),
     }.get(error.errno or 0, (error.strerror or str(error), "check the path and the disk"))
     return StorageError(what, where=str(path), remedy=remedy)

@@ -1,4 +1,4 @@
-"""Where device and search-space files lie: beside the work, then in the user's configuration, then in the package."""
+"""Where device and search-space files are: in the working folder, in the user's configuration, in the package."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _PACKAGE = Path(__file__).parent.parent
 
 
 def packaged_folder(name: str) -> Path:
-    """The folder of that name that comes with edgebench: in the wheel, or in the repository."""
+    """The folder of that name included in edgebench: in the wheel, or in the repository."""
     installed = _PACKAGE / "data" / name
     return installed if installed.is_dir() else _PACKAGE.parent / name
 

@@ -1,4 +1,4 @@
-"""Names that files were written with before they changed, so that old files still open."""
+"""Old names in files written before the names changed, so that old files still open."""
 
 from __future__ import annotations
 
@@ -10,5 +10,5 @@ _OPTIONS: Mapping[tuple[str, str], str] = {("ethos-u", "optimise"): "optimizatio
 
 
 def present_options(target: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Options of a target under the names that they have now."""
+    """Options of a target under their current names."""
     return {_OPTIONS.get((target, name), name): value for name, value in options.items()}

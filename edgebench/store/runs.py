@@ -24,7 +24,7 @@ class RunStore:
     """The runs in one results folder.
 
     Args:
-        results: The results folder; runs lie in its ``runs``.
+        results: The results folder; runs are in its ``runs``.
     """
 
     def __init__(self, results: Path) -> None:
@@ -35,7 +35,7 @@ class RunStore:
         return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
 
     def path(self, name: str) -> Path:
-        """Where the run of that name lies."""
+        """The path of the run of that name."""
         return self._folder / f"{name}.json"
 
     def save(self, run: Run) -> Path:
@@ -54,7 +54,7 @@ class RunStore:
         Of several runs with one label the newest is meant.
 
         Raises:
-            InputError: No run, or more than one, goes by that reference.
+            InputError: No run, or more than one, matches that reference.
             StorageError: The file is damaged or newer than this edgebench.
         """
         return load_run(self._find(reference))
@@ -110,7 +110,7 @@ def load_run(path: Path) -> Run:
 
 
 def _to_version_3(document: dict[str, Any]) -> dict[str, Any]:
-    """Searches had notes that nothing ever wrote; options of targets are spelled as they are called now."""
+    """Searches had notes that nothing ever wrote; options of targets get their current names."""
     found = document.get("search")
     if isinstance(found, dict):
         document = {**document, "search": {key: value for key, value in found.items() if key != "notes"}}

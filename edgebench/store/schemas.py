@@ -18,7 +18,7 @@ _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def device_schema(options: Mapping[str, type]) -> dict[str, Any]:
-    """Of a device file; editors that know JSON Schema complete TOML by it.
+    """Schema of a device file; editors that support JSON Schema use it to complete TOML.
 
     Args:
         options: By target, the dataclass that its options are read into.
@@ -42,17 +42,17 @@ def device_schema(options: Mapping[str, type]) -> dict[str, Any]:
 
 
 def space_schema() -> dict[str, Any]:
-    """Of the file of a search space."""
+    """Schema of a search space file."""
     return _file_schema(SpaceFile, spaces.SCHEMA, "A search space of edgebench")
 
 
 def run_schema() -> dict[str, Any]:
-    """Of a stored run."""
+    """Schema of a stored run."""
     return _record_schema(Run, f"edgebench.{runs.KIND}/{runs.VERSION}", "A run of edgebench")
 
 
 def table_schema() -> dict[str, Any]:
-    """Of a stored lookup table."""
+    """Schema of a stored lookup table."""
     return _record_schema(LookupTable, f"edgebench.{tables.KIND}/{tables.VERSION}", "A lookup table of edgebench")
 
 

@@ -16,7 +16,7 @@ SCHEMA = "edgebench.space/1"
 
 
 class SpaceFile(BaseModel):
-    """What the file of a search space may hold."""
+    """The keys of a search space file."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -35,7 +35,7 @@ def find_space(reference: str) -> SpaceDescription:
     """A space's description by name, or by the path of its file.
 
     Raises:
-        InputError: No space goes by that name, or its file is not valid (file, key and line are named).
+        InputError: No space has that name, or its file is not valid (file, key and line are named).
     """
     return read_space(find_toml(reference, "search_spaces", "search space", "edgebench spaces list"))
 

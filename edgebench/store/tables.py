@@ -27,10 +27,10 @@ MAX_CSV_BYTES = 64 << 20
 
 
 class TableStore:
-    """The tables in one results folder, and behind them those of simulated devices that come with edgebench.
+    """The tables in one results folder, then those of simulated devices that are included in edgebench.
 
     Args:
-        results: The results folder; tables lie in its ``tables``.
+        results: The results folder; tables are in its ``tables``.
     """
 
     def __init__(self, results: Path) -> None:
@@ -38,7 +38,7 @@ class TableStore:
         self._packaged = packaged_folder("results") / "tables"
 
     def path(self, device: str, space: str, dtype: str) -> Path:
-        """Where a table lies; float32 is what a name without a type means."""
+        """The path of a table; a name without a type means float32."""
         suffix = "" if dtype == DataType.FLOAT32 else f".{dtype}"
         return self._folder / device / f"{space}{suffix}.json"
 
@@ -65,7 +65,7 @@ class TableStore:
                 stack.enter_context(one_process_at_a_time(path.with_name(f".{path.stem}.lock"), wait=False))
             except BlockingIOError:
                 raise StorageError(
-                    "another process is at work on this table", where=str(path), remedy="wait until it has ended"
+                    "another process is working on this table", where=str(path), remedy="wait until it has finished"
                 ) from None
             except OSError as error:
                 raise StorageError(
@@ -74,7 +74,7 @@ class TableStore:
             yield
 
     def load(self, device: str, space: str, dtype: str) -> LookupTable | None:
-        """The folder's own table, else the one that comes with edgebench, or None if there is none.
+        """The folder's own table, otherwise the one included in edgebench, or None if there is none.
 
         Raises:
             StorageError: It is damaged or newer than this edgebench.
@@ -84,7 +84,7 @@ class TableStore:
         return load_table(packaged) if own is None and packaged.is_file() else own
 
     def load_own(self, device: str, space: str, dtype: str) -> LookupTable | None:
-        """The table that lies in this folder, which a build goes on with, or None.
+        """The table in this folder, which a build resumes, or None.
 
         Raises:
             StorageError: It is damaged or newer than this edgebench.
@@ -102,7 +102,7 @@ class TableStore:
         return table
 
     def all(self) -> list[LookupTable]:
-        """Every table, this folder's own before those that come with edgebench."""
+        """Every table, this folder's own before those included in edgebench."""
         found = {
             path.relative_to(folder): path
             for folder in (self._packaged, self._folder)
@@ -126,20 +126,20 @@ def load_table(path: Path) -> LookupTable:
     for block, figures in table.entries.items():
         _checked(figures, f"{path}, {block!r}")
         if not set(figures) <= set(table.figures):
-            raise InputError(f"a figure of {block!r} is not declared under figures", where=str(path))
+            raise InputError(f"a figure of {block!r} is not declared in figures", where=str(path))
     return table
 
 
 def read_table_csv(path: Path, *, space: str, key: TableKey, provenance: Provenance, source: str) -> LookupTable:
     """A table that somebody else measured: columns ``block`` and figures such as ``latency_s``.
 
-    Columns that an export has besides (``device``, ``dtype``, ``latency_s.provenance``) are passed over.
+    Other columns of an export (``device``, ``dtype``, ``latency_s.provenance``) are ignored.
 
     Args:
         path: The file.
-        space: Whose blocks they are.
-        key: What the figures hold for.
-        provenance: How the figures came about.
+        space: The space that the blocks belong to.
+        key: What the figures are valid for.
+        provenance: How the figures were obtained.
         source: Who measured them, and how.
 
     Raises:
@@ -197,5 +197,5 @@ def _with_present_options(document: dict[str, Any]) -> dict[str, Any]:
     return {**document, "key": {**key, "options": present_options(str(key.get("target")), key["options"])}}
 
 
-# Version 2 spells the options of targets as they are called now.
+# Version 2 has the current names of targets' options.
 _MIGRATIONS: Mapping[int, Migration] = {1: _with_present_options}

@@ -1,4 +1,4 @@
-"""TOML files that users write: found by name, read with limits, and wrong places named by line."""
+"""TOML files that users write: found by name, read with limits, with errors located by line."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 
 def toml_files(folder: str) -> dict[str, Path]:
-    """Files of a kind by name; those beside the user's work win over those that come with edgebench."""
+    """Files of a kind by name; those in the working folder override those included in edgebench."""
     found: dict[str, Path] = {}
     for place in reversed(search_path(folder)):
         found.update({path.stem: path for path in place.glob("*.toml")})
@@ -35,7 +35,7 @@ def names_as_counted(names: Mapping[str, Path]) -> list[str]:
 
 
 def find_toml(reference: str, folder: str, what: str, command: str) -> Path:
-    """The file of a name, or the file itself where a path is given.
+    """The file of a name, or the file itself if a path is given.
 
     Args:
         reference: A name or a path.
@@ -44,7 +44,7 @@ def find_toml(reference: str, folder: str, what: str, command: str) -> Path:
         command: The command that lists them all.
 
     Raises:
-        InputError: Nothing goes by that name.
+        InputError: Nothing has that name.
     """
     if reference.endswith(".toml") or "/" in reference:
         return Path(reference)
@@ -58,7 +58,7 @@ def find_toml(reference: str, folder: str, what: str, command: str) -> Path:
 
 
 def read_toml(path: Path, what: str) -> tuple[str, dict[str, Any]]:
-    """Text and content of a file.
+    """Text and parsed content of a file.
 
     Raises:
         InputError: It is missing, too large, or not valid TOML, or its name is not usable; the line is named.
@@ -66,7 +66,9 @@ def read_toml(path: Path, what: str) -> tuple[str, dict[str, Any]]:
     text = _read_text(path, what)
     if not NAME.fullmatch(path.stem):
         raise InputError(
-            f"{path.stem!r} is not a {what} name", where=str(path), remedy="use small letters, digits, - and ."
+            f"{path.stem!r} is not a valid {what} name",
+            where=str(path),
+            remedy="use lower-case letters, digits, - and .",
         )
     try:
         return text, tomllib.loads(text)

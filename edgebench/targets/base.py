@@ -14,14 +14,15 @@ from edgebench.core.device import Device
 from edgebench.core.metric import Metric, Provenance
 from edgebench.core.model import InputSource, ModelFormat
 from edgebench.core.profile import Footprint, LayerCost, Sample
+from edgebench.core.support import Support
 
 
 class LoadedModel(Protocol):
-    """A model that is ready to run. It lives in a child process and may crash it."""
+    """A model that is ready to run. It is in a child process and may crash it."""
 
     @property
     def footprint(self) -> Footprint:
-        """Memory the model takes, as far as the target can tell."""
+        """Memory that the model takes, as far as the target knows."""
 
     def run(self, iterations: int) -> Sample:
         """Run one burst.
@@ -29,14 +30,14 @@ class LoadedModel(Protocol):
         Args:
             iterations: Inferences to run, at least 1.
 
-        A deterministic target is asked for one inference only; its latency is a metric, not a sample.
+        A deterministic target runs only one inference; its latency is a metric, not a sample.
         """
 
     def outputs(self) -> Mapping[str, NDArray[np.generic]]:
         """Outputs of the last inference by name; empty for a target that does not execute the model."""
 
     def layers(self) -> list[LayerCost]:
-        """Cost of each operator; empty where the target cannot tell. May run the model again."""
+        """Cost of each operator; empty if the target does not know it. May run the model again."""
 
     def metrics(self) -> Mapping[str, Metric]:
         """Further figures of this target by name (``cycles``, ``utilisation``, ...); valid after ``run``."""
@@ -49,11 +50,11 @@ class LoadedModel(Protocol):
 
     @property
     def method(self) -> str:
-        """How the latencies come about, in one phrase: runtime, version, settings."""
+        """How the latencies are obtained, in one phrase: runtime, version, settings."""
 
 
 class PlainModel:
-    """What most loaded models answer to the questions that only some targets have an answer for."""
+    """Default answers to the questions that only some targets can answer."""
 
     @property
     def footprint(self) -> Footprint:
@@ -88,7 +89,7 @@ class Target(Protocol):
         device: The device it was made for.
         options_type: The dataclass that a device's ``[options]`` are read into.
         formats: File formats it takes, the preferred one first.
-        dtype: ``int8`` where only quantised models run, ``float32`` where only float ones do, else None.
+        dtype: ``int8`` if only quantised models run, ``float32`` if only float ones do, otherwise None.
         deterministic: Whether a second run would give the same numbers, so that one is enough.
         latency_provenance: What the latencies of ``run`` are.
     """
@@ -110,11 +111,11 @@ class Target(Protocol):
 
         Raises:
             TargetUnavailableError: Something is missing; the remedy says how to get it.
-            InputError: The device's options are not ones of this target.
+            InputError: The device's options are not valid for this target.
         """
 
     def import_runtime(self) -> None:
-        """Import what ``load`` needs, so that the time of loading holds only the model."""
+        """Import what ``load`` needs, so that the loading time covers only the model."""
 
     def load(self, model: Path, inputs: InputSource) -> AbstractContextManager[LoadedModel]:
         """Load a model and place its inputs.
@@ -126,10 +127,23 @@ class Target(Protocol):
 
 
 @runtime_checkable
-class MadeReadyOnce(Protocol):
-    """What a target offers beside the rest if it has something to do before its first model, and keeps the result.
+class Tries(Protocol):
+    """What a target offers in addition if it can tell sooner than by loading a model whether it runs."""
 
-    The time that it takes is no model's: no limit of a measurement counts it.
+    def try_model(self, model: Path) -> Support:
+        """Find out what of a model runs.
+
+        Raises:
+            UnsupportedModelError: It does not, for another reason than operators that are missing.
+            InputError: The file is damaged.
+        """
+
+
+@runtime_checkable
+class MadeReadyOnce(Protocol):
+    """What a target offers in addition if it has something to do before its first model, and keeps the result.
+
+    The time that it takes belongs to no model: it does not count towards the limits of a measurement.
     """
 
     def pending(self) -> str | None:

@@ -1,6 +1,6 @@
 """A device that runs nothing: for tests, documentation and authors of plug-ins.
 
-Its numbers follow from the size of the model file and a seed alone, and go through the same child process,
+Its numbers follow only from the size of the model file and a seed, and go through the same child process,
 files and tables as those of a real device. It says so in every profile: its latencies are *simulated*.
 """
 
@@ -39,7 +39,7 @@ class FakeOptions:
         bytes_per_second: Latency is the file's size divided by this.
         noise: Relative standard deviation of the latencies.
         process_noise: Relative standard deviation of a process's mean.
-        misbehave: How to fail, to try out what a user then sees.
+        misbehave: How to fail, to try out what users then see.
     """
 
     bytes_per_second: float = 1e8
@@ -64,7 +64,7 @@ class FakeTarget:
         """Nothing is needed.
 
         Raises:
-            TargetUnavailableError: Only if told to.
+            TargetUnavailableError: Only if asked to misbehave so.
         """
         options = read_options(self.device, FakeOptions)
         if options.misbehave == "unavailable":
@@ -80,16 +80,16 @@ class FakeTarget:
         options = read_options(self.device, FakeOptions)
         if options.misbehave == "unsupported":
             raise UnsupportedModelError(
-                "the fake device does not know the operator Frobnicate",
+                "the fake device does not support the operator Frobnicate",
                 operators=("Frobnicate",),
-                remedy="replace Frobnicate by an operator that exists",
+                remedy="replace Frobnicate with an operator that exists",
             )
         _misbehave_on_load(options.misbehave)
         yield FakeModel(model.stat().st_size, inputs.seed, options)
 
 
 class FakeModel(PlainModel):
-    """A model that is not there."""
+    """A model that does not exist."""
 
     method = "file size / bytes_per_second, with seeded noise"
 
@@ -119,7 +119,7 @@ class FakeModel(PlainModel):
         return Sample(latencies_s=tuple(latencies.tolist()), cpu_s=total, wall_s=total)
 
     def outputs(self) -> Mapping[str, NDArray[np.generic]]:
-        """One number: not a number, if told so."""
+        """One number, or NaN if asked to misbehave."""
         return {"output": np.array([np.nan if self._options.misbehave == "nan" else 0.5], dtype=np.float32)}
 
     def layers(self) -> list[LayerCost]:

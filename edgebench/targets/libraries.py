@@ -29,7 +29,7 @@ def find_library(name: str) -> Path | None:
 def onnxruntime_has_provider(provider: str) -> bool:
     """Whether the installed ONNX Runtime was built with a provider, found without importing it.
 
-    A provider is a library of its own beside the bindings, or compiled into them, where messages carry the
+    A provider is a separate library beside the bindings, or compiled into them, and then messages contain the
     path of its source file.
     """
     name = provider.removesuffix("ExecutionProvider").lower()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -39,7 +40,7 @@ class LiteRtOptions:
 
     Attributes:
         threads: Threads of the interpreter; 1 repeats best.
-        kernels: ``default`` uses XNNPACK where it can, ``builtin`` the optimised kernels without it,
+        kernels: ``default`` uses XNNPACK if it can, ``builtin`` the optimised kernels without it,
             ``reference`` the slow reference kernels.
     """
 
@@ -64,7 +65,7 @@ class CpuOptions(Protocol):
 
 
 class LiteRtTarget:
-    """Measures ``.tflite`` models with ai-edge-litert, or tflite-runtime where only that is installed."""
+    """Measures ``.tflite`` models with ai-edge-litert, or tflite-runtime if only that is installed."""
 
     options_type: ClassVar[type] = LiteRtOptions
     formats: ClassVar[tuple[ModelFormat, ...]] = (ModelFormat.TFLITE,)
@@ -105,7 +106,7 @@ class LiteRtTarget:
 
 
 class LiteRtModel(PlainModel):
-    """An interpreter and the inputs that every inference gets."""
+    """An interpreter and the inputs of every inference."""
 
     def __init__(
         self, model: Path, inputs: InputSource, options: CpuOptions, runtime: tuple[str, str], interpreter: Any
@@ -129,12 +130,12 @@ class LiteRtModel(PlainModel):
         except RuntimeError as error:
             raise UnsupportedModelError(
                 f"LiteRT cannot run the model: {_readable(error)}",
-                remedy="see what the runtime says about the operator; another version of it may run the model",
+                remedy="read what the runtime says about the operator; another version may run the model",
             ) from error
 
     @property
     def one_cpu_thread(self) -> bool:
-        """Whether all work stays on the calling thread, so that its processor time can be held against the clock."""
+        """Whether all work stays on the calling thread, so that its processor time can be compared with the clock."""
         return self._options.threads == 1
 
     def outputs(self) -> Mapping[str, NDArray[np.generic]]:
@@ -216,7 +217,7 @@ def set_inputs(interpreter: Any, inputs: InputSource, names: OtherNames | None =
 
     Raises:
         UnsupportedModelError: It cannot prepare an operator.
-        InputError: The inputs do not fit the model.
+        InputError: The inputs do not match the model.
     """
     details = interpreter.get_input_details()
     inputs = replace(inputs, shapes=shapes_by_tensor(inputs.shapes, names or {}))
@@ -230,11 +231,11 @@ def set_inputs(interpreter: Any, inputs: InputSource, names: OtherNames | None =
         for detail in details:
             interpreter.set_tensor(detail["index"], arrays[detail["name"]])
     except (ValueError, RuntimeError) as error:
-        raise _explained(error) from error
+        raise _explained(error, _tensor_bytes(interpreter)) from error
 
 
 def _spec(detail: Mapping[str, Any], inputs: InputSource) -> TensorSpec:
-    """An input's shape: open dimensions have a size in the file, which holds unless the user gives another."""
+    """An input's shape: open dimensions have a size in the file, which is used unless the user gives another."""
     signature = detail.get("shape_signature")
     open_shape = signature if signature is not None and len(signature) else detail["shape"]
     shape = open_shape if detail["name"] in inputs.shapes or inputs.file else detail["shape"]
@@ -245,8 +246,19 @@ def _spec(detail: Mapping[str, Any], inputs: InputSource) -> TensorSpec:
     )
 
 
-def _explained(error: Exception) -> InputError | UnsupportedModelError:
+def _tensor_bytes(interpreter: Any) -> int:
+    details = interpreter.get_tensor_details()
+    return sum(math.prod(map(int, detail["shape"])) * np.dtype(detail["dtype"]).itemsize for detail in details)
+
+
+def _explained(error: Exception, needed_bytes: int = 0) -> InputError | UnsupportedModelError:
     text = _readable(error)
+    if not text and needed_bytes:
+        # It says nothing where memory cannot be had.
+        return UnsupportedModelError(
+            f"LiteRT cannot allocate the model's tensors, which take {needed_bytes / 2**30:,.1f} GiB together",
+            remedy="give smaller shapes with --shape, or use a smaller model",
+        )
     if "custom op" in text or "Didn't find op" in text or "unresolved" in text.lower():
         return UnsupportedModelError(
             f"LiteRT has no kernel for an operator of the model: {text}",
@@ -255,12 +267,12 @@ def _explained(error: Exception) -> InputError | UnsupportedModelError:
     if "failed to prepare" in text or "Failed to apply" in text:
         return UnsupportedModelError(
             f"LiteRT cannot prepare the model: {text}",
-            remedy="see what the runtime says about the operator; other input shapes may fit",
+            remedy="read what the runtime says about the operator; other input shapes may work",
         )
     return InputError(f"LiteRT cannot load the model: {text}", remedy="check that the file is complete")
 
 
 def _readable(error: Exception) -> str:
-    """LiteRT runs its sentences together: a word that ends and a capital that begins are two."""
+    """LiteRT joins its sentences without a space: split them before certain words."""
     text = re.sub(r"(?<=[a-z.])(Node number|Restored original|See instructions)", r" \1", str(error))
     return " ".join(text.split())[:400]

@@ -39,9 +39,9 @@ class DelegateOptions:
 
     Attributes:
         library: The delegate's shared library.
-        options: Handed to the delegate as they are.
+        options: Passed to the delegate unchanged.
         expect: Share of the operators that the delegate must take, or ``all``.
-        dtype: ``int8`` for accelerators that take only quantised models, else ``any``.
+        dtype: ``int8`` for accelerators that take only quantised models, otherwise ``any``.
         threads: Threads of the operators left to the CPU.
         kernels: Kernels of the operators left to the CPU.
         tolerance: Largest difference of an output from the CPU's, as a fraction of its size.
@@ -89,24 +89,24 @@ class DelegateTarget(LiteRtTarget):
         """The runtime and the library.
 
         Raises:
-            TargetUnavailableError: The runtime is not installed, or the library is not there.
-            InputError: The device's options are not ones of this target.
+            TargetUnavailableError: The runtime is not installed, or the library does not exist.
+            InputError: The device's options are not valid for this target.
         """
         options = read_options(self.device, DelegateOptions)
         versions = dict([litert_runtime()])
         if find_library(options.library) is None:
             raise TargetUnavailableError(
-                f"the delegate library {options.library} is not here",
+                f"the delegate library {options.library} does not exist",
                 remedy="install the accelerator's runtime, or correct `library` in the device file",
             )
         return {**versions, "delegate": options.library}
 
     @contextmanager
     def load(self, model: Path, inputs: InputSource) -> Iterator[DelegateModel]:
-        """Load the delegate, hand it the model, and refuse what it leaves to the CPU beyond what is expected.
+        """Load the delegate, give it the model, and fail if it leaves more to the CPU than expected.
 
         Raises:
-            TargetUnavailableError: The library does not load or finds no accelerator.
+            TargetUnavailableError: The library cannot be loaded or finds no accelerator.
             UnsupportedModelError: The delegate refuses the model or takes too little of it.
             InputError: The file or the inputs are not valid.
         """
@@ -115,7 +115,7 @@ class DelegateTarget(LiteRtTarget):
             yield DelegateModel(model, inputs, options)
             return
         with tempfile.TemporaryDirectory() as folder:
-            # Delegates and what tells their part are about the main graph.
+            # Delegates, and what reports their part, concern the main graph.
             alone = Path(folder) / model.name
             write_signature(model, inputs.signature, alone)
             yield DelegateModel(alone, replace(inputs, signature=None), options)
@@ -136,8 +136,8 @@ class DelegateModel(LiteRtModel):
         left = [node for node in self._nodes if not node.delegated]
         if self._share < options.expected_share:
             raise UnsupportedModelError(
-                f"the delegate takes {self._share:.0%} of the operators, {options.expected_share:.0%} are expected; "
-                f"left to the CPU: {_listed(left)}",
+                f"the delegate takes {self._share:.0%} of the operators, but "
+                f"{options.expected_share:.0%} are expected; left to the CPU: {_listed(left)}",
                 operators=tuple(sorted({node.operator for node in left})),
                 remedy="replace these operators, or lower `expect` in the device file to measure the mixture",
             )
@@ -155,7 +155,7 @@ class DelegateModel(LiteRtModel):
         return f"wall clock around interpreter.invoke, {runtime} with the delegate {library}"
 
     def layers(self) -> list[LayerCost]:
-        """Where each operator runs; a delegate does not tell their times."""
+        """Where each operator runs; delegates do not report times."""
         return [
             LayerCost(name=node.name, operator=node.operator, placement="delegate" if node.delegated else "CPU")
             for node in self._nodes
@@ -173,7 +173,7 @@ class DelegateModel(LiteRtModel):
         return [f"left to the CPU: {_listed(left)}"] if left else []
 
     def faults(self) -> list[str]:
-        """Outputs that differ from those of the CPU alone on the same inputs."""
+        """Outputs that differ from those of the CPU on the same inputs."""
         reference = create_interpreter(self._model, kernels="builtin")
         set_inputs(reference, self._inputs)
         reference.invoke()
@@ -194,8 +194,8 @@ class DelegateModel(LiteRtModel):
 def placed_nodes(interpreter: Any) -> list[Node]:
     """The operators of the model, with those that a delegate has replaced.
 
-    LiteRT keeps the replaced operators in its list and appends one node a partition, whose inputs and outputs
-    bound what it replaced.
+    LiteRT keeps the replaced operators in its list and appends one node per partition, whose inputs and outputs
+    enclose what it replaced.
     """
     details = interpreter._get_ops_details()  # noqa: SLF001 - there is no public way to see the partitions
     count = next((i for i, detail in enumerate(details) if _is_partition(detail)), len(details))
@@ -238,14 +238,14 @@ def _load_delegate(options: DelegateOptions) -> Any:
     try:
         return load_delegate(options.library, dict(options.options))
     except OSError as error:
-        raise TargetUnavailableError(f"the delegate library does not load: {error}", remedy=remedy) from error
+        raise TargetUnavailableError(f"the delegate library cannot be loaded: {error}", remedy=remedy) from error
     except AttributeError as error:
         raise TargetUnavailableError(
             f"{options.library} is not a TFLite delegate: it lacks tflite_plugin_create_delegate",
-            remedy="name the delegate's library, not another one of its runtime",
+            remedy="give the path of the delegate's library, not of another library of its runtime",
         ) from error
     except (ValueError, RuntimeError) as error:
-        reason = str(error) or "it gives no reason"
+        reason = str(error) or "no reason given"
         raise TargetUnavailableError(f"the delegate cannot be created: {reason}", remedy=remedy) from error
 
 

@@ -1,7 +1,7 @@
 """Per-operator times under LiteRT, whose Python packages have no profiler.
 
-The model is cut after each operator, and the cuts are timed in turn; an operator costs what its cut takes
-longer than the one before. Every cut returns all tensors that later operators need, so that nothing before it
+The model is cut after each operator, and the cuts are timed in turn; an operator costs the time by which its cut
+takes longer than the one before. Every cut returns all tensors that later operators need, so that nothing before it
 is optimised away.
 """
 
@@ -32,8 +32,8 @@ def profile_layers(model: Path, make_interpreter: Callable[[Path], Any]) -> list
         make_interpreter: An interpreter with its inputs set, from a file.
 
     Returns:
-        One row an operator in the order of execution; empty where the file's schema cannot be read here.
-        Shares add up to 1 over the operators that took longer than could be told from nothing.
+        One row per operator in the order of execution; empty if the file's schema cannot be read here.
+        Shares add up to 1 over the operators whose times could be distinguished from zero.
     """
     try:
         from ai_edge_litert import schema_py_generated as schema

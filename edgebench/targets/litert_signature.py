@@ -1,4 +1,4 @@
-"""The graph of one signature behind the methods that LiteRT's interpreter has for the main one."""
+"""The graph of one signature with the methods that LiteRT's interpreter has for the main one."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class SignatureInterpreter:
         name: The signature.
 
     Raises:
-        InputError: There is none of that name, or the installed runtime runs main graphs only.
+        InputError: There is none of that name, or the installed runtime runs only main graphs.
     """
 
     def __init__(self, interpreter: Any, name: str) -> None:
@@ -35,7 +35,7 @@ class SignatureInterpreter:
             raise InputError(f"there is no such signature: {error}", where=where, remedy=f"it has {known}") from None
         except AttributeError:
             raise InputError(
-                "the installed runtime runs the main graph only",
+                "the installed runtime runs only the main graph",
                 where=f"--signature {name}",
                 remedy="pip install ai-edge-litert",
             ) from None
@@ -43,11 +43,11 @@ class SignatureInterpreter:
         self._outputs = list(runner.get_output_details().values())
 
     def get_input_details(self) -> Sequence[Mapping[str, Any]]:
-        """Of the signature's inputs."""
+        """Details of the signature's inputs."""
         return self._inputs
 
     def get_output_details(self) -> Sequence[Mapping[str, Any]]:
-        """Of the signature's outputs."""
+        """Details of the signature's outputs."""
         return self._outputs
 
     def resize_tensor_input(self, index: int, shape: Sequence[int]) -> None:

@@ -83,14 +83,14 @@ class OnnxRuntimeTarget:
         """Create a session with one fixed input.
 
         Raises:
-            UnsupportedModelError: ONNX Runtime does not know an operator or a version of it.
+            UnsupportedModelError: ONNX Runtime does not support an operator or a version of it.
             InputError: The file or the inputs are not valid.
         """
         yield OnnxRuntimeModel(model, inputs, read_options(self.device, OnnxRuntimeOptions))
 
 
 class OnnxRuntimeModel(PlainModel):
-    """A session and the inputs that every inference gets."""
+    """A session and the inputs of every inference."""
 
     def __init__(self, model: Path, inputs: InputSource, options: OnnxRuntimeOptions) -> None:
         import onnxruntime
@@ -142,7 +142,7 @@ class OnnxRuntimeModel(PlainModel):
 
     @property
     def one_cpu_thread(self) -> bool:
-        """Whether all work stays on the calling thread, so that its processor time can be held against the clock."""
+        """Whether all work stays on the calling thread, so that its processor time can be compared with the clock."""
         return self._options.threads == 1
 
 
@@ -172,7 +172,7 @@ def _spec(node: Any) -> TensorSpec:
     if node.type not in _DTYPES:
         raise UnsupportedModelError(
             f"input {node.name!r} is a {node.type}",
-            remedy="edgebench feeds tensors only; export the model so",
+            remedy="edgebench feeds only tensors; export the model with tensor inputs",
         )
     return TensorSpec(
         name=node.name,
@@ -191,7 +191,7 @@ def create_session(model: Path, options: Any, providers: list[str] | None) -> An
         providers: Providers to use, or None for those that the options name.
 
     Raises:
-        UnsupportedModelError: ONNX Runtime does not know an operator or a version of it.
+        UnsupportedModelError: ONNX Runtime does not support an operator or a version of it.
         InputError: The file is not valid.
     """
     import onnxruntime
@@ -200,18 +200,18 @@ def create_session(model: Path, options: Any, providers: list[str] | None) -> An
     try:
         return onnxruntime.InferenceSession(str(model), options, providers=providers)
     except (states.NotImplemented, states.NoSuchFile, states.InvalidGraph, states.Fail) as error:
-        raise _explained(error) from error
+        raise _explained(error, model) from error
     except (states.InvalidProtobuf, states.InvalidArgument, states.RuntimeException) as error:
         raise InputError(f"ONNX Runtime cannot read the model: {_short(error)}") from error
 
 
-def _explained(error: Exception) -> InputError | UnsupportedModelError:
+def _explained(error: Exception, model: Path) -> InputError | UnsupportedModelError:
     text = _short(error)
     if "is not a registered function/op" in text or "Could not find an implementation" in text:
         operator = text.split("Error:")[-1].strip()
         return UnsupportedModelError(
             f"ONNX Runtime's CPU provider does not have an operator of the model: {operator}",
-            remedy="export the model without it, or run it where its custom library is registered",
+            remedy=_what_helps(model, text),
         )
     if "opset" in text and "support" in text:
         return UnsupportedModelError(
@@ -219,6 +219,19 @@ def _explained(error: Exception) -> InputError | UnsupportedModelError:
             remedy="pip install --upgrade onnxruntime, or export with a lower opset",
         )
     return InputError(f"ONNX Runtime cannot load the model: {text}")
+
+
+def _what_helps(model: Path, text: str) -> str:
+    """Why an operator of a readable file may be missing: its opset, its types, or a library."""
+    from edgebench.models.onnx.file import FIRST_OPSET, MODERN_OPSET, opset_of, parse_graph, unusual_types
+
+    parsed = parse_graph(model)
+    if opset_of(parsed) < FIRST_OPSET:
+        return f"convert it to a newer opset: onnx.version_converter.convert_version(model, {MODERN_OPSET})"
+    types = unusual_types(parsed)
+    if types and "not a registered" not in text:
+        return f"the runtime has few operators for {' and '.join(types)}: export the model in float32"
+    return "export the model without it, or run it with its custom library registered"
 
 
 def _short(error: Exception) -> str:

@@ -17,18 +17,18 @@ from edgebench.core.metric import Metric, Provenance
 from edgebench.core.profile import LayerCost
 
 _RUNS = 50
-_METHOD = "onnxruntime profiler, median of kernel times (adds 6-15 us a node: use the share)"
+_METHOD = "onnxruntime profiler, median of kernel times (adds 6-15 us per node: use the share)"
 
 
 def profile_layers(create_session: Callable[[str], Any], feeds: Mapping[str, NDArray[np.generic]]) -> list[LayerCost]:
-    """Run the model under the profiler in a session of its own.
+    """Run the model under the profiler in its own session.
 
     Args:
         create_session: Makes a session whose profiler writes to files of the given prefix.
         feeds: Inputs by name.
 
     Returns:
-        One row a kernel in the order of execution; shares add up to 1 over all kernels.
+        One row per kernel in the order of execution; shares add up to 1 over all kernels.
     """
     with tempfile.TemporaryDirectory() as folder:
         session = create_session(str(Path(folder) / "ort"))

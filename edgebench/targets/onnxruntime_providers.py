@@ -38,10 +38,10 @@ class ProviderOptions:
     """Options of the ``onnxruntime-ep`` target.
 
     Attributes:
-        provider: The execution provider, by ONNX Runtime's name for it.
+        provider: The execution provider, by its name in ONNX Runtime.
         library: A plug-in provider's library: a path, or ``package:NAME/FILE`` for a file in an installed
             Python package. Empty for providers of the installed ONNX Runtime itself.
-        provider_options: Handed to the provider; values may be ``package:NAME/FILE`` too.
+        provider_options: Passed to the provider; values may be ``package:NAME/FILE`` too.
         allow_cpu_fallback: Whether operators that the provider refuses may run on the CPU.
         emulated: Whether the library emulates the accelerator, so that its latency means nothing.
         tolerance: Largest difference of an output from the CPU's, as a fraction of its size.
@@ -60,12 +60,12 @@ class ProviderOptions:
 
     def __post_init__(self) -> None:
         if self.provider == _CPU:
-            raise ValueError(f"{_CPU} is no accelerator; the CPU's target is onnxruntime")
+            raise ValueError(f"{_CPU} is not an accelerator; the CPU's target is onnxruntime")
         if self.threads < 1:
             raise ValueError(f"threads must be at least 1, not {self.threads}")
 
     def cpu_options(self) -> OnnxRuntimeOptions:
-        """The same session on the CPU alone."""
+        """The same session on the CPU only."""
         return OnnxRuntimeOptions(threads=self.threads, optimization=self.optimization)
 
 
@@ -86,7 +86,7 @@ class ProviderTarget(OnnxRuntimeTarget):
 
         Raises:
             TargetUnavailableError: One of them is not installed.
-            InputError: The device's options are not ones of this target.
+            InputError: The device's options are not valid for this target.
         """
         options = read_options(self.device, ProviderOptions)
         versions = {"onnxruntime": require_package("onnxruntime")}
@@ -94,14 +94,14 @@ class ProviderTarget(OnnxRuntimeTarget):
             library = _resolved(options.library)
             if not library.is_file():
                 raise TargetUnavailableError(
-                    f"the provider library {options.library} is not there",
+                    f"the provider library {options.library} does not exist",
                     remedy="install the accelerator's package, or correct `library` in the device file",
                 )
             versions[options.provider] = library.name
         elif not onnxruntime_has_provider(options.provider):
             raise TargetUnavailableError(
                 f"the installed ONNX Runtime has no {options.provider}",
-                remedy="install the build of ONNX Runtime for this accelerator, or name a plug-in with `library`",
+                remedy="install the build of ONNX Runtime for this accelerator, or specify a plug-in with `library`",
             )
         return versions
 
@@ -110,7 +110,7 @@ class ProviderTarget(OnnxRuntimeTarget):
         """Create a session on the provider.
 
         Raises:
-            TargetUnavailableError: The provider or its accelerator is not there.
+            TargetUnavailableError: The provider or its accelerator is missing.
             UnsupportedModelError: The provider does not take the whole model, and no fallback is allowed.
             InputError: The file or the inputs are not valid.
         """
@@ -126,7 +126,7 @@ class ProviderModel(OnnxRuntimeModel):
         super().__init__(model, inputs, options.cpu_options())
 
     def create_session(self, *, profiling: str | None = None) -> Any:
-        """A session whose providers are the one asked for, and the CPU only where that is allowed."""
+        """A session with the requested provider, and the CPU only if that is allowed."""
         options = self._provider_options
         settings = session_options(options.cpu_options(), profiling)
         _add_provider(settings, options)
@@ -144,7 +144,7 @@ class ProviderModel(OnnxRuntimeModel):
         if options.provider not in session.get_providers():
             raise TargetUnavailableError(
                 f"ONNX Runtime left {options.provider} out and would have used "
-                f"{', '.join(session.get_providers())} without a word",
+                f"{', '.join(session.get_providers())} silently",
                 remedy="check the accelerator's driver and the provider's options",
             )
         return session
@@ -160,26 +160,26 @@ class ProviderModel(OnnxRuntimeModel):
         return super().method.replace("CPU", self._provider_options.provider)
 
     def run(self, iterations: int) -> Sample:
-        """Time inferences; an emulation's time is thrown away."""
+        """Time inferences; an emulation's time is discarded."""
         sample = super().run(iterations)
         return Sample(latencies_s=()) if self._provider_options.emulated else sample
 
     def metrics(self) -> Mapping[str, Metric]:
-        """How far the outputs lie from the CPU's."""
+        """How far the outputs are from the CPU's."""
         provenance = Provenance.SIMULATED if self._provider_options.emulated else Provenance.MEASURED
         method = f"largest difference of an output from ONNX Runtime's CPU provider / its size; {self.method}"
         figure = Metric(value=self._difference, unit="1", provenance=provenance, method=method)
         return {"output_difference": figure} if self._difference < 1e300 else {}
 
     def notes(self) -> list[str]:
-        """What stayed on the CPU, and what an emulation cannot tell."""
+        """What stayed on the CPU, and what an emulation cannot show."""
         notes = []
         on_cpu = Counter(layer.operator for layer in self._placements if layer.placement == "CPU")
         if on_cpu:
             listed = ", ".join(f"{count} x {name}" for name, count in on_cpu.most_common())
             notes.append(f"left to the CPU: {listed}")
         if self._provider_options.emulated:
-            notes.append("the accelerator is emulated: outputs and operators are checked, latency is not claimed")
+            notes.append("the accelerator is emulated: outputs and operators are checked, latency is not reported")
         return notes
 
     def faults(self) -> list[str]:
@@ -199,7 +199,7 @@ class ProviderModel(OnnxRuntimeModel):
 
     @cached_property
     def _placements(self) -> list[LayerCost]:
-        """Operators with their processors; looked up only where a fallback is possible."""
+        """Operators with their processors; looked up only if a fallback is possible."""
         return self.layers() if self._provider_options.allow_cpu_fallback else []
 
 
@@ -233,9 +233,9 @@ def _register_library(options: ProviderOptions) -> None:
     try:
         onnxruntime.register_execution_provider_library(options.provider, str(_resolved(options.library)))
     except Exception as error:
-        # The bindings raise an exception class of their own for whatever the library reports.
+        # The bindings raise their own exception class for whatever the library reports.
         raise TargetUnavailableError(
-            f"the provider library does not load: {' '.join(str(error).split())[:300]}",
+            f"the provider library cannot be loaded: {' '.join(str(error).split())[:300]}",
             remedy="check that it is a plug-in execution provider for this version of ONNX Runtime",
         ) from error
 

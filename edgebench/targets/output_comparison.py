@@ -1,4 +1,4 @@
-"""How far the outputs of an accelerator lie from those of a trusted runtime."""
+"""How far the outputs of an accelerator are from those of a trusted runtime."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def output_difference(expected: Mapping[str, NDArray[Any]], found: Mapping[str, 
         found: Outputs under test.
 
     Returns:
-        0 for equal outputs; infinite where one is missing, has another shape, or is not a number where the
+        0 for equal outputs; infinite if one is missing, has another shape, or is not a number where the
         trusted one is.
     """
     worst = 0.0

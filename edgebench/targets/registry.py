@@ -32,7 +32,7 @@ def target_type(name: str) -> type[Target]:
 
     Raises:
         InputError: There is no target of that name; the nearest names are suggested.
-        TargetUnavailableError: The plug-in that holds it does not import.
+        TargetUnavailableError: Its plug-in cannot be imported.
     """
     return cast("type[Target]", load_plugin(GROUP, name, BUILTIN))
 
@@ -42,6 +42,6 @@ def create_target(device: Device) -> Target:
 
     Raises:
         InputError: The device names a target that does not exist.
-        TargetUnavailableError: The plug-in that holds it does not import.
+        TargetUnavailableError: Its plug-in cannot be imported.
     """
     return target_type(device.target)(device)

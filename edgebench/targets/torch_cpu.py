@@ -40,7 +40,7 @@ class TorchOptions:
 
 
 class TorchTarget:
-    """Measures TorchScript and ``torch.export`` files, which hold programs, not pickled objects."""
+    """Measures TorchScript and ``torch.export`` files, which contain programs, not pickled objects."""
 
     options_type: ClassVar[type] = TorchOptions
     formats: ClassVar[tuple[ModelFormat, ...]] = (ModelFormat.TORCH_EXPORT, ModelFormat.TORCHSCRIPT)
@@ -76,7 +76,7 @@ class TorchTarget:
 
 
 class TorchModel(PlainModel):
-    """A loaded program and the inputs that every inference gets."""
+    """A loaded program and the inputs of every inference."""
 
     def __init__(self, model: Path, inputs: InputSource, options: TorchOptions) -> None:
         import torch

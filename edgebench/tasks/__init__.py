@@ -1,1 +1,1 @@
-"""Data sets with a metric and a way to train on them."""
+"""Data sets, a metric for each, and training on them."""

@@ -13,7 +13,7 @@ from edgebench.core.record import Record
 from edgebench.errors import InputError
 
 _EXACT_BELOW = 1000
-"""Discordant samples up to which McNemar's test is computed exactly; beyond, the normal approximation is as good."""
+"""Number of discordant samples up to which McNemar's test is exact; beyond, the normal approximation is as good."""
 
 
 def correct_count(predictions: NDArray[np.int64], labels: NDArray[np.int64]) -> int:
@@ -28,7 +28,7 @@ def correct_count(predictions: NDArray[np.int64], labels: NDArray[np.int64]) -> 
     """
     if predictions.shape != labels.shape or predictions.ndim != 1 or not labels.size:
         raise InputError(
-            f"{list(predictions.shape)} predictions do not fit {list(labels.shape)} labels",
+            f"{list(predictions.shape)} predictions do not match {list(labels.shape)} labels",
             remedy="give one predicted class for each sample of the same split",
         )
     return int(np.count_nonzero(predictions == labels))
@@ -44,7 +44,7 @@ def top1(predictions: NDArray[np.int64], labels: NDArray[np.int64]) -> float:
 
 
 def wilson_interval(correct: int, total: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Interval of an accuracy by the score method (Wilson 1927), which holds near 0 and 1 and for few samples.
+    """Interval of an accuracy by the score method (Wilson 1927), which is valid near 0 and 1 and for few samples.
 
     Args:
         correct: Samples whose prediction is right.
@@ -64,7 +64,7 @@ def wilson_interval(correct: int, total: int, confidence: float = 0.95) -> tuple
     centre = share + z * z / (2 * total)
     margin = z * math.sqrt(share * (1 - share) / total + z * z / (4 * total * total))
     scale = 1 + z * z / total
-    # Rounding may leave the ends of 0 and 1 a hair beside them.
+    # Rounding may leave ends that should be 0 or 1 slightly off.
     low = 0.0 if correct == 0 else max(0.0, (centre - margin) / scale)
     high = 1.0 if correct == total else min(1.0, (centre + margin) / scale)
     return low, high
@@ -75,12 +75,12 @@ class AccuracyDrop(Record):
     """How much accuracy a model lost against a reference, on the same samples.
 
     Attributes:
-        value: Accuracy of the reference less that of the model; negative for a gain.
+        value: Accuracy of the reference minus that of the model; negative for a gain.
         low: Low end of the interval.
-        high: High end of the interval; a drop of at most L is shown where this is at most L.
+        high: High end of the interval; a drop of at most L is shown if this is at most L.
         confidence: Of the interval.
-        lost: Samples that the reference alone has right.
-        gained: Samples that the model alone has right.
+        lost: Samples that only the reference gets right.
+        gained: Samples that only the model gets right.
         samples: All samples.
         p_value: Of McNemar's test that both are equally accurate.
     """
@@ -100,7 +100,7 @@ def accuracy_drop(
 ) -> AccuracyDrop:
     """Paired difference of two models' accuracies.
 
-    Both saw the same samples and mostly agree, so the difference is known far better than either accuracy. The
+    Both saw the same samples and mostly agree, so the difference is known far more precisely than either accuracy. The
     interval is method 10 of Newcombe (1998): the score intervals of both accuracies, joined with their correlation.
 
     Args:
@@ -137,13 +137,13 @@ def accuracy_drop(
 
 
 def mcnemar_p_value(lost: int, gained: int) -> float:
-    """Two-sided p-value of equal accuracies (McNemar 1947), given the samples that only one model has right.
+    """Two-sided p-value of equal accuracies (McNemar 1947), given the samples that only one model gets right.
 
-    Exact binomial for up to 1000 of them, else the normal approximation with continuity correction.
+    Exact binomial for up to 1000 of them, otherwise the normal approximation with continuity correction.
 
     Args:
-        lost: Samples that only the first has right.
-        gained: Samples that only the second has right.
+        lost: Samples that only the first gets right.
+        gained: Samples that only the second gets right.
     """
     discordant, fewer = lost + gained, min(lost, gained)
     if discordant == 0:

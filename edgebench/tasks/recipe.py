@@ -13,7 +13,7 @@ from edgebench.errors import EdgebenchError
 _WARM_UP = 0.25
 """Share of the steps in which the learning rate rises."""
 _SHIFT = 0.08
-"""Farthest that augmentation moves an image, as a share of its size."""
+"""Maximum distance that augmentation moves an image, as a share of its size."""
 
 
 class TrainingFailed(EdgebenchError):  # noqa: N818 - it names what happened to a trial, not a mistake
@@ -30,14 +30,14 @@ class Recipe(Record):
     former (96.9 %) and worse on the latter (93.6 %); the standard error is about 0.3 %.
 
     Attributes:
-        epochs: Times that all training images are seen.
-        batch_size: Images a step, at least 2.
-        learning_rate: Highest of the schedule, which rises for a quarter of the steps and falls to 0 on a cosine.
+        epochs: How often all training images are seen.
+        batch_size: Images per step, at least 2.
+        learning_rate: Maximum of the schedule, which rises for a quarter of the steps and falls to 0 on a cosine.
         weight_decay: Decoupled decay of kernels (AdamW), per unit of learning rate.
-        patience: Stop after so many epochs without a better validation accuracy; None for never.
+        patience: Stop after this many epochs without a better validation accuracy; None for never.
         label_smoothing: Share of the target that is spread over all classes, from 0 to below 1.
-        augment: Move each image by up to 8 % of its size, anew each time.
-        distillation: Weight of the teacher's outputs in the loss, from 0 to 1; labels have the rest.
+        augment: Move each image by up to 8 % of its size, randomly each time.
+        distillation: Weight of the teacher's outputs in the loss, from 0 to 1; labels get the rest.
         temperature: Divides logits before teacher and student are compared.
 
     Raises:
@@ -57,7 +57,7 @@ class Recipe(Record):
     def __post_init__(self) -> None:
         if self.epochs < 1 or self.batch_size < 2 or (self.patience is not None and self.patience < 1):
             raise ValueError(
-                f"epochs {self.epochs} and patience {self.patience} are at least 1, batch_size {self.batch_size} 2"
+                f"epochs {self.epochs} and patience {self.patience} must be at least 1, batch_size {self.batch_size} 2"
             )
         positive = {"learning_rate": self.learning_rate, "temperature": self.temperature}
         for name, value in positive.items():
@@ -67,7 +67,7 @@ class Recipe(Record):
             raise ValueError(f"weight_decay must be finite and at least 0, not {self.weight_decay}")
         if not 0 <= self.label_smoothing < 1 or not 0 <= self.distillation <= 1:
             raise ValueError(
-                f"label_smoothing {self.label_smoothing} and distillation {self.distillation} are shares of 1"
+                f"label_smoothing {self.label_smoothing} and distillation {self.distillation} must be shares of 1"
             )
 
 
@@ -103,13 +103,13 @@ class Optimiser:
         self._optimiser.zero_grad(set_to_none=True)
 
     def step(self) -> None:
-        """Follow the gradients, and go on in the schedule."""
+        """Follow the gradients, and advance in the schedule."""
         self._optimiser.step()
         self._schedule.step()
 
 
 def batch_count(samples: int, recipe: Recipe) -> int:
-    """Steps of an epoch; a rest that fills no batch is spread over the others."""
+    """Steps of an epoch; a remainder smaller than a batch is spread over the others."""
     return max(1, samples // recipe.batch_size)
 
 
@@ -121,7 +121,7 @@ def batches(samples: int, recipe: Recipe) -> Iterator[Any]:
 
 
 def augmented(images: Any) -> Any:
-    """Each image moved by a random number of pixels; what comes in repeats the border.
+    """Each image moved by a random number of pixels; new pixels repeat the border.
 
     Args:
         images: A tensor [n, channels, height, width].

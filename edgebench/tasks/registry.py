@@ -31,27 +31,27 @@ def task_names() -> list[str]:
 
 
 def load_task(text: str, *, seed: int = 0) -> Task:
-    """The task that a text stands for.
+    """The task that a string stands for.
 
     Args:
         text: A built-in name, an ``.npz`` file, a folder of images, ``module:function`` of an installed package,
-            or the name of an entry point. A function takes no arguments and gives a task, or images and labels
+            or the name of an entry point. A function takes no arguments and returns a task, or images and labels
             to be split.
-        seed: At least 0; decides how samples are split where their source does not.
+        seed: At least 0; decides how samples are split if their source does not.
 
     Returns:
-        The task, the same for the same text, seed and data.
+        The task, the same for the same string, seed and data.
 
     Raises:
         InputError: There is no such task, or its data is not valid.
-        MissingPackageError: A package is missing, or a plug-in does not import.
+        MissingPackageError: A package is missing, or a plug-in cannot be imported.
     """
     if seed < 0:
         raise InputError(f"the seed must be at least 0, not {seed}", where="--seed")
     if text in BUILTIN:
         return _made(text, load_plugin(GROUP, text, BUILTIN), seed)
     if not text.strip():
-        raise InputError("no task is named", where="--task", remedy=f"known: {', '.join(task_names())}")
+        raise InputError("no task is given", where="--task", remedy=f"known: {', '.join(task_names())}")
     path = Path(text)
     if path.suffix.lower() == ".npz":
         return load_npz(path, seed=seed)
@@ -61,7 +61,7 @@ def load_task(text: str, *, seed: int = 0) -> Task:
         return _made(text, _imported(text), seed)
     if "/" in text or path.exists():
         raise InputError(
-            "there is no such folder" if not path.exists() else "a task is not a file of this kind",
+            "there is no such folder" if not path.exists() else "a task cannot be read from this kind of file",
             where=text,
             remedy="give an .npz file, a folder with one subfolder of images for each class, or a name: "
             + ", ".join(task_names()),
@@ -78,9 +78,9 @@ def _imported(text: str) -> object:
     except (Exception, SystemExit) as error:
         # Foreign code runs here, so anything at all may come out of it.
         raise InputError(
-            f"it does not import: {_first_line(error)}",
+            f"it cannot be imported: {_first_line(error)}",
             where=text,
-            remedy="install the package that holds it into this environment (pip install -e FOLDER)",
+            remedy="install the package that contains it into this environment (pip install -e FOLDER)",
         ) from error
     return found
 
@@ -93,7 +93,7 @@ def _made(text: str, source: object, seed: int) -> Task:
         raise
     except (Exception, SystemExit) as error:
         raise InputError(
-            f"it fails: {_first_line(error)}", where=text, remedy="call the function by itself to see where"
+            f"it fails: {_first_line(error)}", where=text, remedy="call the function directly to see where"
         ) from error
     if isinstance(result, Task):
         return result
@@ -101,7 +101,7 @@ def _made(text: str, source: object, seed: int) -> Task:
         images, labels = result
         return task_from_arrays(text, images, labels, seed=seed)
     raise InputError(
-        f"it gives {type(result).__name__}, not a task",
+        f"it returns {type(result).__name__}, not a task",
         where=text,
         remedy="return an edgebench.tasks.task.Task, or the arrays (images, labels)",
     )

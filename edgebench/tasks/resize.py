@@ -1,4 +1,4 @@
-"""Images to another size, in plain numpy."""
+"""Resizes images, in plain numpy."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 
 
 def resize_images(images: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
-    """Scale images, each axis by itself: means of areas to make it smaller, linear interpolation to make it larger.
+    """Scale images, each axis separately: means of areas to make it smaller, linear interpolation to make it larger.
 
-    Means keep what lies between the pixels that linear interpolation would look at.
+    Means keep what is between the pixels that linear interpolation would use.
 
     Args:
         images: Images as [n, height, width, channels].

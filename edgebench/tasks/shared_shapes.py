@@ -1,4 +1,4 @@
-"""Shapes of the weights that networks share, and where in them each network's own lie."""
+"""Shapes of the weights that networks share, and where in them each network's own weights are."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ class SharedLayer:
     """A layer as all networks share it.
 
     Attributes:
-        kind: What must agree between networks: the type of layer and, of a depthwise one, its multiplier.
+        kind: What must agree between networks: the type of layer and, if depthwise, its multiplier.
         kernel: Largest outputs, inputs, rows, columns; outputs, inputs of a dense layer.
-        batch_norm: Whether it has a scale and shift in place of a bias.
+        batch_norm: Whether it has a scale and shift instead of a bias.
     """
 
     kind: str
@@ -25,7 +25,7 @@ class SharedLayer:
     batch_norm: bool
 
     def slices(self, kernel: Shape) -> tuple[slice, ...]:
-        """Where a kernel lies in the shared one: first outputs and inputs, centre of rows and columns."""
+        """Where a kernel is in the shared one: first outputs and inputs, centre of rows and columns."""
         channels = [slice(0, size) for size in kernel[:2]]
         window = [
             slice((largest - size) // 2, (largest - size) // 2 + size)
@@ -38,10 +38,10 @@ def shared_layers(networks: Sequence[Network]) -> dict[str, SharedLayer]:
     """The largest shape of every layer over some networks.
 
     Raises:
-        InputError: There is no network, or layers of one name are of different kinds.
+        InputError: There is no network, or layers with one name are of different kinds.
     """
     if not networks:
-        raise InputError("weights are shared by at least one network")
+        raise InputError("shared weights need at least one network")
     shared: dict[str, SharedLayer] = {}
     for network in networks:
         for name, own in _own_layers(network).items():
@@ -96,7 +96,7 @@ def _check_kind(network: Network, name: str, own: SharedLayer, shared: SharedLay
     if (own.kind, own.batch_norm) != (shared.kind, shared.batch_norm):
         normalised = {True: "with normalisation", False: "without normalisation"}
         raise InputError(
-            f"layer {name!r} is a {own.kind} {normalised[own.batch_norm]}, elsewhere a {shared.kind} "
+            f"layer {name!r} is a {own.kind} {normalised[own.batch_norm]}, but elsewhere a {shared.kind} "
             f"{normalised[shared.batch_norm]}",
             where=network.name,
             remedy="give layers of different kinds different names",

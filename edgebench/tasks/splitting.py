@@ -1,4 +1,4 @@
-"""Arrays as users have them to a task: checked, scaled, and split by class."""
+"""Turns users' arrays into a task: checked, scaled, and split by class."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ HELD_OUT = 0.15
 """Share of the samples that go to validation, and the same to test."""
 _FEWEST_SAMPLES = 3
 _LARGEST_VALUE = 50.0
-"""Beyond it, float images are surely not scaled (0 to 255, or 16-bit)."""
+"""Above it, float images are surely not scaled (0 to 255, or 16-bit)."""
 
 
 def task_from_arrays(name: str, images: NDArray[np.generic], labels: NDArray[np.generic], *, seed: int) -> Task:
@@ -28,7 +28,7 @@ def task_from_arrays(name: str, images: NDArray[np.generic], labels: NDArray[np.
         seed: Decides which sample goes where.
 
     Raises:
-        InputError: The arrays are no such thing, or a class has too few samples.
+        InputError: The arrays are of another form, or a class has too few samples.
     """
     whole = checked_split(name, images, labels)
     _check_class_sizes(name, whole.labels, _FEWEST_SAMPLES)
@@ -38,7 +38,7 @@ def task_from_arrays(name: str, images: NDArray[np.generic], labels: NDArray[np.
 
 
 def task_from_splits(name: str, parts: Mapping[str, Split], *, seed: int) -> Task:
-    """A task of the parts that the user chose.
+    """A task from the parts that the user chose.
 
     Args:
         name: For tables and messages.
@@ -46,7 +46,7 @@ def task_from_splits(name: str, parts: Mapping[str, Split], *, seed: int) -> Tas
         seed: Decides what goes from ``train`` to ``validation``.
 
     Raises:
-        InputError: A class has too few samples, or the parts do not fit each other.
+        InputError: A class has too few samples, or the parts do not match.
     """
     train, test = parts["train"], parts["test"]
     if "validation" in parts:
@@ -57,7 +57,7 @@ def task_from_splits(name: str, parts: Mapping[str, Split], *, seed: int) -> Tas
 
 
 def checked_split(where: str, images: NDArray[np.generic], labels: NDArray[np.generic]) -> Split:
-    """A split of arrays that anyone may have made; uint8 images are divided by 255.
+    """A split from arrays of any origin; uint8 images are divided by 255.
 
     Raises:
         InputError: Types, shapes or values are not those of labelled images.
@@ -66,7 +66,7 @@ def checked_split(where: str, images: NDArray[np.generic], labels: NDArray[np.ge
         raise InputError(
             f"labels are {labels.dtype} of shape {list(labels.shape)}, not one integer for each image",
             where=where,
-            remedy="take labels.argmax(1) of one-hot rows; number the classes from 0 in place of names",
+            remedy="take labels.argmax(1) of one-hot rows; number the classes from 0 instead of naming them",
         )
     if images.ndim not in {3, 4}:
         raise InputError(
@@ -80,7 +80,7 @@ def checked_split(where: str, images: NDArray[np.generic], labels: NDArray[np.ge
         raise InputError(
             f"images of shape {list(images.shape)} seem to have their channels first",
             where=where,
-            remedy="turn them with images.transpose(0, 2, 3, 1)",
+            remedy="transpose them with images.transpose(0, 2, 3, 1)",
         )
     try:
         return Split(images=_scaled(where, shaped), labels=labels.reshape(-1).astype(np.int64))
@@ -100,7 +100,7 @@ def _scaled(where: str, images: NDArray[np.generic]) -> NDArray[np.float32]:
     with np.errstate(over="ignore"):
         scaled = images.astype(np.float32)
     largest = max(-float(scaled.min()), float(scaled.max())) if scaled.size else 0.0
-    # What is not finite is no matter of scale; the split refuses it.
+    # Values that are not finite are not a question of scale; the split refuses them.
     if math.isfinite(largest) and largest > _LARGEST_VALUE:
         raise InputError(
             f"float images reach {largest:g}, which is not a scale of about 0 to 1",
@@ -113,7 +113,7 @@ def _scaled(where: str, images: NDArray[np.generic]) -> NDArray[np.float32]:
 def _held_out(
     labels: NDArray[np.int64], among: NDArray[np.int64], seed: int, *, salt: int, share: float = HELD_OUT
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """A share of each class, at least 1 sample and never all, and what is left."""
+    """A share of each class, at least 1 sample and never all, and the remainder."""
     if seed < 0:
         raise InputError(f"the seed must be at least 0, not {seed}")
     taken = []
@@ -135,14 +135,14 @@ def _check_class_sizes(name: str, labels: NDArray[np.int64], fewest: int) -> Non
     classes, counts = np.unique(labels, return_counts=True)
     if counts.min() < fewest:
         raise InputError(
-            f"class {classes[counts.argmin()]} has {counts.min()} samples, a split needs at least {fewest}",
+            f"class {classes[counts.argmin()]} has {counts.min()} samples, but a split needs at least {fewest}",
             where=name,
             remedy="add samples of it, or leave the class out",
         )
 
 
 def _chosen(split: Split, indices: NDArray[np.int64], seed: int) -> Split:
-    """Some samples in a mixed order: data is often sorted by class, and the first few are to look like the rest."""
+    """Some samples in a shuffled order: data is often sorted by class, and the first few must resemble the rest."""
     mixed = np.random.default_rng([seed, len(indices)]).permutation(indices)
     return Split(images=split.images[mixed], labels=split.labels[mixed])
 

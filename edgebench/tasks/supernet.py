@@ -1,7 +1,7 @@
 """Weight sharing: one set of weights, of which every network of a search space takes its part.
 
 Accuracies on shared weights rank networks at a fraction of the cost of training each. They are biased against
-small networks, so no limit may be held against them: train the finalists by themselves.
+small networks, so they must not be compared with limits: train the finalists separately.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _RECALIBRATION_IMAGES = 1024
 
 
 def _ignore(_: int, __: float) -> None:
-    """Nobody listens."""
+    """The default callback, which does nothing."""
 
 
 class Supernet:
@@ -47,7 +47,7 @@ class Supernet:
     A layer has the kernel that is largest over all networks. A network takes its first output and input channels
     and the centre of its window, and the same channels of bias or of normalisation's scale and shift. Layers that
     a network leaves out are not touched, so depth varies too. Statistics of normalisation are not shared: they
-    are taken anew for each network.
+    are computed again for each network.
 
     Args:
         layers: Shapes by layer name.
@@ -84,7 +84,7 @@ class Supernet:
             seed: Of the first weights, at least 0.
 
         Raises:
-            InputError: There is none, or layers of one name are of different kinds.
+            InputError: There is none, or layers with one name are of different kinds.
             MissingPackageError: PyTorch is not installed.
         """
         require_torch()
@@ -107,13 +107,13 @@ class Supernet:
         distillation, the others imitate the largest.
 
         Args:
-            sample: Draws a network; its layers lie within the shared ones.
+            sample: Draws a network; its layers are within the shared ones.
             task: Its training samples are used, and its validation samples to report.
-            recipe: How; ``patience`` is not looked at.
+            recipe: How to train; ``patience`` is ignored.
             seed: Of the order, the networks and the augmentation.
             on_epoch: Called with the epoch, from 1, and the validation accuracy of the largest network; what it
                 raises ends the training and passes through.
-            threads: Threads of PyTorch, or None to leave them as they are.
+            threads: Threads of PyTorch, or None to leave them unchanged.
 
         Raises:
             InputError: A network does not fit the task or the shared weights.
@@ -133,10 +133,10 @@ class Supernet:
                 on_epoch(epoch, self.accuracy(self.largest, task.validation, recalibration))
 
     def accuracy(self, network: Network, split: Split, recalibration: Split) -> float:
-        """Share of samples that a network classifies right with its part of the weights, from 0 to 1.
+        """Share of samples that a network classifies correctly with its part of the weights, from 0 to 1.
 
         Args:
-            network: Lies within the shared layers.
+            network: Is within the shared layers.
             split: What to classify.
             recalibration: Training images that the statistics of normalisation are taken from.
 
@@ -149,7 +149,7 @@ class Supernet:
         """A network's part of the weights with normalisation folded, for instance to fine-tune from.
 
         Args:
-            network: Lies within the shared layers.
+            network: Is within the shared layers.
             recalibration: Training images that the statistics of normalisation are taken from.
 
         Raises:
@@ -165,9 +165,9 @@ class Supernet:
             module = to_torch(logits_network(network)).train()
             module.load_state_dict(self._values(network))
             for part in module.parts.values():
-                # Without a momentum, PyTorch takes the mean over all batches.
+                # Without momentum, PyTorch takes the mean over all batches.
                 part[1].momentum = None
-            # Parts of equal size, so that each image counts the same, and taken in turns: the variance within
+            # Parts of equal size, so that each image counts the same, and interleaved: the variance within
             # parts of images sorted by class would be too small.
             parts = max(1, len(images) // _RECALIBRATION_BATCH)
             for start in range(parts):
@@ -182,10 +182,10 @@ class Supernet:
         return {name: tensor.detach().numpy().copy() for name, tensor in self._tensors.items()}
 
     def restore(self, arrays: Mapping[str, NDArray[np.float32]]) -> None:
-        """Take over weights that ``state`` gave.
+        """Load weights that ``state`` returned.
 
         Raises:
-            InputError: They are not those of a supernet of the same layers; nothing is changed.
+            InputError: They are not those of a supernet with the same layers; nothing is changed.
         """
         import torch
 
@@ -227,13 +227,13 @@ class Supernet:
         import torch
         from torch.func import functional_call
 
-        # On the meta device a module takes neither time to fill nor memory: all its values come from here.
+        # On the meta device a module takes no memory and no time to fill: all its values come from here.
         with torch.device("meta"):
             module = to_torch(logits_network(network)).train()
         return functional_call(module, self._values(network), (images,))
 
     def _values(self, network: Network) -> dict[str, Any]:
-        """A network's part of the weights under the names of ``to_torch``'s module, and fresh statistics."""
+        """A network's part of the weights under the names in ``to_torch``'s module, with fresh statistics."""
         import torch
 
         values = {}

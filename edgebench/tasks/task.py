@@ -12,7 +12,7 @@ from edgebench.errors import InputError
 from edgebench.tasks.resize import resize_images
 
 _SIZES_KEPT = 4
-"""Resized copies that a task keeps; a search space has few resolutions, and copies may be large."""
+"""How many resized copies a task keeps; a search space has few resolutions, and copies may be large."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -24,7 +24,7 @@ class Split:
         labels: int64 as [n], the class of each image.
 
     Raises:
-        InputError: Shapes or types do not fit, there is no image, or a value is not finite.
+        InputError: Shapes or types do not match, there is no image, or a value is not finite.
     """
 
     images: NDArray[np.float32]
@@ -33,7 +33,7 @@ class Split:
     def __post_init__(self) -> None:
         if self.images.ndim != 4 or not self.images.size or self.images.dtype != np.float32:
             raise InputError(
-                f"images are float32 of shape [n, height, width, channels], not {self.images.dtype} of shape "
+                f"images must be float32 of shape [n, height, width, channels], not {self.images.dtype} of shape "
                 f"{list(self.images.shape)}",
                 remedy="reshape and convert them with numpy",
             )
@@ -43,13 +43,13 @@ class Split:
                 f"{list(self.labels.shape)}",
                 remedy="give one class number for each image",
             )
-        # The sum of float32 in double precision is finite exactly where every value is, and needs no copy.
+        # The double-precision sum of float32 values is finite exactly if every value is, and needs no copy.
         with np.errstate(invalid="ignore"):
             total = self.images.sum(dtype=np.float64)
         if not np.isfinite(total):
             broken = int(np.count_nonzero(~np.isfinite(self.images).all(axis=(1, 2, 3))))
             raise InputError(
-                f"{broken} of {len(self.images)} images hold values that are not finite",
+                f"{broken} of {len(self.images)} images contain values that are not finite",
                 remedy="replace them, for instance with numpy.nan_to_num, or leave these images out",
             )
 
@@ -57,7 +57,7 @@ class Split:
         return len(self.labels)
 
     def sample(self, count: int) -> Split:
-        """Up to ``count`` samples at equal distances, which hold all classes even of data sorted by class.
+        """Up to ``count`` samples at equal distances, which include all classes even if the data is sorted by class.
 
         For statistics of real images: calibration of int8, normalisation.
         """
@@ -67,17 +67,17 @@ class Split:
         return Split(images=self.images[chosen], labels=self.labels[chosen])
 
     def resized(self, height: int, width: int) -> Split:
-        """The same images with other numbers of rows and columns; itself where they are right already."""
+        """The same images with other numbers of rows and columns; unchanged if the size is already right."""
         if self.images.shape[1:3] == (height, width):
             return self
         if min(height, width) < 1:
-            raise InputError(f"an image has at least 1 row and column, not {height} x {width}")
+            raise InputError(f"an image needs at least 1 row and column, not {height} x {width}")
         return Split(images=resize_images(self.images, height, width), labels=self.labels)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Task:
-    """What networks are trained for, and what says how well they do it.
+    """What networks are trained for, and what their accuracy is measured on.
 
     Attributes:
         name: For tables.
@@ -88,7 +88,7 @@ class Task:
         digest: SHA-256 over data and split, in hexadecimal.
 
     Raises:
-        InputError: The parts do not fit each other, or one lacks a class.
+        InputError: The parts do not match, or one lacks a class.
     """
 
     name: str
@@ -101,11 +101,11 @@ class Task:
 
     def __post_init__(self) -> None:
         if self.classes < 2:
-            raise InputError(f"a task has at least 2 classes, not {self.classes}", where=self.name)
+            raise InputError(f"a task needs at least 2 classes, not {self.classes}", where=self.name)
         for part, split in self.parts().items():
             if split.images.shape[1:] != self.train.images.shape[1:]:
                 raise InputError(
-                    f"images of {part} are {list(split.images.shape[1:])}, those of train "
+                    f"images of {part} are {list(split.images.shape[1:])}, but those of train "
                     f"{list(self.train.images.shape[1:])}",
                     where=self.name,
                     remedy="bring all images to one size and number of channels",
@@ -116,7 +116,7 @@ class Task:
         low, high = int(labels.min()), int(labels.max())
         if low < 0 or high >= self.classes:
             raise InputError(
-                f"labels of {part} run from {low} to {high}, those of {self.classes} classes from 0 to "
+                f"labels of {part} run from {low} to {high}, but those of {self.classes} classes must be 0 to "
                 f"{self.classes - 1}",
                 where=self.name,
                 remedy="number the classes from 0: numpy.unique(labels, return_inverse=True)[1]",
@@ -124,7 +124,7 @@ class Task:
         missing = np.flatnonzero(np.bincount(labels, minlength=self.classes) == 0)
         if missing.size:
             raise InputError(
-                f"{part} holds no sample of class {int(missing[0])} ({missing.size} of {self.classes} classes missing)",
+                f"{part} has no sample of class {int(missing[0])} ({missing.size} of {self.classes} classes missing)",
                 where=self.name,
                 remedy="number the classes from 0 without gaps, and give each some samples in every part",
             )
@@ -140,7 +140,7 @@ class Task:
         return height, width, channels
 
     def resized(self, height: int, width: int) -> Task:
-        """The task with images of another size; itself where they have it already.
+        """The task with images of another size; the task itself if they already have it.
 
         The last few sizes are kept. The digest is that of the original and the size.
 

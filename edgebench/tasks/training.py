@@ -1,4 +1,4 @@
-"""Trains a network on a task, and tells how accurate it is."""
+"""Trains a network on a task, and measures how accurate it is."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ from edgebench.tasks.task import Split, Task
 __all__ = ["Recipe", "Teacher", "Trained", "TrainingFailed", "evaluate", "predict", "train"]
 
 Teacher = Any
-"""A network with its weights as a pair, or a PyTorch module that gives logits for images channels first."""
+"""A network with its weights as a pair, or a PyTorch module that returns logits for channels-first images."""
 _BATCH = 256
 _INITIAL_IMAGES = 512
-"""Images whose statistics the normalisation starts from, given folded weights."""
+"""Number of images whose statistics the normalisation starts from, given folded weights."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -43,7 +43,7 @@ class Trained:
 
     Attributes:
         weights: Of the best epoch by layer name, with batch normalisation folded.
-        validation_accuracy: Of these weights, from 0 to 1. The epoch was chosen by it, so it flatters a little.
+        validation_accuracy: Of these weights, from 0 to 1. The epoch was chosen by it, so it is slightly optimistic.
         epochs: Epochs that were trained.
         seconds: Wall time in seconds.
     """
@@ -55,7 +55,7 @@ class Trained:
 
 
 def _ignore(_: int, __: float) -> None:
-    """Nobody listens."""
+    """The default callback, which does nothing."""
 
 
 def train(
@@ -72,15 +72,15 @@ def train(
     """Train a network; the same arguments on the same machine give the same weights.
 
     Args:
-        network: Takes images of any size with the task's channels, and ends in one value a class or their softmax.
+        network: Takes images of any size with the task's channels, and ends in one value per class or their softmax.
         task: Its validation samples choose the epoch whose weights are kept; its test samples are not touched.
-        recipe: How.
-        seed: At least 0; decides first weights, order and augmentation.
+        recipe: How to train.
+        seed: At least 0; decides initial weights, order and augmentation.
         on_epoch: Called with the epoch, from 1, and its validation accuracy; what it raises ends the training and
             passes through.
-        teacher: Whose logits to imitate, for a recipe with distillation.
-        threads: Threads of PyTorch, or None to leave them as they are.
-        initial: Folded weights to go on from (fine-tuning), in place of random ones.
+        teacher: Network whose logits to imitate, for a recipe with distillation.
+        threads: Threads of PyTorch, or None to leave them unchanged.
+        initial: Folded weights to continue from (fine-tuning), instead of random ones.
 
     Raises:
         InputError: The network does not fit the task, or distillation has no teacher.
@@ -90,7 +90,7 @@ def train(
     require_torch()
     fitted = fitted_task(network, task)
     if recipe.distillation > 0 and teacher is None:
-        raise InputError("a recipe with distillation needs a teacher", remedy="give one, or set distillation to 0")
+        raise InputError("a recipe with distillation needs a teacher", remedy="pass one, or set distillation to 0")
     started = time.perf_counter()
     with reproducible(seed, threads):
         run = _Run(logits_network(network), fitted, recipe, teacher, initial)
@@ -110,7 +110,7 @@ def train(
 
 
 def evaluate(network: Network, weights: Weights, split: Split) -> float:
-    """Share of samples that a network classifies right, from 0 to 1.
+    """Share of samples that a network classifies correctly, from 0 to 1.
 
     Raises:
         InputError: The network does not take these images.
@@ -134,7 +134,7 @@ def predict(network: Network, weights: Weights, split: Split) -> NDArray[np.int6
 
 
 class _Run:
-    """A training on its way."""
+    """A training in progress."""
 
     def __init__(
         self, network: Network, task: Task, recipe: Recipe, teacher: Teacher | None, initial: Weights | None
@@ -154,7 +154,7 @@ class _Run:
         self._teacher = None if teacher is None or recipe.distillation == 0 else _teacher_call(teacher)
 
     def epoch(self) -> None:
-        """See all training images once."""
+        """Train one epoch: use all training images once."""
         self._module.train()
         for indices in batches(len(self._labels), self._recipe):
             images = self._images[indices]
@@ -179,7 +179,7 @@ class _Run:
         return accuracy, -loss.item()
 
     def weights(self) -> dict[str, LayerWeights]:
-        """Weights as they are now."""
+        """The current weights."""
         return weights_from_torch(self._network, self._module)
 
     def _check(self, loss: Any) -> None:

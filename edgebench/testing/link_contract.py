@@ -1,7 +1,7 @@
-"""What every link must hold to, as tests that its author inherits.
+"""What every link must satisfy, as tests that its author inherits.
 
-A test class derives from ``LinkContract`` and overrides the fixture ``new_link``, and ``command`` where Python is
-called otherwise at the other end::
+A test class derives from ``LinkContract`` and overrides the fixture ``new_link``, and ``command`` if Python is
+started differently at the other end::
 
     class TestMyLink(LinkContract):
         @pytest.fixture
@@ -33,7 +33,7 @@ from edgebench.links.base import (
 )
 
 _SOON_S = 30.0
-"""For what takes a moment, on a busy machine at the end of a slow link."""
+"""Time for what takes a moment, on a busy machine at the end of a slow link."""
 _LIMITS = Limits(message_bytes=16 << 20)
 _SMALL = Limits(message_bytes=1 << 16)
 _MEMORY = Limits(message_bytes=1 << 16, memory_bytes=256 << 20)
@@ -96,7 +96,7 @@ class LinkContract:
         return [sys.executable, "-u", "-c", program]
 
     def bounds_memory(self) -> bool:
-        """Whether the place can hold a child to ``memory_bytes``."""
+        """Whether the place can enforce ``memory_bytes``."""
         return sys.platform == "linux"
 
     @pytest.fixture
@@ -113,7 +113,7 @@ class LinkContract:
             yield started
 
     def test_a_message_arrives_whole_and_comes_back(self, start: Start) -> None:
-        """Every byte but the line break passes, and a message may be empty."""
+        """Every byte except the line break passes, and a message may be empty."""
         link = start(_ECHO)
         every = bytes(byte for byte in range(256) if byte != 0x0A)
         for message in (b"hello", b"", every, b'{"text": "\xc2\xb5s"}', b"\r"):
@@ -121,7 +121,7 @@ class LinkContract:
             assert link.receive(_SOON_S) == message, "a message is changed on its way"
 
     def test_messages_keep_their_order(self, start: Start) -> None:
-        """Many may be on their way at once."""
+        """Many may be in transit at once."""
         link = start(_ECHO)
         messages = [b"%d" % number for number in range(500)]
         for message in messages:
@@ -138,7 +138,7 @@ class LinkContract:
             assert link.receive(_SOON_S) == large, "a large message is changed on its way"
 
     def test_a_child_that_does_not_read_blocks_nobody(self, start: Start) -> None:
-        """``send`` hands over and ``receive`` keeps to its time."""
+        """``send`` does not wait and ``receive`` keeps to its time limit."""
         link = start(_SILENT)
         begin = time.monotonic()
         link.send(b"x" * (4 << 20))
@@ -147,7 +147,7 @@ class LinkContract:
         assert time.monotonic() - begin < _SOON_S
 
     def test_what_is_no_message_is_refused(self, start: Start) -> None:
-        """A line break would make two of it, and what is too long does not leave."""
+        """A line break would split it in two, and what is too long is not sent."""
         link = start(_ECHO)
         for wrong in (b"two\nlines", b"\n", b"x" * (_LIMITS.message_bytes + 1)):
             with pytest.raises(ValueError, match="not a message"):
@@ -156,7 +156,7 @@ class LinkContract:
         assert link.receive(_SOON_S) == b"right", "something of the wrong messages has been sent"
 
     def test_waiting_ends_with_its_time(self, start: Start) -> None:
-        """A time-out comes in time and ends nothing: the message may still come."""
+        """A time-out comes in time and ends nothing: the message may still arrive."""
         link = start(
             "import os, sys; sys.stdin.readline(); os.write(1, b'half'); sys.stdin.readline(); os.write(1, b'.\\n')"
         )
@@ -169,7 +169,7 @@ class LinkContract:
         assert link.receive(_SOON_S) == b"half.", "what came before the time-out is lost"
 
     def test_a_child_that_trickles_is_late_too(self, start: Start) -> None:
-        """A byte now and then is no message."""
+        """A byte now and then is not a message."""
         link = start("import os, time\nwhile True: os.write(1, b'x'); time.sleep(0.01)")
         begin = time.monotonic()
         with pytest.raises(LinkTimeoutError):
@@ -177,7 +177,7 @@ class LinkContract:
         assert time.monotonic() - begin < _SOON_S
 
     def test_an_exit_is_told_with_its_code_and_last_words(self, start: Start) -> None:
-        """After all that came before it, and each time it is asked for."""
+        """After everything that came before it, and for each call."""
         link = start("import sys; print('one'); print('two'); sys.exit('first words\\nlast \\x1b[31mwords\\n')")
         assert [link.receive(_SOON_S), link.receive(_SOON_S)] == [b"one", b"two"], "what came before the end is lost"
         for _ in range(2):
@@ -189,7 +189,7 @@ class LinkContract:
         assert self._ending(link).exit_code == 1, "a message to a dead child changes how it died"
 
     def test_half_a_message_is_none(self, start: Start) -> None:
-        """A child that dies in the middle of a line has not said it."""
+        """A line in which a child dies does not count."""
         assert self._ending(start("import os; os.write(1, b'half'); os._exit(4)")).exit_code == 4
 
     def test_a_signal_is_told_by_name(self, start: Start) -> None:
@@ -198,13 +198,13 @@ class LinkContract:
         assert self._ending(link) == Ending(signal="SIGSEGV")
 
     def test_death_is_told_though_a_grandchild_holds_the_output(self, start: Start) -> None:
-        """Nobody waits for a child that is dead."""
+        """There is no waiting for a dead child."""
         begin = time.monotonic()
         assert self._ending(start(_ORPHAN)).exit_code == 3
         assert time.monotonic() - begin < _SOON_S
 
     def test_a_child_that_closes_its_output_is_ended(self, start: Start) -> None:
-        """It lives on and will never answer; that is neither an exit nor a signal of its own."""
+        """It is alive but will never answer; that is neither an exit nor a signal."""
         ending = self._ending(start("import os, time; os.close(1); time.sleep(1000)"))
         assert (ending.exit_code, ending.signal) == (None, None)
 
@@ -224,9 +224,9 @@ class LinkContract:
             link.receive(_SOON_S)
 
     def test_memory_is_bounded(self, start: Start) -> None:
-        """A child that wants more than it may have does not get it."""
+        """A child that requests more than its limit does not get it."""
         if not self.bounds_memory():
-            pytest.skip("memory cannot be bounded there")
+            pytest.skip("memory cannot be limited there")
         program = "import sys; sys.stdin.readline(); taken = bytearray({}); print('taken')"
         modest = start(program.format(16 << 20), _MEMORY)
         greedy = start(program.format(1 << 30), _MEMORY)
@@ -248,7 +248,7 @@ class LinkContract:
         assert probe.receive(_SOON_S) == b"free", "something that the child started lives on"
 
     def test_a_child_may_end_by_itself_when_it_is_closed(self, start: Start) -> None:
-        """Its input ends, and it has a moment to release what it holds."""
+        """Its input ends, and it has a moment to release its resources."""
         link = start(_PARENT.replace("locker.stdout.readline()", "locker.kill()") + "sys.stdin.read(); os.unlink(path)")
         path = link.receive(_SOON_S)
         link.close()
@@ -257,7 +257,7 @@ class LinkContract:
         assert probe.receive(_SOON_S) == b"False", "the child has not seen the end of its input"
 
     def test_it_closes_twice_and_tells_nothing_afterwards(self, start: Start) -> None:
-        """A link is closed by a ``with`` statement and perhaps once more on the way out of an error."""
+        """A link is closed by a ``with`` statement and perhaps once more after an error."""
         link = start(_ECHO)
         link.send(b"unheard")
         link.close()
@@ -267,11 +267,11 @@ class LinkContract:
             link.receive(_SOON_S)
 
     def test_it_closes_before_it_starts(self, new_link: Callable[[], Link]) -> None:
-        """What fails on the way to ``start`` closes its link all the same."""
+        """If something fails before ``start``, its link is closed nonetheless."""
         new_link().close()
 
     def test_a_program_that_is_not_there_is_an_error(self, new_link: Callable[[], Link]) -> None:
-        """At the start, or at the first message by a link that learns it late."""
+        """At the start, or at the first message if the link learns it late."""
         link = new_link()
 
         def begin() -> None:

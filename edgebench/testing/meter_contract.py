@@ -1,4 +1,4 @@
-"""What every energy meter must hold to, as tests that its author inherits.
+"""What every energy meter must satisfy, as tests that its author inherits.
 
 A test class derives from ``MeterContract`` and overrides the fixture ``meter``::
 
@@ -31,7 +31,7 @@ class MeterContract:
         raise NotImplementedError("override the fixture `meter`")
 
     def test_it_says_what_it_is(self, meter: EnergyMeter) -> None:
-        """Name and scope are printed beside every number, so they are there and fit into a line."""
+        """Name and scope are printed beside every number, so they must exist and fit into a line."""
         assert meter.name.strip(), "a meter has the name that a device file uses for it"
         assert meter.scope.strip(), "a meter says what its reading covers"
         assert "\n" not in meter.name + meter.scope, "name and scope are printed in one line"
@@ -39,7 +39,7 @@ class MeterContract:
     def test_its_resolution_is_a_time(self, meter: EnergyMeter) -> None:
         """Bursts are made long enough by it."""
         assert math.isfinite(meter.resolution_s), "the resolution is a number of seconds"
-        assert meter.resolution_s > 0, "no meter is renewed without end"
+        assert meter.resolution_s > 0, "no meter is updated continuously"
 
     def test_its_reading_never_decreases(self, meter: EnergyMeter) -> None:
         """Energy is the difference of two readings."""
@@ -54,8 +54,8 @@ class MeterContract:
             time.sleep(min(meter.resolution_s, _LONGEST_WAIT_S) / 10)
 
     def test_it_closes_twice(self, meter: EnergyMeter) -> None:
-        """A meter is closed by a ``with`` statement and perhaps once more on the way out of an error."""
+        """A meter is closed by a ``with`` statement, and perhaps once more after an error."""
         with meter as opened:
-            assert opened is meter, "the with statement gives the meter itself"
+            assert opened is meter, "the with statement returns the meter itself"
             opened.read_j()
         meter.close()

@@ -1,4 +1,4 @@
-"""What every search space must hold to, as tests that its author inherits.
+"""What every search space must satisfy, as tests that its author inherits.
 
 A test class derives from ``SpaceContract`` and overrides the fixture ``space``::
 
@@ -49,7 +49,7 @@ class SpaceContract:
             )
 
     def test_equal_keys_mean_equal_blocks(self, space: SearchSpace) -> None:
-        """A block is measured once for each key, so a key says all that decides its cost."""
+        """A block is measured once for each key, so a key must state everything that its cost depends on."""
         seen: dict[str, tuple[Layer, ...]] = {}
         for architecture in _drawn(space):
             for _, block in space.blocks(architecture):
@@ -64,7 +64,7 @@ class SpaceContract:
             assert space.canonical_one(architecture) == architecture, "samples are canonical"
 
     def test_dimensions_without_effect_change_nothing(self, space: SearchSpace) -> None:
-        """``needs`` says where a dimension has no effect; a search takes such choices for the same network."""
+        """``needs`` says where a dimension has no effect; a search treats such choices as the same network."""
         random = np.random.default_rng(1)
         for _ in range(_DRAWN):
             raw = tuple(int(random.integers(0, len(item.values))) for item in space.dimensions)

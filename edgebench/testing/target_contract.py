@@ -1,4 +1,4 @@
-"""The contract of a target: subclass it in your tests and give it a target and a model."""
+"""The contract of a target: subclass it in your tests and provide a target and a model."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from edgebench.targets.base import LoadedModel, Target
 
 
 class TargetContract:
-    """What edgebench relies on in every target. A subclass defines the two fixtures."""
+    """What edgebench expects of every target. A subclass defines the two fixtures."""
 
     @pytest.fixture
     def target(self) -> Target:
@@ -38,7 +38,7 @@ class TargetContract:
         read_options(target.device, target.options_type)
 
     def test_check_names_versions(self, target: Target) -> None:
-        """A target that is ready says what it rests on."""
+        """A target that is ready reports the versions it builds on."""
         versions = target.check()
         assert versions
         assert all(isinstance(part, str) and part for item in versions.items() for part in item)
@@ -76,7 +76,7 @@ class TargetContract:
             loaded.run(1)
 
     def reads_the_model(self) -> bool:
-        """Whether the target looks into the file."""
+        """Whether the target reads the file."""
         return True
 
     @staticmethod

@@ -14,14 +14,14 @@ _SHARE_OF_FREE_MEMORY = 0.8
 
 
 class LocalWorkers:
-    """Starts child processes with the interpreter that runs now."""
+    """Starts child processes with the current interpreter."""
 
     def measuring(self, *, number: int = 0, memory_limit_bytes: int | None = None) -> Worker:
         """A process that prepares and runs models.
 
         Args:
-            number: Counts the fresh processes of one measurement.
-            memory_limit_bytes: Data it may allocate; by default four fifths of what is available now.
+            number: Index of this process among the fresh processes of one measurement.
+            memory_limit_bytes: Data it may allocate; by default, four fifths of what is available now.
         """
         return _worker("edgebench.workers.measuring", number, memory_limit_bytes)
 

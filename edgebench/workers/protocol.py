@@ -1,6 +1,6 @@
-"""What parent and child say to each other: records, one a line of JSON, in an envelope with the protocol's version.
+"""What parent and child say to each other: one record per line of JSON, in an envelope with the protocol's version.
 
-A request is a dataclass that derives from ``Request[Answer]``, and states with it what is answered::
+A request is a dataclass that derives from ``Request[Answer]``, which also states the type of its answer::
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Run(Request[Sample]):
@@ -10,7 +10,7 @@ A request is a dataclass that derives from ``Request[Answer]``, and states with 
 
 Envelopes: ``{"protocol": 1, "request": VERB, "body": {...}}`` and ``{"protocol": 1, "order": "continue"}`` go to the
 child, ``{"protocol": 1, "answer": {...}}``, ``{"protocol": 1, "progress": {...}}`` and ``{"protocol": 1,
-"failure": {...}}`` come back. Nothing that comes is trusted: what is not of this form is a ``ProtocolError``.
+"failure": {...}}`` come back. Nothing received is trusted: anything of another form is a ``ProtocolError``.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ Progress = TypeVar("Progress", bound=Record)
 
 
 class Request(Record, Generic[Answer]):
-    """Something that a child is asked for.
+    """Something that a child is asked to do.
 
     Attributes:
-        verb: What it is called on the wire.
-        step: What happened when it went wrong, to follow "crashed": ``while the model ran``.
+        verb: Its name on the wire.
+        step: What was happening when it failed, to follow "crashed": ``while the model ran``.
     """
 
     __slots__ = ()
@@ -47,19 +47,19 @@ class Request(Record, Generic[Answer]):
     step: ClassVar[str]
 
     def misfit(self, answer: Answer) -> str | None:
-        """Why a well-formed answer cannot be one to this request, or None."""
+        """Why a well-formed answer cannot belong to this request, or None."""
         del answer
         return None
 
 
 class LongRequest(Request[Answer], Generic[Answer, Progress]):
-    """A request at which the child reports its progress, and waits each time to hear whether to go on."""
+    """A request during which the child reports its progress, and waits each time to hear whether to continue."""
 
     __slots__ = ()
 
 
 class Order(StrEnum):
-    """What a child hears when it has reported its progress."""
+    """The reply to a child that has reported its progress."""
 
     CONTINUE = "continue"
     STOP = "stop"
@@ -79,14 +79,15 @@ class FailureKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trouble(Record):
-    """A failure that the child lived to tell.
+    """A failure that the child survived and reported.
 
     Attributes:
         kind: What sort it is.
         what: One sentence.
         where: File, key or model it concerns.
         remedy: What to do next.
-        exception: Name of the exception's type, where nobody expected one.
+        exception: Name of the exception's type, if it was unexpected.
+        operators: Operators that are not supported, if that is the reason.
     """
 
     kind: FailureKind
@@ -94,10 +95,11 @@ class Trouble(Record):
     where: str | None = None
     remedy: str | None = None
     exception: str | None = None
+    operators: tuple[str, ...] = ()
 
 
 class ProtocolError(EdgebenchError):
-    """A message is not of the protocol, or cannot be put into it."""
+    """A message does not follow the protocol, or cannot be expressed in it."""
 
 
 class VersionMismatchError(ProtocolError):
@@ -108,13 +110,13 @@ def request_message(request: Request[Any]) -> bytes:
     """A request, for the child.
 
     Raises:
-        ProtocolError: It holds what cannot be sent, or is too long.
+        ProtocolError: It contains what cannot be sent, or is too long.
     """
     return _message(request=request.verb, body=_plain(request))
 
 
 def order_message(order: Order) -> bytes:
-    """Whether to go on, for the child."""
+    """Whether to continue, for the child."""
     return _message(order=order.value)
 
 
@@ -122,7 +124,7 @@ def answer_message(answer: Record) -> bytes:
     """An answer, for the parent.
 
     Raises:
-        ProtocolError: It holds what cannot be sent, such as infinity, or is too long.
+        ProtocolError: It contains what cannot be sent, such as infinity, or is too long.
     """
     return _message(answer=_plain(answer))
 
@@ -131,18 +133,25 @@ def progress_message(progress: Record) -> bytes:
     """Progress, for the parent.
 
     Raises:
-        ProtocolError: It holds what cannot be sent, such as infinity.
+        ProtocolError: It contains what cannot be sent, such as infinity.
     """
     return _message(progress=_plain(progress))
 
 
 def failure_message(trouble: Trouble) -> bytes:
-    """A failure, for the parent; texts that are no valid Unicode, as names of files may be, are made so."""
+    """A failure, for the parent; invalid Unicode, as in names of files, is replaced."""
     plain = {
-        key: value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
+        key: _valid(value) if value is not None else None
         for key, value in (("what", trouble.what), ("where", trouble.where), ("remedy", trouble.remedy))
     }
-    return _message(failure={**plain, "kind": trouble.kind.value, "exception": trouble.exception})
+    operators = [_valid(operator) for operator in trouble.operators]
+    return _message(
+        failure={**plain, "kind": trouble.kind.value, "exception": trouble.exception, "operators": operators}
+    )
+
+
+def _valid(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()
 
 
 def open_envelope(message: bytes) -> Mapping[str, Any]:
@@ -172,8 +181,8 @@ def read_request(message: bytes, kinds: Mapping[str, type[Request[Any]]]) -> Req
     """A request, in the child.
 
     Args:
-        message: What came.
-        kinds: Requests that are known, by their verbs.
+        message: The received message.
+        kinds: Known requests, by their verbs.
 
     Raises:
         ProtocolError: It is none of them, or its body is not valid.
@@ -181,12 +190,12 @@ def read_request(message: bytes, kinds: Mapping[str, type[Request[Any]]]) -> Req
     envelope = open_envelope(message)
     verb = envelope.get("request")
     if set(envelope) != {"request", "body"} or not isinstance(verb, str) or verb not in kinds:
-        raise ProtocolError(f"not a request that is answered here: {excerpt(message)}")
+        raise ProtocolError(f"not a known request: {excerpt(message)}")
     return _read(kinds[verb], envelope["body"])
 
 
 def read_order(message: bytes) -> Order:
-    """Whether to go on, in the child.
+    """Whether to continue, in the child.
 
     Raises:
         ProtocolError: It is something else.
@@ -199,7 +208,7 @@ def read_order(message: bytes) -> Order:
 
 
 def read_progress(envelope: Mapping[str, Any], request: LongRequest[Answer, Progress]) -> Progress | None:
-    """Progress at a request, or None where the envelope holds something else.
+    """Progress of a request, or None if the envelope contains something else.
 
     Raises:
         ProtocolError: It is not valid.
@@ -210,7 +219,7 @@ def read_progress(envelope: Mapping[str, Any], request: LongRequest[Answer, Prog
 
 
 def read_answer(envelope: Mapping[str, Any], request: Request[Answer]) -> Answer | Trouble:
-    """The answer to a request, or why there is none.
+    """The answer to a request, or the reason why there is none.
 
     Raises:
         ProtocolError: It is neither, or no answer to this request.
@@ -218,7 +227,7 @@ def read_answer(envelope: Mapping[str, Any], request: Request[Answer]) -> Answer
     if set(envelope) == {"failure"}:
         return _read(Trouble, envelope["failure"])
     if set(envelope) != {"answer"}:
-        raise ProtocolError(f"no answer, but {excerpt(', '.join(envelope)) or 'nothing'}")
+        raise ProtocolError(f"instead of an answer, {excerpt(', '.join(envelope)) or 'nothing'}")
     answer = cast("Answer", _read(_stated_types(type(request))[0], envelope["answer"]))
     misfit = request.misfit(answer)
     if misfit is not None:
@@ -227,14 +236,14 @@ def read_answer(envelope: Mapping[str, Any], request: Request[Answer]) -> Answer
 
 
 def excerpt(content: bytes | str, length: int = _EXCERPT) -> str:
-    """The beginning of something that may be anything, fit for a line of a terminal."""
+    """The beginning of arbitrary data, fit for a line of a terminal."""
     text = content[: 4 * length].decode("utf-8", "replace") if isinstance(content, bytes) else content
     shown = "".join(character if character.isprintable() else "\ufffd" for character in text[:length])
     return f"{shown}..." if len(text) > length or len(content) > 4 * length else shown
 
 
 def _stated_types(kind: type[Request[Any]]) -> tuple[type[Record], ...]:
-    """The types that a request's class was derived with: of the answer, and of the progress if there is any."""
+    """The type arguments of a request's base class: of the answer, and of the progress if there is any."""
     for base in kind.__dict__.get("__orig_bases__", ()):
         if get_origin(base) in {Request, LongRequest}:
             return get_args(base)
@@ -257,12 +266,12 @@ def _plain(record: Record) -> Any:
 
 def _message(**content: Any) -> bytes:
     try:
-        # Not escaped: what is no valid Unicode, such as a file's name in another encoding, is found out here.
+        # Not escaped: invalid Unicode, such as a file's name in another encoding, is detected here.
         message = json.dumps({"protocol": VERSION, **content}, allow_nan=False, ensure_ascii=False).encode()
     except UnicodeEncodeError as error:
-        raise ProtocolError(f"a message holds text that is not Unicode: {excerpt(error.object)}") from None
+        raise ProtocolError(f"a message contains text that is not Unicode: {excerpt(error.object)}") from None
     except ValueError:
-        raise ProtocolError("a message holds numbers that are infinite or not a number") from None
+        raise ProtocolError("a message contains numbers that are infinite or not a number") from None
     if len(message) > MAX_MESSAGE_BYTES:
         raise ProtocolError(f"a message of {len(message)} bytes is longer than {MAX_MESSAGE_BYTES} bytes")
     return message

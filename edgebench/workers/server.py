@@ -1,6 +1,6 @@
-"""The child: reads requests from standard input, one a line, and answers each.
+"""The child: reads requests from standard input, one per line, and answers each.
 
-Whatever a runtime prints goes to standard error; requests and answers have channels of their own.
+Whatever a runtime prints goes to standard error; requests and answers have their own channels.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ from edgebench.workers.protocol import (
 )
 
 PROCESS_NUMBER = "EDGEBENCH_PROCESS"
-"""Environment variable that counts the fresh processes of one measurement."""
+"""Environment variable with the index of a process among the fresh processes of one measurement."""
 
 
 class Server:
-    """Answers requests until its input ends. A subclass says by ``on`` which ones.
+    """Answers requests until its input ends. A subclass registers them with ``on``.
 
     Args:
         answers: Where answers are written.
@@ -76,11 +76,11 @@ class Server:
         kind: type[LongRequest[Answer, Progress]],
         handler: Callable[[Any, Callable[[Progress], bool]], Answer],
     ) -> None:
-        """Answer requests of a kind that are followed.
+        """Answer requests of a kind whose progress is reported.
 
         Args:
             kind: Class of the requests.
-            handler: Takes one, and a function that reports progress and says whether to go on.
+            handler: Takes one, and a function that reports progress and returns whether to continue.
         """
         self.on(kind, lambda request: handler(request, self._goes_on))
 
@@ -118,9 +118,17 @@ class Server:
         kind = next(kinds, FailureKind.OUT_OF_MEMORY if _is_out_of_memory(error) else FailureKind.CRASHED)
         exception = type(error).__name__ if kind is FailureKind.CRASHED else None
         if isinstance(error, EdgebenchError):
-            return Trouble(kind=kind, what=error.what, where=error.where, remedy=error.remedy, exception=exception)
+            operators = error.operators if isinstance(error, UnsupportedModelError) else ()
+            return Trouble(
+                kind=kind,
+                what=error.what,
+                where=error.where,
+                remedy=error.remedy,
+                exception=exception,
+                operators=operators,
+            )
         if isinstance(error, MemoryError):
-            return Trouble(kind=kind, what="the process may not allocate more memory")
+            return Trouble(kind=kind, what="the process cannot allocate more memory")
         text = " ".join(str(error).split())[:500] or type(error).__name__
         return Trouble(kind=kind, what=text, exception=exception)
 
@@ -138,13 +146,13 @@ def main(server: Callable[[BinaryIO, BinaryIO], Server]) -> None:
     """
     answers, requests = os.fdopen(os.dup(sys.stdout.fileno()), "wb"), os.fdopen(os.dup(sys.stdin.fileno()), "rb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    # A program that a runtime starts shall not read requests.
+    # A program that a runtime starts must not read requests.
     with open(os.devnull, "rb") as nothing:  # noqa: PTH123 - a device, not a file
         os.dup2(nothing.fileno(), sys.stdin.fileno())
     limit_this_process()
     if len(sys.argv) > 1:
         os.environ[PROCESS_NUMBER] = sys.argv[1]
     server(answers, requests).serve()
-    # All is answered and released. Taking a runtime's libraries apart takes 0.1 s, and crashes some of them.
+    # All is answered and released. Unloading a runtime's libraries takes 0.1 s, and crashes some of them.
     sys.stderr.flush()
     os._exit(0)

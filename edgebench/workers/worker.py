@@ -1,4 +1,4 @@
-"""The parent's handle on one worker: asks it, and makes of whatever goes wrong a ``ChildError``."""
+"""The parent's handle on one worker: sends requests, and turns whatever goes wrong into a ``ChildError``."""
 
 from __future__ import annotations
 
@@ -47,33 +47,40 @@ _REPORT = "this is a fault of the runtime or of edgebench, not of your input: pl
 
 
 class ChildError(EdgebenchError):
-    """A child did not give the answer that was asked for.
+    """A child did not give the requested answer.
 
     Attributes:
-        outcome: What became of it.
+        outcome: What happened to it.
         message: One sentence.
         remedy: What to do next, if known.
-        kind: What the child itself said it was, or None if it did not live to tell.
+        kind: What the child itself reported, or None if it did not survive to report it.
+        operators: Operators that are not supported, if that is the reason.
     """
 
     def __init__(
-        self, outcome: Outcome, message: str, remedy: str | None = None, kind: FailureKind | None = None
+        self,
+        outcome: Outcome,
+        message: str,
+        remedy: str | None = None,
+        kind: FailureKind | None = None,
+        operators: tuple[str, ...] = (),
     ) -> None:
         super().__init__(message, remedy=remedy)
         self.outcome = outcome
         self.message = message
         self.kind = kind
+        self.operators = operators
 
 
 class Worker:
-    """A fresh process that answers requests, bounded in time and memory; started when it is first asked.
+    """A fresh process that answers requests, bounded in time and memory; started at its first request.
 
-    After a failure that the child reports it may be asked again. After anything else it is gone.
+    After a failure that the child reports, it accepts further requests. After anything else it is gone.
 
     Args:
-        link: Leads to where it runs; not started yet.
+        link: Connects to where it runs; not started yet.
         command: What runs there.
-        memory_limit_bytes: Data it may allocate, or None for no bound.
+        memory_limit_bytes: Data it may allocate, or None for no limit.
     """
 
     def __init__(self, link: Link, command: Sequence[str], *, memory_limit_bytes: int | None = None) -> None:
@@ -103,11 +110,11 @@ class Worker:
     def follow(
         self, request: LongRequest[Answer, Progress], on_progress: Callable[[Progress], bool], *, timeout_s: float
     ) -> Answer:
-        """Send a request, hear of its progress and wait for its answer.
+        """Send a request, follow its progress and wait for its answer.
 
         Args:
-            request: What is asked for.
-            on_progress: Told of each step; says whether to go on.
+            request: The request.
+            on_progress: Called for each step; returns whether to continue.
             timeout_s: For each step.
 
         Raises:
@@ -135,7 +142,7 @@ class Worker:
 
     @contextmanager
     def _ended_by_errors(self, request: Request[Any], timeout_s: float) -> Iterator[None]:
-        """Ends the child at whatever it did not report itself: it could only answer out of turn from then on."""
+        """Ends the child after anything that it did not report itself: its later answers could only be out of turn."""
         try:
             yield
         except ChildError:
@@ -152,14 +159,14 @@ class Worker:
             return ChildError(
                 Outcome.TIMED_OUT,
                 f"no answer within {timeout_s:.0f} s ({step})",
-                "raise --time-limit if the model is that slow; else it hangs on this device",
+                "raise --time-limit if the model is that slow; otherwise it hangs on this device",
             )
         if isinstance(error, LinkClosedError):
             return self._death(error.ending, step)
         if isinstance(error, VersionMismatchError):
             return ChildError(Outcome.UNAVAILABLE, error.what, error.remedy)
         if isinstance(error, (ProtocolError, MessageTooLongError)):
-            return ChildError(Outcome.CRASHED, f"the worker answered nonsense: {error.what}", _REPORT)
+            return ChildError(Outcome.CRASHED, f"the worker's answer is invalid: {error.what}", _REPORT)
         if isinstance(error, LinkError):
             return ChildError(Outcome.UNAVAILABLE, error.what, error.remedy)
         return None
@@ -180,12 +187,13 @@ class Worker:
             remedy = remedy or _REPORT
         if outcome is Outcome.OUT_OF_MEMORY:
             message, remedy = self._out_of_memory(message)
-        return ChildError(outcome, _printable(message), remedy and _printable(remedy), trouble.kind)
+        operators = tuple(_printable(operator) for operator in trouble.operators)
+        return ChildError(outcome, _printable(message), remedy and _printable(remedy), trouble.kind, operators)
 
     def _out_of_memory(self, message: str) -> tuple[str, str]:
         limit = self._limits.memory_bytes
-        told = "" if limit is None else f" (limit {limit / 2**30:.1f} GiB)"
-        return f"{message}{told}", "use smaller input shapes, or raise --memory-limit"
+        shown = "" if limit is None else f" (limit {limit / 2**30:.1f} GiB)"
+        return f"{message}{shown}", "use smaller input shapes, or raise --memory-limit"
 
     def _death(self, ending: Ending, step: str) -> ChildError:
         last = ending.last_words
@@ -194,7 +202,7 @@ class Worker:
         if ending.signal == "SIGKILL":
             return ChildError(
                 Outcome.OUT_OF_MEMORY,
-                f"killed by SIGKILL {step}, most likely by the system for want of memory",
+                f"killed by SIGKILL {step}, most likely because the system ran out of memory",
                 "free memory or use smaller input shapes",
             )
         detail = f": {last}" if last else ""
@@ -215,6 +223,6 @@ def _sendable(request: Request[Any]) -> bytes:
 
 
 def _printable(text: str) -> str:
-    """Without what would move a terminal's cursor; sentences may have several lines."""
+    """Text without characters that would move a terminal's cursor; line breaks are kept."""
     shown = text[:_LONGEST_TEXT]
     return "".join(character if character.isprintable() or character in "\n\t" else "\ufffd" for character in shown)

@@ -41,7 +41,7 @@ def test_files_that_come_with_edgebench_are_valid(what: SchemaOf, folder: str) -
         {"memory": {"ram": "1KB"}},
     ],
 )
-def test_what_a_device_file_may_not_hold_is_found(change: dict[str, object]) -> None:
+def test_what_a_device_file_must_not_contain_is_found(change: dict[str, object]) -> None:
     check = validator(schema_of(SchemaOf.DEVICE))
     document = {"schema": "edgebench.device/1", "kind": "cpu", "target": "onnxruntime", "description": "mine"}
     check.validate(document)

@@ -87,7 +87,7 @@ def test_an_exported_table_can_be_taken_in_elsewhere(project: Path, tmp_path: Pa
     assert "version of fake: 0, not 1" in refused.stderr
 
 
-def test_the_front_holds_the_limit(project: Path) -> None:
+def test_the_front_meets_the_limit(project: Path) -> None:
     rows = printed(project, "lut", "front", "twelve", "-d", "fake", "--max-latency", "45us")
     assert rows
     none = edgebench("lut", "front", "twelve", "-d", "fake", "--max-latency", "1ns", cwd=project)
@@ -137,7 +137,7 @@ def test_a_search_prints_its_front_and_can_be_shown_again(project: Path) -> None
 
 
 @pytest.mark.slow
-def test_a_killed_build_goes_on(project: Path, tmp_path: Path) -> None:
+def test_a_killed_build_resumes(project: Path, tmp_path: Path) -> None:
     """Killed once something is saved; the second run measures only what is left, and nothing is lost."""
     command = [sys.executable, "-m", "edgebench.cli.main", "lut", "build", "dscnn", "-d", "fake"]
     process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

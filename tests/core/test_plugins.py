@@ -80,7 +80,7 @@ def test_an_empty_group_says_that_nothing_is_known() -> None:
 )
 def test_a_plugin_that_does_not_import_names_its_distribution(install: Install, source: str, error: str) -> None:
     install("board-farm", "zebra = board_farm:Zebra", source)
-    with pytest.raises(TargetUnavailableError, match=f"'zebra' of board-farm does not load: {error}") as caught:
+    with pytest.raises(TargetUnavailableError, match=f"'zebra' of board-farm cannot be loaded: {error}") as caught:
         load_plugin(GROUP, "zebra", BUILTIN)
     assert caught.value.where == "board_farm:Zebra"
     assert "\n" not in str(caught.value)
@@ -88,12 +88,12 @@ def test_a_plugin_that_does_not_import_names_its_distribution(install: Install, 
 
 def test_a_malformed_entry_point_is_reported(install: Install) -> None:
     install("board-farm", "zebra = !!", "")
-    with pytest.raises(TargetUnavailableError, match="'zebra' of board-farm does not load"):
+    with pytest.raises(TargetUnavailableError, match="'zebra' of board-farm cannot be loaded"):
         load_plugin(GROUP, "zebra", BUILTIN)
 
 
 def test_a_builtin_that_does_not_import_is_reported_too() -> None:
-    with pytest.raises(TargetUnavailableError, match="'broken' of edgebench does not load: ModuleNotFound"):
+    with pytest.raises(TargetUnavailableError, match="'broken' of edgebench cannot be loaded: ModuleNotFound"):
         load_plugin(GROUP, "broken", BUILTIN)
 
 

@@ -40,7 +40,7 @@ def test_the_interval_covers_what_was_found_and_the_prediction_itself() -> None:
     assert ratio_interval(0.2 * pair, 1.1 * pair, np.array([1.0, 1.0])) == pytest.approx((0.4, 3.3))
 
 
-def test_keys_tell_what_differs() -> None:
+def test_keys_show_what_differs() -> None:
     key = TableKey(
         device="host", target="onnxruntime", versions={"onnxruntime": "1.0"}, options={"threads": "1"}, dtype="float32"
     )

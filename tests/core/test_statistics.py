@@ -36,7 +36,7 @@ def test_the_interval_narrows_with_more_processes() -> None:
 
 
 @given(st.lists(latencies, min_size=2, max_size=8))
-def test_the_interval_holds_its_value(processes: list[list[float]]) -> None:
+def test_the_interval_contains_its_value(processes: list[list[float]]) -> None:
     interval = median_interval(processes)
     assert interval.low <= interval.value <= interval.high
 

@@ -41,7 +41,7 @@ def test_a_closed_link_holds_no_files_and_leaves_no_zombies(program: str) -> Non
     assert set(psutil.Process().children()) <= children
 
 
-def test_a_process_that_is_killed_from_outside_is_told() -> None:
+def test_a_process_that_is_killed_from_outside_is_reported() -> None:
     link, before = LocalLink(), set(psutil.Process().children())
     link.start(["sleep", "1000"], Limits(message_bytes=100))
     try:

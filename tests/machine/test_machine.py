@@ -120,7 +120,7 @@ def test_arm_cores_are_named_and_unknown_ones_shown_by_number(put: Put, tmp_path
         ({"proc/cpuinfo": "flags\t: nohypervisor hypervisor_like\n"}, None),
     ],
 )
-def test_virtual_machines_are_told_from_real_ones(
+def test_virtual_machines_are_distinguished_from_real_ones(
     laptop: Path, put: Put, files: dict[str, str], name: str | None
 ) -> None:
     for file, content in files.items():

@@ -32,7 +32,7 @@ def test_no_sequence_of_readings_makes_it_decrease(readings: list[int], size: in
     assert energies[0] >= 0
 
 
-def test_a_counter_without_a_size_goes_on_from_zero_when_it_is_set_back() -> None:
+def test_a_counter_without_a_size_continues_from_zero_when_it_is_reset() -> None:
     readings = iter([1000, 1500, 200, 300])
     counter = EnergyCounter(lambda: next(readings), unit_j=1.0)
     assert [counter.read_j() for _ in range(3)] == [500, 700, 800]

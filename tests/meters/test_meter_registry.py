@@ -96,7 +96,7 @@ def test_a_meter_asked_for_by_name_is_not_passed_over(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("rapl", "hwmon", "plugins")
-def test_the_list_tells_what_works_and_what_to_do(tmp_path: Path, put: Put) -> None:
+def test_the_list_says_what_works_and_what_to_do(tmp_path: Path, put: Put) -> None:
     put("class/powercap/intel-rapl:1/name", "psys")
     found = {status.name: status for status in available_meters(tmp_path)}
     assert found["rapl:package"].ready

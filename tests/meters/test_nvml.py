@@ -126,8 +126,8 @@ def test_without_a_counter_the_power_is_integrated(driver: Path) -> None:
     ("mode", "what"),
     [
         ("no-driver", "driver does not answer"),
-        ("no-sensor", "driver answers: Not Supported"),
-        ("lost", "driver answers: GPU is lost"),
+        ("no-sensor", "driver reports: Not Supported"),
+        ("lost", "driver reports: GPU is lost"),
     ],
 )
 def test_what_the_driver_refuses_is_reported(driver: Path, mode: str, what: str) -> None:

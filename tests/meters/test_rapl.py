@@ -113,7 +113,7 @@ def test_an_unknown_domain_is_named(two_packages: Path) -> None:
     assert caught.value.remedy == "did you mean 'dram'?"
 
 
-def test_counters_of_the_administrator_alone_come_with_the_command_that_opens_them(
+def test_counters_only_for_the_administrator_come_with_the_command_that_opens_them(
     two_packages: Path,
 ) -> None:
     # Pytest's folder is closed to other users itself, so the tree moves to one that is not.
@@ -140,7 +140,7 @@ def test_counters_of_the_administrator_alone_come_with_the_command_that_opens_th
 def test_a_counter_that_holds_no_number_is_reported(two_packages: Path, put: Put, content: str) -> None:
     meter = RaplMeter.open("", two_packages)
     put(f"{ZONES}/intel-rapl:1/energy_uj", content)
-    with pytest.raises(TargetUnavailableError, match="in place of a number") as caught:
+    with pytest.raises(TargetUnavailableError, match="instead of a number") as caught:
         meter.read_j()
     assert "intel-rapl:1/energy_uj" in str(caught.value.where)
 

@@ -27,7 +27,7 @@ def refused(path: Path, *inputs: SampledInput, **names: tuple[str, ...]) -> str:
     return str(caught.value)
 
 
-def test_samples_lie_along_the_first_axis(path: Path) -> None:
+def test_samples_are_along_the_first_axis(path: Path) -> None:
     images, rows = np.arange(7 * 60.0).reshape(7, 4, 5, 3), np.arange(42.0).reshape(7, 6)
     np.savez(path, rows=rows, image=images)
     data = read(path, IMAGE, ROWS)
@@ -58,7 +58,7 @@ def test_what_fits_no_input_is_refused_with_both_sides_listed(path: Path) -> Non
     text = str(caught.value)
     assert "input 'serving_default_right:0' has no array" in text
     assert "array 'rihgt' fits no input" in text
-    assert "the file holds left, rihgt" in text
+    assert "the file contains left, rihgt" in text
     assert "serving_default_left:0 or left, serving_default_right:0 or right" in text
 
 
@@ -84,7 +84,7 @@ def test_arrays_too_many_or_too_few_are_refused(path: Path, held: dict[str, tupl
         ((1, 1), (5, 1), 5),
     ],
 )
-def test_shapes_tell_where_the_samples_are(
+def test_shapes_show_where_the_samples_are(
     path: Path, shape: tuple[int, ...], given: tuple[int, ...], samples: int
 ) -> None:
     array = np.random.default_rng(0).standard_normal(given).astype(np.float32)
@@ -103,7 +103,7 @@ def test_other_shapes_are_refused(path: Path, given: tuple[int, ...]) -> None:
     assert "give [N,4,5,3]" in text
 
 
-def test_arrays_lie_as_in_the_model_that_a_file_was_made_from(path: Path) -> None:
+def test_arrays_are_laid_out_as_in_the_model_that_a_file_was_made_from(path: Path) -> None:
     """Channels first in the user's ONNX file, last in what it was converted to."""
     images = np.random.default_rng(0).standard_normal((3, 3, 4, 5)).astype(np.float32)
     np.savez(path, image=images)
@@ -114,7 +114,7 @@ def test_arrays_lie_as_in_the_model_that_a_file_was_made_from(path: Path) -> Non
     np.testing.assert_array_equal(read(path, port).samples[2]["image"], images[2:3].transpose(0, 2, 3, 1))
 
 
-def test_integers_of_the_models_own_type_stand_for_real_numbers(path: Path) -> None:
+def test_integers_of_the_models_own_type_represent_real_numbers(path: Path) -> None:
     np.savez(path, x=np.array([[0, 100, 255]], np.uint8))
     given = SampledInput(name="x", shape=(1, 3), dtype="uint8", scale=(0.5, 100))
     np.testing.assert_array_equal(read(path, given).samples[0]["x"], [[-50.0, 0.0, 77.5]])

@@ -60,7 +60,7 @@ def test_quantised_values_cover_their_type(dtype: str) -> None:
 
 @given(st.integers(1, 2**40), st.sampled_from(["int8", "uint8", "int32", "int64", "uint64"]), st.integers(0, 5))
 @settings(max_examples=50, deadline=None)
-def test_indices_lie_in_their_table(upper: int, dtype: str, seed: int) -> None:
+def test_indices_are_within_their_table(upper: int, dtype: str, seed: int) -> None:
     array = made(spec("ids", (100,), dtype, upper), seed=seed)
     assert array.dtype == dtype
     assert 0 <= int(array.min()) <= int(array.max()) < upper
@@ -83,7 +83,7 @@ def test_indices_lie_in_their_table(upper: int, dtype: str, seed: int) -> None:
         ("input_lengths", "int64", 1),
     ],
 )
-def test_names_tell_the_role(name: str, dtype: str, value: int) -> None:
+def test_names_decide_the_role(name: str, dtype: str, value: int) -> None:
     array = made(spec(name, (2, 3), dtype))
     assert (array == value).all()
     assert array.dtype.name == dtype
@@ -103,7 +103,7 @@ def test_unknown_indices_are_zero_or_one() -> None:
 
 @pytest.mark.parametrize("dtype", ["string", "sequence", "complex64", "type 99", "float8e4m3fn", "resource"])
 def test_what_is_not_a_number_is_refused(dtype: str) -> None:
-    with pytest.raises(InputError, match="numbers only"):
+    with pytest.raises(InputError, match="feeds only tensors of numbers"):
         made(spec("x", (1,), dtype))
 
 
@@ -186,11 +186,11 @@ def test_a_missing_array_says_what_the_file_holds(path: Path) -> None:
 
 def test_another_type_or_shape_is_refused(path: Path) -> None:
     np.savez(path, x=np.zeros((2, 3)), y=np.zeros((2, 3), ">f4"))
-    assert refused(path, spec("x", (2, 3))).what == "input 'x' takes float32, the file holds float64"
+    assert refused(path, spec("x", (2, 3))).what == "input 'x' takes float32, but the file contains float64"
     assert "array.astype('float32')" in str(refused(path, spec("x", (2, 3))).remedy)
     assert "another byte order" in refused(path, spec("y", (2, 3))).what
     assert "has the shape [2,4], not [2,3]" in refused(path, spec("x", (2, 4), "float64")).what
-    assert "numbers only" in refused(path, spec("x", (2, 3), "string")).what
+    assert "feeds only numbers" in refused(path, spec("x", (2, 3), "string")).what
 
 
 def test_objects_are_refused(path: Path) -> None:

@@ -70,7 +70,7 @@ def test_an_array_of_the_wrong_shape_is_refused(source: Path, tmp_path: Path) ->
         prepared(source, inputs=path)
 
 
-def test_a_signature_alone_is_deployed(source: Path) -> None:
+def test_only_one_signature_is_deployed(source: Path) -> None:
     two_signatures().write(source)
     found = prepared(source, signature="decode")
     assert found.info.macs == 256

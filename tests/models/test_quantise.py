@@ -99,8 +99,8 @@ def test_edges_are_left_to_the_application(edge: str, source: Path) -> None:
     assert kinds(content) == ["FULLY_CONNECTED"]
     assert ports(content) == [("int8", (1, 8)), ("int8", (1, 8))]
     assert [note.split(":")[0] for note in notes] == [
-        f"input 'x' takes int8 where the file has {edge}",
-        f"output 'y' gives int8 where the file has {edge}",
+        f"input 'x' is int8 instead of {edge}",
+        f"output 'y' is int8 instead of {edge}",
     ]
     assert all(note.endswith("is left to the application") for note in notes)
     x = np.linspace(-1.5, 3, 8, dtype=np.float32)[None]

@@ -47,7 +47,7 @@ def test_zoo_names_and_paths() -> None:
 
 @pytest.mark.parametrize("format_", ModelFormat)
 @pytest.mark.parametrize("name", ["model.bin", "model.tflite", "model.onnx", "model.pt", "model"])
-def test_the_content_tells_the_format_and_not_the_name(tmp_path: Path, format_: ModelFormat, name: str) -> None:
+def test_the_content_decides_the_format_and_not_the_name(tmp_path: Path, format_: ModelFormat, name: str) -> None:
     path = tmp_path / name
     path.write_bytes(content_of(format_))
     assert identify(path) is format_
@@ -121,7 +121,7 @@ def test_files_often_taken_for_models_are_named(tmp_path: Path, content: bytes, 
     assert words in refusal(path).what
 
 
-def test_a_model_that_is_cut_off_is_still_told_by_its_name(tmp_path: Path) -> None:
+def test_a_model_that_is_cut_off_is_still_recognised_by_its_name(tmp_path: Path) -> None:
     content = keyword_net().SerializeToString()
     path = tmp_path / "model.onnx"
     path.write_bytes(content[: len(content) // 2])

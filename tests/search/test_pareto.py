@@ -27,7 +27,7 @@ def test_the_front_of_more_rows_than_one_chunk() -> None:
     assert not below.any()
 
 
-def test_a_margin_tightens_its_limit_alone() -> None:
+def test_a_margin_tightens_only_its_limit() -> None:
     figures = np.array([[10.0, 5.0], [9.0, 5.0], [9.0, 6.0]])
     limits = [Limit(figure="latency_s", device="a", value=10.0), Limit(figure="ram_bytes", device="a", value=5.0)]
     names = ["latency_s@a", "ram_bytes@a"]

@@ -53,7 +53,7 @@ def test_nas_bench_macro_has_the_published_parameters(architecture: str, paramet
     assert space.network(space.parse(architecture)).trainable_parameters == parameters
 
 
-def test_layers_of_one_slot_keep_their_names_whatever_lies_before() -> None:
+def test_layers_of_one_slot_keep_their_names_whatever_comes_before() -> None:
     space = SPACES["mobile"]
     short, deep = space.network(space.smallest), space.network(space.largest)
     assert {layer.name for layer in short.layers if layer.name.startswith("head")} == {
@@ -83,7 +83,7 @@ HEAD = 'schema = "edgebench.space/1"\nfamily = "dscnn"\ndescription = ""\n[optio
         ('schema = "edgebench.space/1"\nfamily = "dscnn"\ndescription = ""\n[options]\nclases = 3', "clases"),
         ('schema = "edgebench.space/1"\nfamily = "dscnn"\ndescription = ""\n[options]\nclasses = 3', "missing"),
         (HEAD + "filters = []\ndepths = [1]\nkernels = [3]", "filters"),
-        (HEAD + "filters = [8, 8]\ndepths = [1]\nkernels = [3]", "different values"),
+        (HEAD + "filters = [8, 8]\ndepths = [1]\nkernels = [3]", "distinct values"),
         (HEAD + "filters = [8]\ndepths = [1]\nkernels = [3]\ninput = [49, 10, 0]", "49, 10, 0"),
     ],
 )

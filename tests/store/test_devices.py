@@ -97,7 +97,7 @@ def test_a_new_device_is_a_readable_copy(tmp_path: Path) -> None:
     assert read_device(path).options == find_device("host").options
     with pytest.raises(InputError, match="exists already"):
         write_device_copy("mine", "host", tmp_path)
-    with pytest.raises(InputError, match="not a device name"):
+    with pytest.raises(InputError, match="not a valid device name"):
         write_device_copy("../evil", "host", tmp_path)
 
 

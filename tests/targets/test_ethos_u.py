@@ -6,6 +6,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from edgebench.core.model import InputSource, ModelFormat
@@ -115,7 +116,6 @@ def test_one_table_for_a_cpu_and_an_npu_from_one_onnx_file(tmp_path: Path) -> No
 
 
 def test_calibration_data_sets_the_ranges(tmp_path: Path) -> None:
-    import numpy as np
 
     export("tiny", ModelFormat.TFLITE, tmp_path / "tiny.tflite")
     np.savez(tmp_path / "data.npz", input=np.random.default_rng(0).standard_normal((20, 8, 8, 3)))
@@ -183,7 +183,7 @@ def test_variables_are_handed_over_where_the_npu_has_none(device: str, handed_ov
     (found,) = run(streaming_model().write(tmp_path / "streaming.tflite"), device)
     assert found.outcome is Outcome.OK
     assert "latency_s" in summarise(found)
-    assert any("hands them over" in note for note in found.notes) == handed_over
+    assert any("passes them from one" in note for note in found.notes) == handed_over
 
 
 def strided(tmp_path: Path) -> Path:
@@ -206,6 +206,21 @@ def test_where_the_npu_takes_nothing_it_says_what_does(tmp_path: Path) -> None:
     assert refused.outcome is Outcome.UNSUPPORTED
     assert refused.failure is not None
     assert "stride" in refused.failure.message
-    assert refused.failure.remedy == "an Ethos-U85 takes it all: -d ethos-u85-256"
+    assert refused.failure.remedy == "an Ethos-U85 takes all of it: -d ethos-u85-256"
     (taken,) = run(path, "ethos-u85-256")
     assert taken.outcome is Outcome.OK
+
+
+@pytest.mark.child
+@pytest.mark.parametrize(("device", "on_cpu"), [("ethos-u55-128", ["SELECT_V2"]), ("ethos-u85-256", [])])
+def test_masks_may_be_inputs(device: str, on_cpu: list[str], tmp_path: Path) -> None:
+    from tests.models.tflite.float_graphs import FloatGraph
+
+    graph = FloatGraph()
+    x, mask = graph.tensor("x", [1, 4, 16]), graph.tensor("mask", [1, 4, 16], "bool")
+    low = graph.constant(np.float32(-5))
+    y = graph.add("SELECT_V2", [mask, graph.dense(x, 16), low], [1, 4, 16], "SelectV2Options")
+    path = graph.ports([x, mask], [graph.dense(y, 4)]).model.write(tmp_path / "masked.tflite")
+    (found,) = run(path, device)
+    assert found.outcome is Outcome.OK, found.failure
+    assert [layer.operator for layer in found.layers if layer.placement == "CPU"] == on_cpu

@@ -109,7 +109,7 @@ def test_a_hang_ends_with_the_time_limit(library: Path, model: Path) -> None:
 def test_libraries_that_are_no_delegates_are_explained(tmp_path: Path, model: Path) -> None:
     (tmp_path / "text.so").write_text("not a library")
     libc = next((p for p in ("/lib/x86_64-linux-gnu/libm.so.6", "/lib64/libm.so.6") if Path(p).exists()), None)
-    candidates = [(tmp_path / "absent.so", "not here"), (tmp_path / "text.so", "does not load")]
+    candidates = [(tmp_path / "absent.so", "does not exist"), (tmp_path / "text.so", "cannot be loaded")]
     if libc:
         candidates.append((Path(libc), "not a TFLite delegate"))
     for path, words in candidates:

@@ -43,9 +43,9 @@ def run(model: Path, *devices: Device) -> list[Profile]:
     ("options", "words"),
     [
         ({"provider": "TensorrtExecutionProvider"}, "no TensorrtExecutionProvider"),
-        ({"provider": "MadeUpProvider", "library": "/nowhere/lib.so"}, "not there"),
+        ({"provider": "MadeUpProvider", "library": "/nowhere/lib.so"}, "does not exist"),
         ({"provider": "MadeUpProvider", "library": "package:no_such_package/lib.so"}, "no_such_package"),
-        ({"provider": "MadeUpProvider", "library": "package:onnxruntime/__init__.py"}, "does not load"),
+        ({"provider": "MadeUpProvider", "library": "package:onnxruntime/__init__.py"}, "cannot be loaded"),
     ],
 )
 def test_a_missing_provider_is_an_error_with_a_remedy(model: Path, options: dict[str, object], words: str) -> None:
@@ -61,7 +61,7 @@ def test_the_cpu_is_no_accelerator(model: Path) -> None:
     (found,) = run(model, device(provider="CPUExecutionProvider"))
     assert found.outcome is Outcome.BAD_INPUT
     assert found.failure is not None
-    assert "no accelerator" in found.failure.message
+    assert "not an accelerator" in found.failure.message
 
 
 @needs_qnn
@@ -72,7 +72,7 @@ def test_the_emulated_npu_checks_outputs_and_claims_no_latency(model: Path) -> N
     assert "latency_s" not in figures
     assert 0 <= figures["output_difference"].value < 0.05
     assert figures["output_difference"].provenance == "simulated"
-    assert any("latency is not claimed" in note for note in found.notes)
+    assert any("latency is not reported" in note for note in found.notes)
 
 
 @needs_qnn

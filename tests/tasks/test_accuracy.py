@@ -80,7 +80,7 @@ def test_predictions_have_to_fit_the_labels() -> None:
     assert correct_count(np.array([0, 1, 1, 1]), labels) == 3
     assert top1(np.array([0, 1, 1, 1]), labels) == 0.75
     for wrong in (labels[:3], labels[None], np.array([], np.int64)):
-        with pytest.raises(InputError, match="predictions do not fit"):
+        with pytest.raises(InputError, match="predictions do not match"):
             top1(wrong, labels)
     for correct, total, confidence in ((5, 4, 0.95), (-1, 4, 0.95), (0, 0, 0.95), (1, 4, 1.0)):
         with pytest.raises(InputError, match="no interval"):

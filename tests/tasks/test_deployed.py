@@ -81,7 +81,7 @@ def test_any_batch_and_either_layout_is_fed(batch: int | None, last: bool, tmp_p
 def test_files_that_do_not_fit_are_refused(files: dict, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such file"):
         deployed_accuracy(tmp_path / "none.onnx", TASK.test)
-    with pytest.raises(InputError, match="litert predicts nothing"):
+    with pytest.raises(InputError, match="litert cannot run this file"):
         deployed_accuracy(files["model.onnx"], TASK.test, "litert")
     with pytest.raises(InputError, match="no reference kernels"):
         deployed_accuracy(files["model.onnx"], TASK.test, reference=True)
@@ -91,8 +91,8 @@ def test_files_that_do_not_fit_are_refused(files: dict, tmp_path: Path) -> None:
             deployed_accuracy(tmp_path / name, TASK.test)
     colour = type(TASK.test)(images=TASK.test.images.repeat(3, axis=3), labels=TASK.test.labels)
     for name in ("model.onnx", "model.tflite"):
-        with pytest.raises(InputError, match="takes no images of 3 channels"):
+        with pytest.raises(InputError, match="does not take images with 3 channels"):
             deployed_accuracy(files[name], colour)
     many = type(TASK.test)(images=TASK.test.images, labels=TASK.test.labels + 3)
-    with pytest.raises(InputError, match="gives 3 values, there are 6 classes"):
+    with pytest.raises(InputError, match="returns 3 values, but there are 6 classes"):
         deployed_accuracy(files["model.onnx"], many)

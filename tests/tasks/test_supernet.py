@@ -61,7 +61,7 @@ def test_a_supernet_of_one_network_is_that_network(torch: ModuleType) -> None:
         torch.testing.assert_close(supernet._tensors[f"{layer}.kernel"].grad, own[f"parts.{layer}.0.weight"].grad)
 
 
-def test_gradients_reach_the_slice_alone(torch: ModuleType) -> None:
+def test_gradients_reach_only_the_slice(torch: ModuleType) -> None:
     supernet = Supernet.for_networks([SMALLEST, LARGEST])
     images = torch.from_numpy(TASK.train.images[:32]).permute(0, 3, 1, 2)
     supernet._call(small_network(width=8, kernel=3), images)[:, 0].square().sum().backward()
@@ -127,7 +127,7 @@ def test_networks_outside_the_shared_weights_are_refused() -> None:
             supernet.accuracy(network, TASK.validation, TASK.train)
     other = small_network(8)
     swapped = type(other)(name="swapped", input_shape=other.input_shape, layers=_without_norm(other))
-    with pytest.raises(InputError, match="without normalisation, elsewhere"):
+    with pytest.raises(InputError, match="without normalisation, but elsewhere"):
         Supernet.for_networks([other, swapped])
     with pytest.raises(InputError, match="at least one network"):
         Supernet.for_networks([])

@@ -144,7 +144,7 @@ def test_given_splits_are_kept_and_validation_comes_out_of_training() -> None:
     with pytest.raises(InputError, match="images of test are"):
         task_from_splits("given", {"train": train, "test": test.resized(9, 9)}, seed=0)
     few = test.labels < 2
-    with pytest.raises(InputError, match="test holds no sample of class 2"):
+    with pytest.raises(InputError, match="test has no sample of class 2"):
         task_from_splits(
             "given", {"train": train, "test": Split(images=test.images[few], labels=test.labels[few])}, seed=0
         )

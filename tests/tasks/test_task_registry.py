@@ -70,7 +70,7 @@ def test_arrays_of_a_file_are_split_or_taken_as_they_are(tmp_path: Path) -> None
         (["x_test", "y_test"], "no arrays x_train"),
         (["x_train", "y_train", "x_test"], "x_test but no y_test"),
         (["x"], "x but no y"),
-        (["x", "y", "x_test", "y_test"], "stand beside"),
+        (["x", "y", "x_test", "y_test"], "both arrays to be split"),
         (["x_train", "y_train", "x_val", "y_val"], "x_val.*known"),
     ],
 )
@@ -161,11 +161,11 @@ def test_corrupt_images_are_named(tmp_path: Path) -> None:
 def test_functions_give_tasks_or_arrays() -> None:
     assert load_task("tests.tasks.synthetic:bars_task").digest == bars_task().digest
     assert load_task("tests.tasks.synthetic:bars").digest == bars_task().digest
-    with pytest.raises(InputError, match=r"it does not import.*no_such_module"):
+    with pytest.raises(InputError, match=r"it cannot be imported.*no_such_module"):
         load_task("no_such_module:task")
     with pytest.raises(InputError, match="it fails: TypeError"):
         load_task("json:loads")
-    with pytest.raises(InputError, match="it gives tuple"):
+    with pytest.raises(InputError, match="it returns tuple"):
         load_task("sys:exc_info")
 
 
@@ -173,5 +173,5 @@ def test_paths_that_are_not_there_are_said_to_be_so(tmp_path: Path) -> None:
     with pytest.raises(EdgebenchError, match="no such folder"):
         load_task(str(tmp_path / "nothing"))
     (tmp_path / "task.csv").write_text("1,2")
-    with pytest.raises(InputError, match="not a file of this kind"):
+    with pytest.raises(InputError, match="cannot be read from this kind of file"):
         load_task(str(tmp_path / "task.csv"))

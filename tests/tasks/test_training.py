@@ -122,7 +122,7 @@ def test_a_softmax_at_the_end_is_left_out_of_training() -> None:
 @pytest.mark.parametrize(
     ("network", "message"),
     [
-        (small_network(classes=4), r"gives \[4\], task 'bars' has 3 classes"),
+        (small_network(classes=4), r"yields \[4\], task 'bars' has 3 classes"),
         (NetworkBuilder("vector", (64,)), "1 channels"),
         (NetworkBuilder("colour", (8, 8, 3)), "1 channels"),
     ],
@@ -153,7 +153,7 @@ def test_distillation_teaches_what_wrong_labels_do_not() -> None:
         train(small_network(), task, taught, seed=0)
 
 
-def test_training_goes_on_from_folded_weights() -> None:
+def test_training_continues_from_folded_weights() -> None:
     task, network = bars_task(noise=0.6), small_network()
     trained = train(network, task, Recipe(epochs=6, batch_size=16), seed=0, threads=1)
     still = Recipe(epochs=1, batch_size=168, learning_rate=1e-9, weight_decay=0, augment=False)

@@ -15,6 +15,7 @@ from edgebench.core.metric import Metric, Provenance
 from edgebench.core.model import InputSource, ModelFormat, ModelInfo
 from edgebench.core.profile import Footprint, LayerCost, Outcome, Sample
 from edgebench.core.record import Record
+from edgebench.core.support import LeftOperators, Support
 from edgebench.errors import EdgebenchError
 from edgebench.links.base import MessageTooLongError
 from edgebench.models.prepare import Prepared, PrepareRequest
@@ -33,6 +34,7 @@ from edgebench.workers.measuring.jobs import (
     Raced,
     RaceResult,
     Run,
+    Try,
     WriteProject,
     Written,
 )
@@ -88,6 +90,10 @@ EXCHANGES: list[tuple[Request[Any], Record]] = [
         Prepared(info=INFO, path="/f/m.onnx"),
     ),
     (MakeReady(device=find_device("nucleo-l4r5zi")), Done()),
+    (
+        Try(device=find_device("nucleo-l4r5zi"), model="m.tflite", inputs=InputSource()),
+        Support(left=(LeftOperators(operator="ERF", count=2, reason="none"),), at_least={"ram_bytes": 5}),
+    ),
     (
         WriteProject(
             device=find_device("nucleo-l4r5zi"), model="/f/m.tflite", inputs=InputSource(seed=2), folder="/f/p"
@@ -183,7 +189,7 @@ def test_a_message_is_a_line_that_names_its_version() -> None:
 
 
 @pytest.mark.parametrize("theirs", [2, 7, 999_999])
-def test_another_version_is_told_with_both(theirs: int) -> None:
+def test_another_version_is_reported_with_both(theirs: int) -> None:
     message = json.dumps({"protocol": theirs, "hello": []}).encode()
     with pytest.raises(VersionMismatchError):
         read_request(message, KINDS)
@@ -236,7 +242,7 @@ WRONG = [
 def test_what_is_not_of_the_protocol_is_nonsense(message: bytes) -> None:
     error = nonsense(message)
     assert error.outcome is Outcome.CRASHED
-    assert error.message.startswith("the worker answered nonsense: ")
+    assert error.message.startswith("the worker's answer is invalid: ")
     assert error.message.isprintable()
     assert len(error.message) < 500
     assert "restore the file" not in str(error)
@@ -244,7 +250,7 @@ def test_what_is_not_of_the_protocol_is_nonsense(message: bytes) -> None:
 
 def test_a_message_that_is_too_long_is_nonsense() -> None:
     error = nonsense(MessageTooLongError("a message of more than 67108864 bytes"))
-    assert error.message == "the worker answered nonsense: a message of more than 67108864 bytes"
+    assert error.message == "the worker's answer is invalid: a message of more than 67108864 bytes"
 
 
 def test_an_answer_to_another_request_is_nonsense() -> None:
@@ -257,11 +263,11 @@ def test_an_answer_to_another_request_is_nonsense() -> None:
     assert "at least one inference" in nonsense(envelope(answer=backwards), request=load).message
 
 
-def test_progress_that_goes_on_after_a_stop_is_nonsense() -> None:
+def test_progress_that_continues_after_a_stop_is_nonsense() -> None:
     job = next(request for request, _ in EXCHANGES if isinstance(request, TrainJob))
     epoch = progress_message(Epoch(number=1, accuracy=0.5))
     link = TalkingLink(*[epoch] * 5)
-    with pytest.raises(ChildError, match=r"nonsense: no answer, but progress"):
+    with pytest.raises(ChildError, match=r"invalid: instead of an answer, progress"):
         Worker(link, ["x"]).follow(job, lambda _: False, timeout_s=1)
     assert link.sent[1:] == [order_message(Order.STOP)]
 
@@ -337,7 +343,7 @@ class Odd(Request[Score]):
 @pytest.mark.parametrize(
     "odd", [Odd(text="\udcff.onnx"), Odd(value=math.nan), Odd(value=math.inf), Odd(text="x" * (65 << 20))]
 )
-def test_what_cannot_be_sent_is_bad_input_and_harms_nobody(odd: Odd) -> None:
+def test_what_cannot_be_sent_is_bad_input_and_harms_nothing(odd: Odd) -> None:
     link = TalkingLink(answer_message(SAMPLE))
     worker = Worker(link, ["x"])
     with pytest.raises(ChildError) as caught:
@@ -347,7 +353,7 @@ def test_what_cannot_be_sent_is_bad_input_and_harms_nobody(odd: Odd) -> None:
     assert worker.ask(RUN, timeout_s=1) == SAMPLE
 
 
-def test_failures_are_told_whatever_they_hold() -> None:
+def test_failures_are_reported_whatever_they_contain() -> None:
     trouble = Trouble(kind=FailureKind.BAD_INPUT, what="no \udcff", where="a\udcff.onnx", remedy="rename it")
     found = read_answer(open_envelope(failure_message(trouble)), RUN)
     assert isinstance(found, Trouble)

@@ -71,7 +71,7 @@ def test_requests_are_answered_in_turn() -> None:
     assert talked(HALF, HALF) == [{"protocol": 1, "answer": {"value": 1.5}}] * 2
 
 
-def test_what_is_no_request_is_answered_as_such_and_harms_nobody() -> None:
+def test_what_is_not_a_request_is_answered_as_such_and_harms_nothing() -> None:
     found = talked(b"hello", envelope(request="sing", body={}), envelope(request="half", body={}), HALF)
     assert [answer["failure"]["kind"] for answer in found[:3]] == ["protocol"] * 3
     assert found[3]["answer"] == {"value": 1.5}
@@ -98,7 +98,7 @@ def test_another_version_is_answered_with_both() -> None:
         (RecursionError(), "crashed", "RecursionError"),
     ],
 )
-def test_errors_are_told_by_kind(error: Exception, kind: str, exception: str | None) -> None:
+def test_errors_are_reported_by_kind(error: Exception, kind: str, exception: str | None) -> None:
     (answer,) = talked(HALF, half=failing(error))
     failure = answer["failure"]
     assert (failure["kind"], failure["exception"]) == (kind, exception)

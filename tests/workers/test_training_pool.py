@@ -104,7 +104,7 @@ def test_a_job_that_kills_three_processes_has_failed(death: object) -> None:
         (FailureKind.UNSUPPORTED, UnsupportedModelError),
     ],
 )
-def test_a_failure_that_would_come_again_is_told_at_once(kind: FailureKind, error: type[Exception]) -> None:
+def test_a_failure_that_would_recur_is_reported_at_once(kind: FailureKind, error: type[Exception]) -> None:
     workers = CannedWorkers({TrainJob: lambda _: failing(kind, "the loss became nan")})
     with pytest.raises(error) as caught:
         TrainingProcess(workers).train(JOB)

@@ -55,11 +55,11 @@ def failed(program: str, *, timeout_s: float = 30, memory: int | None = None) ->
         ("raise MemoryError", Outcome.OUT_OF_MEMORY, "while the model ran"),
         ("import sys; sys.exit('std::bad_alloc')", Outcome.OUT_OF_MEMORY, "while the model ran"),
         ("import os, time; os.close(1); time.sleep(999)", Outcome.CRASHED, "stopped answering while the model ran"),
-        ("print('hello'); input()", Outcome.CRASHED, "the worker answered nonsense: not JSON: hello"),
-        ("import os\nwhile True: os.write(1, b'x' * 65536)", Outcome.CRASHED, "nonsense: a message of more than"),
+        ("print('hello'); input()", Outcome.CRASHED, "the worker's answer is invalid: not JSON: hello"),
+        ("import os\nwhile True: os.write(1, b'x' * 65536)", Outcome.CRASHED, "invalid: a message of more than"),
     ],
 )
-def test_whatever_becomes_of_a_child_is_told(program: str, outcome: Outcome, words: str) -> None:
+def test_whatever_happens_to_a_child_is_reported(program: str, outcome: Outcome, words: str) -> None:
     error = failed(program)
     assert error.outcome is outcome
     assert words in error.message
@@ -84,7 +84,7 @@ def test_a_limit_of_memory_is_named() -> None:
     assert "--memory-limit" in str(error.remedy)
 
 
-def test_a_program_that_is_not_there_is_told() -> None:
+def test_a_missing_program_is_reported() -> None:
     with Worker(LocalLink(), ["/no/such/program"]) as worker, pytest.raises(ChildError) as caught:
         worker.ask(RUN, timeout_s=1)
     assert caught.value.outcome is Outcome.UNAVAILABLE
@@ -117,7 +117,7 @@ def test_a_failure_that_is_reported_spares_the_child(kind: FailureKind, outcome:
     assert worker.ask(SharedAccuracy(architecture=(0,)), timeout_s=1).value == 1
 
 
-def test_following_tells_every_step_and_passes_the_orders_on() -> None:
+def test_following_reports_every_step_and_passes_the_orders_on() -> None:
     workers = CannedWorkers({TrainJob: lambda _: EPOCHS})
     seen: list[Epoch] = []
     found = workers.training().follow(JOB, lambda epoch: not seen.append(epoch), timeout_s=1)

@@ -26,7 +26,7 @@ def export(
     converter: ConverterOption = Converter.EDGEBENCH,
     seed: SeedOption = 0,
 ) -> None:
-    """Write a model in the form that a device ships: C for microcontrollers, or TFLite."""
+    """Write a model in the form in which it ships: C for microcontrollers, or TFLite."""
     from edgebench.cli.compose import compose_inputs
     from edgebench.errors import InputError
     from edgebench.flows.export import ExportForm, export_model

@@ -116,7 +116,7 @@ def list_tables(
     format_: FormatOption = Format.TERMINAL,
     json_: JsonOption = False,
 ) -> None:
-    """List the tables, yours and those that come with edgebench."""
+    """List the tables, yours and those included in edgebench."""
     from edgebench.reports.tables import tables_report
     from edgebench.store.tables import TableStore
 

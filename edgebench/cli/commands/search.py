@@ -36,7 +36,7 @@ def search(
     max_flash: MaxFlashOption = [],
     min_accuracy: Annotated[str | None, typer.Option(metavar="95%", help="Minimum test accuracy.")] = None,
     max_accuracy_drop: Annotated[
-        str | None, typer.Option(metavar="2%", help="Compared with the largest network of the space.")
+        str | None, typer.Option(metavar="2%", help="Maximum loss against the largest network of the space.")
     ] = None,
     objective: Annotated[
         str, typer.Option(help="accuracy, latency@DEVICE, ram@DEVICE, macs, ..., separated by commas.")
@@ -67,7 +67,7 @@ def search(
 ) -> None:
     """Find the networks of a space that meet every device's limits, measure the best, and export them.
 
-    Costs come from lookup tables (edgebench lut build); trials are trained only where the tables say that every
+    Costs come from lookup tables (edgebench lut build); trials are trained only if the tables predict that every
     limit is met. The best are trained fully, exported, and profiled on every device.
     """
     from edgebench.cli.compose import compose_devices, compose_dtypes, compose_plan

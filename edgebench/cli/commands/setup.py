@@ -9,12 +9,12 @@ import typer
 
 from edgebench.cli.output import Format, FormatOption, JsonOption, print_report
 
-app = typer.Typer(help="Optional parts that need a Python environment of their own.", no_args_is_help=True)
+app = typer.Typer(help="Optional parts that need their own Python environment.", no_args_is_help=True)
 
 
 @app.command("list")
 def list_environments(format_: FormatOption = Format.TERMINAL, json_: JsonOption = False) -> None:
-    """List the optional parts: what is there, and what it takes on the disk."""
+    """List the optional parts: what is installed, and how much disk space it takes."""
     from edgebench.flows.setup import environments
     from edgebench.reports.setup import setup_report
 
@@ -22,7 +22,7 @@ def list_environments(format_: FormatOption = Format.TERMINAL, json_: JsonOption
 
 
 @app.command("remove")
-def remove(name: Annotated[str, typer.Argument(metavar="NAME", help="Which part.")]) -> None:
+def remove(name: Annotated[str, typer.Argument(metavar="NAME", help="The part to delete.")]) -> None:
     """Delete an optional part."""
     from edgebench.flows.setup import take_away
 
@@ -31,11 +31,11 @@ def remove(name: Annotated[str, typer.Argument(metavar="NAME", help="Which part.
 
 @app.command("litert-torch")
 def litert_torch(
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask, whatever it costs.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
 ) -> None:
     """Install Google's converter of PyTorch models, for --converter litert-torch; 2.2 GB.
 
-    It gets an environment of its own in the cache folder. Run again, it goes on with one that is half-made, and
+    It gets its own environment in the cache folder. Run again, it resumes an incomplete installation, and
     repairs one that does not work.
     """
     _set_up("litert-torch", yes=yes)
@@ -50,8 +50,8 @@ def _set_up(name: str, *, yes: bool) -> None:
     if cost is not None:
         typer.echo(cost, err=True)
         if not yes and not sys.stdin.isatty():
-            raise InputError("this is not done without being asked for", remedy=f"edgebench setup {name} --yes")
-        if not yes and not typer.confirm("Go on?", err=True):
+            raise InputError("this needs confirmation", remedy=f"edgebench setup {name} --yes")
+        if not yes and not typer.confirm("Continue?", err=True):
             raise typer.Exit(2)
     with status_line() as told:
         done = set_up(name, told)

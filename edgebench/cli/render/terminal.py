@@ -53,7 +53,8 @@ def output_console() -> Console:
 
 
 def _rich_table(table: ReportTable) -> RichTable:
-    rich = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    headed = any(column.title for column in table.columns)
+    rich = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, show_header=headed)
     for column in table.columns:
         numeric = is_numeric(table, column.key)
         longest = max((len(cell_text(column, row.get(column.key))) for row in table.rows), default=0)

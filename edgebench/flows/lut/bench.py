@@ -42,7 +42,7 @@ class Bench:
         folder: Where model files are written.
         reference: A network that takes part in every race: when it is slow, so is the machine.
         reference_s: Its latency when nothing disturbs it, or None to measure that first.
-        workers: Start the processes.
+        workers: Starts the processes.
 
     Attributes:
         reference_s: What latencies are relative to; None until something is measured.

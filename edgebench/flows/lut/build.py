@@ -84,7 +84,7 @@ def build_table(
         known: What was measured before, if anything.
         on_update: Called with the table after each unit of work; saves it.
         on_progress: Called after each unit of work, with the remaining time.
-        workers: Start the processes that measure.
+        workers: Starts the processes that measure.
 
     Raises:
         NotComparableError: The known table is valid for another version, machine or option.
@@ -273,10 +273,10 @@ def _as_a_whole(
     if bench.deterministic:
         return _with_base(request, bench, table)
 
-    def told(share: float) -> None:
+    def report(share: float) -> None:
         on_progress(ProfileProgress(done=share, text="a few whole networks"))
 
-    return with_scale(request.space, table, lambda network: bench.race_whole(network).robust, told)
+    return with_scale(request.space, table, lambda network: bench.race_whole(network).robust, report)
 
 
 def _with_base(request: TableRequest, bench: Bench, table: LookupTable) -> LookupTable:

@@ -1,6 +1,6 @@
 """The networks that a block is measured in.
 
-A block by itself costs more than the same block inside a network: its input comes from memory, and its output is
+A block on its own costs more than the same block inside a network: its input comes from memory, and its output is
 brought into another layout. So if only whole graphs have a cost, a block's cost is the difference between
 two networks that differ only by the block: ``after(block)`` and ``before(block)``. Both begin with a 1x1
 convolution, which gives the block's input the layout it has inside a network, and end with a mean and a small

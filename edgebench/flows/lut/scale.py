@@ -42,7 +42,7 @@ def with_scale(
     """The table with the scale of every figure that adds up.
 
     Args:
-        space: Whose blocks the table holds.
+        space: The space whose blocks are in the table.
         table: All of them.
         measure: Returns figures of a whole network.
         on_progress: Called with the share of the networks that is done.

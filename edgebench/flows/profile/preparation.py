@@ -9,11 +9,12 @@ from tempfile import mkdtemp
 
 from edgebench.core.device import Device
 from edgebench.core.metric import Provenance
-from edgebench.core.model import InputSource, ModelFormat, ModelInfo
+from edgebench.core.model import PYTORCH, InputSource, ModelFormat, ModelInfo, format_of_suffix
 from edgebench.core.plan import MeasurementPlan
 from edgebench.core.profile import Failure, Outcome, Profile
 from edgebench.errors import EdgebenchError, UnavailableError
 from edgebench.models.prepare import Prepared, PrepareRequest
+from edgebench.models.source import parse_source
 from edgebench.targets.base import MadeReadyOnce, Target
 from edgebench.targets.registry import create_target
 from edgebench.workers.base import Workers
@@ -21,7 +22,9 @@ from edgebench.workers.measuring.jobs import MakeReady, Prepare
 from edgebench.workers.worker import ChildError
 
 _MAKE_READY_S = 1800.0
-"""A last resort: what is done once does not count towards the user's limits."""
+"""A time limit as a last resort: what is done once does not count towards the user's limits."""
+_EXPORT_S = 600.0
+"""At least, for a model that PyTorch exports."""
 _Key = tuple[str, tuple[ModelFormat, ...], str | None]
 
 
@@ -33,7 +36,7 @@ class Ready:
         model: The model as given.
         device: Where it will run.
         path: The file to load.
-        deployed: Description of that file where the model had to be converted, else None.
+        deployed: Description of that file if the model had to be converted, otherwise None.
         versions: Of the runtime and of what it builds on.
         notes: What the conversion did, and the device's caveats.
         sampled: Whether running again gives new information.
@@ -67,8 +70,9 @@ class Preparation:
         folder: Where converted models are written.
         plan: Limits of the workers.
         inputs: Shapes given by the user.
-        workers: Start the processes.
+        workers: Starts the processes.
         on_progress: Called before each step that is done once for a device.
+        to_run: Whether models will be run, so that devices must be made ready for it.
     """
 
     def __init__(
@@ -78,12 +82,15 @@ class Preparation:
         inputs: InputSource,
         workers: Workers,
         on_progress: Callable[[str], None] = lambda _: None,
+        *,
+        to_run: bool = True,
     ) -> None:
         self._folder = folder
         self._plan = plan
         self._inputs = inputs
         self._workers = workers
         self._on_progress = on_progress
+        self._to_run = to_run
         self._prepared: dict[_Key, Prepared | ChildError] = {}
 
     def prepare(self, model: str, device: Device) -> Ready | Profile:
@@ -99,7 +106,7 @@ class Preparation:
             return failed_profile(model, device, Outcome.BAD_INPUT, failure)
         prepared = self._once((model, target.formats, target.dtype))
         if isinstance(prepared, ChildError):
-            failure = Failure(message=prepared.message, remedy=prepared.remedy)
+            failure = Failure(message=prepared.message, remedy=prepared.remedy, operators=prepared.operators)
             return failed_profile(model, device, prepared.outcome, failure, target, versions)
         hindrance = self._made_ready(target)
         if hindrance is not None:
@@ -119,7 +126,7 @@ class Preparation:
     def _made_ready(self, target: Target) -> ChildError | None:
         """Let a target do what it does once; returns why it cannot, or None."""
         try:
-            pending = target.pending() if isinstance(target, MadeReadyOnce) else None
+            pending = target.pending() if self._to_run and isinstance(target, MadeReadyOnce) else None
             if pending is not None:
                 self._on_progress(pending)
                 with self._workers.measuring() as worker:
@@ -149,9 +156,16 @@ class Preparation:
         )
         try:
             with self._workers.measuring(memory_limit_bytes=self._plan.memory_limit_bytes) as worker:
-                return worker.ask(Prepare(wanted=request), timeout_s=self._plan.time_limit_s)
+                return worker.ask(Prepare(wanted=request), timeout_s=self._limit_s(source))
         except ChildError as error:
             return error
+
+    def _limit_s(self, source: str) -> float:
+        """The user's limit is for the model; how long PyTorch's exporters take says nothing about it."""
+        model = parse_source(source)
+        suffix = "" if model.path is None else model.path.suffix
+        by_pytorch = model.function is not None or format_of_suffix(suffix) in PYTORCH
+        return max(self._plan.time_limit_s, _EXPORT_S) if by_pytorch else self._plan.time_limit_s
 
 
 def failed_profile(

@@ -68,7 +68,7 @@ def profile(
         request: What to profile.
         on_update: Called with all profiles so far after each unit of work; saves them.
         on_progress: Called before each unit of work.
-        workers: Start the processes that models are read and run in.
+        workers: Starts the processes that models are read and run in.
 
     Returns:
         One profile per model and device, models outermost.

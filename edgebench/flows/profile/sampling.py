@@ -30,7 +30,7 @@ class Sampling:
         ready: What is measured.
         plan: How long and how often.
         inputs: Where inputs come from.
-        workers: Start the processes it runs in.
+        workers: Starts the processes it runs in.
 
     Attributes:
         ready: What is measured.
@@ -106,7 +106,7 @@ class Sampling:
         self._outcome, self._failure, self.finished = outcome, failure, True
 
     def interrupt(self) -> None:
-        """End the sampling because the user wants to."""
+        """End the sampling at the user's request."""
         if self._bursts and self._loaded is not None:
             self._processes.append(ProcessRun(load_s=self._loaded.load_s, bursts=tuple(self._bursts)))
         if not self.finished:
@@ -169,7 +169,7 @@ class Sampling:
         if wants_layers:
             self._layers = finished.layers
             if not finished.layers:
-                self._notes.append(f"target {self.ready.device.target} cannot tell operators apart")
+                self._notes.append(f"target {self.ready.device.target} does not report single operators")
         return finished
 
     def _decide(self) -> None:

@@ -60,7 +60,7 @@ class Exploration:
         study: Where trials are kept.
         model: Predicts costs.
         source: Determines accuracies.
-        min_accuracy: What a solution must have, as far as trials can tell.
+        min_accuracy: What a solution must have, as far as trials show it.
         on_progress: Called for every step.
     """
 

@@ -36,7 +36,7 @@ class Finals:
         on_progress: Called for every step.
         least: Accuracy that networks must have if only the accuracies of trials are known.
         task_digest: Of the task's data and split.
-        workers: Start the processes that convert and measure.
+        workers: Starts the processes that convert and measure.
     """
 
     def __init__(

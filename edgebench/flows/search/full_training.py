@@ -51,7 +51,7 @@ class FullTraining:
         process: Trains and exports.
         on_progress: Called for every step.
         task_digest: Of the task's data and split.
-        workers: Start the processes that convert.
+        workers: Starts the processes that convert.
     """
 
     def __init__(

@@ -19,7 +19,7 @@ from edgebench.flows.search.trials import Trials
 from edgebench.machine.lock import one_process_at_a_time
 
 NAMELESS_S = 10.0
-"""How long a trial exists before its process has written its name to it."""
+"""How long a trial may exist before its process has written its name to it."""
 
 
 @contextmanager

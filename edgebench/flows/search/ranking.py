@@ -13,7 +13,7 @@ from edgebench.search.limits import meets_limits
 from edgebench.search.pareto import non_dominated
 
 ROUNDS = 3
-"""How often the requested number of finalists is tried, until one is a solution."""
+"""Up to this many times the requested number of finalists are tried, until one is a solution."""
 
 
 def front(trials: Sequence[TrialResult], objectives: Sequence[str]) -> list[TrialResult]:

@@ -113,7 +113,7 @@ class SearchRequest:
 
     def __post_init__(self) -> None:
         if self.sampler not in SAMPLERS:
-            raise InputError(f"unknown sampler {self.sampler!r}", remedy=f"one of {', '.join(SAMPLERS)}")
+            raise InputError(f"there is no sampler {self.sampler!r}", remedy=f"one of {', '.join(SAMPLERS)}")
         if self.sampler == "cmaes" and len(self.objectives) > 1:
             raise InputError(
                 "cmaes takes only one objective", where="--sampler", remedy="nsga2, nsga3, tpe or gp take several"

@@ -36,7 +36,7 @@ def search_sampler(
         request: What is searched.
         model: Predicts costs.
         candidates: What is feasible.
-        min_accuracy: What a solution must have, as far as trials can tell.
+        min_accuracy: What a solution must have, as far as trials show it.
         trials: Those of the study, as last read.
     """
     if request.sampler != "edgebench":

@@ -44,7 +44,7 @@ class _Call:
         plan: How long finalists are measured.
         on_update: Saves the results so far.
         on_progress: Called for every step.
-        workers: Start processes.
+        workers: Starts processes.
         start: When it began.
     """
 
@@ -75,7 +75,7 @@ def search(
         plan: How long finalists are measured.
         on_update: Called with the record and all profiles after each stage; saves them.
         on_progress: Called for every step.
-        workers: Start the processes that train and measure.
+        workers: Starts the processes that train and measure.
 
     Raises:
         InputError: A limit, a task or a source of accuracy is wrong.

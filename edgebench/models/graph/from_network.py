@@ -35,12 +35,12 @@ _SAME, _VALID = 0, 1
 
 
 def graph_of(network: Network, weights: Weights) -> TensorGraph:
-    """Write a network in the terms of TFLite.
+    """Write a network with TFLite's operators.
 
-    Padding that TFLite calls SAME or VALID becomes the operator's own; any other becomes a PAD before it.
+    Padding that TFLite calls SAME or VALID becomes the operator's own; any other padding becomes a PAD before it.
 
     Raises:
-        InputError: A layer has no form in TFLite.
+        InputError: A layer cannot be expressed in TFLite.
     """
     writer = _Writer(network, weights)
     for layer in network.layers:
@@ -75,7 +75,7 @@ class _Writer:
         return self.graph.constant(name, np.array(values, np.int32))
 
     def activated(self, layer: Any, kind: str, inputs: list[str], **options: Any) -> str:
-        """An operator with the activation that it can apply itself, and one behind it that it cannot."""
+        """An operator with the activation that it can apply itself, followed by one that it cannot."""
         shape, activation = self.shape(layer.name), layer.activation
         fused = _FUSED.get(activation)
         if fused is not None:

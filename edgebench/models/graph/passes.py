@@ -1,4 +1,4 @@
-"""What makes a lowered graph shorter without changing what it computes."""
+"""Passes that shorten a lowered graph without changing what it computes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _FUSES = {
 
 
 def shortened(graph: TensorGraph) -> TensorGraph:
-    """All passes, until none finds anything."""
+    """All passes, until none of them finds anything."""
     while True:
         before = len(graph.nodes)
         for step in (_with_fused_activations, with_known_functions, _with_absorbed_moves, _without_unread):
@@ -36,14 +36,14 @@ def _readers(graph: TensorGraph) -> Counter[str]:
 
 
 def _with_fused_activations(graph: TensorGraph) -> TensorGraph:
-    """An activation behind an operator that can apply it itself, and that nobody else reads."""
+    """Fuses an activation into the operator before it that can apply it, if nothing else reads its output."""
     reads = _readers(graph)
     makers = {name: position for position, node in enumerate(graph.nodes) for name in node.outputs}
     nodes: list[GraphNode | None] = list(graph.nodes)
     for position, node in enumerate(graph.nodes):
         if node.kind not in _FUSED or node.inputs[0] not in makers:
             continue
-        # A reshape between the two changes nothing of the values.
+        # A reshape between the two does not change the values.
         name, between = node.inputs[0], None
         maker = nodes[makers[name]]
         if maker is not None and maker.kind == "RESHAPE" and reads[name] == 1 and maker.inputs[0] in makers:
@@ -103,7 +103,7 @@ def _absorbed(
     target = tuple(source.shape[axis] for axis in order)
     if int(np.prod(target[1:])) != columns:
         return None
-    # Weights are in the order after the move: back to the order before it.
+    # Weights are in the order after the move; restore the order before it.
     back = np.argsort(order[1:] - 1)
     data = (
         weights.data.reshape(rows, *target[1:]).transpose(0, *(int(axis) + 1 for axis in back)).reshape(rows, columns)
@@ -126,7 +126,7 @@ def _absorbed(
 
 
 def _without_unread(graph: TensorGraph) -> TensorGraph:
-    """Without operators whose outputs nobody reads, and RESHAPE of RESHAPE in one."""
+    """Removes operators whose outputs nothing reads, and merges RESHAPE of RESHAPE."""
     wanted = {port.tensor for port in graph.outputs}
     kept: list[GraphNode] = []
     for node in reversed(graph.nodes):

@@ -14,7 +14,7 @@ _RELU6 = 3
 
 
 def with_known_functions(graph: TensorGraph) -> TensorGraph:
-    """X * RELU6(x + 3) / 6 and x * (1 + ERF(x / sqrt 2)) / 2, however the factors stand."""
+    """X * RELU6(x + 3) / 6 and x * (1 + ERF(x / sqrt 2)) / 2, in any order of the factors."""
     finder = _Finder(graph)
     nodes = list(graph.nodes)
     within: set[str] = set()
@@ -39,7 +39,7 @@ class _Product:
     Attributes:
         tensors: Its factors that are computed.
         number: The product of its factors that are single numbers.
-        within: Results on the way that nobody else reads.
+        within: Intermediate results that nothing else reads.
     """
 
     tensors: tuple[str, ...]
@@ -55,7 +55,7 @@ class _Finder:
         self._reads.update(port.tensor for port in graph.outputs)
 
     def product(self, name: str, *, root: bool = False) -> _Product:
-        """The factors of a tensor, through products that nobody else reads."""
+        """The factors of a tensor, through products that nothing else reads."""
         number = self._number(name)
         if number is not None:
             return _Product(tensors=(), number=number, within=frozenset())
@@ -76,7 +76,7 @@ class _Finder:
         )
 
     def function(self, product: _Product) -> tuple[str, str] | None:
-        """The operator that a product is, and what it is applied to."""
+        """The operator that a product represents, and what it is applied to."""
         if len(product.tensors) != 2:
             return None
         for source, other in (product.tensors, product.tensors[::-1]):

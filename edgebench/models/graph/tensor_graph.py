@@ -1,4 +1,4 @@
-"""A graph of tensors and operators in the terms of TFLite: what other formats are lowered to, and what is written.
+"""A graph of tensors and TFLite's operators: what other formats are lowered to, and what is written.
 
 Unlike ``models.network.Network``, which search spaces build, it has any rank, wiring and number of inputs and outputs.
 """
@@ -19,7 +19,7 @@ _KEEPS_SIGN: Mapping[str, int | None] = {
     "MAX_POOL_2D": 1, "AVERAGE_POOL_2D": 1, "MEAN": 1, "RESHAPE": 1, "TRANSPOSE": 1, "SLICE": 1, "STRIDED_SLICE": 1,
     "PAD": 1, "CONCATENATION": None, "ADD": 2, "MUL": 2, "DIV": 2, "MAXIMUM": None,
 }  # fmt: skip
-"""Operators whose results are never negative where so many of their first inputs are not; None for all."""
+"""Operators whose results are never negative if this many of their first inputs are not; None for all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -30,7 +30,7 @@ class GraphTensor:
         name: Unique in its graph.
         shape: Sizes, with the batch.
         dtype: A numpy type name.
-        data: Values of a constant, else None.
+        data: Values of a constant, otherwise None.
     """
 
     name: str
@@ -60,12 +60,12 @@ class GraphNode:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Port:
-    """An input or output, and how it lies to that of the model it was made from.
+    """An input or output, and how its axes relate to those in the model it was made from.
 
     Attributes:
         tensor: Name of the tensor in this graph.
         name: Name in the user's model.
-        layout: Axes of the user's tensor in the order in which they lie here: (0, 2, 3, 1) for channels last.
+        layout: Axes of the user's tensor in the order they have here: (0, 2, 3, 1) for channels last.
     """
 
     tensor: str
@@ -83,7 +83,7 @@ class TensorGraph:
         nodes: Operators.
         inputs: In the order of the user's model.
         outputs: In the order of the user's model.
-        ranges: Lowest and highest value of tensors, where the model was quantised before.
+        ranges: Lowest and highest value of tensors, if the model was quantised before.
     """
 
     name: str
@@ -115,7 +115,7 @@ class GraphBuilder:
         self._constants: dict[tuple[str, Shape, bytes], str] = {}
 
     def tensor(self, name: str, shape: Sequence[int], dtype: str = "float32") -> str:
-        """Add a tensor that is computed; its name, made unique."""
+        """Add a tensor that is computed; returns its name, made unique."""
         unique = self._unique(name)
         self.tensors[unique] = GraphTensor(name=unique, shape=tuple(map(int, shape)), dtype=dtype)
         return unique
@@ -143,13 +143,13 @@ class GraphBuilder:
         dtype: str = "float32",
         **options: Any,
     ) -> str:
-        """Add an operator with one output; the output's name.
+        """Add an operator with one output; returns the output's name.
 
         Args:
             kind: Name in TFLite's schema.
             inputs: Names of tensors.
             shape: Of the output.
-            name: Wanted name of the output.
+            name: Preferred name of the output.
             source: Layer of the user's model.
             dtype: Of the output.
             options: By the schema's names.
@@ -180,7 +180,7 @@ class GraphBuilder:
         return self.tensors[tensor].shape
 
     def build(self, inputs: Sequence[Port], outputs: Sequence[Port]) -> TensorGraph:
-        """The graph of what was collected."""
+        """The collected graph."""
         return TensorGraph(
             name=self.name,
             tensors=dict(self.tensors),

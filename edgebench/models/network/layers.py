@@ -1,6 +1,6 @@
-"""The layers a network is described with: structure alone, channels last, no weights.
+"""The layers that describe a network: only structure, channels last, no weights.
 
-Every layer knows the shape it makes of its inputs' shapes, and what it costs. Shapes leave out the batch,
+Every layer knows its output shape for given input shapes, and what it costs. Shapes leave out the batch,
 which is 1.
 """
 
@@ -61,7 +61,7 @@ class Layer:
         raise NotImplementedError
 
     def macs(self, shapes: Sequence[Shape]) -> int:  # noqa: ARG002 - most layers multiply nothing
-        """Multiply-accumulates of one inference; biases, activations and pooling count nothing."""
+        """Multiply-accumulates of one inference; biases, activations and pooling are not counted."""
         return 0
 
     def weight_shapes(self, shapes: Sequence[Shape]) -> tuple[Shape, Shape] | None:  # noqa: ARG002
@@ -101,7 +101,7 @@ class Conv2D(_Window):
 
     Attributes:
         filters: Output channels.
-        dilation: Distance of neighbouring taps.
+        dilation: Distance between neighbouring taps.
         activation: Applied to the output.
         batch_norm: Trained with batch normalisation, which is folded into kernel and bias when lowered.
     """
@@ -127,7 +127,7 @@ class Conv2D(_Window):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DepthwiseConv2D(_Window):
-    """A convolution of each channel by itself.
+    """A separate convolution of each channel.
 
     Attributes:
         multiplier: Output channels of each input channel.
@@ -194,7 +194,7 @@ class Add(Layer):
     activation: ActivationKind = "none"
 
     def output_shape(self, shapes: Sequence[Shape]) -> Shape:
-        """That of either input."""
+        """The shape of either input."""
         if len(shapes) != 2 or shapes[0] != shapes[1]:
             raise InputError(f"layer {self.name!r} adds two equal shapes, not {list(shapes)}")
         return shapes[0]
@@ -202,12 +202,12 @@ class Add(Layer):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Concat(Layer):
-    """Inputs side by side along their last axis, the channels."""
+    """Concatenation of inputs along their last axis, the channels."""
 
     def output_shape(self, shapes: Sequence[Shape]) -> Shape:
         """The common leading sizes and the channels of all."""
         if not shapes or any(shape[:-1] != shapes[0][:-1] for shape in shapes):
-            raise InputError(f"layer {self.name!r} joins shapes that differ in channels alone, not {list(shapes)}")
+            raise InputError(f"layer {self.name!r} joins shapes that differ only in channels, not {list(shapes)}")
         return (*shapes[0][:-1], sum(shape[-1] for shape in shapes))
 
 
@@ -223,7 +223,7 @@ class AveragePool2D(_Window):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MaxPool2D(_Window):
-    """The largest of each window; padding does not count."""
+    """The maximum of each window; padding does not count."""
 
     def output_shape(self, shapes: Sequence[Shape]) -> Shape:
         """Rows, columns, channels."""
@@ -281,7 +281,7 @@ class Reshape(Layer):
         """The new shape."""
         target = self.shape or (math.prod(shapes[0]),)
         if math.prod(target) != math.prod(shapes[0]):
-            raise InputError(f"layer {self.name!r} cannot make {target} of {shapes[0]}")
+            raise InputError(f"layer {self.name!r} cannot reshape {shapes[0]} to {target}")
         return target
 
 

@@ -92,7 +92,7 @@ class Network:
 
     @property
     def trainable_parameters(self) -> int:
-        """Elements of kernels, of biases, and in their place of scale and shift of batch normalisation."""
+        """Elements of kernels, of biases, and of the scale and shift of batch normalisation that replace them."""
         total = 0
         for layer in self.layers:
             shapes = layer.weight_shapes(self.input_shapes(layer))
@@ -138,9 +138,9 @@ class NetworkBuilder:
         self._in_scope = 0
 
     def enter(self, scope: str) -> None:
-        """Name the layers that follow after a part of the network, counted anew.
+        """Name the layers that follow after a part of the network, counted from 1 again.
 
-        Layers keep their names whatever lies before that part, which is what weight sharing goes by.
+        Layers keep their names whatever comes before that part, which weight sharing relies on.
         """
         self._scope, self._in_scope = scope, len(self._layers)
 
@@ -150,7 +150,7 @@ class NetworkBuilder:
         return self._layers[-1].name if self._layers else INPUT
 
     def shape(self, name: str | None = None) -> Shape:
-        """Shape of a layer's output; of the last one's by default."""
+        """Shape of a layer's output; by default, of the last one."""
         return self._shapes[name or self.last]
 
     def add_layer(self, layer: Layer) -> str:
@@ -226,18 +226,18 @@ class NetworkBuilder:
         return self.add_layer(Add(name=self._next("add"), inputs=(first, second), activation=activation))
 
     def concat(self, *names: str) -> str:
-        """Channels side by side."""
+        """A concatenation of channels."""
         return self.add_layer(Concat(name=self._next("concat"), inputs=names))
 
     def average_pool(self, kernel: int | tuple[int, int], stride: int | tuple[int, int] | None = None) -> str:
-        """Means of windows without padding; windows side by side by default."""
+        """Means of windows without padding; by default, windows do not overlap."""
         window = _pair(kernel)
         step = _pair(stride) if stride is not None else window
         name = self._next("average_pool")
         return self.add_layer(AveragePool2D(name=name, inputs=(self.last,), kernel=window, stride=step))
 
     def max_pool(self, kernel: int | tuple[int, int], stride: int | tuple[int, int] | None = None) -> str:
-        """Largest of windows without padding; windows side by side by default."""
+        """Maxima of windows without padding; by default, windows do not overlap."""
         window = _pair(kernel)
         step = _pair(stride) if stride is not None else window
         name = self._next("max_pool")

@@ -20,7 +20,7 @@ class LayerWeights:
     Attributes:
         kernel: Filters, rows, columns, channels for a convolution; 1, rows, columns, output channels for a
             depthwise one; outputs, inputs for a dense layer.
-        bias: One value an output channel.
+        bias: One value per output channel.
     """
 
     kernel: NDArray[np.float32]

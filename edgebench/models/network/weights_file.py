@@ -26,7 +26,7 @@ def read_weights(path: Path, network: Network) -> dict[str, LayerWeights]:
     """Weights of a network from a file that ``weights_bytes`` made.
 
     Raises:
-        InputError: It is damaged, or holds the weights of another network.
+        InputError: It is damaged, or contains the weights of another network.
     """
     try:
         with np.load(path, allow_pickle=False) as file:

@@ -1,4 +1,4 @@
-"""Branches: an ``If`` whose condition is known becomes the branch that is taken."""
+"""Branches: an ``If`` whose condition is known is replaced by the branch that is taken."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ Array = NDArray[Any]
 
 
 Run = Callable[[Any, Sequence[str], Mapping[str, Array]], Mapping[str, Array]]
-"""Runs a ``ModelProto``: names of wanted values, inputs."""
+"""Runs a ``ModelProto``; takes the names of wanted values, and inputs."""
 _MOST = 1000
-"""Branches that are opened, nested ones too."""
+"""Maximum number of branches that are opened, including nested ones."""
 
 
 def take_branches(model: Any, values: Mapping[str, Array], run: Run) -> dict[str, Array]:
-    """Put the nodes of the branch that is taken in the place of each ``If`` of the main graph.
+    """Replace each ``If`` of the main graph by the nodes of the branch that is taken.
 
-    A condition is known where it depends on shapes, on constants, or on single integers such as a sample rate; these
+    A condition is known if it depends on shapes, on constants, or on single integers such as a sample rate; these
     inputs become constants. Conditions that depend on other values stay.
 
     Args:
@@ -28,7 +28,7 @@ def take_branches(model: Any, values: Mapping[str, Array], run: Run) -> dict[str
         run: Computes conditions.
 
     Returns:
-        The inputs that are constants now, with their values.
+        The inputs that are now constants, with their values.
     """
     from onnx import numpy_helper
 
@@ -56,7 +56,7 @@ def take_branches(model: Any, values: Mapping[str, Array], run: Run) -> dict[str
 
 
 def _deciding(graph: Any, condition: str, values: Mapping[str, Array]) -> set[str] | None:
-    """Inputs whose values decide; None where they are more than single integers."""
+    """Inputs whose values decide; None if they are more than single integers."""
     makers = {name: node for node in graph.node for name in node.output}
     found = _ancestors(makers, condition, through_shapes=False)
     if any(makers[name].op_type in {"If", "Loop", "Scan"} for name in found if name in makers):
@@ -80,7 +80,7 @@ def _ancestors(makers: Mapping[str, Any], name: str, *, through_shapes: bool) ->
 
 
 def _computed(model: Any, condition: str, values: Mapping[str, Array], run: Run) -> Array:
-    """A condition, by a model of what comes before it only."""
+    """Computes a condition with a model of only what it depends on."""
     makers = {name: node for node in model.graph.node for name in node.output}
     needed = _ancestors(makers, condition, through_shapes=True)
     part = _copy(model)
@@ -95,7 +95,7 @@ def _computed(model: Any, condition: str, values: Mapping[str, Array], run: Run)
 
 
 def names_read(node: Any) -> list[str]:
-    """Names that a node reads, those of graphs inside it too."""
+    """Names that a node reads, including those of graphs inside it."""
     names = list(node.input)
     for attribute in node.attribute:
         for graph in [attribute.g] if attribute.HasField("g") else list(attribute.graphs):
@@ -118,7 +118,7 @@ def _take(graph: Any, chosen: Any, condition: bool) -> None:
 
 
 def _opened(graph: Any, node: Any, branch: Any, prefix: str) -> list[Any]:
-    """A branch's nodes; names that it gives to values get a prefix, its outputs those of the node."""
+    """A branch's nodes; its names of values get a prefix, its outputs get those of the node."""
     own = {name for inner in branch.node for name in inner.output if name}
     own |= {tensor.name for tensor in branch.initializer}
     names = {name: prefix + name for name in own}
@@ -138,7 +138,7 @@ def _opened(graph: Any, node: Any, branch: Any, prefix: str) -> list[Any]:
 
 
 def _rename(node: Any, names: Mapping[str, str]) -> None:
-    """In a node and in graphs inside it, which may read what lies around them."""
+    """Rename in a node and in graphs inside it, which may read values around them."""
     for position, name in enumerate(node.input):
         node.input[position] = names.get(name, name)
     for position, name in enumerate(node.output):

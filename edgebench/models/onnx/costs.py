@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from edgebench.models.mac_notes import not_counted
 from edgebench.models.onnx.folding import known_shapes
 from edgebench.models.onnx.shapes import infer_shapes
 
@@ -18,7 +19,7 @@ _MAX_LISTED = 5
 
 @dataclass(frozen=True, slots=True)
 class _Call:
-    """A node, the shapes of its inputs where they are known, and the shape of an output."""
+    """A node, the shapes of its inputs if they are known, and the shape of an output."""
 
     node: Any
     inputs: Sequence[_Shape | None]
@@ -36,7 +37,7 @@ _Rule = Callable[[_Call], int | None]
 
 @dataclass(slots=True)
 class _Tally:
-    """What was counted so far, and what was not and why."""
+    """What has been counted so far, what has not, and why."""
 
     macs: int = 0
     unknown: Counter[str] = field(default_factory=Counter)
@@ -59,8 +60,8 @@ def count_macs(
 
     A convolution has output elements x kernel elements of one group (taps on padding count, as is the
     custom), a matrix product output elements x inner length, a recurrent layer time steps x batch x elements
-    of its two weight matrices. Additions of biases and everything element-wise count nothing. Of an ``If``
-    whose condition depends on the input the costlier branch counts, of a loop one pass.
+    of its two weight matrices. Additions of biases and everything element-wise are not counted. For an ``If``
+    whose condition depends on the input, the costlier branch counts; for a loop, one pass.
 
     Args:
         model: A parsed ``ModelProto``; the data of large tensors is not needed.
@@ -68,14 +69,14 @@ def count_macs(
         values: Values of inputs that do not vary, such as a sample rate, by name.
 
     Returns:
-        The count, or None where a shape stays unknown, and what a reader should know about it.
+        The count, or None if a shape stays unknown, and what a reader should know about it.
     """
     tally = _count_graph(infer_shapes(model, shapes, values).graph, ChainMap())
     notes = []
     if tally.unknown:
-        notes.append(f"MACs are not known: the shapes of {_listed(tally.unknown)} cannot be told from the file")
+        notes.append(f"MACs are unknown: the shapes of {_listed(tally.unknown)} cannot be read from the file")
     if tally.uncounted:
-        notes.append(f"MACs do not include {_listed(tally.uncounted)}")
+        notes.append(not_counted(_listed(tally.uncounted)))
     if tally.choices:
         notes.append(f"MACs include the costlier branch of {tally.choices} x If")
     if tally.loops:

@@ -1,4 +1,4 @@
-"""Parses ONNX files without the data of their weights, and finds the files that hold it."""
+"""Parses ONNX files without the data of their weights, and finds the files that contain it."""
 
 from __future__ import annotations
 
@@ -12,15 +12,38 @@ from edgebench.models.onnx.protobuf_wire import LENGTH_DELIMITED, WireError, enc
 
 _MAX_FILE_BYTES = 2**31 - 1
 _SMALL_BYTES = 4096
-"""Tensors up to this size keep their data: shapes may be computed from them."""
+"""Tensors up to this size keep their data, because shapes may be computed from them."""
 MAX_DIMENSIONS = 64
-"""What numpy can hold; ONNX Runtime and the operators take fewer."""
+"""Maximum rank of numpy; ONNX Runtime and the operators take fewer."""
 _MAX_FIELDS = 5_000_000
 _MAX_DEPTH = 100
 _DATA_FIELDS = frozenset(
     {"raw_data", "float_data", "int32_data", "string_data", "int64_data", "double_data", "uint64_data"}
 )
 _STANDARD_DOMAINS = frozenset({"", "ai.onnx"})
+
+
+FIRST_OPSET, MODERN_OPSET = 7, 17
+"""The first that ONNX Runtime has operators for, and one that all its versions in use know."""
+
+
+def opset_of(model: Any) -> int:
+    """Version of ONNX's standard operators that a model uses."""
+    return max((item.version for item in model.opset_import if item.domain in _STANDARD_DOMAINS), default=1)
+
+
+def unusual_types(model: Any) -> list[str]:
+    """Types of real numbers other than float32 that a graph's inputs and constants have, by name."""
+    import onnx
+
+    names = {
+        onnx.TensorProto.BFLOAT16: "bfloat16",
+        onnx.TensorProto.FLOAT16: "float16",
+        onnx.TensorProto.DOUBLE: "float64",
+    }
+    found = {tensor.data_type for tensor in model.graph.initializer}
+    found |= {value.type.tensor_type.elem_type for value in model.graph.input}
+    return sorted(names[code] for code in found & set(names))
 
 
 def parse_graph(path: Path) -> Any:
@@ -37,7 +60,7 @@ def parse_graph(path: Path) -> Any:
     where = str(path)
     if path.stat().st_size > _MAX_FILE_BYTES:
         raise InputError(
-            "an ONNX file cannot hold more than 2 GiB",
+            "an ONNX file cannot be larger than 2 GiB",
             where=where,
             remedy="save it with external data: onnx.save(model, path, save_as_external_data=True)",
         )
@@ -55,7 +78,7 @@ def parse_graph(path: Path) -> Any:
     if any(isinstance(text, bytes) for text in _texts(model)):
         raise InputError("damaged ONNX file: a name that is not text", where=where)
     for tensor in tensors(model):
-        # Beyond this, the product of the sizes alone would take for ever.
+        # Beyond this, just the product of the sizes would take for ever.
         if len(tensor.dims) > MAX_DIMENSIONS or any(size < 0 for size in tensor.dims):
             raise InputError("damaged ONNX file: a tensor with an impossible shape", where=where)
     return model
@@ -104,7 +127,7 @@ def _require_known_versions(model: Any, where: str) -> None:
     for opset in model.opset_import:
         if opset.domain in _STANDARD_DOMAINS and opset.version > newest:
             raise InputError(
-                f"the model uses opset {opset.version}, the installed onnx {onnx.__version__} knows up to {newest}",
+                f"the model uses opset {opset.version}, the installed onnx {onnx.__version__} supports up to {newest}",
                 where=where,
                 remedy=remedy,
             )
@@ -118,7 +141,7 @@ def _require_known_versions(model: Any, where: str) -> None:
 
 
 def _texts(model: Any) -> Iterator[Any]:
-    """Names in a model, which protobuf gives as bytes where they are not UTF-8."""
+    """Names in a model, which protobuf returns as bytes if they are not UTF-8."""
     yield from (tensor.name for tensor in tensors(model))
     for node in nodes(model):
         yield from (node.op_type, node.domain, *node.input, *node.output)
@@ -138,7 +161,7 @@ def graphs(graph: Any) -> Iterator[Any]:
 
 
 def subgraphs(node: Any) -> Iterator[Any]:
-    """The graphs that a node holds, such as the branches of an ``If``."""
+    """The graphs inside a node, such as the branches of an ``If``."""
     for attribute in node.attribute:
         if attribute.HasField("g"):
             yield attribute.g
@@ -153,7 +176,7 @@ def nodes(model: Any) -> Iterator[Any]:
 
 
 def tensors(model: Any) -> Iterator[Any]:
-    """All constant tensors of a model: initializers and attributes of nodes, parts of sparse ones too."""
+    """All constant tensors of a model: initializers and attributes of nodes, including parts of sparse ones."""
     for inner in graphs(model.graph):
         yield from inner.initializer
         for sparse in inner.sparse_initializer:
@@ -164,7 +187,7 @@ def tensors(model: Any) -> Iterator[Any]:
 
 
 def attribute_tensors(attribute: Any) -> Iterator[Any]:
-    """The tensors an attribute holds."""
+    """The tensors in an attribute."""
     if attribute.HasField("t"):
         yield attribute.t
     yield from attribute.tensors
@@ -173,9 +196,9 @@ def attribute_tensors(attribute: Any) -> Iterator[Any]:
 
 
 def external_files(model: Any, path: Path) -> list[Path]:
-    """Files beside the model that hold its weights, each once, in the order the model names them.
+    """Files beside the model with its weights, each once, in the order in which the model names them.
 
-    The data of small tensors is read from them into the model, which then has them as if they were inline.
+    The data of small tensors is read from them into the model, as if it were inline.
 
     Raises:
         InputError: A file is missing or too short, or its path leaves the model's folder.
@@ -198,7 +221,7 @@ def external_files(model: Any, path: Path) -> list[Path]:
         if offset + length > size:
             raise InputError(
                 f"the file {location!r} is too short: tensor {tensor.name!r} ends at byte {offset + length}, "
-                f"the file at {size}",
+                f"the file ends at {size}",
                 where=str(path),
                 remedy="export or copy both files again",
             )
@@ -213,7 +236,7 @@ def external_files(model: Any, path: Path) -> list[Path]:
 def _place(tensor: str, location: str, folder: Path, path: Path) -> Path:
     where = str(path)
     try:
-        # Links are followed first, so that one that leads elsewhere is seen as such.
+        # Links are resolved first, so that one that leads elsewhere is detected.
         place = (folder / location).resolve()
         inside = place.is_relative_to(folder) and place != folder and ".." not in Path(location).parts
         found = place.is_file()
@@ -240,5 +263,5 @@ def _range(entries: dict[str, str], tensor: str, path: Path) -> tuple[int, int]:
     except ValueError:
         offset = length = -1
     if offset < 0 or length < 0:
-        raise InputError(f"tensor {tensor!r} has no valid place in its data file", where=str(path))
+        raise InputError(f"tensor {tensor!r} has no valid position in its data file", where=str(path))
     return offset, length

@@ -1,4 +1,4 @@
-"""Computes the small constants from which an ONNX graph computes its shapes."""
+"""Folds the small constants from which an ONNX graph computes its shapes."""
 
 from __future__ import annotations
 
@@ -29,27 +29,27 @@ _FAILURES = (
     ArithmeticError, AssertionError, AttributeError, LookupError, NotImplementedError, RuntimeError, TypeError,
     ValueError,
 )  # fmt: skip
-"""What the reference implementation raises for nodes that are not valid."""
+"""What the reference implementation raises for invalid nodes."""
 
 Values = MutableMapping[str, NDArray[Any]]
 Shapes = MutableMapping[str, tuple[int, ...]]
 
 
 def fold_constants(model: Any) -> int:
-    """Replace shape arithmetic on constants by its result, and constant ``If`` nodes by the branch taken.
+    """Replace shape arithmetic on constants with its result, and constant ``If`` nodes with the branch taken.
 
     Args:
-        model: A ``ModelProto`` after shape inference; changed in place.
+        model: A ``ModelProto`` after shape inference; modified in place.
 
     Returns:
-        How many nodes were replaced; 0 when there is nothing left to do.
+        How many nodes were replaced; 0 if there is nothing left to do.
     """
     versions = {opset.domain: opset.version for opset in model.opset_import}
     return _Folder(versions).fold(model.graph, ChainMap(), ChainMap())
 
 
 def known_shapes(graph: Any) -> dict[str, tuple[int, ...]]:
-    """Shapes of a graph's own values that are known in full, by name."""
+    """Shapes of a graph's own values that are completely known, by name."""
     known = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
     known |= {sparse.values.name: tuple(sparse.dims) for sparse in graph.sparse_initializer}
     for value in (*graph.input, *graph.value_info, *graph.output):
@@ -69,7 +69,7 @@ class _Folder:
         self._evaluations = 0
 
     def fold(self, graph: Any, values: ChainMap[str, NDArray[Any]], shapes: ChainMap[str, tuple[int, ...]]) -> int:
-        """Fold one graph and the graphs inside it; what outer graphs know is passed down."""
+        """Fold one graph and the graphs inside it; what is known from outer graphs is passed down."""
         values.update((t.name, array) for t in graph.initializer if (array := _small_array(t)) is not None)
         shapes.update(known_shapes(graph))
         names = _defined(graph)
@@ -157,7 +157,7 @@ def _shape_value(node: Any, shape: tuple[int, ...]) -> NDArray[Any]:
 
 
 def _stays_small(node: Any, inputs: list[NDArray[Any]]) -> bool:
-    """Whether a result is about as small as what it is computed from."""
+    """Whether a result is about as small as the values it is computed from."""
     if not inputs or sum(array.size for array in inputs) > 4 * _MAX_ELEMENTS:
         return False
     elements = 0.0
@@ -213,7 +213,7 @@ def _constant_node(node: Any, array: NDArray[Any]) -> Any:
 
 
 def _copied(node: Any) -> Any:
-    """A node that outlives the graph it was taken from."""
+    """A copy of a node that outlives the graph it was taken from."""
     copy = type(node)()
     copy.CopyFrom(node)
     return copy

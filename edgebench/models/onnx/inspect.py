@@ -12,6 +12,7 @@ from edgebench.errors import InputError
 from edgebench.models.digest import digest_files
 from edgebench.models.input_shapes import with_batch_of_one
 from edgebench.models.inputs import usual_value
+from edgebench.models.mac_notes import is_partial
 from edgebench.models.onnx.costs import count_macs, operator_name
 from edgebench.models.onnx.file import MAX_DIMENSIONS, external_files, nodes, parse_graph
 from edgebench.models.onnx.parameters import constant_shapes, count_parameters
@@ -27,19 +28,19 @@ def inspect_onnx(path: Path, source: ModelSource, shapes: Mapping[str, tuple[int
     """Describe a file.
 
     Args:
-        path: The file; its external data lies in the same folder.
+        path: The file; its external data is in the same folder.
         source: What the user typed.
         shapes: Shapes of inputs, by name, at which multiply-accumulates are counted.
 
     Raises:
         InputError: Not an ONNX model, newer than the installed onnx package, or its external data is missing
-            or lies outside its folder.
+            or is outside its folder.
     """
     model = parse_graph(path)
     try:
         return _describe(model, path, source, shapes)
     except (ValueError, TypeError, IndexError, RecursionError, OverflowError) as error:
-        # Text that is not text, sizes out of range, and the like.
+        # Invalid text, sizes out of range, and so on.
         raise InputError(
             f"damaged ONNX file: {error}", where=str(path), remedy="export or copy the model again"
         ) from None
@@ -62,7 +63,7 @@ def _describe(model: Any, path: Path, source: ModelSource, shapes: Mapping[str, 
     types = {value.name: value.type for value in model.graph.input if value.name not in constants}
     shapeless = {n for n, t in types.items() if t.HasField("tensor_type") and not t.tensor_type.HasField("shape")}
     if shapeless:
-        notes.append(f"taken for single values, since the file states no shape: {_listed(shapeless)}")
+        notes.append(f"treated as single values, because the file states no shape: {_listed(shapeless)}")
     values = {spec.name: value for spec in inputs if (value := usual_value(spec)) is not None and _is_scalar(spec)}
     macs, mac_notes = count_macs(model, with_batch_of_one(inputs, shapes), values)
     operators = _operators(model)
@@ -79,12 +80,13 @@ def _describe(model: Any, path: Path, source: ModelSource, shapes: Mapping[str, 
         inputs=inputs,
         outputs=tuple(_spec(value) for value in model.graph.output),
         operators=operators,
+        macs_partial=is_partial(mac_notes),
         notes=(*notes, *mac_notes),
     )
 
 
 def _operators(model: Any) -> dict[str, int]:
-    """How often each operator occurs in the file, in branches and functions too."""
+    """How often each operator occurs in the file, including branches and functions."""
     return dict(sorted(Counter(operator_name(node) for node in nodes(model) if node.op_type != "Constant").items()))
 
 
@@ -142,7 +144,7 @@ def _spec(value: Any, upper: int | None = None) -> TensorSpec:
     return TensorSpec(
         name=value.name,
         dtype=dtype,
-        shape=tuple(int(d.dim_value) if d.HasField("dim_value") and d.dim_value > 0 else None for d in dimensions),
+        shape=tuple(int(d.dim_value) if d.HasField("dim_value") and d.dim_value >= 0 else None for d in dimensions),
         dimensions=tuple(d.dim_param for d in dimensions),
         upper=upper if "int" in dtype and upper else None,
     )

@@ -1,7 +1,7 @@
-"""ONNX operators that compute on integers, written as the float operators that they stand for.
+"""ONNX operators that compute on integers, written as the equivalent float operators.
 
-What their scales say is kept: each becomes a DequantizeLinear before a float operator and a QuantizeLinear behind it,
-which ``quantised`` then takes out again and remembers. Weights become real numbers at once.
+Their scales are kept: each becomes a DequantizeLinear before a float operator and a QuantizeLinear after it,
+which ``quantised`` then removes again and remembers. Weights become real numbers at once.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _STANDARD = {"", "ai.onnx"}
 
 
 class _Writer:
-    """Collects the nodes and constants that take the place of one node."""
+    """Collects the nodes and constants that replace one node."""
 
     def __init__(self, node: Any, constants: Mapping[str, Array]) -> None:
         self.node = node
@@ -55,7 +55,7 @@ class _Writer:
 
         Args:
             position: Of the integers.
-            axis: Which axis scales run along, where there are several of them.
+            axis: Which axis scales run along, if there are several of them.
         """
         value, scale, zero = (self.known(position + place) for place in range(3))
         if value is not None and scale is not None:
@@ -64,7 +64,7 @@ class _Writer:
         return self.add("DequantizeLinear", [name for name in self.node.input[position : position + 3] if name])
 
     def quantised(self, source: str, scale: int) -> None:
-        """The node's own output, from its real value and the input at which its scale stands."""
+        """The node's own output, from its real value and the position of its scale among the inputs."""
         names = [name for name in self.node.input[scale : scale + 2] if name]
         self.add("QuantizeLinear", [source, *names], self.node.output[0])
 
@@ -95,7 +95,7 @@ def _bias(writer: _Writer, position: int) -> str:
     bias, first, second = (writer.known(place) for place in (position, 1, 4))
     if bias is None or first is None or second is None:
         kind = writer.node.op_type
-        raise UnsupportedModelError(f"the bias or a scale of {kind} is computed", operators=(kind,))
+        raise UnsupportedModelError(f"the bias or a scale of {kind} is computed at run time", operators=(kind,))
     return writer.constant((bias * (first * second)).astype(np.float32), "bias")
 
 
@@ -137,7 +137,7 @@ def _concat(writer: _Writer) -> None:
 
 
 def _dynamic(writer: _Writer) -> None:
-    """What is quantised while the model runs stays real: a step of 1 from 0."""
+    """What is quantised at run time stays real: a step of 1 from 0."""
     value, scale, zero = writer.node.output
     writer.add("Identity", [writer.input(0)], value)
     for name, number in ((scale, np.float32(1)), (zero, np.float32(0))):
@@ -146,7 +146,7 @@ def _dynamic(writer: _Writer) -> None:
 
 
 def _integer_product(kind: str) -> Callable[[_Writer], None]:
-    """A product of values that stay real with integer weights."""
+    """A product of integer weights with values that stay real."""
 
     def write(writer: _Writer) -> None:
         inputs = []
@@ -167,7 +167,7 @@ def _integer_product(kind: str) -> Callable[[_Writer], None]:
 def _dynamic_matmul(writer: _Writer) -> None:
     weights, scale, zero = (writer.known(position) for position in (1, 2, 3))
     if weights is None or scale is None:
-        raise UnsupportedModelError("its weights are computed", operators=(writer.node.op_type,))
+        raise UnsupportedModelError("its weights are computed at run time", operators=(writer.node.op_type,))
     real = _scaled(weights, scale, np.zeros(1, np.int32) if zero is None else zero.astype(np.int32), -1)
     has_bias = bool(writer.input(4))
     output = "" if has_bias else writer.node.output[0]
@@ -194,7 +194,7 @@ _WRITERS: Mapping[tuple[bool, str], Callable[[_Writer], None]] = {
     (False, "QLinearReduceMean"): _one("ReduceMean"),
     (False, "DynamicQuantizeMatMul"): _dynamic_matmul,
 }
-"""By whether an operator is of the standard, and its name. The others are ONNX Runtime's own."""
+"""Keyed by whether an operator is in the standard, and its name. The others are ONNX Runtime's own."""
 
 
 def with_float_operators(model: Any, constants: Mapping[str, Array]) -> None:
@@ -205,7 +205,7 @@ def with_float_operators(model: Any, constants: Mapping[str, Array]) -> None:
         constants: Values of initialisers and constant nodes.
 
     Raises:
-        UnsupportedModelError: One has no float form here.
+        UnsupportedModelError: One cannot be written as a float operator here.
     """
     graph = model.graph
     if not any((node.domain in _STANDARD, node.op_type) in _WRITERS for node in graph.node):

@@ -38,13 +38,13 @@ _WIDE_INTEGER_WEIGHTS: Mapping[str, frozenset[int]] = {
     "QGemm": frozenset({6}),
     "QLinearConv": frozenset({8}),
 }
-"""Inputs where a 16-, 32- or 64-bit integer is a quantised bias and not an index or a size."""
+"""Inputs in which a 16-, 32- or 64-bit integer is a quantised bias and not an index or a size."""
 
 
 def count_parameters(model: Any) -> int:
-    """Learned values of a model, whether they lie in initializers or in constant nodes.
+    """Learned values of a model, in initializers or in constant nodes.
 
-    A constant counts where a node reads it as data: all elements of floating-point constants with at least
+    A constant counts if a node reads it as data: all elements of floating-point constants with at least
     one dimension, and of quantised ones (8 bits and less, and wider biases). Not counted are scalars, scales
     and zero points, the running mean and variance of a batch normalisation, limits, and integers that are
     shapes, axes or indices.
@@ -61,7 +61,7 @@ def count_parameters(model: Any) -> int:
 
 
 def constant_shapes(model: Any) -> dict[str, tuple[int, ...]]:
-    """Shapes of all constants by name, those of constant nodes too."""
+    """Shapes of all constants by name, including those of constant nodes."""
     return {name: dims for name, _, dims in _constants(model)}
 
 

@@ -1,4 +1,4 @@
-"""Walks protobuf messages without parsing them, so that what is large can be passed over."""
+"""Walks protobuf messages without parsing them, so that large parts can be skipped."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class WireError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """Where one field lies.
+    """Where one field is.
 
     Attributes:
         number: Number of the field in its message.
@@ -35,10 +35,10 @@ class Field:
 
 
 def walk_fields(buffer: bytes | mmap, start: int, end: int) -> Iterator[Field]:
-    """The fields of the message in ``buffer[start:end]``, which are not looked into.
+    """The fields of the message in ``buffer[start:end]``, without their content.
 
     Raises:
-        WireError: The bytes are not a message, or it goes on after ``end``.
+        WireError: The bytes are not a message, or it continues after ``end``.
     """
     position = start
     while position < end:

@@ -19,17 +19,17 @@ _NEVER_NEGATIVE = {"Relu", "Sigmoid", "Softmax", "HardSigmoid"}
 def without_quantisation(model: Any) -> Ranges:
     """Take QuantizeLinear and DequantizeLinear out of a model's main graph, except those of constants.
 
-    What lies between the two only moves values, so it does the same to real ones. A quantisation whose lowest value
-    is 0 stands for a ReLU that the quantiser took away: it is put back.
+    Operators between the two only move values, so they do the same to real ones. A quantisation whose lowest value
+    is 0 replaces a ReLU that the quantiser removed: it is put back.
 
     Args:
-        model: A ``ModelProto``; changed in place.
+        model: A ``ModelProto``; modified in place.
 
     Returns:
-        By name of a value, the lowest and highest that its scale and zero point can stand for.
+        By name of a value, the lowest and highest value that its scale and zero point can represent.
 
     Raises:
-        UnsupportedModelError: It uses an integer operator that has no float form here.
+        UnsupportedModelError: It uses an integer operator that cannot be written as a float operator here.
     """
     graph = model.graph
     with_float_operators(model, _constants(graph))
@@ -74,7 +74,7 @@ def _without(
     ranges: Ranges,
     kept: list[Any],
 ) -> None:
-    """A QuantizeLinear that is left out, or becomes the ReLU that it stands for."""
+    """A QuantizeLinear that is removed, or becomes the ReLU that it replaces."""
     source, name = node.input[0], node.output[0]
     scale, point = (constants.get(given) for given in (*node.input[1:3], "", "")[:2])
     before = makers.get(source)
@@ -89,7 +89,7 @@ def _without(
 
 
 def _of_integers(node: Any) -> list[Any]:
-    """Integers that an application gives, as real numbers."""
+    """Integers from the application, as real numbers."""
     from onnx import helper
 
     name = node.output[0]

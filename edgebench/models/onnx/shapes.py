@@ -10,7 +10,7 @@ from edgebench.models.onnx.folding import fold_constants
 
 _MAX_ROUNDS = 12
 _MAX_NODES = 200_000
-"""Nodes visited over all rounds."""
+"""Maximum number of nodes visited over all rounds."""
 _MAX_CALLED_NODES = 100_000
 _FIRST, _FIRST_TWO, _FIRST_THREE, _WITHOUT_SCALES = slice(0, 1), slice(0, 2), slice(0, 3), slice(0, 4, 3)
 _STANDARD_OPERATORS: Mapping[str, tuple[str, slice]] = {
@@ -39,7 +39,7 @@ _MICROSOFT = "com.microsoft"
 
 
 def infer_shapes(model: Any, shapes: Mapping[str, tuple[int, ...]], values: Mapping[str, int]) -> Any:
-    """A copy of a model for counting: its values have their shapes wherever these can be told.
+    """A copy of a model for counting: its values have their shapes wherever these can be inferred.
 
     Shape arithmetic on constants is computed, ``If`` nodes with a constant condition are replaced by the branch
     taken, functions by their bodies, and fused operators of ONNX Runtime by operators of the standard.
@@ -75,7 +75,7 @@ def _inferred(model: Any) -> Any:
 
 
 def _forget_open_shapes(graph: Any) -> None:
-    """Drop what an earlier round or the exporter did not know, so that it does not stand in the way."""
+    """Drop what an earlier round or the exporter did not know, so that it does not block inference."""
     closed = [value for value in graph.value_info if not _is_open(value)]
     if len(closed) < len(graph.value_info):
         kept = [value.SerializeToString() for value in closed]
@@ -120,7 +120,7 @@ def _set_values(graph: Any, values: Mapping[str, int]) -> None:
 
 
 def _standardise(graph: Any) -> None:
-    """Put operators of the standard in place of ONNX Runtime's."""
+    """Replace ONNX Runtime's operators with standard ones."""
     replaced: set[str] = set()
     for node in graph.node:
         if node.domain != _MICROSOFT or node.op_type not in _STANDARD_OPERATORS:
@@ -133,14 +133,14 @@ def _standardise(graph: Any) -> None:
         del node.input[:]
         node.input.extend(inputs)
         replaced.update(node.output)
-    # The type that the file states may be another than the standard operator gives.
+    # The type in the file may differ from that of the standard operator.
     for value in (*graph.value_info, *graph.output):
         if value.name in replaced:
             value.type.tensor_type.ClearField("elem_type")
 
 
 def _without_functions(model: Any) -> Any:
-    """A copy with functions replaced by their bodies, or dropped where that would be enormous."""
+    """A copy with functions replaced by their bodies, or dropped if that would be enormous."""
     from onnx import inliner
 
     copy = type(model)()

@@ -1,7 +1,7 @@
 """An ONNX model made simple for lowering: fixed shapes, float32, constants folded, local functions inlined.
 
-ONNX Runtime's own basic optimisation does the folding and fuses batch normalisation into convolutions; what it leaves
-of shape arithmetic is computed by running the model once, which also gives the shape of every value.
+ONNX Runtime's own basic optimisation does the folding and fuses batch normalisation into convolutions; the rest of
+the shape arithmetic is computed by running the model once, which also yields the shape of every value.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from edgebench.errors import InputError, UnsupportedModelError
 from edgebench.models.onnx.branches import names_read, take_branches
-from edgebench.models.onnx.file import external_files, parse_graph
+from edgebench.models.onnx.file import FIRST_OPSET, MODERN_OPSET, external_files, opset_of, parse_graph
 from edgebench.models.onnx.quantised import without_quantisation
 
 Array = NDArray[Any]
@@ -27,8 +27,6 @@ _HALF = (10, 16, 11)
 _FLOAT = 1
 _CONSTANTS_ALONE = 4
 """The first version of the format in which constants need not be listed among the inputs."""
-_FIRST_OPSET, _MODERN_OPSET = 7, 17
-"""The first that ONNX Runtime has operators for, and one that all its versions in use know."""
 _WITH_DEFINITIONS = 21
 """An opset in which all operators that can be are defined by simpler ones."""
 _MAX_VALUES_BYTES = 4 << 30
@@ -46,8 +44,8 @@ class SimpleModel:
         dtypes: Numpy type name of every value.
         inputs: Names of the inputs, in the order of the file.
         outputs: Names of the outputs, in the order of the file.
-        values: What every value was in the run that shapes come from: shows where a conversion goes wrong.
-        ranges: Of a quantised model, the lowest and highest that a value's scale can stand for.
+        values: All values in the run that shapes come from: they show where a conversion goes wrong.
+        ranges: For a quantised model, the lowest and highest value that a value's scale can represent.
         fixed: Inputs of the file that decide which branch is computed and are therefore constants here.
     """
 
@@ -77,11 +75,11 @@ def simplify(
         path: The file.
         shapes: Shapes of all inputs.
         inputs: Values of all inputs at these shapes, in the model's own types or float32.
-        known: Operators that are not to be written with simpler ones.
+        known: Operators that must not be written with simpler ones.
 
     Raises:
         InputError: The file is not valid.
-        UnsupportedModelError: ONNX Runtime does not take it; its own words are given.
+        UnsupportedModelError: ONNX Runtime rejects it; its message is given.
     """
     import onnx
 
@@ -106,21 +104,17 @@ def _of_supported_opset(model: Any) -> Any:
     """ONNX Runtime lacks operators of opsets before its first: these models are converted to a newer one."""
     from onnx.version_converter import convert_version
 
-    if _opset(model) >= _FIRST_OPSET:
+    if opset_of(model) >= FIRST_OPSET:
         return model
     try:
-        return convert_version(model, _MODERN_OPSET)
-    except Exception:  # the converter raises RuntimeError and more; ONNX Runtime then says what it lacks
+        return convert_version(model, MODERN_OPSET)
+    except Exception:  # the converter raises RuntimeError and more; ONNX Runtime then reports what it lacks
         return model
-
-
-def _opset(model: Any) -> int:
-    return max((item.version for item in model.opset_import if item.domain in {"", "ai.onnx"}), default=1)
 
 
 def _fix_shapes(model: Any, shapes: Mapping[str, tuple[int, ...]]) -> None:
     initialisers = {tensor.name for tensor in model.graph.initializer}
-    # Old files list constants among the inputs, with what is then a default: nobody gives another.
+    # Old files list constants among the inputs, with a default value that nothing overrides.
     inputs = [value for value in model.graph.input if value.name not in initialisers]
     copies = [type(value).FromString(value.SerializeToString()) for value in inputs]
     del model.graph.input[:]
@@ -133,7 +127,7 @@ def _fix_shapes(model: Any, shapes: Mapping[str, tuple[int, ...]]) -> None:
         del dims[:]
         for size in shapes[value.name]:
             dims.add().dim_value = size
-    # Stored shapes of what lies between may name open dimensions; they are inferred again.
+    # Stored shapes of intermediate values may name open dimensions; they are inferred again.
     del model.graph.value_info[:]
     for value in model.graph.output:
         value.type.tensor_type.ClearField("shape")
@@ -190,9 +184,9 @@ def _single(value: Array) -> Array:
 
 
 def _inlined(model: Any, known: Collection[str]) -> Any:
-    """Operators that ONNX's standard defines by simpler ones are written with those, unless they are known.
+    """Operators that ONNX's standard defines with simpler ones are written with those, unless they are known.
 
-    Some of these definitions came with later opsets only: then the model is converted to one of them.
+    Some of these definitions exist only in later opsets: then the model is converted to one of them.
     """
     from onnx.inliner import inline_selected_functions
     from onnx.version_converter import convert_version
@@ -224,7 +218,7 @@ def _defined_by_others(model: Any, known: Collection[str]) -> list[tuple[str, st
 
 
 def _optimised(model: Any, where: str) -> Any:
-    """Through ONNX Runtime's basic level, which uses the operators of the standard only."""
+    """Optimised with ONNX Runtime's basic level, which uses only standard operators."""
     import onnx
     import onnxruntime
 
@@ -289,14 +283,14 @@ def _run(model: Any, names: Sequence[str], inputs: Mapping[str, Array], where: s
         raise _refused(error, where) from None
     found = dict(zip(names, results, strict=True))
     if any(not isinstance(value, np.ndarray) for value in found.values()):
-        raise UnsupportedModelError("a value is a sequence, not a tensor: TFLite has none", where=where)
+        raise UnsupportedModelError("a value is a sequence, not a tensor: TFLite has no sequences", where=where)
     return found
 
 
 def _refused(error: Exception, where: str) -> UnsupportedModelError:
     reason = " ".join(str(error).split())[:300]
     return UnsupportedModelError(
-        f"ONNX Runtime does not take the model: {reason}",
+        f"ONNX Runtime rejects the model: {reason}",
         where=where,
-        remedy="check the shapes given with --shape; an old file helps to convert to a newer opset",
+        remedy="check the shapes given with --shape; for an old file, convert it to a newer opset",
     )

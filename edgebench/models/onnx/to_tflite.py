@@ -24,7 +24,7 @@ Array = NDArray[Any]
 _TOLERANCE = 1e-3
 """Relative difference of float outputs above which a conversion is wrong, not rounded."""
 _FURTHER_INPUTS = 2
-"""Inputs that are compared besides those that the shapes were found with."""
+"""Number of inputs that are compared in addition to those that the shapes were found with."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,10 +33,10 @@ class ConvertedModel:
 
     Attributes:
         path: The ``.tflite`` file.
-        inputs: Its inputs: names in the user's model, and how their axes lie.
-        ranges: Of a model that was quantised, the lowest and highest value of tensors by name.
+        inputs: Its inputs: names in the user's model, and the order of their axes.
+        ranges: For a model that was quantised, the lowest and highest value of tensors by name.
         difference: Largest difference of an output, as a share of the largest value of that output.
-        notes: What a user must know of the conversion.
+        notes: What a user must know about the conversion.
     """
 
     path: Path
@@ -60,6 +60,7 @@ def convert_onnx(path: Path, target: Path, specs: Sequence[TensorSpec], source: 
         InputError: The file is not valid.
     """
     values = dict(make_inputs(specs, source))
+    _require_values(values, path.name)
     simple = simplify(path, {name: value.shape for name, value in values.items()}, values, HANDLERS)
     graph = shortened(lower(simple, path.stem))
     _require_kernels(graph, path.name)
@@ -79,15 +80,26 @@ def convert_onnx(path: Path, target: Path, specs: Sequence[TensorSpec], source: 
     return ConvertedModel(path=target, inputs=graph.inputs, ranges=graph.ranges, difference=difference, notes=notes)
 
 
+def _require_values(values: Mapping[str, Array], where: str) -> None:
+    """A cache that is empty in the first step is fine for ONNX Runtime, but nothing that TFLite's kernels take."""
+    empty = [f"{name}[{','.join(map(str, value.shape))}]" for name, value in values.items() if not value.size]
+    if empty:
+        raise UnsupportedModelError(
+            f"inputs are empty, which TFLite's kernels do not take: {', '.join(empty)}",
+            where=where,
+            remedy="give sizes of at least 1 with --shape where the model leaves them open, or use -d host",
+        )
+
+
 def _require_kernels(graph: TensorGraph, where: str) -> None:
-    """ERF stands for a part of GELU; by itself TFLite has no kernel for it."""
+    """ERF is part of GELU; TFLite has no separate kernel for it."""
     layers = [node.source for node in graph.nodes if node.kind == "ERF"]
     if layers:
         raise UnsupportedModelError(
             f"TFLite has no operator Erf (layer {layers[0]!r}), except as a part of Gelu",
             operators=("Erf",),
             where=where,
-            remedy="replace it by Tanh or Gelu, or profile the model on a CPU: -d host",
+            remedy="replace it with Tanh or Gelu, or profile the model on a CPU: -d host",
         )
 
 
@@ -134,14 +146,14 @@ def _run(path: Path, graph: TensorGraph, values: Mapping[str, Array], *, every: 
 
 
 def _first(simple: SimpleModel, graph: TensorGraph, path: Path) -> str:
-    """The first layer whose values differ, if it can be told."""
+    """The first layer whose values differ, if it can be found."""
     found = _run(path, graph, simple.values, every=True)
     for node in graph.nodes:
         for name in node.outputs:
             expected = simple.values.get(name)
             if expected is None or name not in found or expected.size != found[name].size:
                 continue
-            # Layouts within are not known here: the sorted values must agree, whatever the order of axes.
+            # Internal layouts are unknown here: the sorted values must agree, whatever the order of axes.
             difference = relative_difference(np.sort(expected, axis=None), np.sort(found[name], axis=None))
             if difference > _TOLERANCE:
                 return f"; the first layer that differs is {node.source!r} ({node.kind}), by {difference:.1%}"

@@ -33,7 +33,7 @@ from edgebench.models.network.weights import Weights
 
 OPSET = 17
 IR_VERSION = 8
-"""Old enough for every ONNX Runtime since 1.13, new enough for all that networks use."""
+"""Old enough for every ONNX Runtime since 1.13, new enough for everything that networks use."""
 _MAX_BYTES = 2**31 - 2**20
 
 
@@ -50,7 +50,7 @@ def to_onnx(network: Network, weights: Weights, path: Path) -> None:
 
     size = sum(layer.kernel.nbytes + layer.bias.nbytes for layer in weights.values())
     if size > _MAX_BYTES:
-        raise InputError(f"the weights take {size / 2**30:.1f} GiB, an ONNX file holds 2", where=network.name)
+        raise InputError(f"the weights take {size / 2**30:.1f} GiB, but an ONNX file holds 2", where=network.name)
     graph = _Graph(network, weights)
     for layer in network.layers:
         _WRITERS[type(layer)](graph, layer)
@@ -92,7 +92,7 @@ class _Graph:
         return name
 
     def activated(self, layer: Layer, kind: str, write: Callable[[str], object]) -> None:
-        """Write a layer and the activation behind it."""
+        """Write a layer and the activation after it."""
         if kind == "none":
             write(layer.name)
             return

@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from edgebench.models.mac_notes import not_counted
+
 _Shape = tuple[int | None, ...]
 _Known = tuple[int, ...]
 _Rule = Callable[["_Call"], int | None]
@@ -27,6 +29,16 @@ class _Call:
     def output(self) -> _Known | None:
         return self._known(self._output)
 
+    def shapes(self, argument: str) -> list[_Known] | None:
+        """Shapes of a list of tensors."""
+        listed = self._arguments.get(argument, {}).get("as_tensors")
+        found = [self._known({"as_tensor": item}) for item in listed or ()]
+        known = [shape for shape in found if shape is not None]
+        return known if listed and len(known) == len(found) else None
+
+    def text(self, argument: str) -> str:
+        return str(self._arguments.get(argument, {}).get("as_string", ""))
+
     def is_set(self, argument: str) -> bool:
         return bool(self._arguments.get(argument, {}).get("as_bool"))
 
@@ -44,10 +56,10 @@ def count_macs(nodes: list[dict[str, Any]], shapes: Mapping[str, _Shape]) -> tup
 
     Args:
         nodes: Nodes of a ``torch.export`` graph.
-        shapes: Shapes of its tensors, by name; None for a size that is not known.
+        shapes: Shapes of its tensors, by name; None for an unknown size.
 
     Returns:
-        The count, or None where a shape is not known, and what a reader should know about it.
+        The count, or None if a shape is unknown, and what a reader should know about it.
     """
     total = 0
     unknown: Counter[str] = Counter()
@@ -65,9 +77,9 @@ def count_macs(nodes: list[dict[str, Any]], shapes: Mapping[str, _Shape]) -> tup
             total += macs
     notes = []
     if unknown:
-        notes.append(f"MACs are not known: the shapes of {_listed(unknown)} cannot be told from the file")
+        notes.append(f"MACs are unknown: the shapes of {_listed(unknown)} cannot be read from the file")
     if +uncounted:
-        notes.append(f"MACs do not include {_listed(+uncounted)}")
+        notes.append(not_counted(_listed(+uncounted)))
     return (None if unknown else total), notes
 
 
@@ -115,6 +127,37 @@ def _attention(call: _Call) -> int | None:
     return math.prod(query[:-1]) * key[-2] * (query[-1] + value[-1])
 
 
+def _recurrent(call: _Call) -> int | None:
+    """All two-dimensional weights, those of every layer and direction, for each step of each sequence."""
+    data, weights = call.shape("input"), call.shapes("params")
+    if data is None or weights is None:
+        return None
+    return math.prod(data[:-1]) * sum(math.prod(shape) for shape in weights if len(shape) == 2)
+
+
+def _einsum(call: _Call) -> int | None:
+    """A product over all labels of two operands; a single one is only rearranged or summed."""
+    operands = call.text("equation").replace(" ", "").partition("->")[0].split(",")
+    shapes = call.shapes("tensors")
+    if shapes is None or len(operands) != len(shapes) or len(shapes) > 2 or "." in "".join(operands):
+        return None
+    sizes: dict[str, int] = {}
+    for labels, shape in zip(operands, shapes, strict=True):
+        if len(labels) != len(shape):
+            return None
+        for label, size in zip(labels, shape, strict=True):
+            sizes[label] = max(size, sizes.get(label, 1))
+    return math.prod(sizes.values()) if len(shapes) > 1 else 0
+
+
+def _bilinear(call: _Call) -> int | None:
+    """A product with the weights and one with the second input, for each output."""
+    weight, output = call.shape("weight"), call.output
+    if weight is None or len(weight) != 3 or output is None:
+        return None
+    return math.prod(output[:-1]) * (math.prod(weight) + weight[0] * weight[2])
+
+
 _RULES: Mapping[str, _Rule] = {
     "addmm": _matrix_product("mat1"),
     "baddbmm": _matrix_product("batch1"),
@@ -126,12 +169,16 @@ _RULES: Mapping[str, _Rule] = {
     "conv_transpose2d": _transposed_convolution,
     "conv_transpose3d": _transposed_convolution,
     "convolution": _convolution,
+    "bilinear": _bilinear,
+    "einsum": _einsum,
+    "gru": _recurrent,
     "linear": _linear,
+    "lstm": _recurrent,
     "matmul": _matrix_product("self"),
     "mm": _matrix_product("self"),
+    "rnn_relu": _recurrent,
+    "rnn_tanh": _recurrent,
     "scaled_dot_product_attention": _attention,
 }
-_UNCOUNTED = frozenset(
-    {"einsum", "gru", "higher_order::cond", "higher_order::while_loop", "lstm", "rnn_relu", "rnn_tanh", "stft"}
-)
+_UNCOUNTED = frozenset({"_trilinear", "higher_order::cond", "higher_order::while_loop", "stft"})
 """Operators that multiply or hold graphs, but whose count is not derived here."""

@@ -1,8 +1,7 @@
-"""Makes exported programs: of TorchScript, of programs with open shapes, and of modules in a user's own code."""
+"""Makes exported programs from TorchScript, from programs with open shapes, and from modules in a user's code."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,47 +13,48 @@ from edgebench.models.pytorch.load import Program, load_program, of_exported, qu
 
 
 def exported_from_script(script: Any, args: tuple[Any, ...]) -> Any:
-    """A TorchScript program as an exported one, or None where PyTorch cannot make it.
+    """A TorchScript program as an exported one, or None if PyTorch cannot make it.
 
     PyTorch itself names its converter in the error of ``torch.export.export``, but keeps it in a private module.
     """
     try:
+        import torch
         from torch._export.converter import TS2EPConverter
 
-        return TS2EPConverter(script, args).convert()
+        # It leaves all sizes open; a second export sets them.
+        return torch.export.export(TS2EPConverter(script, args).convert().module(), args)
     except MemoryError:
         raise
     except Exception:  # the converter raises what is below it
         return None
 
 
-def export_fixed(path: Path, target: Path, shapes: Mapping[str, tuple[int, ...]], seed: int = 0) -> Program:
+def export_fixed(path: Path, target: Path, source: InputSource) -> Program:
     """Write a program as a ``torch.export`` file without open shapes.
 
     Args:
         path: A ``torch.export`` or TorchScript file.
         target: The ``.pt2`` file to write.
-        shapes: Shapes of its open inputs.
-        seed: Of example inputs.
+        source: Shapes of its open inputs, and where examples come from.
 
     Returns:
         The program as written.
 
     Raises:
         InputError: The file is not valid, or a shape is missing.
-        UnsupportedModelError: PyTorch cannot make an exported program of it.
+        UnsupportedModelError: PyTorch cannot make an exported program from it.
     """
     import torch
 
-    program = load_program(path, shapes)
-    arrays = make_inputs(program.specs, InputSource(seed=seed, shapes=shapes))
+    program = load_program(path, source.shapes)
+    arrays = make_inputs(program.specs, source)
     args, kwargs = program.arguments([torch.from_numpy(arrays[spec.name]) for spec in program.specs])
     with quiet():
         if program.exported is None:
             exported = exported_from_script(program.script, args)
             if exported is None:
                 raise UnsupportedModelError(
-                    "PyTorch cannot make an exported program of this TorchScript",
+                    "PyTorch cannot make an exported program from this TorchScript",
                     where=path.name,
                     remedy="save the model with torch.export.save, or leave --converter out",
                 )

@@ -18,21 +18,21 @@ _PAIR = 2
 def export_function(
     text: str, target: Path, shapes: Mapping[str, tuple[int, ...]], file: str | None = None, *, seed: int = 0
 ) -> None:
-    """Call a function that gives a module, and write it as a ``torch.export`` file in evaluation mode.
+    """Call a function that returns a module, and write it as a ``torch.export`` file in evaluation mode.
 
-    The function takes no arguments, and gives a ``torch.nn.Module``, or the module and example inputs: a tensor, a
-    tuple of tensors, or tensors by name. A module, or its class, may stand in place of the function. Inputs without an
+    The function takes no arguments, and returns a ``torch.nn.Module``, or the module and example inputs: a tensor, a
+    tuple of tensors, or tensors by name. A module, or its class, may be given instead. Inputs without an
     example are float32, and get their shapes from ``shapes`` or the arrays of a file.
 
     Args:
         text: ``package.module:function``.
         target: The ``.pt2`` file to write.
-        shapes: Shapes of inputs, by name; they win over those of examples.
+        shapes: Shapes of inputs, by name; they override those of examples.
         file: An ``.npz`` with example inputs.
         seed: Of the weights of a module that is not trained.
 
     Raises:
-        InputError: It does not import, fails or gives something else, or the shape of an input is missing.
+        InputError: It cannot be imported, fails or returns something else, or the shape of an input is missing.
         UnsupportedModelError: ``torch.export`` cannot write the module.
         MissingPackageError: PyTorch is not installed.
     """
@@ -52,7 +52,7 @@ def export_function(
         raise UnsupportedModelError(
             f"torch.export cannot write the module: {_first_line(error)}",
             where=text,
-            remedy="check the inputs with module(*inputs); a way that depends on values of tensors needs torch.cond, "
+            remedy="check the inputs with module(*inputs); a path that depends on values of tensors needs torch.cond, "
             "or torch.jit.script and its file",
         ) from error
 
@@ -68,14 +68,14 @@ def _made(text: str) -> tuple[Any, Any]:
         raise
     except (Exception, SystemExit) as error:
         raise InputError(
-            f"it fails: {_first_line(error)}", where=text, remedy="call the function by itself to see where"
+            f"it fails: {_first_line(error)}", where=text, remedy="call the function directly to see where"
         ) from error
     examples = None
     if isinstance(result, tuple) and len(result) == _PAIR:
         result, examples = result
     if not isinstance(result, torch.nn.Module):
         raise InputError(
-            f"it gives {type(result).__name__}, not a torch.nn.Module",
+            f"it returns {type(result).__name__}, not a torch.nn.Module",
             where=text,
             remedy="return the module, or the module and its example inputs",
         )
@@ -91,9 +91,9 @@ def _imported(text: str) -> Any:
     except (Exception, SystemExit) as error:
         # Foreign code runs here, so anything at all may come out of it.
         raise InputError(
-            f"it does not import: {_first_line(error)}",
+            f"it cannot be imported: {_first_line(error)}",
             where=text,
-            remedy="run edgebench in the folder that holds the module, or install the package that does",
+            remedy="run edgebench in the folder with the module, or install its package",
         ) from error
     return found
 
@@ -122,7 +122,7 @@ def _arguments(
     missing = [item.name for item in positional if item.default is item.empty and item.name not in given]
     if missing:
         raise InputError(
-            f"the shapes of its inputs {', '.join(missing)} are not known",
+            f"the shapes of its inputs {', '.join(missing)} are unknown",
             where=text,
             remedy="return example inputs as well: return module, (x,); or give "
             + " ".join(f"--shape {name}=1,3,224,224" for name in missing),

@@ -16,6 +16,7 @@ from edgebench.core.model import ModelFormat, ModelInfo, TensorSpec
 from edgebench.errors import InputError
 from edgebench.models.digest import digest_files
 from edgebench.models.input_shapes import with_batch_of_one
+from edgebench.models.mac_notes import is_partial
 from edgebench.models.pytorch.costs import count_macs, operator_name
 from edgebench.models.pytorch.sizes import evaluate, symbol_of
 from edgebench.models.source import DAMAGED_ARCHIVE, ModelSource
@@ -34,7 +35,7 @@ _WEIGHTS = re.compile(r"[^/]+/data/weights/\w+_config\.json")
 _MAX_TABLE_BYTES = 128 * 2**20
 _MAX_DIMENSIONS = 64
 _DAMAGE = (KeyError, TypeError, AttributeError, MemoryError, *DAMAGED_ARCHIVE)
-"""What reading tables of another form than expected raises; a deep one is a ``RuntimeError``."""
+"""What reading tables of an unexpected form raises; a deeply nested one is a ``RuntimeError``."""
 
 
 def inspect_torch(
@@ -88,6 +89,7 @@ def _describe(
         info,
         parameters=_count_parameters(weights),
         macs=macs,
+        macs_partial=is_partial(notes),
         inputs=inputs,
         outputs=tuple(_spec(name, values[name]) for name in outputs),
         operators=dict(sorted(Counter(operator_name(node["target"]) for node in graph["nodes"]).items())),
@@ -98,8 +100,8 @@ def _describe(
 def _table(archive: zipfile.ZipFile, pattern: re.Pattern[str]) -> dict[str, Any]:
     entries = [entry for entry in archive.infolist() if pattern.fullmatch(entry.filename)]
     if len(entries) != 1:
-        raise ValueError(f"the archive holds {len(entries)} tables of a kind of which there is one")
-    # What is stored as it is cannot be larger than the file.
+        raise ValueError(f"the archive contains {len(entries)} tables of a kind that may occur only once")
+    # What is stored uncompressed cannot be larger than the file.
     if entries[0].compress_type != zipfile.ZIP_STORED or entries[0].file_size > _MAX_TABLE_BYTES:
         raise ValueError(f"the table {entries[0].filename} is compressed, or larger than 128 MiB")
     table = json.loads(archive.read(entries[0]))
@@ -111,7 +113,7 @@ def _table(archive: zipfile.ZipFile, pattern: re.Pattern[str]) -> dict[str, Any]
 def _resolved(
     values: dict[str, Any], inputs: tuple[TensorSpec, ...], shapes: Mapping[str, tuple[int, ...]]
 ) -> dict[str, _Shape]:
-    """Shapes of all tensors, with the sizes that the user gave in place of their symbols."""
+    """Shapes of all tensors, with the sizes that the user gave instead of their symbols."""
     sizes: dict[str, int] = {}
     for spec in inputs:
         given = zip(spec.dimensions, shapes.get(spec.name, ()), strict=False)

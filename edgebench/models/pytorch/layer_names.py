@@ -14,8 +14,8 @@ _SCOPES = "pkg.torch.onnx.name_scopes"
 def name_layers(model: Any, inputs: Sequence[str]) -> None:
     """Rename nodes, and the values they compute, in place.
 
-    The node of a module that holds its weights, or the last one of a module without modules inside, is called as the
-    module: ``encoder.0.conv``. Others are called ``encoder.0/add``, and those outside of any module as the operator.
+    The node of a module that has its weights, or the last one of a module without modules inside, is named like the
+    module: ``encoder.0.conv``. Others are called ``encoder.0/add``, and those outside any module like the operator.
 
     Args:
         model: The ``ModelProto``.
@@ -75,7 +75,7 @@ def _without_prefixes(path: list[str]) -> list[str]:
 
 
 def _weight_owner(node: Any) -> str:
-    """The module whose weights a node holds, or ``""``."""
+    """The module whose weights a node has, or ``""``."""
     owners = (name.removesuffix(".weight") for name in node.input if name.endswith(".weight"))
     return next((owner for owner in owners if "::" not in owner), "")
 

@@ -1,13 +1,13 @@
-"""PyTorch programs to float TFLite by Google's litert-torch, which runs in an environment of its own."""
+"""PyTorch programs to float TFLite by Google's litert-torch, which runs in its own environment."""
 
 from __future__ import annotations
 
 import json
 import os
 import re
+import signal
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,37 +18,28 @@ from edgebench.core.model import InputSource, TensorSpec
 from edgebench.errors import UnsupportedModelError
 from edgebench.machine.environments import require_interpreter
 from edgebench.models.graph.tensor_graph import Port
-from edgebench.models.inputs import make_inputs
 from edgebench.models.onnx.to_tflite import ConvertedModel
 from edgebench.models.output_difference import relative_difference
 from edgebench.models.pytorch.exported import export_fixed
-from edgebench.models.pytorch.load import Program
+from edgebench.models.pytorch.load import Program, compared_inputs, with_tables
 
 ENVIRONMENT = "litert-torch"
 _CHILD = Path(__file__).with_name("litert_torch_child.py")
 _LIMIT_S = 1800.0
-"""A last resort: the user's own limit ends the process that waits, and all that it started."""
+"""A last resort: the user's own limit ends the waiting process, and everything that it started."""
 _TOLERANCE = 1e-3
-_COMPARED = 3
 _MISSING = re.compile(r"Lowering not found: (?:aten\.)?([\w.]+?)(?:\.default)?$")
-_OURS = "leave --converter out: edgebench's own may know it; or profile the model by PyTorch itself: -d host-torch"
+_OURS = "leave out --converter: edgebench's own may support it; or profile the model with PyTorch: -d host-torch"
 
 
-def convert_litert_torch(
-    path: Path,
-    target: Path,
-    shapes: Mapping[str, tuple[int, ...]],
-    seed: int = 0,
-    specs: Sequence[TensorSpec] = (),
-) -> ConvertedModel:
+def convert_litert_torch(path: Path, target: Path, specs: Sequence[TensorSpec], source: InputSource) -> ConvertedModel:
     """Convert a TorchScript or ``torch.export`` file, and compare outputs.
 
     Args:
         path: The file.
         target: File to write.
-        shapes: Shapes of inputs, where the file leaves them open.
-        seed: Of the inputs that both are compared on.
-        specs: What is known of inputs besides: the length of tables they look up.
+        specs: What is known of its inputs: the length of tables they look up.
+        source: Values, or shapes and seed, of the inputs that both are compared on.
 
     Raises:
         UnavailableError: The converter is not set up.
@@ -57,20 +48,16 @@ def convert_litert_torch(
     """
     interpreter = require_interpreter(ENVIRONMENT)
     fixed = target.with_name("fixed.pt2")
-    program = export_fixed(path, fixed, shapes, seed)
-    upper = {spec.name: spec.upper for spec in specs}
-    program = replace(program, specs=tuple(replace(spec, upper=upper.get(spec.name)) for spec in program.specs))
+    program = with_tables(export_fixed(path, fixed, source), specs)
     told = _run(interpreter, fixed, target, path.name)
     ports = _ports(program, target)
-    difference = max(
-        _difference(program, target, ports, dict(make_inputs(program.specs, InputSource(seed=seed + number))))
-        for number in range(_COMPARED)
-    )
+    inputs = compared_inputs(program, source)
+    difference = max(_difference(program, target, ports, arrays) for arrays in inputs)
     if difference > _TOLERANCE:
         raise UnsupportedModelError(
             f"the conversion by litert-torch is not faithful: outputs differ by {difference:.1%}",
             where=path.name,
-            remedy="leave --converter out, or profile the model by PyTorch itself: -d host-torch",
+            remedy="leave out --converter, or profile the model with PyTorch: -d host-torch",
         )
     version = told["versions"]["litert-torch"]
     note = (
@@ -80,10 +67,10 @@ def convert_litert_torch(
 
 
 def _run(interpreter: Path, source: Path, target: Path, where: str) -> dict[str, Any]:
-    """Let the child convert; what it told."""
+    """Let the child convert; returns its report."""
     account = target.with_suffix(".json")
     command = [str(interpreter), "-I", str(_CHILD), str(source), str(target), str(account)]
-    # Nothing is fetched, and no accelerator is looked for.
+    # Nothing is downloaded, and no accelerator is searched for.
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "JAX_PLATFORMS": "cpu", "CUDA_VISIBLE_DEVICES": ""}
     try:
         done = subprocess.run(
@@ -98,9 +85,8 @@ def _run(interpreter: Path, source: Path, target: Path, where: str) -> dict[str,
     except (OSError, ValueError):
         told = None
     if not isinstance(told, dict):
-        words = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:]
         raise UnsupportedModelError(
-            f"litert-torch ended with code {done.returncode} ({' '.join(words)[:300]})",
+            f"litert-torch crashed: {_ending(done)}",
             where=where,
             remedy=f"{_OURS}; edgebench setup {ENVIRONMENT} repairs the converter",
         )
@@ -109,6 +95,13 @@ def _run(interpreter: Path, source: Path, target: Path, where: str) -> dict[str,
     if "error" in told:
         raise _refused(str(told["error"]), str(told.get("kind")), where)
     return told
+
+
+def _ending(done: subprocess.CompletedProcess[bytes]) -> str:
+    if done.returncode < 0:
+        return signal.Signals(-done.returncode).name
+    words = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:]
+    return f"code {done.returncode} {' '.join(words)[:300]}".strip()
 
 
 def _refused(error: str, kind: str, where: str) -> UnsupportedModelError:
@@ -122,7 +115,7 @@ def _refused(error: str, kind: str, where: str) -> UnsupportedModelError:
 
 
 def _ports(program: Program, path: Path) -> tuple[Port, ...]:
-    """Inputs of the file, which are numbered, by the names that the user's model has for them; layouts stay."""
+    """Inputs of the file, which are numbered, by their names in the user's model; layouts stay."""
     details = _interpreter(path).get_input_details()
     signature = _by_signature(path)
     ports = []

@@ -1,6 +1,6 @@
-"""Runs by itself in the environment of litert-torch, which holds no edgebench: a ``.pt2`` file becomes a ``.tflite``.
+"""Runs alone in the environment of litert-torch, which has no edgebench: a ``.pt2`` file becomes a ``.tflite``.
 
-Arguments: the file to read, the file to write, and the file for the account of it, in JSON.
+Arguments: the file to read, the file to write, and the file for the report, in JSON.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ _PR_SET_PDEATHSIG = 1
 
 
 def convert(source: Path, target: Path) -> dict[str, Any]:
-    """Convert a program without open shapes, and say what did it.
+    """Convert a program without open shapes, and return the versions used.
 
     Args:
-        source: A ``torch.export`` file that holds plain tensors only.
+        source: A ``torch.export`` file with only plain tensors.
         target: File to write.
     """
     import litert_torch
@@ -45,9 +45,9 @@ def convert(source: Path, target: Path) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Convert, and write what came of it."""
+    """Convert, and write the outcome."""
     if sys.platform == "linux":
-        # Whoever started this is the one to end it.
+        # The process that started this one ends it.
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     source, target, account = map(Path, sys.argv[1:])
     try:

@@ -1,4 +1,4 @@
-"""Loads TorchScript and ``torch.export`` files, which hold programs, not pickled objects."""
+"""Loads TorchScript and ``torch.export`` files, which contain programs, not pickled objects."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import warnings
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgebench.core.model import ModelFormat, TensorSpec
+from edgebench.core.model import InputSource, ModelFormat, TensorSpec
 from edgebench.errors import InputError, MissingPackageError, UnsupportedModelError
-from edgebench.models.input_file import array_shapes
+from edgebench.models.inputs import make_inputs
 from edgebench.models.pytorch.safety import sanitised_archive
+from edgebench.models.pytorch.script_inputs import script_specs
 from edgebench.models.source import identify
 
+_FURTHER = 2
 TRAIN_EXTRA = "pip install -c constraints.txt 'edgebench[train]'"
 
 
@@ -34,7 +36,7 @@ class Program:
         specs: Its inputs that are tensors, in order.
         script: The TorchScript program, or None.
         exported: The exported program, or None.
-        constants: Of an exported program, inputs that are no tensors, by their place among all inputs.
+        constants: For an exported program, inputs that are not tensors, by their position among all inputs.
     """
 
     specs: tuple[TensorSpec, ...]
@@ -43,7 +45,7 @@ class Program:
     constants: Mapping[int, Any]
 
     def arguments(self, tensors: Sequence[Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """Positional and named arguments that hold tensors, one a ``specs``."""
+        """Positional and named arguments with tensors, one for each of ``specs``."""
         if self.exported is None:
             return tuple(tensors), {}
         from torch.utils import _pytree
@@ -82,7 +84,7 @@ def load_program(path: Path, shapes: Mapping[str, tuple[int, ...]], file: str | 
     Args:
         path: The file.
         shapes: Of inputs of TorchScript, which does not store them.
-        file: An ``.npz`` with the inputs, whose shapes hold where no others are given.
+        file: An ``.npz`` with the inputs, whose shapes apply if no others are given.
 
     Raises:
         InputError: The file is not valid, or the shape of an input of TorchScript is not given.
@@ -94,7 +96,7 @@ def load_program(path: Path, shapes: Mapping[str, tuple[int, ...]], file: str | 
     try:
         if identify(path) is ModelFormat.TORCHSCRIPT:
             script = torch.jit.load(str(path), map_location="cpu").eval()
-            return Program(specs=_script_specs(script, shapes, file), script=script, constants={})
+            return Program(specs=script_specs(script, shapes, file), script=script, constants={})
         exported = torch.export.load(sanitised_archive(path))
     except (RuntimeError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise InputError(
@@ -102,6 +104,19 @@ def load_program(path: Path, shapes: Mapping[str, tuple[int, ...]], file: str | 
             remedy="export it again with the installed version of torch",
         ) from error
     return of_exported(exported)
+
+
+def with_tables(program: Program, specs: Sequence[TensorSpec]) -> Program:
+    """A program whose inputs know the lengths of the tables they look up, as far as a file's description tells them."""
+    upper = {spec.name: spec.upper for spec in specs}
+    known = (replace(spec, upper=upper.get(spec.name) or spec.upper) for spec in program.specs)
+    return replace(program, specs=tuple(known))
+
+
+def compared_inputs(program: Program, source: InputSource) -> list[dict[str, NDArray[np.generic]]]:
+    """Inputs that a program and what was made of it are compared on: those of the user first, and random ones."""
+    sources = [source, *(replace(source, file=None, seed=source.seed + 1 + number) for number in range(_FURTHER))]
+    return [dict(make_inputs(program.specs, each)) for each in sources]
 
 
 def of_exported(exported: Any) -> Program:
@@ -122,10 +137,10 @@ def of_exported(exported: Any) -> Program:
 
 
 def cannot_run(error: Exception) -> UnsupportedModelError:
-    """That a program does not run with the inputs it was given."""
+    """The error of a program that does not run with the given inputs."""
     return UnsupportedModelError(
         f"the program does not run with these inputs: {' '.join(str(error).split())[:300]}",
-        remedy="give the shapes it was made for with --shape NAME=1,3,224,224",
+        remedy="give the shapes that it was made for with --shape NAME=1,3,224,224",
     )
 
 
@@ -143,7 +158,7 @@ def require_torch() -> str:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep to itself what PyTorch's exporters say of their progress."""
+    """Suppress what PyTorch's exporters print about their progress."""
     level = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     nothing = io.StringIO()
@@ -153,51 +168,3 @@ def quiet() -> Iterator[None]:
             yield
     finally:
         logging.disable(level)
-
-
-def _script_specs(script: Any, shapes: Mapping[str, tuple[int, ...]], file: str | None) -> tuple[TensorSpec, ...]:
-    """Inputs of a TorchScript program, which stores neither their shapes nor their types."""
-    values = list(script.graph.inputs())[1:]
-    names = [value.debugName().split(".")[0] for value in values]
-    known = {**(array_shapes(Path(file)) if file else {}), **shapes}
-    missing = [name for name in names if name not in known]
-    if missing:
-        raise InputError(
-            f"TorchScript does not store the shapes of its inputs {', '.join(missing)}",
-            remedy="give " + " ".join(f"--shape {name}=1,3,224,224" for name in missing),
-        )
-    indices = _indices(script)
-    return tuple(
-        TensorSpec(
-            name=name,
-            dtype="int64" if name in indices else "float32",
-            shape=known[name],
-            upper=indices.get(name),
-        )
-        for name in names
-    )
-
-
-def _indices(script: Any) -> dict[str, int]:
-    """Inputs that look up rows of a table, and how many rows it has."""
-    found = {}
-    graph = script.inlined_graph
-    inputs = {value.debugName(): value.debugName().split(".")[0] for value in graph.inputs()}
-    for node in graph.findAllNodes("aten::embedding"):
-        table, index = list(node.inputs())[:2]
-        if index.debugName() in inputs:
-            found[inputs[index.debugName()]] = _rows(script, table)
-    return found
-
-
-def _rows(script: Any, table: Any) -> int:
-    """Rows of a table that a graph reads as an attribute of the program or of a part of it; else 2."""
-    path: list[str] = []
-    node = table.node()
-    while node.kind() == "prim::GetAttr":
-        path.insert(0, node.s("name"))
-        node = next(iter(node.inputs())).node()
-    value: Any = script
-    for name in path:
-        value = getattr(value, name, None)
-    return int(value.shape[0]) if path and hasattr(value, "shape") and len(value.shape) else 2

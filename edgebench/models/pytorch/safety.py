@@ -1,10 +1,10 @@
 """Makes ``torch.export`` archives safe to load.
 
-``torch.export.load`` unpickles sample inputs, and tensors where the archive asks for it; it resolves an
+``torch.export.load`` unpickles sample inputs, and tensors if the archive asks for it; it resolves an
 operator's name by attribute look-ups that start at ``torch``; it evaluates symbolic shapes as Python
-expressions, compiles guards from source text, and loads libraries that the archive holds. An archive from
+expressions, compiles guards from source text, and loads libraries from the archive. An archive from
 elsewhere can use each of these to run code. What ``torch.export.save`` writes for an ordinary network needs
-none of them, so edgebench hands torch a copy that holds only tables it has checked and plain tensors.
+none of them, so edgebench gives torch a copy with only checked tables and plain tensors.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ _SAMPLE_INPUTS = re.compile(r"[^/]+/data/sample_inputs/\w+\.pt")
 
 
 def sanitised_archive(path: Path) -> io.BytesIO:
-    """Copy what is safe of an archive: checked tables, plain tensors, no sample inputs, no guards.
+    """Copy the safe parts of an archive: checked tables, plain tensors, no sample inputs, no guards.
 
     Returns:
         An archive in memory that ``torch.export.load`` reads like the original.
 
     Raises:
-        InputError: The archive holds pickled objects, an operator that is not one, or an expression that
+        InputError: The archive contains pickled objects, an operator that is not one, or an expression that
             is more than arithmetic; or it is damaged.
     """
     copy = io.BytesIO()
@@ -66,7 +66,7 @@ def _safe_bytes(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes | Non
         raise InputError(f"{entry.filename} is compressed, which torch.export.save never does")
     if _TABLES.fullmatch(entry.filename):
         if entry.file_size > _MAX_GRAPH_BYTES:
-            raise InputError(f"{entry.filename} holds {entry.file_size} bytes of graph")
+            raise InputError(f"{entry.filename} has {entry.file_size} bytes of graph")
         table = json.loads(archive.read(entry))
         _check_table(table, entry.filename)
         if isinstance(table, dict) and "guards_code" in table:
@@ -84,7 +84,7 @@ def _check_table(table: Any, name: str) -> None:
         if key == "target" and isinstance(value, str) and not _is_operator(value):
             raise _refusal(f"{name} calls {value!r}, which is not an operator")
         if key == "expr_str" and not (isinstance(value, str) and _is_arithmetic(value)):
-            raise _refusal(f"{name} holds the expression {value!r}")
+            raise _refusal(f"{name} contains the expression {value!r}")
 
 
 def _is_operator(target: str) -> bool:
@@ -100,7 +100,7 @@ def _is_arithmetic(expression: str) -> bool:
 
 def _refusal(what: str) -> InputError:
     return InputError(
-        f"the archive could run code of its own: {what}",
+        f"the archive could run its own code: {what}",
         remedy="export the model to ONNX, or save it again with torch.export.save and plain float weights",
     )
 

@@ -24,7 +24,7 @@ _FUNCTIONS: Mapping[str, Callable[[list[int]], int]] = {
 
 
 def symbol_of(formula: str) -> str:
-    """The symbol that a formula consists of, or ``""`` where it is more than one symbol."""
+    """The symbol that a formula consists of, or ``""`` if it is more than one symbol."""
     node = _parsed(formula)
     return _symbol(node) if node is not None else ""
 
@@ -33,11 +33,11 @@ def evaluate(formula: str, sizes: Mapping[str, int]) -> int | None:
     """Value of a formula such as ``Add(Mul(Integer(2), Symbol('s0', positive=True)), Integer(1))``.
 
     Args:
-        formula: As the file states it; only calls of the few functions that sizes are made of are known.
+        formula: As the file states it; only the few functions that sizes are made of are known.
         sizes: Values of the symbols.
 
     Returns:
-        The value, or None where the formula has an unknown part or is not valid.
+        The value, or None if the formula has an unknown part or is not valid.
     """
     node = _parsed(formula)
     if node is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +13,15 @@ from numpy.typing import NDArray
 
 from edgebench.core.model import InputSource, TensorSpec
 from edgebench.errors import MissingPackageError, UnsupportedModelError
-from edgebench.models.inputs import make_inputs
 from edgebench.models.output_difference import relative_difference
 from edgebench.models.pytorch.exported import exported_from_script
 from edgebench.models.pytorch.layer_names import name_layers
-from edgebench.models.pytorch.load import TRAIN_EXTRA, Program, load_program, quiet
+from edgebench.models.pytorch.load import TRAIN_EXTRA, Program, compared_inputs, load_program, quiet, with_tables
 
 _TOLERANCE = {"float16": 2e-2, "bfloat16": 1e-1}
 """Relative difference of outputs above which an export is wrong, not rounded, by type of an input; 1e-3 for others."""
-_COMPARED = 3
 _LARGEST_RENAMED_BYTES = 1 << 30
-_OPERATOR = re.compile(r"OpOverload\(op='(?:aten\.)?([\w.]+)'|the operator '([\w:.]+)'|prim::\w+")
+_OPERATOR = re.compile(r"OpOverload\(op='(?:aten\.|prims\.)?([\w.]+)'|the operator '([\w:.]+)'|prim::\w+")
 _INTO_CPU = "replace them, or profile the model on a CPU by PyTorch itself: -d host-torch"
 
 
@@ -44,31 +42,22 @@ class OnnxExport:
     notes: tuple[str, ...]
 
 
-def export_onnx(
-    path: Path,
-    target: Path,
-    shapes: Mapping[str, tuple[int, ...]],
-    seed: int = 0,
-    specs: Sequence[TensorSpec] = (),
-) -> OnnxExport:
+def export_onnx(path: Path, target: Path, specs: Sequence[TensorSpec], source: InputSource) -> OnnxExport:
     """Write a TorchScript or ``torch.export`` file as ONNX.
 
     Args:
         path: The file.
         target: File to write.
-        shapes: Shapes of inputs, where the file leaves them open.
-        seed: Of the inputs that both are compared on.
-        specs: What is known of inputs besides: the length of tables they look up.
+        specs: What is known of its inputs: the length of tables they look up.
+        source: Values, or shapes and seed, of the inputs that both are compared on.
 
     Raises:
         InputError: The file is not valid, or a shape is missing.
-        UnsupportedModelError: The exporter has no form for an operator, or outputs differ.
+        UnsupportedModelError: The exporter does not support an operator, or outputs differ.
         MissingPackageError: PyTorch or its exporter is not installed.
     """
-    program = _with_tables(load_program(path, shapes), specs)
-    arrays = [
-        dict(make_inputs(program.specs, InputSource(seed=seed + number, shapes=shapes))) for number in range(_COMPARED)
-    ]
+    program = with_tables(load_program(path, source.shapes), specs)
+    arrays = compared_inputs(program, source)
     wanted = [program.outputs(values) for values in arrays]
     with quiet():
         _export(program, arrays[0], len(wanted[0]), target, path.name)
@@ -80,19 +69,13 @@ def export_onnx(
         raise UnsupportedModelError(
             f"the export to ONNX by torch.onnx.export is not faithful: outputs differ by {difference:.1%}",
             where=path.name,
-            remedy="save the model in evaluation mode, model.eval(); else profile it by PyTorch itself: -d host-torch",
+            remedy="save the model in evaluation mode, model.eval(), or profile it with PyTorch: -d host-torch",
         )
     note = (
         f"exported from PyTorch to ONNX by torch.onnx.export, opset {opset}, "
         f"outputs differ by {difference:.1e} of their size"
     )
     return OnnxExport(path=target, opset=opset, difference=difference, notes=(note,))
-
-
-def _with_tables(program: Program, specs: Sequence[TensorSpec]) -> Program:
-    upper = {spec.name: spec.upper for spec in specs}
-    known = (replace(spec, upper=upper.get(spec.name) or spec.upper) for spec in program.specs)
-    return replace(program, specs=tuple(known))
 
 
 def _export(
@@ -134,7 +117,7 @@ def _export_script(program: Program, args: tuple[Any, ...], outputs: int, target
 
 
 def _exported_otherwise(script: Any, args: tuple[Any, ...], target: Path) -> bool:
-    """By way of an exported program, for which more operators are known than for TorchScript, such as ``unflatten``."""
+    """Export by way of an exported program, which supports more operators than TorchScript, such as ``unflatten``."""
     exported = exported_from_script(script, args)
     if exported is None:
         return False
@@ -142,7 +125,7 @@ def _exported_otherwise(script: Any, args: tuple[Any, ...], target: Path) -> boo
         _export_program(exported, target)
     except MemoryError:
         raise
-    except Exception:  # as above; the first refusal is the one to tell
+    except Exception:  # as above; the first refusal is the one to report
         return False
     return True
 
@@ -172,8 +155,8 @@ def _refused(error: BaseException, where: str, program: Program) -> Exception:
 
 
 def _first_sentence(texts: Sequence[str]) -> str:
-    """The innermost words, which name the cause."""
-    return next((text for text in reversed(texts) if text), "it gives no reason")[:300]
+    """The innermost message, which names the cause."""
+    return next((text for text in reversed(texts) if text), "no reason given")[:300]
 
 
 def _named(program: Program, target: Path) -> int:
@@ -187,7 +170,7 @@ def _named(program: Program, target: Path) -> int:
         raise UnsupportedModelError(
             f"torch.onnx.export has changed the inputs: {', '.join(inputs)}",
             where=target.name,
-            remedy="profile the model by PyTorch itself: -d host-torch",
+            remedy="profile the model with PyTorch: -d host-torch",
         )
     if target.stat().st_size < _LARGEST_RENAMED_BYTES:
         name_layers(model, [spec.name for spec in program.specs])
@@ -206,9 +189,9 @@ def _run(path: Path, arrays: Mapping[str, NDArray[np.generic]], where: str) -> l
         found: list[NDArray[np.generic]] = session.run(None, {name: arrays[name] for name in names})
     except Exception as error:  # ONNX Runtime's exceptions have no common base but Exception
         raise UnsupportedModelError(
-            f"ONNX Runtime does not take what torch.onnx.export wrote: {' '.join(str(error).split())[:300]}",
+            f"ONNX Runtime does not accept what torch.onnx.export wrote: {' '.join(str(error).split())[:300]}",
             where=where,
-            remedy="profile the model by PyTorch itself: -d host-torch",
+            remedy="profile the model with PyTorch: -d host-torch",
         ) from None
     return found
 

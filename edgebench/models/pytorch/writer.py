@@ -33,7 +33,7 @@ _Call = Callable[..., Any]
 
 
 def to_torch(network: Network, weights: Weights | None = None) -> Any:
-    """A module that takes images channels first, with a batch of any size.
+    """A module that takes channels-first images, with a batch of any size.
 
     Args:
         network: Its ``batch_norm`` layers become convolutions with batch normalisation when there are no
@@ -186,7 +186,7 @@ def _pool(_: Network, layer: AveragePool2D | MaxPool2D) -> _Call:
     def mean(value: Any) -> Any:
         if not layer.padding:
             return functional.avg_pool2d(value, layer.kernel, layer.stride)
-        # Padding does not count: divide by the pixels that each window really holds.
+        # Padding does not count: divide by the pixels that each window really contains.
         present = functional.avg_pool2d(functional.pad(torch.ones_like(value), sides), layer.kernel, layer.stride)
         return functional.avg_pool2d(functional.pad(value, sides), layer.kernel, layer.stride) / present
 

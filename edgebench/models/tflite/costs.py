@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
+from edgebench.models.mac_notes import not_counted
 from edgebench.models.tflite.file import Graph, Operator
 
 _Shape = tuple[int, ...]
@@ -19,7 +20,7 @@ def count_macs(graph: Graph) -> tuple[int, list[str]]:
 
     A convolution has output elements x kernel elements of one group (taps on padding count, as is the custom),
     a matrix product output elements x inner length, a recurrent layer time steps x batch x elements of its
-    weight matrices. Additions of biases and everything element-wise count nothing.
+    weight matrices. Additions of biases and everything element-wise are not counted.
 
     Returns:
         The count, and notes on operators that are not in it.
@@ -34,7 +35,7 @@ def count_macs(graph: Graph) -> tuple[int, list[str]]:
             total += macs
     shown = [f"{count} x {kind}" for kind, count in uncounted.most_common(_MAX_LISTED)]
     listed = ", ".join([*shown, *(["others"] if len(uncounted) > _MAX_LISTED else [])])
-    return total, [f"MACs do not include {listed}"] if uncounted else []
+    return total, [not_counted(listed)] if uncounted else []
 
 
 def _operator_macs(operator: Operator, graph: Graph) -> int | None:
@@ -81,7 +82,7 @@ def _fully_connected(inputs: _Shapes, output: _Shape) -> int:
 
 
 def _batch_matrix_product(inputs: _Shapes, output: _Shape) -> int:
-    """The inner length follows from the left matrix whether it is transposed or not."""
+    """The inner length follows from the left matrix, whether it is transposed or not."""
     return math.prod(output) * (inputs[0][-2] * inputs[0][-1] // output[-2])
 
 
@@ -114,4 +115,4 @@ _UNCOUNTED = frozenset(
         "STABLEHLO_DOT_GENERAL", "STABLEHLO_WHILE", "WHILE",
     }
 )  # fmt: skip
-"""Operators that multiply or hold graphs, but whose count is not derived here."""
+"""Operators that multiply or contain graphs, but whose count is not derived here."""

@@ -18,7 +18,7 @@ Shape = tuple[int, ...]
 _DAMAGE = (struct.error, IndexError, TypeError, ValueError, AttributeError, OverflowError, MemoryError)
 """What reading a damaged flatbuffer raises."""
 _MAX_READ = 4_000_000
-"""Table entries, sizes and characters of names over a whole file; a damaged or hostile one can claim any number,
+"""Most table entries, sizes and characters of names in a whole file; a damaged or hostile one can claim any number,
 since its tables may overlap."""
 _MAX_DIMENSIONS = 64
 _CUSTOM = "CUSTOM"
@@ -42,7 +42,7 @@ class Tensor:
         dtype: Type name.
         shape: Sizes as stored.
         signature: Sizes with -1 for open dimensions.
-        buffer: Number of the buffer that holds its values, or None where they are computed.
+        buffer: Number of the buffer with its values, or None if they are computed.
         quantized: Whether it has a scale.
         sparse: Whether its zeros are not stored.
     """
@@ -62,10 +62,10 @@ class Operator:
 
     Attributes:
         kind: Name in TFLite's schema, or its own name if it is a custom one.
-        custom: Whether the runtime has to be told about it.
+        custom: Whether it must be registered with the runtime.
         inputs: Tensors it reads, -1 for an optional one that is missing.
         outputs: Tensors it writes.
-        axis: Axis of a ``GATHER``, else 0.
+        axis: Axis of a ``GATHER``, otherwise 0.
         graphs: Numbers of the graphs that it runs.
     """
 
@@ -89,7 +89,7 @@ class Graph:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signature:
-    """One way in to a file: a graph, and names of its inputs and outputs.
+    """One entry point of a file: a graph, and names of its inputs and outputs.
 
     Attributes:
         name: Its key.
@@ -106,12 +106,12 @@ class Signature:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contents:
-    """What a file holds; all indices in it are valid.
+    """The content of a file; all indices in it are valid.
 
     Attributes:
         graphs: The main one first.
-        signatures: Ways in, if it names any.
-        old_codes: Whether codes of operators stand where TensorFlow before 2.4 put them, which not all tools read.
+        signatures: Entry points, if it names any.
+        old_codes: Whether codes of operators are where TensorFlow before 2.4 put them, which not all tools read.
     """
 
     graphs: tuple[Graph, ...]
@@ -119,10 +119,10 @@ class Contents:
     old_codes: bool = False
 
     def signature(self, name: str | None) -> Signature | None:
-        """The signature of a name; without one that of the main graph, which runtimes run, if it has one.
+        """The signature of a name; without a name, that of the main graph, which runtimes run, if it has one.
 
         Raises:
-            InputError: There is none of that name; those that there are are listed.
+            InputError: There is none of that name; the existing ones are listed.
         """
         if name is None:
             return next((signature for signature in self.signatures if signature.graph == 0), None)
@@ -137,7 +137,7 @@ class Contents:
         return found
 
     def called_from(self, start: int) -> list[Graph]:
-        """A graph and all that it runs, itself first."""
+        """A graph and all graphs that it runs, itself first."""
         numbers = [start]
         for number in numbers:
             called = (graph for operator in self.graphs[number].operators for graph in operator.graphs)
@@ -166,7 +166,7 @@ def read_contents(path: Path) -> Contents:
 
     try:
         with path.open("rb") as file:
-            # Not closed by hand: views into it live as long as what they were read from.
+            # Not closed explicitly: views into it exist as long as what they were read from.
             content = memoryview(mmap(file.fileno(), 0, access=ACCESS_READ))
         return _Reader(schema, content).contents()
     except OSError as error:
@@ -229,7 +229,7 @@ class _Reader:
             raise ValueError(f"a tensor has its data in buffer {number} of {len(stored)}")
         sparse = tensor.Sparsity() is not None
         if 0 < stored[number] < _needed_bytes(dtype, shape) and not sparse:
-            raise ValueError(f"buffer {number} holds {stored[number]} bytes, too few for the shape {shape[:10]}")
+            raise ValueError(f"buffer {number} has {stored[number]} bytes, too few for the shape {shape[:10]}")
         quantization = tensor.Quantization()
         return Tensor(
             name=self._text(tensor.Name()),
@@ -303,10 +303,10 @@ class _Reader:
         return self._text(code.CustomCode()) or _CUSTOM, True
 
     def _stored_bytes(self, buffer: Any) -> int:
-        """Size of a buffer, which lies in the file's tables or, in files of more than 2 GiB, behind them."""
+        """Size of a buffer, which is in the file's tables or, in files of more than 2 GiB, after them."""
         offset, size = buffer.Offset(), buffer.Size()
         if offset > 1 and offset + size > self._size:
-            raise ValueError("a buffer lies outside the file")
+            raise ValueError("a buffer is outside the file")
         length = int(buffer.DataLength())
         if length > self._size:
             raise ValueError("a buffer is larger than the file")
@@ -323,7 +323,7 @@ class _Reader:
         return indices
 
     def _sizes(self, values: Any) -> tuple[int, ...]:
-        """A vector of integers; the accessor gives 0 where there is none."""
+        """A vector of integers; the accessor returns 0 if there is none."""
         if isinstance(values, int):
             return ()
         self._spend(len(values))
@@ -336,7 +336,7 @@ class _Reader:
     def _spend(self, count: int) -> None:
         self._read += count
         if self._read > _MAX_READ:
-            raise ValueError(f"its tables hold more than {_MAX_READ} entries")
+            raise ValueError(f"its tables have more than {_MAX_READ} entries")
 
 
 def _constants(enumeration: type) -> list[tuple[str, int]]:

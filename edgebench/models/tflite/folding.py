@@ -1,4 +1,4 @@
-"""Values of a TFLite file that no input decides: shapes, and what is computed from them and from constants."""
+"""Values of a TFLite file that depend on no input: shapes, and what is computed from them and from constants."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ _FOLDED = {
     *("REVERSE_V2", "SELECT", "SELECT_V2", "SLICE", "SPLIT", "SPLIT_V", "SQUEEZE", "STRIDED_SLICE", "SUB", "SUM"),
     *("TILE", "TRANSPOSE", "UNPACK", "ZEROS_LIKE"),
 }
-"""Operators that are computed here where all their inputs are constants: arithmetic of shapes, and moved weights."""
+"""Operators that are computed here if all their inputs are constants: arithmetic of shapes, and moved weights."""
 _MAX_BYTES = 64 << 20
 _REFUSED = (RuntimeError, ValueError, TypeError, AttributeError, IndexError, struct.error)
 
 
 def fold_constants(schema: Any, model: Any) -> None:
-    """Turn what no input decides into constants, and drop the operators that computed it.
+    """Turn what depends on no input into constants, and drop the operators that computed it.
 
-    Operators whose result the network itself gives are kept. What LiteRT refuses to compute is kept too.
+    Operators whose result is an output of the network are kept. What LiteRT refuses to compute is kept too.
 
     Args:
         schema: TFLite's schema.
-        model: A file as the schema's tree; its constants lie in its buffers. It is changed.
+        model: A file as the schema's tree; its constants are in its buffers. It is modified.
     """
     names = {value: name for name, value in vars(schema.BuiltinOperator).items() if isinstance(value, int)}
     for graph in model.subgraphs:
@@ -72,7 +72,7 @@ def _is_constant(model: Any, tensor: Any) -> bool:
 
 
 def _computed(schema: Any, model: Any, graph: Any, operator: Any, ends: tuple[list[int], list[int]]) -> bool:
-    """Let LiteRT compute an operator by itself, and store what it gives."""
+    """Let LiteRT compute a single operator, and store its results."""
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
     sizes = [np.prod(graph.tensors[i].shape, dtype=np.float64) for i in ends[1] if graph.tensors[i].shape is not None]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from edgebench.core.model import ModelFormat, ModelInfo, TensorSpec
 from edgebench.models.digest import digest_files
+from edgebench.models.mac_notes import is_partial
 from edgebench.models.source import ModelSource
 from edgebench.models.tflite.costs import count_macs
 from edgebench.models.tflite.file import Contents, Graph, Signature, Tensor, read_contents
@@ -39,7 +40,7 @@ def inspect_tflite(
     try:
         contents = read_contents(path)
     except ModuleNotFoundError:
-        note = "inputs, parameters and MACs are not known without ai-edge-litert: pip install ai-edge-litert"
+        note = "inputs, parameters and MACs are unknown without ai-edge-litert: pip install ai-edge-litert"
         return replace(info, notes=(note,))
     chosen = contents.signature(signature)
     graphs = contents.called_from(chosen.graph if chosen is not None else 0)
@@ -50,12 +51,13 @@ def inspect_tflite(
         notes.append(f"MACs are those of the main graph; it runs {len(graphs) - 1} more")
     weights = list(_weights(graphs))
     if any(tensor.sparse for tensor in weights):
-        notes.append("some weights are stored without their zeros, which count as parameters all the same")
+        notes.append("some weights are stored without their zeros, which count as parameters nonetheless")
     lengths = _table_lengths(main)
     return replace(
         info,
         parameters=sum(math.prod(tensor.shape) for tensor in weights),
         macs=macs,
+        macs_partial=is_partial(notes),
         inputs=tuple(_input(main.tensors[index], shapes, lengths.get(index)) for index in main.inputs),
         outputs=tuple(_output(main.tensors[index]) for index in main.outputs),
         operators=dict(sorted(Counter(operator.kind for graph in graphs for operator in graph.operators).items())),
@@ -64,7 +66,7 @@ def inspect_tflite(
 
 
 def other_names(path: Path, signature: str | None = None) -> dict[str, tuple[str, ...]]:
-    """Names of a graph's inputs besides those of their tensors, by the latter.
+    """Other names of a graph's inputs, by the names of their tensors.
 
     They are the signature's, and those without what TensorFlow puts around a name: ``serving_default_x:0``.
 
@@ -86,7 +88,7 @@ def other_names(path: Path, signature: str | None = None) -> dict[str, tuple[str
 
 
 def open_inputs(path: Path, signature: str | None = None) -> tuple[TensorSpec, ...]:
-    """A graph's inputs with all sizes open that the file leaves open, the batch too.
+    """A graph's inputs with all sizes open that the file leaves open, including the batch.
 
     Raises:
         InputError: Damaged, or there is no such signature.
@@ -114,11 +116,11 @@ def _signature_notes(contents: Contents, chosen: Signature | None) -> list[str]:
 
 
 def _macs(graph: Graph, shapes: Mapping[str, tuple[int, ...]]) -> tuple[int | None, list[str]]:
-    """Operators' shapes at other input shapes than those in the file are known to the runtime alone."""
+    """Only the runtime knows operators' shapes at input shapes other than those in the file."""
     inputs = [graph.tensors[index] for index in graph.inputs]
     resized = [tensor.name for tensor in inputs if shapes.get(tensor.name, tensor.shape) != tensor.shape]
     if resized:
-        return None, [f"MACs are not known: {', '.join(resized)} is resized, and the file has the original shapes only"]
+        return None, [f"MACs are unknown: {', '.join(resized)} is resized, and the file has only the original shapes"]
     return count_macs(graph)
 
 
@@ -164,7 +166,7 @@ def _table_lengths(graph: Graph) -> dict[int, int]:
 
 
 def _input(tensor: Tensor, shapes: Mapping[str, tuple[int, ...]], upper: int | None) -> TensorSpec:
-    """An open batch has a size in the file, 1, which holds unless the user gives another."""
+    """An open batch has a size in the file, 1, which is used unless the user gives another."""
     open_from = 0 if tensor.name in shapes else 1
     shape = tuple(
         None if size < 0 and index >= open_from else stored

@@ -1,4 +1,4 @@
-"""Files that TensorFlow Lite Micro takes and LiteRT does not, made such that both do."""
+"""Repairs files that TensorFlow Lite Micro takes and LiteRT does not, so that both do."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from typing import Any
 
 
 def mend_axes(model: Any) -> bool:
-    """Put the axis of per-channel scales right where a file names one that does not exist.
+    """Correct the axis of per-channel scales if a file names one that does not exist.
 
-    Old converters wrote the axis of the weights beside the scales of biases too. Only LiteRT looks at it.
+    Old converters wrote the axis of the weights beside the scales of biases too. Only LiteRT uses it.
 
     Args:
-        model: A file as the schema's tree. It is changed.
+        model: A file as the schema's tree. It is modified.
 
     Returns:
         Whether anything was wrong.

@@ -33,9 +33,9 @@ class QuantisedTensor:
         name: Its name.
         dtype: ``int8``, ``int32``, ...
         shape: Sizes, with the batch.
-        scales: One real value a step, or one for each channel.
-        zero_points: The integer that stands for 0, or one for each channel.
-        data: Values of a constant, else None.
+        scales: One real value per step, or one for each channel.
+        zero_points: The integer that represents 0, or one for each channel.
+        data: Values of a constant, otherwise None.
         variable: Whether it keeps its values from one run to the next.
     """
 
@@ -67,13 +67,13 @@ class QuantisedTensor:
         """Bytes of one value.
 
         Raises:
-            UnsupportedModelError: It is not stored as whole bytes, or not known.
+            UnsupportedModelError: It is not stored as whole bytes, or is unknown.
         """
         try:
             return np.dtype(self.dtype).itemsize
         except TypeError:
             raise UnsupportedModelError(
-                f"tensor {self.name!r} holds {self.dtype} values, which no kernel takes",
+                f"tensor {self.name!r} has {self.dtype} values, which no kernel takes",
                 remedy="quantise the model to int8",
             ) from None
 
@@ -92,7 +92,7 @@ class QuantisedOperator:
         inputs: Indices of tensors, -1 for none.
         outputs: Indices of tensors.
         options: The operator's own settings, by the schema's names.
-        intermediates: Indices of tensors that only give the scales of what it computes inside.
+        intermediates: Indices of tensors that only provide the scales of what it computes inside.
         custom: A custom operator's own name.
     """
 
@@ -119,7 +119,7 @@ class QuantisedGraph:
         operators: In the order of execution.
         inputs: Indices of tensors.
         outputs: Indices of tensors.
-        initial: What variables (``VAR_HANDLE``) hold before the first run, by their names.
+        initial: What variables (``VAR_HANDLE``) contain before the first run, by their names.
     """
 
     name: str
@@ -131,7 +131,7 @@ class QuantisedGraph:
 
 
 def variable_name(options: Mapping[str, Any]) -> str:
-    """What a ``VAR_HANDLE`` calls its variable."""
+    """The name that a ``VAR_HANDLE`` gives its variable."""
     parts = [options.get(key) or b"" for key in ("container", "sharedName")]
     return "/".join(part.decode("utf-8", "replace") if isinstance(part, bytes) else str(part) for part in parts)
 
@@ -163,11 +163,11 @@ def read_quantised_graph(path: Path) -> QuantisedGraph:
 
 
 def load_buffers(model: Any, content: bytes) -> None:
-    """Put constants that lie behind the tables, at an offset in the file, into their buffers."""
+    """Put constants that come after the tables, at an offset in the file, into their buffers."""
     for buffer in model.buffers:
         if (buffer.data is None or not len(buffer.data)) and buffer.offset > 1:
             if buffer.offset + buffer.size > len(content):
-                raise ValueError("the data of a buffer lies outside the file")
+                raise ValueError("the data of a buffer is outside the file")
             buffer.data = np.frombuffer(content, np.uint8, buffer.size, buffer.offset)
             buffer.offset = buffer.size = 0
         if buffer.data is not None and not len(buffer.data):
@@ -205,19 +205,19 @@ def _assigned(graph: QuantisedGraph) -> dict[str, QuantisedTensor]:
             found[handles[operator.inputs[0]]] = graph.tensors[operator.inputs[1]]
         else:
             raise UnsupportedModelError(
-                f"variables are set up by {operator.kind}, constants alone can be",
+                f"variables are initialised by {operator.kind}, but only constants are possible",
                 remedy="give the variables constant initial values before the model is converted",
             )
     return found
 
 
 def _tensor(model: Any, tensor: Any) -> QuantisedTensor:
-    # An open batch keeps the size that is stored beside it, which is 1; other open sizes have nothing to go by.
+    # An open batch keeps the size that is stored beside it, which is 1; other open sizes are unknown.
     signature = [int(size) for size in tensor.shapeSignature] if tensor.shapeSignature is not None else []
     if any(size < 0 for size in signature[1:]):
         name = (tensor.name or b"").decode("utf-8", "replace")
         raise UnsupportedModelError(
-            f"tensor {name!r} has open sizes {signature}, a plan of memory needs them all",
+            f"tensor {name!r} has open sizes {signature}, but a memory plan needs all sizes",
             remedy="export the model with fixed sizes",
         )
     shape = tuple(int(size) for size in tensor.shape) if tensor.shape is not None else ()
@@ -232,14 +232,14 @@ def _tensor(model: Any, tensor: Any) -> QuantisedTensor:
     data = model.buffers[tensor.buffer].data
     values = None
     if 0 in shape:
-        # What an operator may do without, such as some weights of an LSTM.
+        # Optional inputs of an operator, such as some weights of an LSTM.
         values = np.zeros(shape, dtype if dtype in _CONSTANTS else "int8")
     elif data is not None:
         numpy_type = np.dtype(dtype) if dtype in _CONSTANTS else None
         if numpy_type is None:
             name = (tensor.name or b"").decode("utf-8", "replace")
             raise UnsupportedModelError(
-                f"constant {name!r} holds {dtype} values, which no kernel takes", remedy="quantise the model to int8"
+                f"constant {name!r} has {dtype} values, which no kernel takes", remedy="quantise the model to int8"
             )
         values = np.frombuffer(bytes(data), numpy_type).reshape(shape)
     return QuantisedTensor(

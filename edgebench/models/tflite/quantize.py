@@ -1,4 +1,4 @@
-"""Any TFLite network as a whole int8 one, and how far the two lie apart.
+"""Any TFLite network as a fully int8 one, and how far the two are apart.
 
 The graph is brought into a plain form, its open shapes are fixed, operators without an int8 kernel are written with
 others, LiteRT runs it on samples to find the ranges of all values, and then each operator becomes its int8 form.
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from edgebench.core.record import Record
 from edgebench.errors import UnsupportedModelError
 from edgebench.models.tflite.int8 import plain_form
+from edgebench.models.tflite.int8.constants import share_constants
 from edgebench.models.tflite.int8.dilations import name_dilations
 from edgebench.models.tflite.int8.fusing import fuse_activations, name_clamps, remove_dead
 from edgebench.models.tflite.int8.graph import Int8Writer
@@ -34,7 +35,7 @@ RANDOM_SAMPLES = 16
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuantisationError(Record):
-    """How far the outputs of an int8 model lie from those of the float one.
+    """How far the outputs of an int8 model are from those of the float one.
 
     Attributes:
         relative_rms: Root mean square of the difference over that of the float outputs.
@@ -53,9 +54,9 @@ def quantise_plain(
     """Make a model in plain form, with fixed shapes, int8.
 
     Args:
-        plain: The model, which is left as it is.
-        samples: Inputs by tensor name, as real values; none are needed where nothing computes on real numbers.
-        ranges: By tensor name; they win over what samples show.
+        plain: The model, which is not modified.
+        samples: Inputs by tensor name, as real values; none are needed if nothing computes on real numbers.
+        ranges: By tensor name; they override what samples show.
 
     Returns:
         The int8 file, and the float one with the operators that were made int8.
@@ -71,7 +72,7 @@ def quantise_plain(
 
 
 def with_int8_operators(plain: PlainModel) -> bytes:
-    """A model on real numbers in operators that have int8 forms, as far as there are any."""
+    """A model on real numbers in operators that have int8 forms, as far as possible."""
     if not plain.computes_on_reals:
         return plain.content
     editor = GraphEditor(plain.copy())
@@ -90,9 +91,9 @@ def as_int8(editor: GraphEditor, observed: Observed, ranges: Mapping[str, Range]
     """The int8 file of a graph.
 
     Args:
-        editor: The graph, which is changed.
+        editor: The graph, which is modified.
         observed: What samples show of it.
-        ranges: By tensor name; they win.
+        ranges: By tensor name; they take precedence.
         where: For messages.
 
     Raises:
@@ -105,6 +106,7 @@ def as_int8(editor: GraphEditor, observed: Observed, ranges: Mapping[str, Range]
         plan = plan_scales(editor, observed.ranges, given)
         Int8Writer(editor, plan, observed.memories).write()
         quantise_variables(editor.model, plan)
+        share_constants(editor)
         plain_form.make_names_unique(editor)
         plain_form.remove_unused(editor.model)
         return pack_model(editor.model, 1 << 16)
@@ -118,14 +120,14 @@ def quantise_tflite(
     samples: Iterable[Mapping[str, NDArray[np.generic]]],
     ranges: Mapping[str, Range] | None = None,
 ) -> None:
-    """Quantise to int8 weights, one scale a channel, and int8 activations, inputs and outputs.
+    """Quantise to int8 weights, one scale per channel, and int8 activations, inputs and outputs.
 
     Args:
         source: A ``.tflite`` file.
         target: File to write.
         samples: Inputs by tensor name, as real values; from their smallest to their largest value reach the ranges of
-            all that is computed from them.
-        ranges: Ranges by tensor name that win over those of the samples.
+            everything that is computed from them.
+        ranges: Ranges by tensor name that override those of the samples.
 
     Raises:
         UnsupportedModelError: The model cannot be run to find the ranges of its values.
@@ -139,7 +141,7 @@ def quantise_tflite(
 
 
 def quantisation_error(float_model: Path, int8_model: Path, samples: Samples, *, calibrated: bool) -> QuantisationError:
-    """Compare outputs on the same inputs; int8 outputs are taken at their real values.
+    """Compare outputs on the same inputs; int8 outputs are compared by their real values.
 
     Raises:
         UnsupportedModelError: A model does not run.
@@ -150,7 +152,7 @@ def quantisation_error(float_model: Path, int8_model: Path, samples: Samples, *,
     except RuntimeError as error:
         raise UnsupportedModelError(
             f"the quantised model does not run: {' '.join(str(error).split())[:300]}",
-            remedy="quantise it with the tool of its framework and give the int8 file",
+            remedy="quantise it with its framework's tool and give the int8 file",
         ) from error
     return QuantisationError(
         relative_rms=relative_difference(expected, found), samples=len(samples), calibrated=calibrated

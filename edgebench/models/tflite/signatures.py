@@ -1,4 +1,4 @@
-"""Files with several graphs: the one that a signature names, in a file of its own."""
+"""Files with several graphs: the one that a signature names, in its own file."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from edgebench.models.tflite.file import Contents, read_contents
 from edgebench.models.tflite.tree import Table, pack_model, parse_tree
 
 _CALL_FIELDS = ("SubgraphIndex", "subgraph")
-"""How the fields end in which an operator's options number a graph."""
+"""Suffixes of the fields in which an operator's options number a graph."""
 
 
 def write_signature(source: Path, name: str | None, target: Path) -> None:
-    """Write the graph of one signature, and what it runs, as a file of its own.
+    """Write the graph of one signature, and what it runs, as its own file.
 
     Raises:
         InputError: Damaged, or there is no such signature.
@@ -25,12 +25,12 @@ def write_signature(source: Path, name: str | None, target: Path) -> None:
 
 
 def keep_signature(model: Table, contents: Contents, name: str | None) -> None:
-    """Take away all graphs but one and those that it runs; it becomes the main one.
+    """Remove all graphs except one and those that it runs; it becomes the main one.
 
     Args:
         model: The tree of a file.
-        contents: What the file holds.
-        name: A signature; the main graph without one.
+        contents: The content of the file.
+        name: A signature; by default, the main graph.
 
     Raises:
         InputError: There is no such signature.
@@ -44,7 +44,7 @@ def keep_signature(model: Table, contents: Contents, name: str | None) -> None:
 
 
 def keep_graph(model: Table, number: int) -> None:
-    """Take away all graphs but one and those that it runs; it becomes the main one."""
+    """Remove all graphs except one and those that it runs; it becomes the main one."""
     numbers = [number]
     for current in numbers:
         for options, field in _calls(model.subgraphs[current]):

@@ -1,4 +1,4 @@
-"""A TFLite file as the schema's tree of tables, which can be changed and written again."""
+"""A TFLite file as the schema's tree of tables, which can be modified and written again."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Table = Any
 """A table of the schema, whose classes are generated and not typed."""
 
 DAMAGE = (struct.error, IndexError, KeyError, TypeError, ValueError, AttributeError, OverflowError)
-"""What reading and changing the tree of a damaged file raises."""
+"""What reading and modifying the tree of a damaged file raises."""
 _NUMPY = {
     "float32": "<f4", "float16": "<f2", "float64": "<f8", "int8": "i1", "uint8": "u1", "int16": "<i2", "uint16": "<u2",
     "int32": "<i4", "uint32": "<u4", "int64": "<i8", "uint64": "<u8", "bool": "?",
@@ -38,9 +38,9 @@ def read_tree(path: Path) -> Table:
 
 
 def parse_tree(content: bytes, where: str) -> Table:
-    """The content of a file as a tree with all buffers in it; operator codes are those that hold.
+    """The content of a file as a tree with all buffers in it; operator codes are the effective ones.
 
-    Files of TensorFlow before 2.4 have the code of an operator in a field that is deprecated today.
+    Files of TensorFlow before 2.4 have the code of an operator in a field that is now deprecated.
 
     Raises:
         InputError: Damaged.
@@ -54,7 +54,7 @@ def parse_tree(content: bytes, where: str) -> Table:
             code.deprecatedBuiltinCode = min(code.builtinCode, 127)
         for buffer in model.buffers:
             if buffer.offset > 1:
-                # Large constants may lie behind the tables, at an offset in the file.
+                # Large constants may come after the tables, at an offset in the file.
                 buffer.data = np.frombuffer(content, np.uint8, buffer.size, buffer.offset)
                 buffer.offset = buffer.size = 0
     except DAMAGE as error:
@@ -72,7 +72,7 @@ def pack_model(model: Table, size: int) -> bytes:
 
 
 class GraphEditor:
-    """One graph of a tree, with what passes look up and change.
+    """One graph of a tree, with what passes look up and modify.
 
     Args:
         model: The tree.
@@ -108,13 +108,13 @@ class GraphEditor:
 
     @property
     def inputs(self) -> list[int]:
-        """Tensors that the graph is given."""
+        """Input tensors of the graph."""
         inputs: list[int] = self.graph.inputs
         return inputs
 
     @property
     def outputs(self) -> list[int]:
-        """Tensors that the graph gives."""
+        """Output tensors of the graph."""
         outputs: list[int] = self.graph.outputs
         return outputs
 
@@ -126,7 +126,7 @@ class GraphEditor:
         return self._kinds.get(code, f"BUILTIN_{code}")
 
     def label(self, operator: Table) -> str:
-        """Name in the schema, or a custom operator's own."""
+        """Name in the schema, or a custom operator's own name."""
         kind = self.kind(operator)
         own = self.model.operatorCodes[operator.opcodeIndex].customCode if kind == _CUSTOM else None
         return (own or kind.encode()).decode("utf-8", "replace")
@@ -136,7 +136,7 @@ class GraphEditor:
         return int(self.model.operatorCodes[operator.opcodeIndex].version)
 
     def set_code(self, operator: Table, kind: str, version: int) -> None:
-        """Make an operator one of another kind or version."""
+        """Change an operator to another kind or version."""
         number = getattr(self.schema.BuiltinOperator, kind)
         for index, code in enumerate(self.model.operatorCodes):
             if code.builtinCode == number and code.version == version:
@@ -174,7 +174,7 @@ class GraphEditor:
         return operator
 
     def set_options(self, operator: Table, table: str, **options: Any) -> None:
-        """Give an operator other options; no table takes them away."""
+        """Give an operator other options; without a table, they are removed."""
         operator.builtinOptions, operator.builtinOptionsType = None, 0
         if table:
             operator.builtinOptions = getattr(self.schema, f"{table}T")()
@@ -226,15 +226,15 @@ class GraphEditor:
         return self._dtypes.get(self.tensor(index).type, f"type {self.tensor(index).type}")
 
     def is_float(self, index: int) -> bool:
-        """Whether there is such a tensor and it holds real numbers."""
+        """Whether there is such a tensor and it contains real numbers."""
         return index >= 0 and self.dtype(index) == "float32"
 
     def is_stored(self, index: int) -> bool:
-        """Whether a tensor's values lie in the file."""
+        """Whether a tensor's values are in the file."""
         return index >= 0 and self._data(index) is not None
 
     def values(self, index: int) -> NDArray[Any] | None:
-        """Values of a constant; None where there is no such tensor or it is computed.
+        """Values of a constant; None if there is no such tensor or it is computed.
 
         Raises:
             UnsupportedModelError: They are of a type that numpy does not have.
@@ -245,7 +245,7 @@ class GraphEditor:
         dtype = self.dtype(index)
         if dtype not in _NUMPY:
             raise UnsupportedModelError(
-                f"constant {self.name(index)!r} holds {dtype} values, which are not read here",
+                f"constant {self.name(index)!r} has {dtype} values, which cannot be read here",
                 remedy="store it as float32 or int8",
             )
         shape = self.shape(index)
@@ -253,7 +253,7 @@ class GraphEditor:
         return np.frombuffer(raw, np.dtype(_NUMPY[dtype]), math.prod(shape)).reshape(shape)
 
     def set_values(self, index: int, values: NDArray[Any]) -> None:
-        """Make a tensor a constant of its own, of the values' type and shape."""
+        """Make a tensor a separate constant with the values' type and shape."""
         tensor = self.tensor(index)
         buffer = self.schema.BufferT()
         little = np.ascontiguousarray(values, values.dtype.newbyteorder("<"))
@@ -267,20 +267,20 @@ class GraphEditor:
         self.tensor(index).type = self._types[dtype]
 
     def add_tensor(self, name: str, shape: Sequence[int], dtype: str = "float32") -> int:
-        """Add a tensor that is computed; its number."""
+        """Add a tensor that is computed; returns its number."""
         tensor = self.schema.TensorT()
         tensor.name, tensor.shape, tensor.type, tensor.buffer = name.encode(), list(shape), self._types[dtype], 0
         self.graph.tensors.append(tensor)
         return len(self.graph.tensors) - 1
 
     def add_constant(self, name: str, values: NDArray[Any]) -> int:
-        """Add a constant; its number."""
+        """Add a constant; returns its number."""
         index = self.add_tensor(name, values.shape, values.dtype.name)
         self.set_values(index, values)
         return index
 
     def set_scales(self, index: int, scales: Sequence[float], zero_points: Sequence[int], axis: int = 0) -> None:
-        """Say which real numbers a tensor's integers stand for."""
+        """Set which real numbers a tensor's integers represent."""
         quantisation = self.schema.QuantizationParametersT()
         quantisation.scale = np.asarray(scales, np.float32)
         quantisation.zeroPoint = np.asarray(zero_points, np.int64)
@@ -288,7 +288,7 @@ class GraphEditor:
         self.tensor(index).quantization = quantisation
 
     def scales(self, index: int) -> tuple[NDArray[np.float64], NDArray[np.int64], int] | None:
-        """Scales, zero points and their axis, or None where a tensor's integers are just integers."""
+        """Scales, zero points and their axis, or None if a tensor's integers are just integers."""
         quantisation = self.tensor(index).quantization
         if quantisation is None or quantisation.scale is None or not len(quantisation.scale):
             return None

@@ -1,4 +1,4 @@
-"""A tensor graph as a TFLite file, written through the schema that comes with LiteRT."""
+"""A tensor graph as a TFLite file, written through the schema included in LiteRT."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from edgebench.models.network.weights import Weights
 SCHEMA_VERSION = 3
 SIGNATURE = "serving_default"
 MAX_BYTES = 2**31 - 2**20
-# Options tables that are not called after their operator.
+# Options tables that are not named after their operator.
 _OPTIONS = {
     "AVERAGE_POOL_2D": "Pool2DOptions",
     "MAX_POOL_2D": "Pool2DOptions",
@@ -55,8 +55,8 @@ def to_tflite(network: Network, weights: Weights, path: Path) -> None:
     """Write a network of edgebench's own with float32 weights, channels last, batch 1.
 
     Raises:
-        InputError: The weights need more than the 2 GiB that one file can hold, or a layer has no form in TFLite.
-        MissingPackageError: LiteRT, which carries the schema, is not installed.
+        InputError: The weights need more than the 2 GiB that one file can hold, or TFLite cannot express a layer.
+        MissingPackageError: LiteRT, which includes the schema, is not installed.
     """
     size = sum(layer.kernel.nbytes + layer.bias.nbytes for layer in weights.values())
     _require_room(size, network.name)
@@ -68,7 +68,7 @@ def write_graph(graph: TensorGraph, path: Path) -> None:
 
     Raises:
         InputError: The constants need more than the 2 GiB that one file can hold.
-        MissingPackageError: LiteRT, which carries the schema, is not installed.
+        MissingPackageError: LiteRT, which includes the schema, is not installed.
     """
     _require_room(graph.constant_bytes, graph.name)
     path.write_bytes(_Writer(graph).serialise())
@@ -76,7 +76,7 @@ def write_graph(graph: TensorGraph, path: Path) -> None:
 
 def _require_room(size: int, name: str) -> None:
     if size > MAX_BYTES:
-        raise InputError(f"the weights take {size / 2**30:.1f} GiB, a TFLite file holds 2", where=name)
+        raise InputError(f"the weights take {size / 2**30:.1f} GiB, but a TFLite file holds 2", where=name)
 
 
 class _Writer:
@@ -147,7 +147,7 @@ class _Writer:
     def _code(self, kind: str, version: int) -> Any:
         code = self._schema.OperatorCodeT()
         code.builtinCode = getattr(self._schema.BuiltinOperator, kind)
-        # Readers from before 2020 look at this narrower field.
+        # Readers from before 2020 use this narrower field.
         code.deprecatedBuiltinCode = min(code.builtinCode, 127)
         code.version = version
         return code

@@ -1,7 +1,7 @@
 """One compilation by Vela inside this process: the same figures as its command line, in milliseconds.
 
 ``ethosu.regor`` is what the ``vela`` command calls. It is not a documented interface, so the version is
-pinned and a test holds the figures against those of the command. Damaged files crash it: only call it in a
+pinned and a test compares the figures with those of the command. Damaged files crash it: only call it in a
 child process.
 """
 
@@ -20,7 +20,7 @@ from edgebench.errors import InputError, UnsupportedModelError
 from edgebench.targets.ethos_u.options import EthosUOptions
 
 _ON_CHIP = {"shram", "lutram"}
-"""Memory inside the accelerator, which takes nothing from the system."""
+"""Memory inside the accelerator, which does not use the system's memory."""
 _FALLBACK = re.compile(r"operator: (\S+), ofm: '(.*)'\nReason: (.*)\n(?:(?!Warning|\n)(.*)\n)?")
 
 
@@ -41,7 +41,7 @@ class Operation:
         name: Name of its output tensor.
         operator: Operator as the compiler names it.
         on_npu: Whether the accelerator runs it.
-        cycles: Estimated cycles; 0 also where the compiler does not count (CPU, fused operations).
+        cycles: Estimated cycles; 0 also if the compiler does not count (CPU, fused operations).
         macs: Multiply-accumulates.
         reason: Why it stays on the CPU.
     """
@@ -56,10 +56,10 @@ class Operation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compilation:
-    """What Vela says of a network.
+    """What Vela reports about a network.
 
     Attributes:
-        cycles: Estimated cycles of one inference, of the NPU's part alone.
+        cycles: Estimated cycles of one inference, only of the NPU's part.
         clock_hz: Clock of the system configuration.
         macs: Multiply-accumulates as Vela counts them.
         constant_bytes: Weights, biases and command streams as stored.
@@ -73,6 +73,11 @@ class Compilation:
     constant_bytes: int
     memories: Mapping[str, MemoryUse]
     operations: tuple[Operation, ...]
+
+    @property
+    def ram_bytes(self) -> int:
+        """Peak of the memories that are not flash; constants are in it if the memory mode puts them there."""
+        return sum(memory.peak_bytes for name, memory in self.memories.items() if "flash" not in name.lower())
 
     @property
     def on_cpu(self) -> tuple[Operation, ...]:
@@ -211,7 +216,7 @@ def _reasons(log: str) -> dict[str, tuple[str, str]]:
 
 @contextmanager
 def _captured_output() -> Iterator[list[str]]:
-    """Collect what the compiler's C++ code prints; the list holds the text after the block."""
+    """Collect what the compiler's C++ code prints; the list contains the text after the block."""
     captured: list[str] = []
     with tempfile.TemporaryFile() as file:
         kept = {number: os.dup(number) for number in (1, 2)}

@@ -26,7 +26,7 @@ Accelerator = Literal[
     "ethos-u85-1024",
     "ethos-u85-2048",
 ]
-"""Product and multiply-accumulates a cycle."""
+"""Product and multiply-accumulates per cycle."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,8 +36,8 @@ class EthosUOptions:
     Attributes:
         accelerator: Product and size.
         system_config: Section of the configuration file: clock and memories.
-        memory_mode: Section of the configuration file: what lies in which memory.
-        config: A configuration file of the user's; Arm's own otherwise.
+        memory_mode: Section of the configuration file: what is in which memory.
+        config: The user's configuration file; by default, Arm's own.
         optimization: What the compiler's scheduler favours.
     """
 
@@ -49,7 +49,7 @@ class EthosUOptions:
 
     @property
     def config_path(self) -> Path:
-        """The configuration file in force."""
+        """The configuration file that is used."""
         if self.config:
             return Path(self.config)
         return Path(str(distribution("ethos-u-vela").locate_file("ethosu/config_files/Arm/vela.ini")))
@@ -67,7 +67,7 @@ LARGEST = EthosUOptions(
 
 
 def read_ethos_u_options(device: Device) -> EthosUOptions:
-    """Options of a device, checked against the configurations there are.
+    """Options of a device, checked against the existing configurations.
 
     Raises:
         InputError: An option is unknown or has an unknown value; the known ones are listed.

@@ -7,6 +7,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -15,15 +16,17 @@ from edgebench.core.dtype import DataType
 from edgebench.core.metric import Metric, Provenance
 from edgebench.core.model import InputSource, ModelFormat
 from edgebench.core.profile import Footprint, LayerCost, Sample
+from edgebench.core.support import LeftOperators, Support
 from edgebench.errors import InputError, UnsupportedModelError
 from edgebench.models.tflite.int8.state import write_without_variables
 from edgebench.targets.base import PlainModel
 from edgebench.targets.ethos_u.compile import Compilation, Operation, compile_model
 from edgebench.targets.ethos_u.options import LARGEST, EthosUOptions, read_ethos_u_options
+from edgebench.targets.ethos_u.truth import is_added, write_without_truth
 from edgebench.targets.packages import require_package
 
 _HANDED_OVER = (
-    "the network's variables are inputs and outputs of what is compiled: the application hands them over from one "
+    "the network's variables become inputs and outputs of the compiled model: the application passes them from one "
     "inference to the next, which is not counted"
 )
 CAVEAT = (
@@ -68,9 +71,7 @@ class EthosUTarget:
             UnsupportedModelError: The compiler refuses it, or no operator runs on the NPU.
         """
         options = read_ethos_u_options(self.device)
-        with tempfile.TemporaryDirectory() as folder:
-            stateless = None if _takes_variables(options) else write_without_variables(model, Path(folder) / model.name)
-            compilation = compile_model(stateless or model, options)
+        compilation, notes = _ready(model, options)
         helps = _what_helps(model, options) if compilation.on_cpu else ""
         if not any(operation.on_npu for operation in compilation.operations):
             raise UnsupportedModelError(
@@ -78,10 +79,31 @@ class EthosUTarget:
                 operators=tuple(sorted({operation.operator for operation in compilation.on_cpu})),
                 remedy=helps,
             )
-        notes = [] if stateless is None else [_HANDED_OVER]
         if compilation.on_cpu:
             notes.append(_fallback_note(compilation, helps))
         yield EthosUModel(compilation, options, self.check()["ethos-u-vela"], notes)
+
+    def try_model(self, model: Path) -> Support:
+        """Compile the model, and say which operators are left to the CPU."""
+        self.import_runtime()
+        options = read_ethos_u_options(self.device)
+        compilation, notes = _ready(model, options)
+        runs = any(operation.on_npu for operation in compilation.operations)
+        counts = Counter((operation.operator, operation.reason) for operation in compilation.on_cpu)
+        return Support(
+            left=tuple(
+                LeftOperators(operator=operator, count=count, reason=reason)
+                for (operator, reason), count in counts.most_common()
+            ),
+            runs=runs,
+            reason=None if runs else "no operator of the model runs on the NPU",
+            remedy=_what_helps(model, options) if counts else None,
+            notes=tuple(notes),
+            at_least={
+                "ram_bytes": compilation.ram_bytes,
+                "flash_bytes": compilation.constant_bytes,
+            },
+        )
 
 
 class EthosUModel(PlainModel):
@@ -108,9 +130,8 @@ class EthosUModel(PlainModel):
     def footprint(self) -> Footprint:
         """What the compiler allocated: writable memory, and constants with the command stream."""
         compilation = self._compilation
-        total = sum(memory.peak_bytes for memory in compilation.memories.values())
         return Footprint(
-            ram_bytes=self._exact(total - compilation.constant_bytes, "peak of the tensors Vela has placed"),
+            ram_bytes=self._exact(compilation.ram_bytes, "peak use of all memories but flash, as Vela places things"),
             flash_bytes=self._exact(compilation.constant_bytes, "constants and command stream as Vela stores them"),
         )
 
@@ -133,7 +154,7 @@ class EthosUModel(PlainModel):
             figures["throughput_per_s"] = self._estimated(1 / seconds, "1/s", "1 / latency")
             peak = compilation.cycles * self._options.macs_per_cycle
             figures["utilisation"] = self._estimated(
-                compilation.macs / peak, "1", f"MACs / (cycles x {self._options.macs_per_cycle} MACs a cycle)"
+                compilation.macs / peak, "1", f"MACs / (cycles x {self._options.macs_per_cycle} MACs per cycle)"
             )
         for name, memory in compilation.memories.items():
             key = _snake_case(name)
@@ -177,9 +198,29 @@ class EthosUModel(PlainModel):
         return Metric(value=value, unit=unit, provenance=Provenance.EXACT, method=f"{what}; {self.method}")
 
 
-def _takes_variables(options: EthosUOptions) -> bool:
-    """Whether a product reads and writes variables itself."""
+def _ready(model: Path, options: EthosUOptions) -> tuple[Compilation, list[str]]:
+    """What the compiler makes of a model, and what happened to the model before."""
+    with tempfile.TemporaryDirectory() as folder:
+        stateless = None if _takes_all(options) else write_without_variables(model, Path(folder) / model.name)
+        compilation = _compiled(stateless or model, options, Path(folder))
+        return compilation, [] if stateless is None else [_HANDED_OVER]
+
+
+def _takes_all(options: EthosUOptions) -> bool:
+    """Whether a product reads and writes variables itself, and compares."""
     return options.accelerator.startswith("ethos-u85")
+
+
+def _compiled(model: Path, options: EthosUOptions, folder: Path) -> Compilation:
+    """Compile; where the compiler fails, the error says what helps."""
+    mended = None if _takes_all(options) else write_without_truth(model, folder / "without_truth.tflite")
+    try:
+        found = compile_model(mended or model, options)
+    except UnsupportedModelError as error:
+        raise UnsupportedModelError(error.what, remedy=_what_helps(model, options)) from error
+    if mended is None:
+        return found
+    return replace(found, operations=tuple(operation for operation in found.operations if not is_added(operation.name)))
 
 
 def _fallback_note(compilation: Compilation, helps: str) -> str:
@@ -190,14 +231,14 @@ def _fallback_note(compilation: Compilation, helps: str) -> str:
 
 def _what_helps(model: Path, options: EthosUOptions) -> str:
     """What to do about operators that an accelerator does not take; a larger product is only named if it does."""
-    change = "change what the reason names, or leave the model to a CPU: -d host-litert"
-    if options.accelerator.startswith("ethos-u85"):
+    change = "change what the reason names, or run the model on a CPU: -d host-litert"
+    if _takes_all(options):
         return change
     try:
         others = compile_model(model, LARGEST)
     except (InputError, UnsupportedModelError):
         return change
-    return change if others.on_cpu else f"an Ethos-U85 takes it all: -d {LARGEST.accelerator}"
+    return change if others.on_cpu else f"an Ethos-U85 takes all of it: -d {LARGEST.accelerator}"
 
 
 def fallback_summary(operations: tuple[Operation, ...]) -> str:

@@ -1,4 +1,4 @@
-"""Counts the instructions of each layer while Unicorn runs, once a basic block."""
+"""Counts the instructions of each layer while Unicorn runs, once per basic block."""
 
 from __future__ import annotations
 
@@ -45,10 +45,10 @@ class BlockCounter:
     Args:
         code: Content of the program memory from address 0.
         entries: Address of each layer's function.
-        riscv: Whether the code is RISC-V's, else Thumb.
+        riscv: Whether the code is RISC-V's; otherwise it is Thumb.
 
     Attributes:
-        counts: Instructions of each layer since the counter was made; the last are those of none.
+        counts: Instructions of each layer since the counter was made; the last entry is those of no layer.
     """
 
     def __init__(self, code: bytes, entries: Sequence[int], *, riscv: bool) -> None:
@@ -60,7 +60,7 @@ class BlockCounter:
 
     @property
     def counts(self) -> NDArray[np.uint64]:
-        """Instructions of each layer in the order of ``entries``, then those of none."""
+        """Instructions of each layer in the order of ``entries``, then those of no layer."""
         found = np.empty_like(self._counts)
         found[self._order] = self._counts[:-1]
         found[-1] = self._counts[-1]
@@ -68,7 +68,7 @@ class BlockCounter:
 
     @contextmanager
     def counting(self, engine: Any) -> Iterator[None]:
-        """Count while the block runs: in C where a compiler for this machine is here, else in Python, 25 times slower.
+        """Count while the block runs: in C if this machine has a compiler, otherwise in Python, 25 times slower.
 
         Args:
             engine: A Unicorn engine.
@@ -167,7 +167,7 @@ def compile_block_hook() -> Path:
     Raises:
         TargetUnavailableError: There is no compiler for this machine, it fails, or the cache cannot be written.
     """
-    # zig's first program for this machine takes 5 s, for it compiles its own library first.
+    # zig's first program for this machine takes 5 s, because it compiles its own library first.
     compilers = [[path] for path in (shutil.which("cc"),) if path]
     compilers += [[sys.executable, "-m", "ziglang", "cc"]] if find_spec("ziglang") else []
     library = _library()

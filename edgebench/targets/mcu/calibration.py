@@ -13,7 +13,7 @@ _KEYS = (*_NUMBERS, "compiler", "source")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calibration:
-    """Two ratios: matrix products read each weight once, from flash; convolutions use theirs again.
+    """Two ratios: matrix products read each weight once, from flash; convolutions reuse theirs.
 
     Attributes:
         convolution: Cycles per instruction of everything but fully connected layers.
@@ -42,7 +42,7 @@ class Calibration:
     @property
     def description(self) -> str:
         """The figures in words."""
-        return f"{self.convolution:g} cycles an instruction ({self.fully_connected:g} in fully connected layers)"
+        return f"{self.convolution:g} cycles per instruction ({self.fully_connected:g} in fully connected layers)"
 
 
 def read_calibration(device: Device) -> Calibration | None:

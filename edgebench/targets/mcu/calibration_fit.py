@@ -47,7 +47,7 @@ class Fit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calibration:
-    """A board's calibration as found.
+    """The result of a board's calibration.
 
     Attributes:
         measurements: Networks that were measured on the board.
@@ -62,17 +62,17 @@ class Calibration:
     section: str
 
     def fitted_s(self, measurement: Measurement) -> float:
-        """The latency of a network by the fit, in seconds."""
+        """The latency of a network according to the fit, in seconds."""
         instructions = measurement.convolution, measurement.fully_connected
         cycles = instructions[0] * self.fit.convolution + instructions[1] * self.fit.fully_connected
         return cycles / self.clock_hz
 
 
 def fit_calibration(measurements: Sequence[Measurement]) -> Fit:
-    """Least squares of relative errors. A kind that no network has gets the ratio of the other.
+    """Least squares of relative errors. If no network has a kind, it gets the ratio of the other.
 
     Raises:
-        ValueError: Fewer than two measurements: nothing would check the fit.
+        ValueError: Fewer than two measurements: nothing could check the fit.
     """
     if len(measurements) < 2:
         raise ValueError("a fit needs at least two measured networks, so that one can check the other")
@@ -105,7 +105,7 @@ def _fit(measurements: Sequence[Measurement]) -> NDArray[np.float64]:
     totals = rows.sum(axis=1)
     together = float(totals @ np.ones(len(rows)) / (totals @ totals))
     shares = rows / totals[:, None]
-    # Networks of one kind say nothing of the other, which then gets the same ratio.
+    # Networks of one kind say nothing about the other, which then gets the same ratio.
     if len(rows) > 1 and all(shares[:, kind].max() > 0.5 for kind in (0, 1)):
         ratios, *_ = np.linalg.lstsq(rows, np.ones(len(rows)), rcond=None)
         if (ratios > 0).all():

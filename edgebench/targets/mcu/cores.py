@@ -1,4 +1,4 @@
-"""The processor cores that can be emulated, and what a compiler must be told of each."""
+"""The processor cores that can be emulated, and what a compiler must be told about each."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ class Core:
         name: What a device file writes.
         zig: Target and processor for ``zig cc``.
         gcc: Flags for a GNU compiler.
-        unicorn: Name of Unicorn's processor model, or of its word size for RISC-V; empty where Unicorn has none.
+        unicorn: Name of Unicorn's processor model, or of its word size for RISC-V; empty if Unicorn has none.
         machine: QEMU's board with this core, for cores that Unicorn lacks.
-        riscv: Whether it is one.
-        least_cycles: Cycles an instruction takes at the least, on average: half of one where two are issued at once.
+        riscv: Whether it is a RISC-V core.
+        least_cycles: Minimum cycles per instruction, on average: half of one if two are issued at once.
         helium: Whether it has Arm's vector extension for microcontrollers; CMSIS-NN's kernels need more scratch memory.
     """
 
@@ -32,12 +32,12 @@ class Core:
 
     @property
     def gnu_compiler(self) -> str:
-        """Name of the GNU compiler for it, as Debian and vendors have it."""
+        """Name of the GNU compiler for it, as Debian and vendors call it."""
         return "riscv64-unknown-elf-gcc" if self.riscv else "arm-none-eabi-gcc"
 
 
 _NOT_ARM = ("-D__GNUC_PYTHON__", "-D__RESTRICT=__restrict", "-D__CLZ=__builtin_clz")
-"""What CMSIS-NN's headers need on another processor than Arm's: no intrinsics, and names that Arm's would give."""
+"""What CMSIS-NN's headers need on processors other than Arm's: no intrinsics, and names that Arm's would define."""
 
 CORES: Mapping[str, Core] = {
     core.name: core

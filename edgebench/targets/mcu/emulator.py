@@ -16,7 +16,7 @@ class Emulator(Protocol):
 
     @property
     def name(self) -> str:
-        """What a reader of a figure must know of it."""
+        """What a reader of a figure must know about it."""
 
     def run(
         self, inputs: Sequence[tuple[int, bytes]], outputs: Sequence[tuple[int, int]], timeout_s: float
@@ -29,11 +29,11 @@ class Emulator(Protocol):
             timeout_s: The emulation is stopped after this many seconds.
 
         Raises:
-            UnsupportedModelError: The program faults, reports a failed layer, or does not end in time.
+            UnsupportedModelError: The program faults, reports a failed layer, or does not finish in time.
             TargetUnavailableError: The emulator does not start.
         """
 
 
 def create_emulator(core: Core, program: Program, layers: int) -> Emulator:
-    """The emulator that has the core."""
+    """The emulator that supports the core."""
     return QemuEmulator(core, program, layers) if core.machine else UnicornEmulator(core, program, layers)

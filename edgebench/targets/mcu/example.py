@@ -50,7 +50,7 @@ def _named(kind: str, ports: Sequence[Port]) -> list[tuple[str, Port]]:
 
 def _row(values: NDArray[np.generic]) -> str:
     flat = (values.view(np.uint8) if values.dtype == np.bool_ else values).ravel().tolist()
-    # The smallest integers have no literal of their own in C.
+    # The smallest integers have no literal in C.
     texts = [f"({value + 1} - 1)" if value in {-(1 << 31), -(1 << 63)} else str(value) for value in flat]
     lines = [", ".join(texts[at : at + _VALUES_A_LINE]) for at in range(0, len(texts), _VALUES_A_LINE)]
     return "  {" + ",\n   ".join(lines) + "},\n"
@@ -61,7 +61,7 @@ def _quoted(text: str) -> str:
 
 
 _HEADER = """\
-/* Written by edgebench: inputs ({origin}), and what LiteRT's reference kernels answer. */
+/* Written by edgebench: inputs ({origin}), and what LiteRT's reference kernels return. */
 #ifndef TEST_VECTOR_H
 #define TEST_VECTOR_H
 #include <stdint.h>
@@ -73,7 +73,7 @@ _HEADER = """\
 _MAIN = """\
 /* Written by edgebench: runs the model on its test vector, and says whether the outputs are those of LiteRT.
  *
- * `make run-host` runs it on the machine that you sit at. On a board, an application does the same: it fills the
+ * `make run-host` runs it on your own machine. On a board, an application does the same: it fills the
  * inputs, calls edgebench_invoke() and reads the outputs; see model.h.
  */
 #include <stdio.h>

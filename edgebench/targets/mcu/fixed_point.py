@@ -27,7 +27,7 @@ def quantise_multiplier(value: float) -> tuple[int, int]:
 
 
 def quantise_small_multiplier(value: float) -> tuple[int, int]:
-    """The same of a multiplier below 1 (TFLite's ``QuantizeMultiplierSmallerThanOneExp``).
+    """The same for a multiplier below 1 (TFLite's ``QuantizeMultiplierSmallerThanOneExp``).
 
     Raises:
         ValueError: It is not below 1, at which TFLite stops.
@@ -38,7 +38,7 @@ def quantise_small_multiplier(value: float) -> tuple[int, int]:
 
 
 def power_of_two(scale: float) -> int | None:
-    """The power of two that a scale is, or is so near that TFLite takes it for one (``CheckedLog2``)."""
+    """The exponent of a scale that is, or that TFLite takes for, a power of two (``CheckedLog2``)."""
     power = float(np.float32(np.log(np.float32(scale))) * np.float32(1 / np.log(np.float32(2.0))))
     return round(power) if abs(power - round(power)) < 1e-3 else None
 
@@ -54,7 +54,7 @@ def activation_range(
     """Smallest and largest value after a fused activation (``CalculateActivationRangeQuantized``)."""
 
     def quantised(real: float) -> int:
-        # In single precision, and halves away from zero, as TFLite does it.
+        # In single precision, rounding halves away from zero, as TFLite does.
         steps = float(np.float32(real) / np.float32(scale))
         return zero_point + int(math.copysign(math.floor(abs(steps) + 0.5), steps))
 

@@ -1,4 +1,4 @@
-"""Models whose inputs and outputs are real numbers around an int8 inside: the C model takes and gives the int8."""
+"""Models whose inputs and outputs are real numbers around an int8 inside: the C model takes and returns the int8."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def without_float_edges(graph: QuantisedGraph) -> tuple[QuantisedGraph, bool]:
 
     Returns:
         The graph between them, and whether anything was left out. What a board's sensor code has to do instead is
-        one multiplication a value, with the scale and zero point that ``model.h`` gives.
+        one multiplication per value, with the scale and zero point from ``model.h``.
     """
     entries = {
         operator.inputs[0]: operator.outputs[0]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from edgebench.errors import InputError, UnsupportedModelError
 from edgebench.models.tflite.quantised_graph import QuantisedGraph, QuantisedOperator
 from edgebench.targets.mcu.float_edges import without_float_edges
-from edgebench.targets.mcu.layer_code import ARENA, WEIGHTS_MACRO, CodeContext, LayerCode
+from edgebench.targets.mcu.layer_code import ARENA, WEIGHTS_MACRO, CodeContext, LayerCode, share_arrays
 from edgebench.targets.mcu.newer_kernels import NewerKernels
 from edgebench.targets.mcu.operators import IN_PLACE, MOVED, OTHER_TYPES, WRITERS, Writer
 from edgebench.targets.mcu.operators.gathering import position_limits
@@ -26,9 +26,9 @@ class GeneratedModel:
         files: Contents by file name.
         layers: Operators in the order of execution; their functions are ``edgebench_layer_0`` and so on.
         plan: The arena.
-        inputs: Where each input lies.
-        outputs: Where each output lies.
-        notes: What a user of the C must know.
+        inputs: Where each input is.
+        outputs: Where each output is.
+        notes: What a user of the C code must know.
         constant_bytes: Weights and other constants, in bytes.
         state_bytes: What is kept from run to run, in bytes.
     """
@@ -59,7 +59,7 @@ def generate(graph: QuantisedGraph, *, helium: bool = False, newer: NewerKernels
     Args:
         graph: The model.
         helium: Whether it will be compiled for a core with Arm's vector extension, whose kernels need more memory.
-        newer: What CMSIS-NN needs where it is a later release than the one in the package bakenn.
+        newer: What CMSIS-NN needs if it is a later release than the one in the package bakenn.
 
     Raises:
         UnsupportedModelError: An operator has no kernel; it is named with its layer and what would help.
@@ -74,6 +74,7 @@ def generate(graph: QuantisedGraph, *, helium: bool = False, newer: NewerKernels
         if operator.kind not in WRITERS:
             raise no_kernel(graph, operator)
         layers.append(_written(WRITERS[operator.kind], context, operator, index))
+    layers = share_arrays(layers)
     places, plan = _planned(graph, layers, states)
     limits = position_limits(graph)
     edges = " and ".join(sorted({graph.tensors[index].dtype for index in (*graph.inputs, *graph.outputs)}))
@@ -100,7 +101,7 @@ def generate(graph: QuantisedGraph, *, helium: bool = False, newer: NewerKernels
 
 
 def _with_own_outputs(graph: QuantisedGraph, states: States) -> QuantisedGraph:
-    """Copy outputs that lie elsewhere than in the arena: constants, and what is kept from run to run."""
+    """Copy outputs that are not in the arena: constants, and what is kept from run to run."""
     tensors, operators, outputs = [*graph.tensors], [*graph.operators], []
     for index in graph.outputs:
         tensor = graph.tensors[index]
@@ -114,10 +115,10 @@ def _with_own_outputs(graph: QuantisedGraph, states: States) -> QuantisedGraph:
 
 
 def _require_types(graph: QuantisedGraph) -> None:
-    """Check that every operator has a kernel, and computes on types that it takes.
+    """Check that every operator has a kernel that takes its types.
 
     Raises:
-        UnsupportedModelError: One does not; it is named with its layer or tensor.
+        UnsupportedModelError: One has none; it is named with its layer or tensor.
     """
     for operator in graph.operators:
         # Before types, which are often wrong because of it: what leads to it is left as it was, or in real numbers.
@@ -140,7 +141,7 @@ def _require_types(graph: QuantisedGraph) -> None:
 
 
 def _written(writer: Writer, context: CodeContext, operator: QuantisedOperator, index: int) -> LayerCode:
-    """One operator as C; what does not fit together in a damaged file is named with its layer."""
+    """One operator as C; inconsistencies in a damaged file are reported with the layer."""
     name = context.tensor(operator.outputs[0]).name if operator.outputs else "without output"
     if any(operator.options.get(key, 1) < 1 for key in ("strideW", "strideH")):
         raise InputError(f"{operator.kind} moves by less than 1", where=f"layer {name!r}")
@@ -161,7 +162,7 @@ def _port(graph: QuantisedGraph, index: int, plan: Plan, places: Mapping[int, in
 
 
 def _planned(graph: QuantisedGraph, layers: list[LayerCode], states: States) -> tuple[Mapping[int, int], Plan]:
-    """The smaller of two plans: each tensor in a place of its own, or some where an input of theirs dies."""
+    """The smaller of two plans: each tensor in its own place, or some in the place of an input that dies there."""
     spans = _spans(graph, states)
     apart = {index: index for index in spans}
     shared = _shared_places(graph, spans)
@@ -170,9 +171,9 @@ def _planned(graph: QuantisedGraph, layers: list[LayerCode], states: States) -> 
 
 
 def _shared_places(graph: QuantisedGraph, spans: Mapping[int, list[int]]) -> dict[int, int]:
-    """For each tensor the one in whose place it lies.
+    """For each tensor the one in whose place it is.
 
-    An operator that reads each value before it writes over it may write where an input lies that nobody reads
+    An operator that reads each value before overwriting it may write to the place of an input that is not read
     afterwards.
     """
     places = {index: index for index in spans}
@@ -277,7 +278,7 @@ def _model_c(
 
 _NO_HELIUM = """\
 #if defined(__ARM_FEATURE_MVE) && __ARM_FEATURE_MVE
-#error "The arena has no room for the kernels with vectors: export the model for a device with them."
+#error "The arena has no room for vector kernels: export the model for a device with vectors."
 #endif
 
 """
@@ -289,13 +290,13 @@ def _c_type(graph: QuantisedGraph, index: int) -> str:
 
 
 def _place(graph: QuantisedGraph, index: int) -> str:
-    """Where an input or output lies, as a pointer to its type."""
+    """The address of an input or output, as a pointer to its type."""
     place = f"{ARENA} + OFFSET_{index}"
     return place if graph.tensors[index].dtype == "int8" else f"({_c_type(graph, index)}*)({place})"
 
 
 def _numbered(indices: tuple[int, ...]) -> list[tuple[str, int]]:
-    """Endings of names: none for the only one, else ``_0``, ``_1``, ..."""
+    """Suffixes of names: none if there is only one, otherwise ``_0``, ``_1``, ..."""
     return [(f"_{number}" if len(indices) > 1 else "", index) for number, index in enumerate(indices)]
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +24,7 @@ WEIGHTS_MACRO = f"""\
 #define {WEIGHTS} __attribute__((aligned(4)))
 #endif
 """
-"""What marks weights in C. Their section of their own tells their size apart; not all hosts' files have such names."""
+"""What marks weights in C. Their own section shows their size; not all hosts' file formats have such names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,12 +49,12 @@ class LayerCode:
 
 
 class CodeContext:
-    """What an operator's writer may ask for: where tensors lie, and constants.
+    """What an operator's writer may ask for: where tensors are, and constants.
 
     Args:
         graph: The model.
         helium: Whether kernels are compiled for Arm's vector extension, and need more scratch memory.
-        newer: What CMSIS-NN needs where it is a later release than the one in the package bakenn.
+        newer: What CMSIS-NN needs if it is a later release than the one in the package bakenn.
         states: Symbols of the buffers of tensors that live from run to run, by the tensors' indices.
     """
 
@@ -82,7 +84,7 @@ class CodeContext:
         tensor = self.graph.tensors[index]
         if tensor.data is not None:
             raise UnsupportedModelError(
-                f"an operator computes with the constant {tensor.name!r} alone",
+                f"an operator computes only with the constant {tensor.name!r}",
                 remedy="fold it: compute such values before the model is converted",
             )
         place = self.states.get(index, f"({ARENA} + OFFSET_{index})")
@@ -106,8 +108,24 @@ class CodeContext:
         return name, array(C_TYPES[tensor.dtype], name, values, weights=True)
 
 
+_ARRAY = re.compile(r"static const (\w+) (\w+)(\[\d+\].*? = \{.*?\};\n)", re.DOTALL)
+"""What ``array`` writes."""
+
+
+def share_arrays(layers: Iterable[LayerCode]) -> list[LayerCode]:
+    """Let layers name the array of an earlier one where theirs would be the same, as unrolled layers' weights are."""
+    first: dict[bytes, str] = {}
+
+    def shared(match: re.Match[str]) -> str:
+        kind, name, rest = match.groups()
+        earlier = first.setdefault(hashlib.sha256(f"{kind}{rest}".encode()).digest(), name)
+        return match[0] if earlier == name else f"#define {name} {earlier}\n"
+
+    return [replace(layer, constants=_ARRAY.sub(shared, layer.constants)) for layer in layers]
+
+
 def array(kind: str, name: str, values: NDArray[np.generic], *, weights: bool = False) -> str:
-    """A constant array; weights go into a section of their own, so that their size can be told apart."""
+    """A constant array; weights go into their own section, so that their size can be read separately."""
     section = f" {WEIGHTS}" if weights else ""
     flat = values.ravel().tolist()
     lines = [", ".join(map(str, flat[start : start + 24])) for start in range(0, len(flat), 24)]

@@ -1,4 +1,4 @@
-"""What later releases of CMSIS-NN need of their callers, told from its files."""
+"""What later releases of CMSIS-NN need from their callers, as read from its files."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ class NewerKernels:
     """A release after 4.
 
     Attributes:
-        whole_sums: Whether the sums of weights that its matrix product takes on cores with vectors hold the offset of
+        whole_sums: Whether the sums of weights for its matrix product on cores with vectors include the offset of
             the input and the bias too, as those of releases after 6 do.
     """
 
     whole_sums: bool
 
     def sums(self, weights: NDArray[Any], offset: int, bias: NDArray[Any] | None) -> NDArray[np.int64]:
-        """One number a row of weights, from which its matrix product starts on cores with vectors."""
+        """One number per row of weights, from which its matrix product starts on cores with vectors."""
         plain: NDArray[np.int64] = weights.astype(np.int64).sum(axis=1)
         if not self.whole_sums:
             return plain
@@ -33,12 +33,12 @@ class NewerKernels:
 
     @staticmethod
     def columns_bytes(column: int, *, helium: bool) -> int:
-        """Scratch of a convolution whose windows have so many values (``arm_convolve_s8_get_buffer_size``)."""
+        """Scratch of a convolution whose windows have this many values (``arm_convolve_s8_get_buffer_size``)."""
         return 4 * 16 * -(-column // 16) if helium else 2 * 2 * 4 * -(-column // 4)
 
 
 def newer_kernels(folder: Path) -> NewerKernels | None:
-    """What the release in a folder needs, or None where it is an older one.
+    """What the release in a folder needs, or None if it is an older one.
 
     Args:
         folder: A checkout of CMSIS-NN.

@@ -27,7 +27,7 @@ class Buffer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """Where each buffer lies.
+    """Where each buffer is.
 
     Attributes:
         offsets: Bytes from the start of the arena, by name.

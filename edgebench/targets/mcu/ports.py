@@ -1,4 +1,4 @@
-"""Inputs and outputs of a C model: where they lie, what they hold, and values to try them with."""
+"""Inputs and outputs of a C model: where they are, what they contain, and values to try them with."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Port:
         offset: Bytes from the start of the arena.
         size: Bytes.
         dtype: Type of its values.
-        upper: Where its values are positions, how many there are.
+        upper: If its values are positions, how many there are.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Port:
     upper: int | None = None
 
     def random_values(self, random: np.random.Generator) -> NDArray[Any]:
-        """Any values of its type that the network takes."""
+        """Random values of its type that the network takes."""
         kind = np.dtype(self.dtype)
         count = self.size // kind.itemsize
         if kind.kind == "b":

@@ -1,4 +1,4 @@
-"""What the compiler made of a model, and what an emulator found when it ran it."""
+"""What the compiler made of a model, and what an emulator found when running it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ RAM_START = 0x20000000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Program:
-    """An ELF file taken apart.
+    """The parts of an ELF file.
 
     Attributes:
         path: The file.
@@ -22,8 +22,8 @@ class Program:
         code_bytes: Instructions.
         constant_bytes: Read-only data that is not weights.
         weight_bytes: Weights, biases and their multipliers.
-        data_bytes: Initialised writable data, which lies in flash and in RAM.
-        zeroed_bytes: Writable data that starts as zero, the arena among it.
+        data_bytes: Initialised writable data, which is in flash and in RAM.
+        zeroed_bytes: Writable data that starts as zero, including the arena.
         symbols: Addresses by name.
         sizes: Bytes of each symbol.
     """
@@ -39,7 +39,7 @@ class Program:
     sizes: Mapping[str, int]
 
     def file_offset(self, symbol: str) -> int:
-        """Where in the file the content of a symbol lies."""
+        """Where in the file the content of a symbol is."""
         from elftools.elf.elffile import ELFFile
 
         address = self.symbols[symbol]
@@ -55,7 +55,7 @@ class Execution:
         output: What the model wrote, all outputs one after the other, byte for byte.
         instructions: Instructions of each layer.
         other_instructions: Instructions that belong to no layer.
-        stack_bytes: The deepest the stack went.
+        stack_bytes: Maximum depth of the stack.
     """
 
     output: NDArray[np.int8]

@@ -27,7 +27,7 @@ def project_files(generated: GeneratedModel, toolchain: Toolchain, vector: Vecto
     Args:
         generated: The model.
         toolchain: Names the kernels' sources; they are copied with their licence headers and their licences.
-        vector: What a program runs that comes along; without it there is none.
+        vector: What the included example program runs; without it there is no program.
     """
     example = example_files(generated, vector) if vector else {}
     files = {name: text.encode() for name, text in {**generated.files, **example}.items()}
@@ -56,17 +56,17 @@ def write_project(model: Path, device: Device, inputs: InputSource, folder: Path
 
     Args:
         model: An int8 ``.tflite`` file.
-        device: The microcontroller that the C is for.
+        device: The microcontroller that the C code is for.
         inputs: Where the inputs of the test vector come from: calibration data, or a seed.
         folder: Where the files go.
 
     Returns:
-        Paths of the files in the folder, and what a user of the C must know.
+        Paths of the files in the folder, and what a user of the C code must know.
 
     Raises:
         UnsupportedModelError: An operator has no kernel.
         InputError: The file is damaged.
-        TargetUnavailableError: The kernels' sources are not here.
+        TargetUnavailableError: The kernels' sources are missing.
     """
     toolchain = device_toolchain(device)
     generated = generate(read_quantised_graph(model), helium=toolchain.core.helium, newer=toolchain.newer)
@@ -85,13 +85,13 @@ def write_project(model: Path, device: Device, inputs: InputSource, folder: Path
 
 
 def _with_licence(source: Path) -> bytes:
-    """A source file; those of edgebench, which carry no header, get one for the scanners of those who ship them."""
+    """A source file; those of edgebench, which have no header, get one for the licence scanners of users."""
     content = source.read_bytes()
     return _SPDX + content if source.is_relative_to(_PACKAGE) else content
 
 
 def _licences(toolchain: Toolchain) -> dict[str, bytes]:
-    """The licence of edgebench's kernels, and all terms that lie beside the kernels of others."""
+    """The licence of edgebench's kernels, and all terms that accompany the kernels of others."""
     installed = _PACKAGE / "data" / "LICENSE"
     own = installed if installed.is_file() else _PACKAGE.parent / "LICENSE"
     files = {f"licences/{_OWN}/LICENSE": own.read_bytes()}
@@ -120,9 +120,9 @@ or, with the compiler of the Python package ziglang, which comes without a C lib
 | input | {generated.input_bytes:,} |
 | output | {generated.output_bytes:,} |
 {kept}{_HOST_README.format(origin=vector.origin) if vector else ""}
-`kernels/` and `include/` hold Arm's CMSIS-NN and CMSIS headers, edgebench's own kernels, and the little of a C library
-that they need. All of it is under the Apache License 2.0: keep `NOTICE` and `licences/` with it.
-Leave out `kernels/edgebench_memory.c` where your C library has `memcpy`, `memmove` and `memset`. Results are those of
+`kernels/` and `include/` contain Arm's CMSIS-NN and CMSIS headers, edgebench's own kernels, and the few functions of
+a C library that they need. All of it is under the Apache License 2.0: keep `NOTICE` and `licences/` with it.
+Leave out `kernels/edgebench_memory.c` if your C library has `memcpy`, `memmove` and `memset`. Results are those of
 LiteRT's reference kernels, to the bit.
 """
 
@@ -137,7 +137,7 @@ Licensed under the Apache License, Version 2.0: licences/edgebench/LICENSE
 CMSIS-NN and CMSIS-Core (all other files in kernels/ and include/)
 Copyright Arm Limited and/or its affiliates
 Licensed under the Apache License, Version 2.0; the head of each file says so, and what was changed.
-The terms that lay beside the files copied here are in licences/.
+The terms that accompanied the files copied here are in licences/.
 """
 _MAKEFILE = """\
 # Builds libmodel.a. Set CC and CPU for your core.
@@ -161,16 +161,16 @@ clean:
 .PHONY: clean
 """
 _HOST_README = """
-## See it run before it is flashed
+## Run it before flashing
 
     make run-host
 
 builds the same C with this machine's own compiler (`HOST_CC`, by default `cc`: gcc or clang, on Linux with an x86 or
-Arm processor) and runs `main.c`. It feeds the test vector, and says of each output whether its values agree to the bit
-with those of LiteRT's reference kernels, which `test_vector.c` holds. Inputs of the vector:
+Arm processor) and runs `main.c`. It feeds in the test vector, and reports for each output whether its values agree to
+the bit with those of LiteRT's reference kernels, which are in `test_vector.c`. Inputs of the vector:
 {origin}.
 
-`main.c` is also the shortest example of an application. What makes the kernels quick on a board, Arm's instructions for
+`main.c` is also the shortest example of an application. What makes the kernels fast on a board, Arm's instructions for
 signal processing and vectors, is left out on the host, so its times say nothing about a board.
 """
 _MAKE_HOST = """

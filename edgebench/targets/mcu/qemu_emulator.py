@@ -46,7 +46,7 @@ def qemu_version() -> str:
 
 
 def board_header(generated: GeneratedModel) -> str:
-    """What the board's code must know of a model, as C."""
+    """What the board's code must know about a model, as C."""
     names = [f"edgebench_layer_{number}" for number in range(len(generated.layers))]
     pairs = {
         kind: ", ".join(f"{{{port.offset}, {port.size}}}" for port in ports)
@@ -85,7 +85,7 @@ class QemuEmulator:
     def run(
         self, inputs: Sequence[tuple[int, bytes]], outputs: Sequence[tuple[int, int]], timeout_s: float
     ) -> Execution:
-        """Run each layer by itself, then one inference; see ``Emulator``."""
+        """Run each layer separately, then one inference; see ``Emulator``."""
         values = b"".join(content for _, content in inputs)
         image = bytearray(self._image)
         image[self._inputs_at : self._inputs_at + len(values)] = values
@@ -104,7 +104,7 @@ class QemuEmulator:
         )
 
     def _answer(self, folder: str, size: int, timeout_s: float) -> bytes:
-        """What the board sends after a good run."""
+        """What the board sends after a successful run."""
         command = [
             *(QEMU, "-M", self._core.machine, "-nodefaults", "-no-user-config", "-nic", "none"),
             *("-accel", "tcg,tb-size=64", "-icount", f"shift={_SHIFT},align=off,sleep=off"),
@@ -130,7 +130,7 @@ class QemuEmulator:
                 answer = _read(process, size if outcome == b"E" else _NUMBER.size, deadline)
             except TimeoutError:
                 raise UnsupportedModelError(
-                    f"the emulated program did not end within {timeout_s:.0f} s", remedy="raise --time-limit"
+                    f"the emulated program did not finish within {timeout_s:.0f} s", remedy="raise --time-limit"
                 ) from None
             except EOFError:
                 process.wait()
@@ -157,10 +157,10 @@ def _instructions(ticks: int) -> int:
 
 
 def _read(process: subprocess.Popen[bytes], size: int, deadline: float) -> bytes:
-    """Read so many bytes.
+    """Read this many bytes.
 
     Raises:
-        TimeoutError: They do not come in time.
+        TimeoutError: They do not arrive in time.
         EOFError: The process ends before.
     """
     if process.stdout is None:

@@ -1,4 +1,4 @@
-"""What LiteRT's reference kernels answer, to compare with."""
+"""The results of LiteRT's reference kernels, to compare with."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ _MANY = 512
 
 
 class NoReferenceError(Exception):
-    """LiteRT's reference kernels have no answer for a model, or for some values of its inputs."""
+    """LiteRT's reference kernels have no result for a model, or for some values of its inputs."""
 
 
 class ReferenceModel:
-    """A model in LiteRT's reference kernels; what it keeps from run to run begins as the file says.
+    """A model in LiteRT's reference kernels; what it keeps from run to run starts as the file says.
 
     Args:
         model: A ``.tflite`` file.
 
     Raises:
         InputError: LiteRT refuses the model.
-        NoReferenceError: LiteRT has no kernel that ends well.
+        NoReferenceError: LiteRT has no working kernel.
     """
 
     def __init__(self, model: Path) -> None:
@@ -51,7 +51,7 @@ class ReferenceModel:
             raise InputError(what, where=str(model)) from None
 
     def run(self, inputs: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
-        """Each output as the C model has it; where the file takes real numbers, those that stand for the inputs.
+        """Each output as the C model has it; if the file takes real numbers, those that the inputs represent.
 
         Raises:
             NoReferenceError: LiteRT refuses the values.
@@ -64,7 +64,7 @@ class ReferenceModel:
                 given = (values.astype(np.float32) - tensor.zero_point) * np.float32(tensor.scale)
             self._interpreter.set_tensor(detail["index"], given.reshape(detail["shape"]))
         if _may_stop(self._graph) and not _ends(self._interpreter):
-            raise NoReferenceError("SOFTMAX over 512 or more values that are nearly equal, at which LiteRT stops")
+            raise NoReferenceError("SOFTMAX over 512 or more values that are nearly equal, at which LiteRT aborts")
         try:
             self._interpreter.invoke()
         except RuntimeError as error:
@@ -84,20 +84,20 @@ def reference_outputs(model: Path, inputs: Sequence[NDArray[Any]]) -> list[NDArr
 
     Raises:
         InputError: LiteRT refuses the model.
-        NoReferenceError: LiteRT refuses the values, or has no kernel that ends well.
+        NoReferenceError: LiteRT refuses the values, or has no working kernel.
     """
     return ReferenceModel(model).run(inputs)
 
 
 def _require_kernels(graph: QuantisedGraph) -> None:
-    """Keep LiteRT from what it computes outside of its memory: filters over time with a state of 8 bits."""
+    """Keep LiteRT from what makes it access memory out of bounds: filters over time with an 8-bit state."""
     for operator in graph.operators:
         if operator.kind == "SVDF" and graph.tensors[operator.inputs[-1]].dtype == "int8":
-            raise NoReferenceError("SVDF with a state of 8 bits, which TensorFlow Lite Micro alone has")
+            raise NoReferenceError("SVDF with an 8-bit state, which only TensorFlow Lite Micro supports")
 
 
 def _may_stop(graph: QuantisedGraph) -> bool:
-    """Whether LiteRT may end the whole process, as its softmax does where exponentials add up to 512."""
+    """Whether LiteRT may abort the whole process, as its softmax does if exponentials add up to 512."""
     return hasattr(os, "fork") and any(
         operator.kind == "SOFTMAX" and graph.tensors[operator.inputs[0]].shape[-1:] >= (_MANY,)
         for operator in graph.operators
@@ -105,7 +105,7 @@ def _may_stop(graph: QuantisedGraph) -> bool:
 
 
 def _ends(interpreter: Any) -> bool:
-    """Whether an inference ends in a copy of this process."""
+    """Whether an inference finishes in a copy of this process."""
     child = os.fork()
     if child == 0:
         faulthandler.disable()

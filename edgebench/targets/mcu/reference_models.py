@@ -1,4 +1,4 @@
-"""A file written so that LiteRT's reference kernels run it, where they lack an operator or have it wrong."""
+"""Rewrites a file so that LiteRT's reference kernels run it, if they lack an operator or compute it wrongly."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def reference_content(path: Path, graph: QuantisedGraph) -> bytes:
     """The file, or one with the same results.
 
     Operators that only LiteRT's other kernels know become tables. LiteRT's reference kernel of SUM takes signed
-    values for unsigned ones; a convolution with ones sums them, and scales the sum just as SUM does elsewhere.
+    values as unsigned ones; a convolution with ones sums them, and scales the sum just as SUM does elsewhere.
 
     Args:
         path: The model.
@@ -47,7 +47,7 @@ def reference_content(path: Path, graph: QuantisedGraph) -> bytes:
         else:
             found.append(model.subgraphs[0].operators[number])
     model.subgraphs[0].operators = found
-    # LiteRT wants to know all operators that a file lists, used or not.
+    # LiteRT must know all operators that a file lists, used or not.
     for code in model.operatorCodes:
         if max(code.builtinCode, code.deprecatedBuiltinCode) in writer.missing:
             code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.CAST
@@ -108,7 +108,7 @@ class _Writer:
         like: int | None = None,
         scale: float = 0.0,
     ) -> int:
-        """A tensor, with the quantisation of another or a scale; its index."""
+        """Add a tensor, with the quantisation of another or a scale; returns its index."""
         tensor = self._schema.TensorT()
         tensor.name, tensor.shape = f"replaced {len(self._tensors)}".encode(), list(shape)
         tensor.type, tensor.buffer = getattr(self._schema.TensorType, kind), 0

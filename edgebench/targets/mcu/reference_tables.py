@@ -1,4 +1,4 @@
-"""Functions of one value as tables: what LiteRT's reference kernel answers for each of them."""
+"""Functions of one value as tables: the result of LiteRT's reference kernel for each value."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def reference_table(
     try:
         return reference_values(kind, source, output, options, values)
     except UnsupportedModelError:
-        # A root of what is below 0 is refused: each value by itself, and there the answer of the nearest above.
+        # Roots of values below 0 are refused: run each value separately, and use the result of the nearest above.
         if kind not in {"SQRT", "RSQRT"}:
             raise
     table = np.zeros(256, np.int8)
@@ -53,7 +53,7 @@ def reference_values(
     options: Mapping[str, Any],
     values: NDArray[Any],
 ) -> NDArray[Any]:
-    """What an operator on one tensor answers for each of some values.
+    """The results of an operator on one tensor for some values.
 
     Raises:
         UnsupportedModelError: LiteRT refuses the operator or a value.

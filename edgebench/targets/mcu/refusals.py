@@ -1,4 +1,4 @@
-"""What is said of operators that have no kernel, and what helps."""
+"""Messages about operators that have no kernel, with remedies."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from edgebench.targets.mcu.ports import C_TYPES
 
 QUANTISE = "quantise the whole model to int8 (edgebench export MODEL --to int8-tflite), activations included"
 _WHOLE_NUMBERS = (
-    "these are whole numbers, not quantised values: make them constants, or compute them in the application and give "
+    "these are whole numbers, not quantised values: make them constants, or compute them in the application and pass "
     "them to the model as an input"
 )
 _FUNCTIONS = {"CEIL", "COS", "FLOOR", "POW", "ROUND", "SIGN", "SIN", "SQUARE", "ATAN2"}
@@ -27,11 +27,11 @@ _BEGINNINGS = {
 
 
 def no_kernel(graph: QuantisedGraph, operator: QuantisedOperator) -> UnsupportedModelError:
-    """The error of an operator that has no kernel at all; of DEQUANTIZE, that of the operators behind it."""
+    """The error of an operator that has no kernel at all; of DEQUANTIZE, that of the operators after it."""
     left = [other for other in graph.operators if set(operator.outputs) & set(other.inputs)]
     if operator.kind == "DEQUANTIZE" and left:
         return UnsupportedModelError(
-            f"{left[0].kind} (layer {_layer(graph, left[0])!r}) is left in real numbers, microcontrollers get int8",
+            f"{left[0].kind} (layer {_layer(graph, left[0])!r}) is still in real numbers; microcontrollers need int8",
             where=graph.name,
             operators=tuple(sorted({other.kind for other in left})),
             remedy=QUANTISE,
@@ -57,7 +57,7 @@ def _remedy(kind: str) -> str:
     if kind in _ENDINGS:
         return "end the model at the tensors that this layer reads, and compute what follows in the application"
     if kind in _BEGINNINGS:
-        return "begin the model at the tensors that this layer gives, and compute them in the application"
+        return "begin the model at the tensors that this layer returns, and compute them in the application"
     return (
         "replace the layer before the model is converted, or end the model before it and compute the rest in the "
         "application"
@@ -67,14 +67,14 @@ def _remedy(kind: str) -> str:
 def wrong_type(
     graph: QuantisedGraph, operator: QuantisedOperator, tensor: QuantisedTensor, types: Iterable[str]
 ) -> UnsupportedModelError:
-    """The error of an operator that computes on what its kernel does not take."""
+    """The error of an operator whose types its kernel does not take."""
     what = tensor.dtype if tensor.scales or tensor.dtype not in {"int8", "int16"} else f"{tensor.dtype} without a scale"
     if len(tensor.scales) > 1:
         what = f"{tensor.dtype} with a scale for each channel"
     layer = _layer(graph, operator)
     place = repr(tensor.name) if tensor.name == layer else f"{tensor.name!r}, layer {layer!r}"
     return UnsupportedModelError(
-        f"{operator.kind} computes on {what} ({place}), microcontrollers get {' or '.join(sorted(types))}",
+        f"{operator.kind} computes on {what} ({place}), but microcontrollers need {' or '.join(sorted(types))}",
         where=graph.name,
         operators=(operator.kind,),
         remedy=_WHOLE_NUMBERS if tensor.dtype in {"bool", "int32", "int64"} else QUANTISE,
@@ -94,7 +94,7 @@ def in_layer(error: UnsupportedModelError, graph: QuantisedGraph, operator: Quan
 def odd_edge(graph: QuantisedGraph, tensor: QuantisedTensor) -> UnsupportedModelError:
     """The error of an input or output that C has no type for."""
     return UnsupportedModelError(
-        f"{tensor.name!r} holds {tensor.dtype}; inputs and outputs of a C model are {', '.join(C_TYPES)}",
+        f"{tensor.name!r} is {tensor.dtype}; inputs and outputs of a C model are {', '.join(C_TYPES)}",
         where=graph.name,
         remedy=QUANTISE,
     )

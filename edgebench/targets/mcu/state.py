@@ -15,7 +15,7 @@ _SET_UP = {"CALL_ONCE", "VAR_HANDLE"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
-    """A buffer that lives as long as the program.
+    """A buffer that exists as long as the program.
 
     Attributes:
         symbol: Its name in C.
@@ -34,7 +34,7 @@ class States:
 
     Attributes:
         buffers: One for each variable.
-        places: Symbol of the buffer in which a tensor lies, by the tensor's index; handles of variables are among them.
+        places: Symbol of the buffer that a tensor is in, by the tensor's index; includes handles of variables.
     """
 
     buffers: tuple[State, ...] = ()
@@ -46,10 +46,10 @@ def find_states(graph: QuantisedGraph) -> tuple[QuantisedGraph, States]:
 
     Returns:
         The graph without the operators that name variables and set them up, and the buffers. What is read from a
-        variable lies in its buffer, unless the variable is assigned anew while the old values are still needed.
+        variable is in its buffer, unless the variable is assigned again while the old values are still needed.
 
     Raises:
-        UnsupportedModelError: A variable is never written or read, so that its size is not known.
+        UnsupportedModelError: A variable is never written or read, so that its size is unknown.
     """
     handles = {
         operator.outputs[0]: variable_name(operator.options)
@@ -65,7 +65,7 @@ def find_states(graph: QuantisedGraph) -> tuple[QuantisedGraph, States]:
         initial = graph.initial[name].data if name in graph.initial else None
         content = bytes(tensor.size_bytes) if initial is None else initial.tobytes()
         if len(content) != tensor.size_bytes:
-            raise UnsupportedModelError(f"variable {name!r} changes its size, a plan of memory needs one")
+            raise UnsupportedModelError(f"variable {name!r} changes its size, but a memory plan needs one size")
         buffers.append(State(symbol=symbols[name], name=name, initial=content))
     places = {index: symbols[name] for index, name in handles.items() if name in symbols}
     places |= {index: places[handle] for index, handle in _read_in_place(graph, handles).items()}
@@ -91,7 +91,7 @@ def _tensors_by_variable(graph: QuantisedGraph, handles: Mapping[int, str]) -> d
 
 
 def _read_in_place(graph: QuantisedGraph, handles: Mapping[int, str]) -> dict[int, int]:
-    """Tensors that may lie in a variable's own buffer, and the handle by which they were read."""
+    """Tensors that may be in a variable's own buffer, and the handle by which they were read."""
     found = {}
     for step, operator in enumerate(graph.operators):
         if operator.kind != "READ_VARIABLE" or operator.outputs[0] in graph.outputs:
@@ -109,7 +109,7 @@ def _read_in_place(graph: QuantisedGraph, handles: Mapping[int, str]) -> dict[in
 
 
 def _nothing(tensor: QuantisedTensor) -> bytes:
-    """How LiteRT resets a variable tensor: to the integer that stands for 0, where it is of 8 bits."""
+    """How LiteRT resets a variable tensor: to the integer that represents 0, if it has 8 bits."""
     point = tensor.zero_point if tensor.dtype == "int8" and tensor.zero_points else 0
     return bytes([point & 0xFF]) * tensor.size_bytes
 

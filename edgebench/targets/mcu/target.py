@@ -20,6 +20,7 @@ from edgebench.core.metric import Metric, Provenance
 from edgebench.core.model import InputSource, ModelFormat
 from edgebench.core.options import read_options
 from edgebench.core.profile import Footprint, LayerCost, Sample
+from edgebench.core.support import Support
 from edgebench.core.units import Dimension, parse_quantity
 from edgebench.errors import InputError, TargetUnavailableError, UnsupportedModelError
 from edgebench.models.tflite.quantised_graph import read_quantised_graph
@@ -34,18 +35,19 @@ from edgebench.targets.mcu.program import Execution, Program, read_program
 from edgebench.targets.mcu.qemu_emulator import qemu_version
 from edgebench.targets.mcu.reference import NoReferenceError, reference_outputs
 from edgebench.targets.mcu.toolchain import Toolchain
+from edgebench.targets.mcu.trying import try_generating
 from edgebench.targets.packages import require_package
 
 EMULATION_S = 3600.0
-"""A last resort: the time limit of a profile ends its process before."""
+"""A last resort: the time limit of a profile ends its process earlier."""
 MAX_BYTES = 100 << 20
-"""Of memory that the emulators have for a program; no microcontroller has as much."""
+"""Maximum memory that the emulators have for a program; no microcontroller has as much."""
 _EXTRA = "pip install 'edgebench[mcu]'"
 MOST_CYCLES = 2.0
-"""Cycles an instruction takes at the most, on average, where nothing is known of a board."""
+"""Maximum cycles per instruction, on average, if nothing is known about a board."""
 _RANGE_SOURCE = (
-    "no measurement of this core: from the fewest cycles that its pipeline allows to a little above the most that was "
-    "found on a calibrated board (1.09 to 1.74 cycles an instruction, MLPerf Tiny v1.0); slow memory may take longer"
+    "no measurement of this core: from the fewest cycles that its pipeline allows to a little above the maximum "
+    "found on a calibrated board (1.09 to 1.74 cycles per instruction, MLPerf Tiny v1.0); slow memory may take longer"
 )
 
 
@@ -58,7 +60,7 @@ class McuOptions:
         clock: Its clock, such as ``120MHz``.
         compiler: ``zig``, or the name of a GNU compiler such as ``arm-none-eabi-gcc``.
         optimization: Optimisation level of the compiler.
-        cmsis_nn: A checkout of CMSIS-NN to use in place of the sources that come with the package bakenn.
+        cmsis_nn: A checkout of CMSIS-NN to use instead of the sources in the package bakenn.
     """
 
     core: str
@@ -69,7 +71,7 @@ class McuOptions:
 
     def __post_init__(self) -> None:
         if self.core not in CORES:
-            raise ValueError(f"there is no core {self.core!r}; there are {', '.join(CORES)}")
+            raise ValueError(f"there is no core {self.core!r}; known cores are {', '.join(CORES)}")
 
     @property
     def clock_hz(self) -> float:
@@ -124,15 +126,20 @@ class McuTarget:
         toolchain = device_toolchain(self.device)
         toolchain.make_ready()
         if not toolchain.core.machine:
-            # Without it instructions are counted in Python.
+            # Without it, instructions are counted in Python.
             with suppress(TargetUnavailableError):
                 compile_block_hook()
 
     def import_runtime(self) -> None:
-        """Import what reads programs, and the emulator where it is a library."""
+        """Import what reads programs, and the emulator if it is a library."""
         importlib.import_module("elftools")
         if not CORES[_read_options(self.device).core].machine:
             importlib.import_module("unicorn")
+
+    def try_model(self, model: Path) -> Support:
+        """Write the C without compiling it, and say which operators have no kernel."""
+        toolchain = device_toolchain(self.device)
+        return try_generating(read_quantised_graph(model), helium=toolchain.core.helium, newer=toolchain.newer)
 
     @contextmanager
     def load(self, model: Path, inputs: InputSource) -> Iterator[McuModel]:
@@ -153,13 +160,13 @@ class McuTarget:
 
 
 def _require_some_size(generated: GeneratedModel, device_memory: Memory | None) -> None:
-    """Refuse what no microcontroller and no emulator of one could hold."""
+    """Refuse what does not fit into a microcontroller or its emulator."""
     sizes = {"RAM": generated.plan.size, "flash": generated.constant_bytes}
     for name, size in sizes.items():
         if size > MAX_BYTES:
             limit = device_memory and (device_memory.ram_bytes if name == "RAM" else device_memory.flash_bytes)
-            has = f"the device has {limit:,}" if limit else f"{MAX_BYTES:,} are emulated at the most"
-            raise UnsupportedModelError(f"does not fit: it takes {size:,} bytes of {name}, {has}")
+            has = f"the device has {limit:,}" if limit else f"{MAX_BYTES:,} are the most that can be emulated"
+            raise UnsupportedModelError(f"does not fit: it needs {size:,} bytes of {name}, {has}")
 
 
 def _read_options(device: Device) -> McuOptions:
@@ -173,11 +180,11 @@ def device_toolchain(device: Device) -> Toolchain:
     """The compiler and kernels of a microcontroller.
 
     Raises:
-        TargetUnavailableError: They are not here.
+        TargetUnavailableError: They are missing.
         InputError: The device is not a microcontroller, or its options are not valid.
     """
     if device.target != "mcu":
-        raise InputError(f"{device.name} is not a microcontroller", remedy="name a device with the target mcu")
+        raise InputError(f"{device.name} is not a microcontroller", remedy="choose a device with the target mcu")
     options = _read_options(device)
     return Toolchain(
         CORES[options.core],
@@ -222,7 +229,7 @@ class McuModel(PlainModel):
             "CMSIS-NN s8"
         )
 
-    def run(self, iterations: int) -> Sample:  # noqa: ARG002 - one inference tells all
+    def run(self, iterations: int) -> Sample:  # noqa: ARG002 - one inference is enough
         """Execute one inference; its latency is estimated among the metrics."""
         generated = self._generated
         self._execution = self._emulator.run(
@@ -252,7 +259,7 @@ class McuModel(PlainModel):
 
     @cached_property
     def _reference(self) -> list[NDArray[Any]] | None:
-        """What LiteRT's reference kernels answer, or None where they have no answer, such as for roots below 0."""
+        """The results of LiteRT's reference kernels, or None if there are none, as for roots of negative values."""
         try:
             return reference_outputs(self._path, self._inputs)
         except NoReferenceError as error:
@@ -261,7 +268,7 @@ class McuModel(PlainModel):
 
     @property
     def footprint(self) -> Footprint:
-        """RAM with the stack at its deepest; flash with all that the program stores."""
+        """RAM including the maximum stack depth; flash with everything that the program stores."""
         program = self._program
         ram = program.data_bytes + program.zeroed_bytes + self._ran.stack_bytes
         return Footprint(
@@ -270,14 +277,16 @@ class McuModel(PlainModel):
         )
 
     def metrics(self) -> Mapping[str, Metric]:
-        """Instructions, memory by kind, and latency where the core is calibrated."""
+        """Instructions, memory by kind, and latency if the core is calibrated."""
         program, plan = self._program, self._generated.plan
         figures = {
             "instructions": self._metric(
                 self._instructions, "instructions", Provenance.SIMULATED, "instructions of one inference"
             ),
             "code_bytes": self._metric(program.code_bytes, "bytes", Provenance.EXACT, "code"),
-            "constant_bytes": self._metric(program.constant_bytes, "bytes", Provenance.EXACT, "constants but weights"),
+            "constant_bytes": self._metric(
+                program.constant_bytes, "bytes", Provenance.EXACT, "constants other than weights"
+            ),
             "weight_bytes": self._metric(program.weight_bytes, "bytes", Provenance.EXACT, "weights and biases"),
             "arena_bytes": self._metric(
                 plan.size, "bytes", Provenance.EXACT, f"planned arena; no plan is smaller than {plan.lower_bound}"
@@ -316,7 +325,7 @@ class McuModel(PlainModel):
         ]
 
     def notes(self) -> list[str]:
-        """Whether it fits, which layer is the peak, and what is not known."""
+        """Whether it fits, which layer is the peak, and what is unknown."""
         plan = self._generated.plan
         bound = "and no plan is smaller" if plan.size == plan.lower_bound else f"no plan is below {plan.lower_bound:,}"
         size = f"the arena takes {plan.size:,} bytes, {bound}"
@@ -330,7 +339,7 @@ class McuModel(PlainModel):
         elif self._calibration.compiler != self._toolchain.version.split()[0]:
             notes.append(
                 f"the calibration was made with {self._calibration.compiler}: its error with "
-                f"{self._toolchain.version} is not known"
+                f"{self._toolchain.version} is unknown"
             )
         return notes
 

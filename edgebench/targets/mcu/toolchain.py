@@ -1,4 +1,4 @@
-"""Compiles the kernels once for each core and set of flags, and a model in a second."""
+"""Compiles the kernels once for each core and set of flags, and then a model in a second."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _FLAGS = (
 )
 ROUND_ONCE = "-DCMSIS_NN_USE_SINGLE_ROUNDING"
 SINGLE_ROUNDING = {"arm_nn_vec_mat_mult_t_s8", "edgebench_dense"}
-"""Kernels of fully connected layers: LiteRT rounds once there when it rescales, and twice in the others."""
+"""Kernels of fully connected layers: LiteRT rounds once when it rescales there, and twice in the others."""
 _MAKE_ROOM = "make room there, or set XDG_CACHE_HOME to another folder"
 _EXTRA = "pip install 'edgebench[mcu]'"
 
@@ -45,12 +45,12 @@ class Toolchain:
 
     Args:
         core: The core.
-        compiler: ``zig`` for the one of the package ziglang, else the name of a GNU compiler.
+        compiler: ``zig`` for the one in the package ziglang, otherwise the name of a GNU compiler.
         optimization: ``O2``, ``O3``, ``Os``, ...
         cmsis_nn: A checkout of CMSIS-NN, or None for the sources in the package bakenn.
 
     Raises:
-        TargetUnavailableError: The compiler or the kernels are not here.
+        TargetUnavailableError: The compiler or the kernels are missing.
     """
 
     def __init__(self, core: Core, *, compiler: str, optimization: str, cmsis_nn: Path | None = None) -> None:
@@ -66,7 +66,7 @@ class Toolchain:
             path = shutil.which(compiler)
             if path is None:
                 raise TargetUnavailableError(
-                    f"the compiler {compiler} is not here", remedy='install it, or use compiler = "zig"'
+                    f"the compiler {compiler} is not installed", remedy='install it, or use compiler = "zig"'
                 )
             self._command = [path, *core.gcc]
             self.version = f"{compiler} {_version_of(path)}"
@@ -74,7 +74,7 @@ class Toolchain:
 
     @property
     def include_flags(self) -> list[str]:
-        """Where headers lie."""
+        """Where headers are."""
         folders = [_SOURCES, *([_SOURCES / "include"] if self._zig else []), *self._kernels.includes]
         return [part for folder in folders for part in ("-I", str(folder))]
 
@@ -85,12 +85,12 @@ class Toolchain:
 
     @property
     def newer(self) -> NewerKernels | None:
-        """What the kernels need of their callers where they are a later release than the one in the package bakenn."""
+        """What the kernels need from their callers if they are a later release than the one in the package bakenn."""
         return self._kernels.newer
 
     @property
     def stand_ins(self) -> Path:
-        """Headers for compilers that come without a C library."""
+        """Headers for compilers without a C library."""
         return _SOURCES / "include"
 
     @property
@@ -99,7 +99,7 @@ class Toolchain:
         return [_SOURCES, *self._kernels.includes]
 
     def build(self, generated: GeneratedModel, folder: Path) -> Path:
-        """Compile a model and link it with the kernels it uses, and where QEMU runs the core, with the board's code.
+        """Compile a model and link it with the kernels it uses, and, if QEMU runs the core, with the board's code.
 
         Args:
             generated: The model.
@@ -137,7 +137,7 @@ class Toolchain:
         return (self._kernels_at() / _OBJECTS).is_file()
 
     def make_ready(self) -> None:
-        """Compile the kernels, and let the compiler make what it needs to link for this core.
+        """Compile the kernels, and let the compiler build what it needs to link for this core.
 
         Raises:
             TargetUnavailableError: The compiler fails.
@@ -149,7 +149,7 @@ class Toolchain:
             self._link([source], program, _BOARDS / "any.ld", objects, Path(folder))
 
     def _kernels_at(self) -> Path:
-        """Where the compiled kernels lie, or will."""
+        """Where the compiled kernels are, or will be."""
         settings = (self.version, self._command, self._optimization, _FLAGS, sorted(SINGLE_ROUNDING))
         key = hashlib.sha256(repr(settings).encode())
         headers = [*_SOURCES.rglob("*.h"), *(path for folder in self._kernels.includes for path in folder.rglob("*.h"))]
@@ -174,14 +174,14 @@ class Toolchain:
         return folder / _OBJECTS
 
     def _compile_kernels(self, sources: Sequence[Path], folder: Path) -> None:
-        """Build aside and rename, so that a folder that is there is whole; what a killed process left is built over."""
+        """Build elsewhere and rename, so that existing folders are complete; what a killed process left is replaced."""
         building = folder.with_name(f"{folder.name}.building")
         shutil.rmtree(building, ignore_errors=True)
         building.mkdir(parents=True)
         try:
             with ThreadPoolExecutor(os.cpu_count()) as pool:
                 list(pool.map(partial(self._compile_kernel, folder=building), sources))
-            # Names alone, as compilers differ in how they read quotes: the linker runs in this folder.
+            # Only names, because compilers differ in how they read quotes: the linker runs in this folder.
             (building / _OBJECTS).write_text("\n".join(f"{source.stem}.o" for source in sources), encoding="utf-8")
             building.rename(folder)
         finally:
@@ -200,7 +200,7 @@ class Toolchain:
             full = "no space left" in reason.lower()
             raise TargetUnavailableError(
                 f"the compiler failed: {reason}; the command was: {shlex.join(command)}",
-                remedy=_MAKE_ROOM if full else "see the compiler's message",
+                remedy=_MAKE_ROOM if full else "read the compiler's message",
             )
 
 
@@ -208,7 +208,7 @@ def _version_of(path: str) -> str:
     done = _answer([path, "-dumpversion"], 30)
     if done.returncode != 0 or not done.stdout.strip():
         raise TargetUnavailableError(
-            f"{path} does not tell its version", remedy='is it a GNU compiler? Else use compiler = "zig"'
+            f"{path} does not report its version", remedy='use a GNU compiler, or compiler = "zig"'
         )
     return done.stdout.strip()
 
@@ -219,7 +219,7 @@ def _answer(command: Sequence[str], seconds: float, folder: Path | None = None) 
             command, capture_output=True, text=True, errors="replace", timeout=seconds, check=False, cwd=folder
         )
     except subprocess.TimeoutExpired:
-        raise TargetUnavailableError(f"the compiler {command[0]} did not end within {seconds:.0f} s") from None
+        raise TargetUnavailableError(f"the compiler {command[0]} did not finish within {seconds:.0f} s") from None
     except OSError as error:
         raise TargetUnavailableError(
             f"the compiler {command[0]} cannot be run: {error.strerror}", remedy='install it, or use compiler = "zig"'
@@ -228,7 +228,7 @@ def _answer(command: Sequence[str], seconds: float, folder: Path | None = None) 
 
 _GROUPS = ("ConvolutionFunctions", "FullyConnectedFunctions", "PoolingFunctions", "NNSupportFunctions")
 _FLOATS = ("_f16", "_f32", "_flt")
-"""Endings of CMSIS-NN's sources on real numbers, which models of integers do not need."""
+"""Suffixes of CMSIS-NN's floating-point sources, which integer models do not need."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -238,7 +238,7 @@ class _Kernels:
     Attributes:
         sources: What is compiled.
         includes: Folders of headers.
-        newer: What it needs of its callers where it is a later release than the one in the package bakenn.
+        newer: What it needs from its callers if it is a later release than the one in the package bakenn.
     """
 
     sources: list[Path]
@@ -261,7 +261,9 @@ def _kernel_folder(checkout: Path | None) -> _Kernels:
         if not path.stem.endswith(_FLOATS)
     ]
     if not found:
-        raise TargetUnavailableError(f"there are no CMSIS-NN sources in {folder}", remedy="name a checkout of CMSIS-NN")
-    # The headers of CMSIS-Core, which older releases need, are no part of a checkout of CMSIS-NN.
+        raise TargetUnavailableError(
+            f"there are no CMSIS-NN sources in {folder}", remedy="give the path of a checkout of CMSIS-NN"
+        )
+    # The headers of CMSIS-Core, which older releases need, are not part of a checkout of CMSIS-NN.
     includes = [folder / "Include", *([vendor / "cmsis_core" / "Include"] if vendor else [])]
     return _Kernels(sources=found, includes=includes, newer=newer_kernels(folder))

@@ -50,7 +50,7 @@ class UnicornEmulator:
             timeout_s: The emulation is stopped after this many seconds.
 
         Raises:
-            UnsupportedModelError: The program faults, reports a failed layer, or does not end in time.
+            UnsupportedModelError: The program faults, reports a failed layer, or does not finish in time.
         """
         arena = self._program.symbols["edgebench_arena"]
         if "edgebench_reset" in self._program.symbols:
@@ -73,7 +73,7 @@ class UnicornEmulator:
         )
 
     def _call(self, function: str, timeout_s: float) -> int:
-        """Call a function without arguments, and give what it returns."""
+        """Call a function without arguments, and return its result."""
         from unicorn import UcError
 
         entry = self._program.symbols[function]
@@ -123,7 +123,7 @@ class UnicornEmulator:
         counter_register = riscv_const.UC_RISCV_REG_PC if self._core.riscv else arm_const.UC_ARM_REG_PC
         if self._engine.reg_read(counter_register) & ~1 != _RETURN:
             raise UnsupportedModelError(
-                f"the emulated program did not end within {timeout_s:.0f} s", remedy="raise --time-limit"
+                f"the emulated program did not finish within {timeout_s:.0f} s", remedy="raise --time-limit"
             )
 
     def _stack_depth(self) -> int:

@@ -1,4 +1,4 @@
-"""A test vector: inputs of a C model, and what LiteRT's reference kernels answer to them."""
+"""A test vector: inputs of a C model, and the results of LiteRT's reference kernels for them."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ class Vector:
 
 
 def make_vector(model: Path, generated: GeneratedModel, seed: int, calibration: Path | None) -> Vector:
-    """One run, or several where the model keeps something from run to run.
+    """One run, or several if the model keeps something from run to run.
 
     Args:
-        model: The int8 file that the C was made from.
-        generated: The C.
+        model: The int8 file that the C code was made from.
+        generated: The C code.
         seed: Seeds random inputs.
-        calibration: An ``.npz`` with samples first along each array; used where it fits the C model's inputs.
+        calibration: An ``.npz`` with samples first along each array; used if it fits the C model's inputs.
 
     Raises:
         InputError: LiteRT refuses the model.
-        NoReferenceError: It has no answer for the model, or for such values.
+        NoReferenceError: It has no result for the model, or for such values.
     """
     runs = _RUNS_WITH_STATE if generated.state_bytes else 1
     graph, _ = without_float_edges(read_quantised_graph(model))
@@ -62,7 +62,7 @@ def make_vector(model: Path, generated: GeneratedModel, seed: int, calibration: 
 
 
 def _samples(graph: QuantisedGraph, path: Path, runs: int) -> list[tuple[NDArray[Any], ...]] | None:
-    """The first samples of a file as the inputs hold them, or None where one of them has none that fits."""
+    """The first samples of a file in the form of the inputs, or None if an input has none that fits."""
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays: Mapping[str, NDArray[Any]] = {name: file[name] for name in file.files}

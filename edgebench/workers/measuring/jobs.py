@@ -1,4 +1,4 @@
-"""What a measuring process is asked to do, and what it answers."""
+"""Requests to a measuring process, and its answers."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from edgebench.core.metric import Metric
 from edgebench.core.model import InputSource
 from edgebench.core.profile import Footprint, LayerCost, Sample
 from edgebench.core.record import Record
+from edgebench.core.support import Support
 from edgebench.models.prepare import Prepared, PrepareRequest
 from edgebench.workers.protocol import Request
 
@@ -20,7 +21,7 @@ class Prepare(Request[Prepared]):
     """Inspect a model, and bring it into a form that a target takes.
 
     Attributes:
-        wanted: Which model, and what the target takes.
+        wanted: The model, and what the target takes.
     """
 
     verb: ClassVar[str] = "prepare"
@@ -30,12 +31,12 @@ class Prepare(Request[Prepared]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done(Record):
-    """That something was done."""
+    """Confirms that something was done."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MakeReady(Request[Done]):
-    """Do what a target has to do once, before its first model.
+    """Prepare a target once, before its first model.
 
     Attributes:
         device: Where models will run.
@@ -47,11 +48,28 @@ class MakeReady(Request[Done]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Try(Request[Support]):
+    """Find out whether a device runs a model, without measuring it.
+
+    Attributes:
+        device: The device.
+        model: Path of a file that the device's target takes.
+        inputs: Where inputs come from.
+    """
+
+    verb: ClassVar[str] = "try"
+    step: ClassVar[str] = "while the model was tried"
+    device: Device
+    model: str
+    inputs: InputSource
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Written(Record):
     """Files that were written.
 
     Attributes:
-        files: Their paths in the folder that was asked for.
+        files: Their paths in the requested folder.
         notes: What their user must know.
     """
 
@@ -64,14 +82,14 @@ class WriteProject(Request[Written]):
     """Write an int8 model as a C project.
 
     Attributes:
-        device: The microcontroller that it is for.
+        device: The microcontroller that the project is for.
         model: Path of the file.
         inputs: Where the inputs of its test vector come from.
         folder: Where the files go.
     """
 
     verb: ClassVar[str] = "write project"
-    step: ClassVar[str] = "while the C was written"
+    step: ClassVar[str] = "while the C code was written"
     device: Device
     model: str
     inputs: InputSource
@@ -80,12 +98,12 @@ class WriteProject(Request[Written]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded(Record):
-    """What the parent learns when a model is ready.
+    """The answer when a model is ready.
 
     Attributes:
         load_s: Reading and preparing the model.
-        first: The first inference; all there is to know for a deterministic target.
-        iterations: Inferences a burst should have.
+        first: The first inference; for a deterministic target, the complete result.
+        iterations: Inferences that a burst should have.
         burst_s: How long such a burst takes.
         method: How latencies are taken.
         energy_scope: What the meter covers, or None without one.
@@ -100,7 +118,7 @@ class Loaded(Record):
 
     def __post_init__(self) -> None:
         if self.iterations < 1 or self.burst_s < 0:
-            raise ValueError("a burst has at least one inference and takes no negative time")
+            raise ValueError("a burst needs at least one inference and a time of at least zero")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +126,7 @@ class Load(Request[Loaded]):
     """Load a model, run it once and warm up; it stays loaded until ``Finish``.
 
     Attributes:
-        device: Where.
+        device: The device to run it on.
         model: Path of a file that the device's target takes.
         inputs: Where inputs come from.
     """
@@ -122,10 +140,10 @@ class Load(Request[Loaded]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run(Request[Sample]):
-    """Run one burst of the model that is loaded.
+    """Run one burst of the loaded model.
 
     Attributes:
-        iterations: Inferences.
+        iterations: Number of inferences.
     """
 
     verb: ClassVar[str] = "run"
@@ -133,13 +151,13 @@ class Run(Request[Sample]):
     iterations: int
 
     def misfit(self, answer: Sample) -> str | None:
-        """A burst has latencies."""
+        """A burst must have latencies."""
         return None if answer.latencies_s else "a burst without latencies"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finished(Record):
-    """What the parent learns when sampling is over."""
+    """The answer when sampling is over."""
 
     peak_ram_bytes: int
     footprint: Footprint
@@ -151,10 +169,10 @@ class Finished(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finish(Request[Finished]):
-    """Read what is read once, and release the model.
+    """Read the figures that are read only once, and release the model.
 
     Attributes:
-        layers: Whether per-operator rows are wanted.
+        layers: Whether per-operator rows are requested.
     """
 
     verb: ClassVar[str] = "finish"
@@ -167,9 +185,9 @@ class RaceResult(Record):
     """One model of a race.
 
     Attributes:
-        latency_p5_s: 5th percentile of its latencies: what repeats best.
+        latency_p5_s: 5th percentile of its latencies, which repeats best.
         latency_s: Median of its latencies.
-        energy_j: Energy per inference where there is a meter.
+        energy_j: Energy per inference, if there is a meter.
     """
 
     latency_p5_s: float
@@ -178,11 +196,11 @@ class RaceResult(Record):
 
     def __post_init__(self) -> None:
         if self.latency_p5_s <= 0 or self.latency_s <= 0:
-            raise ValueError("a latency is above zero")
+            raise ValueError("a latency must be above zero")
 
     @property
     def robust(self) -> Mapping[str, float]:
-        """By name, the figures that repeat best: what tables hold and predict."""
+        """By name, the figures that repeat best: those that tables store and predict."""
         return {"latency_s": self.latency_p5_s} | ({} if self.energy_j is None else {"energy_j": self.energy_j})
 
 
@@ -191,7 +209,7 @@ class Raced(Record):
     """How a race ended.
 
     Attributes:
-        results: One a model, in the order they entered.
+        results: One per model, in the order in which they entered.
     """
 
     results: tuple[RaceResult, ...]
@@ -202,9 +220,9 @@ class Race(Request[Raced]):
     """Run models in turn for some time.
 
     Attributes:
-        device: Where; its target must measure.
+        device: The device; its target must measure.
         models: Paths of files that the target takes.
-        seconds: How long in all, without loading.
+        seconds: Total time, without loading.
     """
 
     verb: ClassVar[str] = "race"
@@ -214,6 +232,6 @@ class Race(Request[Raced]):
     seconds: float
 
     def misfit(self, answer: Raced) -> str | None:
-        """Each model has a result."""
+        """Each model must have a result."""
         entered, came = len(self.models), len(answer.results)
         return None if entered == came else f"{came} results of {entered} models"

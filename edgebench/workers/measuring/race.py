@@ -1,4 +1,4 @@
-"""Several models in one process, burst by burst in turn: what is compared sees the same machine."""
+"""Several models in one process, burst by burst in turn: so that all of them see the machine in the same state."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ def race(device: Device, models: Sequence[Path], inputs: InputSource, seconds: f
     """Run models in turn for some time, at least ``MIN_ROUNDS`` bursts each.
 
     Args:
-        device: Where; its target must measure.
+        device: The device; its target must measure.
         models: Files that the target takes.
         inputs: Where their inputs come from.
-        seconds: How long in all, without loading.
+        seconds: Total time, without loading.
     """
     with ExitStack() as stack:
         sessions = []

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from edgebench.core.model import InputSource
 from edgebench.core.profile import Sample
+from edgebench.core.support import Support
 from edgebench.errors import InputError
 from edgebench.models.prepare import Prepared
 from edgebench.workers.measuring.jobs import (
@@ -20,6 +21,7 @@ from edgebench.workers.measuring.jobs import (
     Race,
     Raced,
     Run,
+    Try,
     WriteProject,
     Written,
 )
@@ -37,6 +39,7 @@ class MeasuringServer(Server):
         self._session: MeasurementSession | None = None
         self.on(Prepare, self._prepare)
         self.on(MakeReady, self._make_ready)
+        self.on(Try, self._try)
         self.on(WriteProject, self._write_project)
         self.on(Load, self._load)
         self.on(Run, self._run)
@@ -56,6 +59,11 @@ class MeasuringServer(Server):
         if isinstance(target, MadeReadyOnce):
             target.make_ready()
         return Done()
+
+    def _try(self, request: Try) -> Support:
+        from edgebench.workers.measuring.trying import try_model
+
+        return try_model(request.device, Path(request.model), request.inputs)
 
     def _write_project(self, request: WriteProject) -> Written:
         from edgebench.targets.mcu.project import write_project

@@ -23,7 +23,7 @@ WARM_UP_S = 0.3
 BURST_S = 0.04
 BURST_RUNS = 100
 METER_UPDATES = 20
-"""A burst lasts at least this many updates of the energy meter, so that one update is 5 % of it."""
+"""A burst lasts at least this many updates of the energy meter, so that one update is at most 5 % of it."""
 
 
 class MeasurementSession:
@@ -78,7 +78,7 @@ class MeasurementSession:
         return replace(sample, energy_j=self._meter.read_j() - before)
 
     def finish(self, *, layers: bool) -> Finished:
-        """Everything that is read once, after the last burst."""
+        """Everything that is read only once, after the last burst."""
         peak = self._memory.peak_growth_bytes()
         return Finished(
             peak_ram_bytes=peak,
@@ -106,5 +106,5 @@ class MeasurementSession:
         for name, value in self._model.outputs().items():
             if value.dtype.kind == "f" and not np.isfinite(value).all():
                 kind = "not-a-number" if np.isnan(value).any() else "infinite"
-                broken.append(f"output {name!r} holds {kind} values: check the weights and the inputs")
+                broken.append(f"output {name!r} contains {kind} values: check the weights and the inputs")
         return broken

@@ -1,4 +1,4 @@
-"""What a training process is asked to do, and what it answers."""
+"""Requests to a training process, and its answers."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class SpaceText(Record):
 
     @classmethod
     def of(cls, space: SearchSpace) -> SpaceText:
-        """The text of a space."""
+        """The serialised form of a space."""
         description = space.description
         return cls(name=description.name, family=description.family, options=dict(description.options))
 
@@ -53,7 +53,7 @@ class TaskText(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Epoch(Record):
-    """An epoch that is done, and not the last.
+    """An epoch that is done, but is not the last.
 
     Attributes:
         number: From 1.
@@ -87,7 +87,7 @@ class TrainJob(LongRequest[Trained, Epoch]):
         space: Where the network comes from.
         architecture: Which network.
         task: What it is trained on.
-        recipe: How.
+        recipe: How it is trained.
         seed: Of weights, order and augmentation.
         weights: File to write the weights to, or None.
         teacher: Architecture and weights file of a network to imitate, or None.
@@ -111,7 +111,7 @@ class SharedWeights(Record):
     """Shared weights that are ready.
 
     Attributes:
-        epochs: How many they were trained; 0 if they lay in their file.
+        epochs: How many epochs they were trained; 0 if they were read from their file.
     """
 
     epochs: int
@@ -122,11 +122,11 @@ class SupernetJob(LongRequest[SharedWeights, Epoch]):
     """Training of shared weights.
 
     Attributes:
-        space: Whose networks share them.
+        space: The space whose networks share them.
         task: What they are trained on.
-        recipe: How.
+        recipe: How they are trained.
         seed: Of weights, networks and order.
-        state: File that the shared weights are read from if it is there, and written to if not.
+        state: File that the shared weights are read from if it exists, and written to otherwise.
     """
 
     verb: ClassVar[str] = "supernet"
@@ -140,7 +140,7 @@ class SupernetJob(LongRequest[SharedWeights, Epoch]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Score(Record):
-    """What a network is worth.
+    """The value of a network.
 
     Attributes:
         value: An accuracy from 0 to 1, or a score that rises with it.
@@ -196,9 +196,9 @@ class ExportJob(Request[Exported]):
         space: Where it comes from.
         architecture: Which network.
         weights: File of its weights.
-        task: Whose training images set the ranges of int8.
+        task: The task whose training images set the ranges of int8.
         folder: Where files are written: ``NAME.onnx``, ``NAME.tflite``, ``NAME.int8.tflite``.
-        name: Begins the names of the files.
+        name: Prefix of the files' names.
     """
 
     verb: ClassVar[str] = "export"
@@ -213,11 +213,11 @@ class ExportJob(Request[Exported]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskFacts(Record):
-    """What the search needs to know of a task.
+    """What the search needs to know about a task.
 
     Attributes:
         name: For tables.
-        classes: How many.
+        classes: Number of classes.
         input_shape: Rows, columns, channels.
         digest: Over data and split.
         samples: Of training, validation and test.
@@ -248,7 +248,7 @@ class Predictions(Record):
     """Classes that a file predicts, and the true ones.
 
     Attributes:
-        classes: One a sample.
+        classes: One per sample.
         labels: As many.
     """
 
@@ -257,7 +257,7 @@ class Predictions(Record):
 
     def __post_init__(self) -> None:
         if not self.labels or len(self.classes) != len(self.labels):
-            raise ValueError("each sample has a class and a label, and there are samples")
+            raise ValueError("each sample needs a class and a label, and there must be samples")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -266,9 +266,9 @@ class Predict(Request[Predictions]):
 
     Attributes:
         path: The file.
-        task: Whose samples.
+        task: The task that the samples belong to.
         part: ``train``, ``validation`` or ``test``.
-        reference: Whether LiteRT's reference kernels compute, as the emulated and compiled ones do.
+        reference: Whether to use LiteRT's reference kernels, which compute as the emulated and compiled ones do.
     """
 
     verb: ClassVar[str] = "predict"

@@ -1,4 +1,4 @@
-"""The parent's side of training processes: they are restarted when they die, and their jobs with them."""
+"""The parent's side of training processes: when they die, they are restarted with their jobs."""
 
 from __future__ import annotations
 
@@ -31,23 +31,23 @@ from edgebench.workers.training.jobs import (
 from edgebench.workers.worker import ChildError, Worker
 
 STEP_S = 3600.0
-"""An epoch, a file, a set of predictions may take an hour."""
+"""Time limit of an epoch, a file or a set of predictions: an hour."""
 T = TypeVar("T")
 RETRIES = 2
 
 OnEpoch = Callable[[Epoch], bool]
-"""Told of an epoch; says whether to go on."""
+"""Called for each epoch; returns whether to continue."""
 
 
 class TrialFailedError(EdgebenchError):
-    """A training came to nothing: not a number, or a process that keeps dying."""
+    """A training failed: its loss is not a number, or its process keeps dying."""
 
 
 class TrainingProcess:
     """One process, started when it is needed.
 
     Args:
-        workers: Who starts it.
+        workers: Starts it.
     """
 
     def __init__(self, workers: Workers = LOCAL) -> None:
@@ -65,7 +65,7 @@ class TrainingProcess:
         """Train a network.
 
         Returns:
-            What came of it, with the accuracy of the best epoch.
+            The result, with the accuracy of the best epoch.
 
         Raises:
             TrialFailedError: The loss is not a number, or the process died three times over this job.
@@ -83,7 +83,7 @@ class TrainingProcess:
 
         def asked() -> float:
             if self._worker is None and self._shared is not None:
-                # A process that was started anew has no weights yet; they lie in a file.
+                # A restarted process has no weights yet; they are in a file.
                 self._followed(self._shared, lambda _: True)
             return self._asked(SharedAccuracy(architecture=architecture)).value
 
@@ -94,7 +94,7 @@ class TrainingProcess:
         return self._again(lambda: self._asked(Synflow(space=space, architecture=architecture))).value
 
     def facts(self, task: TaskText) -> TaskFacts:
-        """What there is to know of a task.
+        """The facts about a task.
 
         Raises:
             InputError: There is no such task, or its data is not valid.
@@ -102,7 +102,7 @@ class TrainingProcess:
         return self._asked(DescribeTask(task=task))
 
     def export(self, job: ExportJob) -> list[str]:
-        """Write a trained network's files; their paths."""
+        """Write a trained network's files; returns their paths."""
         return list(self._again(lambda: self._asked(job)).paths)
 
     def predict(self, path: str, task: TaskText, part: str, *, reference: bool) -> Predictions:
@@ -111,7 +111,7 @@ class TrainingProcess:
         return self._again(lambda: self._asked(request))
 
     def _again(self, step: Callable[[], T]) -> T:
-        """Do something once more when the process dies over it.
+        """Do something again if the process dies during it.
 
         Raises:
             TrialFailedError: It died three times.
@@ -134,7 +134,7 @@ class TrainingProcess:
 
     @contextmanager
     def _process(self) -> Iterator[Worker]:
-        """The process, which any error ends; what it could not do is told as an error of its own kind."""
+        """The process, which any error ends; what it could not do is raised as an error of the right type."""
         if self._worker is None:
             self._worker = self._workers.training()
         try:
@@ -148,7 +148,7 @@ class TrainingProcess:
 
 
 class _DiedError(EdgebenchError):
-    """The process went away."""
+    """The process died."""
 
 
 def _explained(error: ChildError) -> EdgebenchError:
@@ -167,7 +167,7 @@ class TrainingPool:
 
     Args:
         count: How many there may be.
-        workers: Who starts them.
+        workers: Starts them.
     """
 
     def __init__(self, count: int, workers: Workers = LOCAL) -> None:
@@ -187,7 +187,7 @@ class TrainingPool:
 
     @contextmanager
     def process(self) -> Iterator[TrainingProcess]:
-        """A process of one's own for a while."""
+        """A process for exclusive use for a while."""
         process = self._idle.get()
         try:
             yield process

@@ -1,6 +1,6 @@
 """The training process: PyTorch, data sets and quantiser live and die here.
 
-Training answers once an epoch and waits to hear whether to go on.
+Training reports once per epoch and waits to hear whether to continue.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ GoesOn = Callable[[Epoch], bool]
 
 
 class _StoppedError(Exception):
-    """The parent wants no further epoch."""
+    """The parent does not want another epoch."""
 
 
 class TrainingServer(Server):

@@ -1,7 +1,7 @@
-"""A family of search spaces: 3x3 convolutions, one after the other.
+"""A family of search spaces: a sequence of 3x3 convolutions.
 
-A family is a function from what a file says to a ``SearchSpace``: dimensions (what can be chosen) and slots (which
-block stands where, given the choices).
+A family is a function from the content of a file to a ``SearchSpace``: dimensions (what can be chosen) and slots
+(which block is where, given the choices).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from edgebench.spaces.space import Dimension, SearchSpace, Slot
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlainOptions:
-    """What may stand under ``[options]`` in a file of this family.
+    """The keys of ``[options]`` in a file of this family.
 
     Attributes:
         input: Rows, columns, channels.
@@ -36,7 +36,7 @@ class PlainOptions:
 
     def __post_init__(self) -> None:
         if len(self.input) != 3 or not self.filters or not self.depths or min(self.depths) < 0:
-            raise ValueError("input takes three sizes, filters and depths at least one value, depths none below 0")
+            raise ValueError("input needs three sizes, filters and depths at least one value, depths none below 0")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +76,7 @@ def create(description: SpaceDescription) -> SearchSpace:
     def head(values: Mapping[str, Any]) -> Block:
         return Head(input_shape=(rows, columns, values["filters"]), classes=options.classes)
 
-    # A slot names every dimension that decides which block stands there.
+    # A slot names every dimension that decides which block is there.
     slots = [
         Slot(name="stem", dimensions=("filters",), block=stem),
         *(

@@ -30,10 +30,10 @@ from edgebench.targets.timing import time_calls
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReferenceOptions:
-    """What may stand under ``[options]`` in a device file; edgebench refuses anything else.
+    """The keys of ``[options]`` in a device file; edgebench refuses any others.
 
     Attributes:
-        full_check: Infer all shapes before the model runs, and refuse one whose shapes do not fit.
+        full_check: Infer all shapes before the model runs, and refuse it if its shapes do not match.
     """
 
     full_check: bool = True
@@ -64,7 +64,7 @@ class ReferenceTarget:
             raise TargetUnavailableError("onnx is not installed", remedy="pip install onnx") from None
 
     def import_runtime(self) -> None:
-        """Import the evaluator, so that the time of loading holds only the model."""
+        """Import the evaluator, so that the loading time covers only the model."""
         importlib.import_module("onnx.reference")
 
     @contextmanager
@@ -79,7 +79,7 @@ class ReferenceTarget:
 
 
 class ReferenceModel(PlainModel):
-    """A model and the inputs that every inference gets. ``PlainModel`` answers what this target cannot tell."""
+    """A model and the inputs of every inference. ``PlainModel`` provides what this target does not know."""
 
     def __init__(self, model: Path, inputs: InputSource, options: ReferenceOptions) -> None:
         import onnx
@@ -104,7 +104,7 @@ class ReferenceModel(PlainModel):
 
     @property
     def method(self) -> str:
-        """What stands behind the figures, in one phrase."""
+        """How the figures are obtained, in one phrase."""
         return f"wall clock around ReferenceEvaluator.run, onnx {version('onnx')}"
 
     def run(self, iterations: int) -> Sample:

@@ -1,4 +1,4 @@
-"""A task: labelled images. A function without arguments that gives arrays will do; edgebench splits them."""
+"""A task: labelled images. A function without arguments that returns arrays is enough; edgebench splits them."""
 
 from __future__ import annotations
 

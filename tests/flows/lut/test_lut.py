@@ -88,7 +88,7 @@ def test_a_table_of_a_runtime_adds_up(space: SearchSpace) -> None:
 
 
 @pytest.mark.child
-def test_a_build_that_is_cut_off_goes_on_where_it_was(space: SearchSpace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_build_resumes_where_it_was(space: SearchSpace, monkeypatch: pytest.MonkeyPatch) -> None:
     saved: list[LookupTable] = []
     raced: list[int] = []
     whole = Bench.race

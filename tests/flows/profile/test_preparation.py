@@ -125,7 +125,7 @@ def test_nonsense_is_a_crash_of_one_profile() -> None:
     broken, sound = profiled(canned(load=lambda _: next(loads)), FAKE, replace(FAKE, name="other"))
     assert broken.outcome is Outcome.CRASHED
     assert broken.failure is not None
-    assert broken.failure.message.startswith("the worker answered nonsense")
+    assert broken.failure.message.startswith("the worker's answer is invalid")
     assert sound.outcome is Outcome.OK
 
 
@@ -163,7 +163,7 @@ def test_a_model_that_cannot_be_read_has_no_format(model: str, name: str) -> Non
     assert any("it is no model" in remark.text for remark in shown.remarks)
 
 
-def test_a_device_that_is_not_there_is_told_before_a_model_is_read() -> None:
+def test_a_missing_device_is_reported_before_a_model_is_read() -> None:
     workers = canned()
     away = prepared(workers, replace(FAKE, options={"misbehave": "unavailable"}))
     odd = prepared(workers, replace(FAKE, options={"colour": "red"}))
@@ -188,7 +188,7 @@ def pending(monkeypatch: pytest.MonkeyPatch, what: str | None) -> None:
     monkeypatch.setattr(FakeTarget, "make_ready", lambda _: None, raising=False)
 
 
-def test_what_a_target_does_once_is_told_and_no_part_of_the_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_target_does_once_is_reported_and_not_part_of_the_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     pending(monkeypatch, "compiling kernels, once")
     told: list[str] = []
     workers = canned()

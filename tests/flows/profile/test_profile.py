@@ -122,7 +122,7 @@ def test_an_interrupt_keeps_what_was_measured(tmp_path: Path) -> None:
     assert summarise(kept)["latency_s"].value > 0
 
 
-def test_layers_are_told_apart_on_request(tmp_path: Path) -> None:
+def test_layers_are_reported_on_request(tmp_path: Path) -> None:
     model = write_onnx(tmp_path / "model.onnx")
     (found,) = run([model], [find_device("host")], replace(QUICK, layers=True))
     assert {layer.operator for layer in found.layers} >= {"Conv"}

@@ -138,7 +138,7 @@ def test_a_space_is_exhausted_without_repeating_anything(space: SearchSpace, tmp
     assert record.front[0].accuracy == pytest.approx(max(values.values()))
 
 
-def test_only_what_holds_the_limit_is_tried(space: SearchSpace, tmp_path: Path) -> None:
+def test_only_what_meets_the_limit_is_tried(space: SearchSpace, tmp_path: Path) -> None:
     model = cost_model(space, {"fake": fake_table(space)})
     rows = np.concatenate(list(space.enumerate()))
     latency = model.predict(rows)[:, model.names.index("latency_s@fake")]
@@ -157,14 +157,14 @@ def test_several_objectives_give_a_front_that_nothing_beats(space: SearchSpace, 
     assert not any(a != b and a[0] >= b[0] and a[1] >= b[1] for a in points for b in points)
 
 
-def test_finalists_of_a_front_lie_far_apart() -> None:
+def test_finalists_of_a_front_are_far_apart() -> None:
     trials = [TrialResult(number=number, architecture=str(number), accuracy=0.5, figures={}) for number in range(7)]
     assert [trial.number for trial in spread(trials)][:4] == [0, 6, 3, 5]
     assert sorted(trial.number for trial in spread(trials)) == list(range(7))
     assert spread([]) == []
 
 
-def test_cost_alone_is_minimised_where_accuracy_has_a_limit(space: SearchSpace, tmp_path: Path) -> None:
+def test_only_cost_is_minimised_if_accuracy_has_a_limit(space: SearchSpace, tmp_path: Path) -> None:
     values = accuracies(space, tmp_path / "accuracies.json")
     least = sorted(values.values())[6]
     wanted = request(space, tmp_path, trials=50, objectives=("latency_s@fake",), budget=Budget(min_accuracy=least))
@@ -173,7 +173,7 @@ def test_cost_alone_is_minimised_where_accuracy_has_a_limit(space: SearchSpace, 
     assert len(record.front) == 1
 
 
-def test_a_study_goes_on_where_it_stopped(space: SearchSpace, tmp_path: Path) -> None:
+def test_a_study_resumes_where_it_stopped(space: SearchSpace, tmp_path: Path) -> None:
     wanted = request(space, tmp_path, trials=4)
     run(wanted)
     before = tried(wanted)

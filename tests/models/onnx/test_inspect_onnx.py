@@ -206,7 +206,7 @@ def test_macs_follow_the_shapes_given(tmp_path: Path) -> None:
     longer.graph.input[0].type.tensor_type.shape.dim[2].dim_param = "samples"
     unknown = described(write(tmp_path / "open.onnx", longer))
     assert unknown.macs is None
-    assert any("shapes of 1 x Conv, 1 x MatMul cannot be told" in note for note in unknown.notes)
+    assert any("shapes of 1 x Conv, 1 x MatMul cannot be read from the file" in note for note in unknown.notes)
 
 
 def test_a_dimensions_name_is_set_wherever_it_stands() -> None:
@@ -379,12 +379,14 @@ def test_missing_external_data_is_named(external: Path) -> None:
 def test_external_data_that_is_too_short_is_named(external: Path) -> None:
     data = external.with_name("net.data")
     data.write_bytes(data.read_bytes()[:1000])
-    with pytest.raises(InputError, match=r"'net.data' is too short: tensor 'w' ends at byte 12288, the file at 1000"):
+    with pytest.raises(
+        InputError, match=r"'net.data' is too short: tensor 'w' ends at byte 12288, the file ends at 1000"
+    ):
         described(external)
 
 
 @pytest.mark.parametrize("location", ["../secret", "/etc/passwd", "sub/../../secret", "", ".", "a\0b", "x" * 5000])
-def test_external_data_must_lie_in_the_models_folder(external: Path, location: str) -> None:
+def test_external_data_must_be_in_the_models_folder(external: Path, location: str) -> None:
     (external.parent.parent / "secret").write_bytes(bytes(20000))
     model = onnx.load(str(external), load_external_data=False)
     for entry in model.graph.initializer[0].external_data:
@@ -415,7 +417,7 @@ def test_external_data_has_a_valid_place(external: Path, key: str, text: str) ->
         if entry.key == key:
             entry.value = text
     write(external, model)
-    with pytest.raises(InputError, match="no valid place"):
+    with pytest.raises(InputError, match="no valid position"):
         described(external)
 
 
@@ -449,7 +451,7 @@ def test_a_file_of_more_than_two_gigabytes_says_how_to_save_it(tmp_path: Path) -
 def test_an_input_without_a_shape_is_noted(tmp_path: Path) -> None:
     model = onnx_model([node("Relu", ["x"], ["y"])], [value("x", None)], [value("y", None)])
     info = described(write(tmp_path / "net.onnx", model))
-    assert info.notes == ("taken for single values, since the file states no shape: x",)
+    assert info.notes == ("treated as single values, because the file states no shape: x",)
 
 
 def test_impossible_tensors_are_refused(tmp_path: Path) -> None:

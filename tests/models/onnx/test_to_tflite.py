@@ -455,7 +455,7 @@ def test_several_inputs_and_outputs_keep_their_names_and_order(tmp_path: Path) -
         ([node("NonZero", ["x"], ["y"], name="where")], ("NonZero",), "where"),
         ([node("Det", ["x"], ["d"]), node("Hardmax", ["x"], ["y"])], ("Det", "Hardmax"), "layer"),
         ([node("MaxPool", ["x"], ["y", "i"], kernel_shape=[2, 2], name="pool")], ("MaxPool",), "positions"),
-        ([node("Pow", ["x", "e"], ["y"])], ("Pow",), "power of 2.6"),
+        ([node("Pow", ["x", "e"], ["y"])], ("Pow",), "the power 2.6"),
     ],
 )
 def test_what_cannot_be_converted_is_named_with_its_layer(

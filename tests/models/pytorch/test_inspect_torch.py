@@ -40,14 +40,14 @@ def test_an_exported_program(path: Path) -> None:
 def test_without_a_shape_macs_are_not_known(path: Path) -> None:
     model, weights = exported_tables()
     graph = model["graph_module"]["graph"]
-    # The same file with an open height in place of an open batch.
+    # The same file with an open height instead of an open batch.
     for name, axis in (("image", 2), ("conv2d", 2), ("pooled", 0), ("linear", 0)):
         sizes = graph["tensor_values"][name]["sizes"]
         symbol = graph["tensor_values"]["image"]["sizes"][0] if name == "image" else sizes[0]
         sizes[0], sizes[axis] = {"as_int": 1}, symbol
     info = described(path, exported(model, weights))
     assert info.macs is None
-    assert info.notes == ("MACs are not known: the shapes of 1 x conv2d, 1 x linear cannot be told from the file",)
+    assert info.notes == ("MACs are unknown: the shapes of 1 x conv2d, 1 x linear cannot be read from the file",)
 
 
 def call(target: str, output: tuple[int, ...], **arguments: tuple[int, ...] | bool) -> int | None:
@@ -76,8 +76,26 @@ def test_multiply_accumulates() -> None:
 
 
 def test_operators_that_are_not_counted_are_listed() -> None:
-    node = {"target": "torch.ops.aten.lstm.input", "inputs": [], "outputs": []}
-    assert count_macs([node, node], {}) == (0, ["MACs do not include 2 x lstm"])
+    node = {"target": "torch.ops.aten.stft.default", "inputs": [], "outputs": []}
+    assert count_macs([node, node], {}) == (0, ["MACs do not include 2 x stft"])
+
+
+def test_recurrent_layers_and_sums_of_products() -> None:
+    def given(target: str, listed: str, shapes: dict[str, tuple[int, ...]], **texts: str) -> int | None:
+        inputs: list[dict[str, Any]] = [{"name": key, "arg": {"as_string": text}} for key, text in texts.items()]
+        tensors = [{"name": name} for name in shapes if name != "input"]
+        inputs.append({"name": listed, "arg": {"as_tensors": tensors}})
+        inputs.append({"name": "input", "arg": {"as_tensor": {"name": "input"}}})
+        node = {"target": f"torch.ops.aten.{target}", "inputs": inputs, "outputs": [{"as_tensor": {"name": "out"}}]}
+        return count_macs([node], {**shapes, "out": (1,)})[0]
+
+    # Two layers of 16 from 8 features, over 10 steps of 3 sequences; biases are not multiplied.
+    lstm = {"a": (64, 8), "b": (64, 16), "c": (64,), "d": (64,), "e": (64, 16), "f": (64, 16), "input": (3, 10, 8)}
+    assert given("lstm.input", "params", lstm) == 30 * 64 * (8 + 16 + 16 + 16)
+    assert (
+        given("einsum.default", "tensors", {"a": (2, 5, 7), "b": (2, 6, 7)}, equation="bti,bsi->bts") == 2 * 5 * 6 * 7
+    )
+    assert given("einsum.default", "tensors", {"a": (2, 5)}, equation="ij->ji") == 0
 
 
 S = "Symbol('s0', positive=True, integer=True)"

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from edgebench.core.model import InputSource
 from edgebench.models.convert import quantise
@@ -91,3 +92,85 @@ def test_a_cast_of_a_mask_needs_no_options(tmp_path: Path) -> None:
     _, int8, _, samples = quantised(path)
     assert types(int8) == {"int8", "bool"}
     assert relative_difference(run_content(path.read_bytes(), samples), run_content(int8, samples)) < 0.05
+
+
+def test_shapes_without_axes_are_constants_too(tmp_path: Path) -> None:
+    """As the framing of sounds computes its positions."""
+    graph = FloatGraph()
+    x = graph.tensor("x", [1, 16])
+    sizes = graph.add("SHAPE", [x], [2], "ShapeOptions", dtype="int32", outType=2)
+    length = graph.add("SLICE", [sizes, graph.indices([1]), graph.indices([1])], [1], "SliceOptions", dtype="int32")
+    number = graph.add("RESHAPE", [length, graph.tensor("no_axes", [0], "int32")], [], "ReshapeOptions", dtype="int32")
+    start, step = (graph.constant(np.array(value, np.int32)) for value in (0, 2))
+    positions = graph.add("RANGE", [start, number, step], [8], "RangeOptions", dtype="int32")
+    taken = graph.add("GATHER", [x, positions], [1, 8], "GatherOptions", axis=1)
+    path = graph.ports([x], [graph.dense(taken, 4)]).model.write(tmp_path / "frames.tflite")
+    _, int8, _, samples = quantised(path)
+    assert not {"RANGE", "GATHER"} & set(kinds(int8))
+    assert relative_difference(run_content(path.read_bytes(), samples), run_content(int8, samples)) < 0.05
+
+
+def test_few_random_inputs_run_through_networks_that_take_long(tmp_path: Path) -> None:
+    notes = []
+    for side in (8, 1024):
+        graph = FloatGraph()
+        x = graph.tensor("x", [1, side, side, 3])
+        y = graph.conv(graph.conv(x, 16, kernel=1), 2, kernel=1)
+        path = graph.ports([x], [y]).model.write(tmp_path / f"{side}.tflite")
+        notes.append(quantise(path, tmp_path / "int8.tflite", None, 0).notes[0])
+    assert "over 8 inputs" in notes[0]
+    assert "over 4 inputs" in notes[1]
+
+
+@pytest.mark.parametrize("kind", ["float32", "uint8"])
+def test_the_decoding_of_boxes_is_left_to_the_application(kind: str, tmp_path: Path) -> None:
+    graph = FloatGraph()
+    if kind == "float32":
+        x = graph.tensor("x", [1, 8, 8, 3])
+        boxes, scores = graph.conv(x, 4, stride=2), graph.conv(x, 2, stride=2)
+    else:
+        x = graph.tensor("x", [1, 8, 8, 3], "uint8", scale=0.1, zero_point=128)
+        boxes = graph.tensor("boxes", [1, 8, 8, 3], "uint8", scale=1 / 256)
+        scores = graph.tensor("scores", [1, 8, 8, 3], "uint8", scale=1 / 256)
+        graph.operator("LOGISTIC", [x], [boxes])
+        graph.operator("LOGISTIC", [x], [scores])
+    anchors = graph.constant(np.ones((16, 4), np.float32))
+    ends = [graph.tensor(f"end{number}", []) for number in range(4)]
+    graph.operator("TFLite_Detection_PostProcess", [boxes, scores, anchors], ends)
+    path = graph.ports([x], ends).model.write(tmp_path / "detector.tflite")
+    done = quantise(path, tmp_path / "int8.tflite", None, 0)
+    assert "is left to the application" in done.notes[-1 if kind == "float32" else 0]
+    names = [tensor.name for tensor in inspect_tflite(done.path, parse_source(str(path)), {}).outputs]
+    assert names == [graph.table.tensors[index].name.decode() for index in (boxes, scores)]
+    assert types(done.path.read_bytes()) <= {"int8", "int32"}
+    generate(read_quantised_graph(done.path))
+
+
+def test_bytes_of_several_scales_are_joined(tmp_path: Path) -> None:
+    graph = FloatGraph()
+    scales = {"x": 0.02, "y": 0.05, "z": 0.05}
+    x, y, z = (graph.tensor(name, [1, 4], "uint8", scale=scale, zero_point=100) for name, scale in scales.items())
+    joined = graph.tensor("joined", [1, 12], "uint8", scale=0.05, zero_point=100)
+    graph.operator("CONCATENATION", [x, y, z], [joined], "ConcatenationOptions", axis=1)
+    path = graph.ports([x, y, z], [joined]).model.write(tmp_path / "uint8.tflite")
+    done = quantise(path, tmp_path / "int8.tflite", None, 0)
+    content = done.path.read_bytes()
+    assert kinds(content) == ["QUANTIZE", "CONCATENATION"]
+    random = np.random.default_rng(0)
+    samples = [{name: random.uniform(-2, 2, (1, 4)) for name in scales} for _ in range(8)]
+    expected, found = run_content(path.read_bytes(), samples), run_content(content, samples)
+    assert max(np.abs(a - b).max() for a, b in zip(expected, found, strict=True)) < 0.0501
+    generate(read_quantised_graph(done.path))
+
+
+@pytest.mark.parametrize("kind", ["RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR"])
+@pytest.mark.parametrize("centres", [True, False])
+def test_images_that_have_the_size_are_not_resized(kind: str, centres: bool, tmp_path: Path) -> None:
+    graph = FloatGraph()
+    x = graph.tensor("x", [1, 8, 8, 3])
+    options = "ResizeBilinearOptions" if kind == "RESIZE_BILINEAR" else "ResizeNearestNeighborOptions"
+    same = graph.add(kind, [graph.conv(x, 4), graph.indices(8, 8)], [1, 8, 8, 4], options, halfPixelCenters=centres)
+    path = graph.ports([x], [graph.conv(same, 2)]).model.write(tmp_path / "same.tflite")
+    _, int8, _, samples = quantised(path)
+    assert kind not in kinds(int8)
+    assert relative_difference(run_content(path.read_bytes(), samples), run_content(int8, samples)) < 0.03

@@ -47,7 +47,7 @@ def test_another_shape_is_taken_where_the_file_leaves_it_open(path: Path) -> Non
     info = described(path, keyword_tflite(), image=(4, 6, 6, 1))
     assert info.inputs[0].shape == (None, 6, 6, 1)
     assert info.macs is None
-    assert info.notes == ("MACs are not known: image is resized, and the file has the original shapes only",)
+    assert info.notes == ("MACs are unknown: image is resized, and the file has only the original shapes",)
     assert described(path, keyword_tflite(), image=(1, 6, 6, 1)).macs == 768
 
 

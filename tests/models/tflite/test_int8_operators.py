@@ -68,7 +68,7 @@ def test_an_operator_becomes_int8(case: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_an_operator_lies_on_the_npu(case: str, tmp_path: Path) -> None:
+def test_an_operator_runs_on_the_npu(case: str, tmp_path: Path) -> None:
     path = network(case).model.write(tmp_path / "float.tflite")
     _, int8, _, _ = quantised(path)
     path.write_bytes(int8)

@@ -106,7 +106,7 @@ def test_activations_of_few_bits_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("scales", [0.01, [0.01, 0.02, 0.03, 0.04]])
-def test_integer_weights_of_real_operators_are_the_numbers_they_stand_for(scales: object, tmp_path: Path) -> None:
+def test_integer_weights_of_real_operators_are_the_numbers_they_represent(scales: object, tmp_path: Path) -> None:
     graph = FloatGraph()
     stored = graph.random.integers(-127, 128, (4, 16)).astype(np.int8)
     x, weights = graph.tensor("x", [1, 16]), graph.constant(stored, scale=scales)  # type: ignore[arg-type]

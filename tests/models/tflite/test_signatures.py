@@ -63,7 +63,7 @@ def test_inputs_have_the_names_of_the_signature(path: Path) -> None:
 
 
 @pytest.mark.parametrize(("signature", "size"), [("encode", 8), ("decode", 32)])
-def test_a_signature_alone_computes_the_same(path: Path, signature: str, size: int, tmp_path: Path) -> None:
+def test_a_separate_signature_computes_the_same(path: Path, signature: str, size: int, tmp_path: Path) -> None:
     alone = tmp_path / "alone.tflite"
     write_signature(path, signature, alone)
     assert len(read_contents(alone).graphs) == 1

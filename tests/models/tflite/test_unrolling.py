@@ -104,7 +104,10 @@ def test_recurrent_layers_are_written_round_by_round(read: str, limits: int, tmp
     content = done.path.read_bytes()
     assert types(content) == {"int8", "int32"}
     assert relative_difference(run_content(path.read_bytes(), samples), run_content(content, samples)) < 0.1
-    generate(read_quantised_graph(done.path))
+    made = generate(read_quantised_graph(done.path))
+    # All rounds share their two matrices; the first round's state is a constant.
+    assert made.files["model.c"].count("#define kernel_") == STEPS - 1 + STEPS - 2
+    assert made.files["model.c"].count("int8_t kernel_") == 3
 
 
 def test_what_ends_at_an_unknown_number_stays_a_loop(tmp_path: Path) -> None:

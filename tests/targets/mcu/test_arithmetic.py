@@ -131,7 +131,7 @@ class TestTypes:
         assert "int16_t *edgebench_input(void);" in made.files["model.h"]
         assert (made.input_bytes, made.output_bytes, made.plan.size) == (8, 8, 16)
 
-    def test_what_no_board_was_calibrated_with_is_told(self, tmp_path: Path) -> None:
+    def test_what_no_board_was_calibrated_with_is_reported(self, tmp_path: Path) -> None:
         tensor = Tensor(shape=(1, 4, 4, 2), dtype="INT16", scale=0.01)
         options = {"padding": 0, "strideW": 1, "strideH": 1, "filterWidth": 1, "filterHeight": 1}
         pool = Operator(kind="MAX_POOL_2D", inputs=(0,), outputs=(1,), options_type="Pool2DOptions", options=options)
@@ -200,10 +200,10 @@ class TestWithoutReference:
         with create_target(find_device("nucleo-l4r5zi")).load(path, InputSource(seed=seed)) as loaded:
             loaded.run(1)
             assert np.array_equal(loaded.outputs()["output"], filtered(values, p))
-            assert any("state of 8 bits" in note for note in loaded.notes())
+            assert any("8-bit state" in note for note in loaded.notes())
             assert loaded.faults() == []
 
-    def test_values_that_litert_refuses_are_told_and_are_no_fault(self, tmp_path: Path) -> None:
+    def test_values_that_litert_refuses_are_reported_and_are_no_fault(self, tmp_path: Path) -> None:
         tensors = [Tensor(shape=(1, 50)), Tensor(shape=(1, 50))]
         root = Operator(kind="SQRT", inputs=(0,), outputs=(1,), version=1)
         path = one(tmp_path / "g.tflite", tensors, root)
@@ -225,7 +225,7 @@ class TestWithoutReference:
             assert loaded.faults() == []
 
 
-def test_quotients_near_zero_are_told_of(tmp_path: Path) -> None:
+def test_quotients_near_zero_are_reported(tmp_path: Path) -> None:
     constant = Tensor(shape=(1, 4), data=np.arange(1, 5, dtype=np.int8).reshape(1, 4))
     tensors = [Tensor(shape=(1, 4)), constant, Tensor(shape=(1, 4))]
     division = Operator(kind="DIV", inputs=(0, 1), outputs=(2,), options_type="DivOptions")
@@ -253,7 +253,7 @@ class TestRefusals:
         assert caught.value.operators == (kind,)
 
     @pytest.mark.parametrize(("dtype", "remedy"), [("INT64", "whole numbers"), ("UINT8", "--to int8-tflite")])
-    def test_types_without_a_kernel_are_told_with_what_helps(self, dtype: str, remedy: str, tmp_path: Path) -> None:
+    def test_types_without_a_kernel_are_reported_with_what_helps(self, dtype: str, remedy: str, tmp_path: Path) -> None:
         tensors = [Tensor(shape=(1, 4), dtype=dtype), Tensor(shape=(1, 4), dtype=dtype)]
         operator = Operator(kind="DIV", inputs=(0, 0), outputs=(1,), options_type="DivOptions")
         with pytest.raises(
@@ -272,7 +272,7 @@ class TestRefusals:
         ]
         tensors = [Tensor(shape=(1, 4)), Tensor(shape=(1, 4)), real, real, Tensor(shape=(1, 4))]
         path = write_graph(tmp_path / "g.tflite", tensors, operators, [0], [4])
-        with pytest.raises(UnsupportedModelError, match=r"ELU \(layer 't3'\) is left in real numbers") as caught:
+        with pytest.raises(UnsupportedModelError, match=r"ELU \(layer 't3'\) is still in real numbers") as caught:
             generated(path)
         assert caught.value.operators == ("ELU",)
         assert "int8-tflite" in str(caught.value.remedy)

@@ -119,7 +119,7 @@ def test_inner_headers_go_into_the_project(tmp_path: Path) -> None:
         ("int arm_vector_sum_s8(int32_t *sums, int rows, int offset);", "int32_t acc_0 = *kernel_sum++;", True),
     ],
 )
-def test_the_files_tell_what_a_release_needs(declared: str, product: str, whole: bool | None, tmp_path: Path) -> None:
+def test_the_files_show_what_a_release_needs(declared: str, product: str, whole: bool | None, tmp_path: Path) -> None:
     assert newer_kernels(tmp_path) is None
     header = tmp_path / "Include" / "arm_nnfunctions.h"
     source = tmp_path / "Source" / "NNSupportFunctions" / "arm_nn_vec_mat_mult_t_s8.c"

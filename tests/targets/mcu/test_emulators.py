@@ -133,7 +133,7 @@ def test_a_run_without_end_is_stopped(core: str, tiny: Path, tmp_path: Path) -> 
     toolchain = Toolchain(CORES[core], compiler="zig", optimization="O2")
     program = read_program(toolchain.build(generated, tmp_path))
     emulator = create_emulator(CORES[core], program, len(generated.layers))
-    with pytest.raises(UnsupportedModelError, match="did not end within 1 s"):
+    with pytest.raises(UnsupportedModelError, match="did not finish within 1 s"):
         emulator.run([(port.offset, bytes(port.size)) for port in generated.inputs], [(0, 1)], 1.0)
 
 

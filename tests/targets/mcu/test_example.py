@@ -84,7 +84,7 @@ def test_what_is_kept_from_run_to_run_is_tried_over_several_runs(tmp_path: Path)
 
 @needs_compiler
 @needs_known_host
-def test_outputs_that_differ_are_told(tmp_path: Path) -> None:
+def test_outputs_that_differ_are_reported(tmp_path: Path) -> None:
     project = written(write_streaming(tmp_path / "g.tflite"), tmp_path / "project")
     vector = project / "test_vector.c"
     first = re.search(r"(test_output_0\[TEST_RUNS\]\[9\] = \{\s*\{)(-?\d+)", vector.read_text())

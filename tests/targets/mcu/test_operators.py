@@ -295,7 +295,7 @@ def test_what_does_not_fit_together_is_named(
     ("script", "words"),
     [
         ("not a program", "cannot be run"),
-        ("#!/bin/sh\nexit 1", "does not tell its version"),
+        ("#!/bin/sh\nexit 1", "does not report its version"),
         ("#!/bin/sh\n[ $1 = -dumpversion ] && echo 1.0\nexit 0", "the compiler failed: exit code 0, no message"),
         ("#!/bin/sh\n[ $1 = -dumpversion ] && echo 1.0 && exit\nprintf '\\344' >&2; exit 1", "the compiler failed"),
     ],
@@ -321,7 +321,7 @@ def test_a_compiler_that_misbehaves_is_a_missing_target(
 
 @pytest.mark.child
 @needs_emulator
-def test_the_cache_may_lie_in_a_folder_with_an_odd_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_cache_may_be_in_a_folder_with_an_odd_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / 'it\'s a "cache"'))
     tensors = [Tensor(shape=(1, 4)), Tensor(shape=(1, 4))]
     relu = Operator(kind="RELU", inputs=(0,), outputs=(1,))

@@ -29,7 +29,7 @@ def test_buffers_alive_together_never_overlap(found: list[Buffer]) -> None:
 
 
 @given(buffers())
-def test_the_arena_lies_between_its_bounds(found: list[Buffer]) -> None:
+def test_the_arena_is_between_its_bounds(found: list[Buffer]) -> None:
     plan = plan_arena(found)
     total = sum(-(-buffer.size // ALIGNMENT) * ALIGNMENT for buffer in found)
     assert plan.lower_bound <= plan.size <= total

@@ -83,7 +83,7 @@ def test_a_variable_that_is_set_up_by_a_computation_is_refused(tmp_path: Path) -
         operators=[Operator(kind="RANDOM_UNIFORM", inputs=(1,), outputs=(2,), options_type="RandomOptions")],
     )
     path = write_graph(tmp_path / "g.tflite", tensors, operators, [0], [2], once)
-    with pytest.raises(UnsupportedModelError, match="set up by RANDOM_UNIFORM") as caught:
+    with pytest.raises(UnsupportedModelError, match="initialised by RANDOM_UNIFORM") as caught:
         generated(path)
     assert "constant" in str(caught.value.remedy)
 

@@ -1,1 +1,1 @@
-"""ONNX operators in the terms of TFLite, one file a family."""
+"""ONNX operators in terms of TFLite's, one file per family."""

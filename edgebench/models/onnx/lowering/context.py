@@ -1,8 +1,8 @@
-"""What handlers of ONNX operators share: values with their layout, constants, and the graph they add to.
+"""What handlers of ONNX operators share: values with their layout, constants, and the graph that they extend.
 
 A value of the ONNX model is a tensor of the graph and the order of its axes there. A ``Transpose`` only changes that
 order; axes are moved when an operator needs another one. So transposes between channels first and channels last cancel
-over the whole graph, and files with channels last are left as they are.
+over the whole graph, and files with channels last are left unchanged.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Layout = tuple[int, ...]
 
 
 class NotConvertibleError(UnsupportedModelError):
-    """An operator has no form in TFLite; the layer is named by whoever catches it."""
+    """An operator cannot be expressed in TFLite; the handler of the error names the layer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,8 +30,8 @@ class Value:
     """A value of the ONNX model.
 
     Attributes:
-        tensor: Name of the tensor that holds it.
-        layout: Axes of the ONNX value in the order in which they lie in the tensor.
+        tensor: Name of its tensor.
+        layout: Axes of the ONNX value in the order they have in the tensor.
     """
 
     tensor: str
@@ -60,7 +60,7 @@ class Node:
         return self.outputs[0]
 
     def input(self, position: int) -> str:
-        """Name of an input, ``""`` where it is left out."""
+        """Name of an input, ``""`` if it is omitted."""
         return self.inputs[position] if position < len(self.inputs) else ""
 
     def get(self, name: str, default: Any = None) -> Any:
@@ -76,7 +76,7 @@ class Node:
 
 
 def channels_last(rank: int) -> Layout:
-    """The layout that TFLite's convolutions and pools want."""
+    """The layout that TFLite's convolutions and pools need."""
     return (0, *range(2, rank), 1) if rank > 2 else tuple(range(rank))
 
 
@@ -86,16 +86,16 @@ def identity(rank: int) -> Layout:
 
 
 class Lowering:
-    """The graph as far as it has come.
+    """The graph under construction.
 
     Args:
         name: Of the graph.
         simple: The simplified ONNX model.
 
     Attributes:
-        graph: What is built.
+        graph: The builder.
         opset: Version of ONNX's standard operators that the model uses.
-        node: The node at work.
+        node: The node that is being lowered.
     """
 
     def __init__(self, name: str, simple: SimpleModel) -> None:
@@ -113,7 +113,7 @@ class Lowering:
         return self.simple.constants.get(name) if name else None
 
     def required_constant(self, name: str, what: str) -> NDArray[Any]:
-        """The same, where TFLite takes nothing else.
+        """The same, if TFLite requires it.
 
         Raises:
             NotConvertibleError: It is computed from the inputs.
@@ -132,14 +132,14 @@ class Lowering:
         return self.simple.dtypes[name]
 
     def value(self, name: str) -> Value:
-        """A value as it lies; constants lie in their own order."""
+        """A value in its current layout; constants keep their own order."""
         if name not in self.values:
             array = self.required_constant(name, f"input {name!r}")
             self.values[name] = Value(tensor=self.graph.constant(name, as_tflite(array)), layout=identity(array.ndim))
         return self.values[name]
 
     def in_layout(self, name: str, layout: Layout) -> str:
-        """The tensor that holds a value in a layout; its axes are moved if they lie otherwise."""
+        """The tensor of a value in a given layout; its axes are moved if necessary."""
         array = self.constant(name)
         if array is not None:
             return self.graph.constant(name, as_tflite(np.transpose(array, layout)))
@@ -149,11 +149,11 @@ class Lowering:
         return self.moved(value.tensor, [value.layout.index(axis) for axis in layout], key=(name, layout))
 
     def plain(self, name: str) -> str:
-        """The tensor that holds a value with its axes as in the ONNX model."""
+        """The tensor of a value with its axes as in the ONNX model."""
         return self.in_layout(name, identity(len(self.shape(name))))
 
     def moved(self, tensor: str, order: Sequence[int], *, key: tuple[str, Layout] | None = None) -> str:
-        """A tensor with its axes in another order; a reshape where only axes of size 1 move."""
+        """A tensor with its axes in another order; a reshape if only axes of size 1 move."""
         if key is not None and key in self._moved:
             return self._moved[key]
         shape = self.graph.shape(tensor)
@@ -172,7 +172,7 @@ class Lowering:
         return tensor if self.graph.shape(tensor) == tuple(shape) else self.copied(tensor, shape)
 
     def copied(self, tensor: str, shape: Sequence[int]) -> str:
-        """The same, as a tensor of its own in any case."""
+        """The same, always as a separate tensor."""
         return self.emit(
             "RESHAPE",
             [tensor, self.ints("shape", shape)],
@@ -183,7 +183,7 @@ class Lowering:
         )
 
     def give(self, name: str, tensor: str, layout: Layout | None = None) -> None:
-        """Say which tensor holds a value of the ONNX model."""
+        """Set which tensor represents a value of the ONNX model."""
         self.values[name] = Value(tensor=tensor, layout=identity(len(self.shape(name))) if layout is None else layout)
 
     def emit(
@@ -196,7 +196,7 @@ class Lowering:
         dtype: str = "float32",
         **options: Any,
     ) -> str:
-        """Add an operator; the name of its output."""
+        """Add an operator; returns the name of its output."""
         node = self.node
         return self.graph.node(
             kind,
@@ -223,7 +223,7 @@ class Lowering:
         return self.graph.constant(name, np.asarray(values, np.float32))
 
     def outputs(self, names: Sequence[str]) -> tuple[Port, ...]:
-        """Outputs of the graph, each as it lies; those that no operator makes are copies."""
+        """Outputs of the graph, each in its current layout; those that no operator computes are copies."""
         found = []
         for name in names:
             value = self.value(name)

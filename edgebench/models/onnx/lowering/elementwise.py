@@ -1,4 +1,4 @@
-"""Operators that compute each value by itself, and arithmetic of two tensors with broadcasting."""
+"""Operators that compute each value separately, and arithmetic of two tensors with broadcasting."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from edgebench.models.onnx.lowering.context import (
 
 
 def unary(context: Lowering, node: Node, kind: str, **options: Any) -> None:
-    """An operator of TFLite that takes the value as it lies."""
+    """An operator of TFLite that takes the value in any layout."""
     value = context.value(node.input(0))
     shape = context.graph.shape(value.tensor)
     context.give(node.output, context.emit(kind, [value.tensor], shape, **options), value.layout)
@@ -34,7 +34,7 @@ def forward(context: Lowering, node: Node) -> None:
 
 
 def cast(context: Lowering, node: Node) -> None:
-    """``Cast``: nothing between floats, else TFLite's own."""
+    """``Cast``: nothing between floats, otherwise TFLite's own."""
     before, after = context.dtype(node.input(0)), context.dtype(node.output)
     if before == after:
         forward(context, node)
@@ -77,7 +77,7 @@ def common_layout(context: Lowering, names: list[str], rank: int) -> Layout:
 
 
 def spread(context: Lowering, name: str, layout: Layout) -> str:
-    """The tensor of a value that broadcasts against others of a layout: axes of size 1 are put in front."""
+    """The tensor of a value that broadcasts against others of a layout: axes of size 1 are prepended."""
     rank, shape = len(layout), context.shape(name)
     missing = rank - len(shape)
     array = context.constant(name)
@@ -85,7 +85,7 @@ def spread(context: Lowering, name: str, layout: Layout) -> str:
         from edgebench.models.onnx.lowering.context import as_tflite
 
         if array.size == 1:
-            # One number broadcasts whatever its rank, and takes no axes that a kernel would have to walk.
+            # One number broadcasts whatever its rank, and needs no axes that a kernel would have to loop over.
             return context.graph.constant(name, as_tflite(array.reshape(())))
         wide = array.reshape((1,) * missing + array.shape)
         return context.graph.constant(name, as_tflite(np.transpose(wide, layout)))
@@ -97,7 +97,7 @@ def spread(context: Lowering, name: str, layout: Layout) -> str:
 
 
 def clip(context: Lowering, node: Node) -> None:
-    """``Clip`` in all its spellings: RELU, RELU6, RELU_N1_TO_1 where it is one, else MINIMUM and MAXIMUM."""
+    """``Clip`` in all its spellings: RELU, RELU6, RELU_N1_TO_1 if it is one, otherwise MINIMUM and MAXIMUM."""
     low, high = (_limit(context, node, name, position) for name, position in (("min", 1), ("max", 2)))
     clipped(context, node, low, high)
 
@@ -133,7 +133,7 @@ def leaky_relu(context: Lowering, node: Node) -> None:
 
 
 def prelu(context: Lowering, node: Node) -> None:
-    """``PRelu``: its slopes broadcast from the right, as a rule one a channel."""
+    """``PRelu``: its slopes broadcast from the right, usually one per channel."""
     slope = context.required_constant(node.input(1), "slope").astype(np.float32)
     value = context.value(node.input(0))
     rank = len(value.layout)
@@ -145,13 +145,13 @@ def prelu(context: Lowering, node: Node) -> None:
     source = context.in_layout(node.input(0), layout)
     alpha = np.transpose(wide, layout)
     shape = context.graph.shape(source)
-    # TFLite takes a slope for every position behind the batch.
+    # TFLite takes a slope for every position after the batch.
     alpha = np.broadcast_to(alpha, (1, *alpha.shape[1:]))[0]
     context.give(node.output, context.emit("PRELU", [source, context.floats("slope", alpha)], shape), layout)
 
 
 def hard_sigmoid(context: Lowering, node: Node) -> None:
-    """``HardSigmoid``: a line between 0 and 1; RELU6 / 6 where its slope allows that."""
+    """``HardSigmoid``: a line between 0 and 1; RELU6 / 6 if its slope allows that."""
     alpha, beta = float(node.get("alpha", 0.2)), float(node.get("beta", 0.5))
     value = context.value(node.input(0))
     context.give(node.output, hard_line(context, value.tensor, alpha, beta), value.layout)
@@ -179,10 +179,10 @@ def softplus(context: Lowering, node: Node) -> None:
 
 
 def power(context: Lowering, node: Node) -> None:
-    """``Pow`` by a constant: squares and roots by what computes them, the rest by a logarithm."""
+    """``Pow`` by a constant: squares and roots by their operators, the rest by a logarithm."""
     exponent = context.constant(node.input(1))
     if exponent is None or exponent.size != 1:
-        raise NotConvertibleError("its exponent is not one constant")
+        raise NotConvertibleError("its exponent is not a single constant")
     value, by = context.value(node.input(0)), float(exponent.reshape(-1)[0])
     context.give(node.output, powered(context, value.tensor, by), value.layout)
 
@@ -195,7 +195,9 @@ def powered(context: Lowering, tensor: str, by: float) -> str:
     quarters = abs(by) * 4
     if quarters != round(quarters) or quarters > 16:
         if not context.graph.is_never_negative(tensor):
-            raise NotConvertibleError(f"TFLite's int8 kernels have no power of {by:g} of values that may be negative")
+            raise NotConvertibleError(
+                f"TFLite's int8 kernels cannot raise values that may be negative to the power {by:g}"
+            )
         logarithm = context.emit("LOG", [tensor], shape)
         return context.emit("EXP", [context.arithmetic("MUL", logarithm, context.floats("power", by))], shape)
     whole, rest = divmod(int(quarters), 4)
@@ -273,7 +275,7 @@ def _exponential_unit(context: Lowering, node: Node, tensor: str, above: float, 
 
 
 def several(context: Lowering, node: Node, kind: str) -> None:
-    """``Sum``, ``Max``, ``Min``, ``Mean`` of any number of tensors, two by two."""
+    """``Sum``, ``Max``, ``Min``, ``Mean`` of any number of tensors, pairwise."""
     names = [name for name in node.inputs if name]
     options: dict[str, Any] = {"fusedActivationFunction": 0} if kind == "ADD" else {}
     if len(names) == 1:

@@ -51,12 +51,12 @@ def _places(context: Lowering, name: str) -> Array:
 
 def _replaced(context: Lowering, node: Node) -> Array:
     if node.get("reduction", "none") != "none":
-        raise NotConvertibleError("it combines what it puts with what is there")
+        raise NotConvertibleError("it combines new values with existing ones")
     return _places(context, node.input(0))
 
 
 def _behind(places: Array, shape: tuple[int, ...]) -> Array:
-    """Positions of what is put, which lies behind the data."""
+    """Positions of the new values, which come after the data."""
     return places.size + np.arange(int(np.prod(shape, dtype=np.int64))).reshape(shape)
 
 
@@ -65,7 +65,7 @@ def _indices(context: Lowering, node: Node) -> Array:
 
 
 def _taken(context: Lowering, node: Node, names: list[str], places: Array) -> None:
-    """Elements of values, one value behind the other, by position; whole rows of them where positions allow it."""
+    """Elements of concatenated values, by position; whole rows of them if positions allow it."""
     shape = context.shape(node.output)
     sizes = [int(np.prod(context.shape(name), dtype=np.int64)) for name in names]
     row = _row_length(places, sizes)
@@ -82,7 +82,7 @@ def _taken(context: Lowering, node: Node, names: list[str], places: Array) -> No
 
 
 def _row_length(places: Array, sizes: list[int]) -> int:
-    """The most neighbours that always go together."""
+    """Maximum number of neighbours that always go together."""
     best = 1
     for axes in range(1, places.ndim + 1):
         row = int(np.prod(places.shape[-axes:], dtype=np.int64))

@@ -52,10 +52,10 @@ _PASSES_ON = {
 
 
 def lower(simple: SimpleModel, name: str) -> TensorGraph:
-    """Write a simplified ONNX model in the terms of TFLite.
+    """Write a simplified ONNX model with TFLite's operators.
 
     Raises:
-        UnsupportedModelError: Operators have no form in TFLite; each is named with its layers and the reason.
+        UnsupportedModelError: Operators cannot be expressed in TFLite; each is named with its layers and the reason.
     """
     context = Lowering(name, simple)
     nodes = [Node(proto, number) for number, proto in enumerate(simple.model.graph.node)]
@@ -104,7 +104,7 @@ def _few(names: list[str]) -> str:
 
 
 def _with_inputs(context: Lowering, nodes: list[Node]) -> tuple[Port, ...]:
-    """Inputs in the layout that whatever reads them first wants, so that nothing need be moved."""
+    """Inputs in the layout that their first reader needs, so that nothing needs to be moved."""
     readers: dict[str, list[Node]] = defaultdict(list)
     for node in nodes:
         for name in node.inputs:

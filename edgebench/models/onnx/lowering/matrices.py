@@ -34,7 +34,7 @@ def gemm(context: Lowering, node: Node) -> None:
 
 def _computed_gemm(context: Lowering, node: Node, alpha: float, beta: float) -> None:
     if alpha != 1 or beta != 1:
-        raise NotConvertibleError("its factors differ from 1 and its matrices are computed")
+        raise NotConvertibleError("its factors differ from 1 and its matrices are computed from the inputs")
     shape = context.shape(node.output)
     tensors = [context.plain(node.input(position)) for position in range(2)]
     result = context.emit(
@@ -51,9 +51,9 @@ def fully_connected(context: Lowering, source: str, rows: Array, bias: Array | N
     Args:
         context: The graph.
         source: A tensor of any rank.
-        rows: One row an output.
-        bias: One value an output, or None.
-        name: Wanted name of the result.
+        rows: One row per output.
+        bias: One value per output, or None.
+        name: Preferred name of the result.
     """
     shape = context.graph.shape(source)
     layer = context.node.name if context.node else "dense"
@@ -102,10 +102,10 @@ def _constant_right(context: Lowering, node: Node, right: Array) -> None:
 
 
 def _product(context: Lowering, node: Node, tensors: list[str], shapes: list[Any]) -> None:
-    """Of two computed values; leading axes that broadcast are repeated where TFLite's int8 kernel would not."""
+    """A product of two computed values; broadcast leading axes are repeated if TFLite's int8 kernel would not do so."""
     rank = max(len(shape) for shape in shapes)
     if min(len(shape) for shape in shapes) < 2:
-        raise NotConvertibleError("a product of a vector and a computed matrix")
+        raise NotConvertibleError("it multiplies a vector and a computed matrix")
     target = context.shape(node.output)
     wide = []
     for tensor, shape in zip(tensors, shapes, strict=True):
@@ -125,10 +125,10 @@ def einsum(context: Lowering, node: Node) -> None:
     left, _, right = equation.partition("->")
     terms = left.split(",")
     if "." in equation or not right or len(terms) > 2 or any(len(set(term)) != len(term) for term in terms):
-        raise NotConvertibleError(f"the equation {equation!r} is no matrix product")
+        raise NotConvertibleError(f"the equation {equation!r} is not a matrix product")
     if len(terms) == 1:
         if sorted(terms[0]) != sorted(right):
-            raise NotConvertibleError(f"the equation {equation!r} is no matrix product")
+            raise NotConvertibleError(f"the equation {equation!r} is not a matrix product")
         context.give(node.output, context.moved(context.plain(node.input(0)), [terms[0].index(axis) for axis in right]))
         return
     _pair(context, node, terms, right)
@@ -141,7 +141,7 @@ def _pair(context: Lowering, node: Node, terms: list[str], right: str) -> None:
     rows = [axis for axis in first if axis not in second]
     columns = [axis for axis in second if axis not in first]
     if any(axis not in right for axis in (*rows, *columns)) or not summed:
-        raise NotConvertibleError("it sums over an axis of one value only")
+        raise NotConvertibleError("it sums over an axis of only one value")
     sizes = {
         axis: size
         for position, term in enumerate(terms)

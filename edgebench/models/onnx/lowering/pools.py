@@ -1,4 +1,4 @@
-"""Pools: the largest value or the mean of windows over one or two axes."""
+"""Pools: the maximum or the mean of windows over one or two axes."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _pool(context: Lowering, node: Node, kind: str) -> None:
 
 
 def _counted_pads(node: Node, window: Window) -> Pads:
-    """Padding that a mean counts as zeros; what ``ceil_mode`` adds never counts."""
+    """Padding that a mean counts as zeros; padding added by ``ceil_mode`` never counts."""
     if not node.get("count_include_pad", 0):
         return ((0, 0),) * len(window.size)
     if not node.get("ceil_mode", 0):

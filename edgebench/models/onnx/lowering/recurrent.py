@@ -1,4 +1,4 @@
-"""LSTM, GRU and RNN, step by step: products with constants, sums and bends that every device has."""
+"""LSTM, GRU and RNN, step by step: products with constants, sums and nonlinearities that every device has."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from edgebench.models.onnx.lowering.matrices import fully_connected
 Array = NDArray[Any]
 _BENDS = {"Sigmoid": "LOGISTIC", "Tanh": "TANH", "Relu": "RELU"}
 _MAX_STEPS = 2048
-"""Each step is a dozen operators: beyond this the file would be larger than what it describes."""
+"""Each step is a dozen operators: beyond this, the file would be larger than the model."""
 
 
 class _Direction:
@@ -40,7 +40,7 @@ class _Direction:
         chosen = names[number * len(default) : (number + 1) * len(default)]
         unknown = [name for name in chosen if name not in _BENDS]
         if unknown:
-            raise NotConvertibleError(f"its activation {unknown[0]} has no form in TFLite")
+            raise NotConvertibleError(f"its activation {unknown[0]} cannot be expressed in TFLite")
         self.bends = [_BENDS[name] for name in chosen]
 
     def run(self, steps: list[str], hidden: str, cell: str) -> tuple[list[str], str, str]:
@@ -52,7 +52,7 @@ class _Direction:
         return outputs, hidden, cell
 
     def prepared(self, source: str) -> str:
-        """What the weights make of all steps at once: (steps, batch, gates)."""
+        """The products of the weights with all steps at once: (steps, batch, gates)."""
         bias = self.bias
         if self.node.kind != "GRU" or not self.node.get("linear_before_reset", 0):
             bias = bias + self.recurrent_bias
@@ -116,12 +116,12 @@ def recurrent(context: Lowering, node: Node) -> None:
     if node.input(4):
         lengths = context.constant(node.input(4))
         if lengths is None or (lengths != context.shape(node.input(0))[0]).any():
-            raise NotConvertibleError("its sequences have lengths of their own")
+            raise NotConvertibleError("its sequences have individual lengths")
     if node.get("layout", 0) or node.get("clip") or node.get("input_forget", 0) or node.input(7):
         raise NotConvertibleError("it uses layout, clip, input_forget or peepholes")
     length, batch, _ = context.shape(node.input(0))
     if length > _MAX_STEPS:
-        raise NotConvertibleError(f"{length:,} steps are too many to write out one by one")
+        raise NotConvertibleError(f"{length:,} steps are too many to unroll")
     source, hidden = context.plain(node.input(0)), int(node.get("hidden_size"))
     kind = node.get("direction", "forward")
     orders = {"forward": [1], "reverse": [-1], "bidirectional": [1, -1]}[kind]

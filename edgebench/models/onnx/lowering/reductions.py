@@ -1,4 +1,4 @@
-"""Means, sums and extremes over axes, soft maxima, and the normalisations that are made of them."""
+"""Means, sums and extremes over axes, softmax, and normalisations built from them."""
 
 from __future__ import annotations
 
@@ -78,16 +78,16 @@ def absolute(context: Lowering, node: Node) -> None:
 
 
 def global_pool(context: Lowering, node: Node, kind: str) -> None:
-    """A mean or a maximum over all but batch and channels."""
+    """A mean or a maximum over all axes except batch and channels."""
     value = context.value(node.input(0))
     axes = range(2, len(value.layout))
     context.give(node.output, *_reduced(context, kind, value.tensor, value.layout, list(axes), keep=True))
 
 
 def arg_max(context: Lowering, node: Node, kind: str) -> None:
-    """``ArgMax`` and ``ArgMin``: of equal values the first."""
+    """``ArgMax`` and ``ArgMin``: the first of equal values."""
     if node.get("select_last_index", 0):
-        raise NotConvertibleError("of equal values it wants the last")
+        raise NotConvertibleError("it needs the last of equal values")
     value = context.value(node.input(0))
     rank = len(value.layout)
     axis = int(node.get("axis", 0)) % rank
@@ -122,7 +122,7 @@ def softmax(context: Lowering, node: Node, kind: str) -> None:
 
 
 def batch_norm(context: Lowering, node: Node) -> None:
-    """``BatchNormalization`` that is not behind a convolution: a product and a sum for each channel."""
+    """``BatchNormalization`` that does not follow a convolution: a product and a sum for each channel."""
     if len([name for name in node.outputs if name]) > 1 and node.get("training_mode", 0):
         raise NotConvertibleError("it is in training mode")
     names = ("scale", "shift", "mean", "variance")
@@ -183,7 +183,7 @@ def instance_norm(context: Lowering, node: Node) -> None:
 
 
 def group_norm(context: Lowering, node: Node) -> None:
-    """``GroupNormalization``: channels in groups, each normalised by itself."""
+    """``GroupNormalization``: channels in groups, each normalised separately."""
     groups = int(node.get("num_groups"))
     shape = context.shape(node.input(0))
     grouped = (shape[0], groups, int(np.prod(shape[1:], dtype=np.int64)) // groups)
@@ -250,7 +250,7 @@ def _over_root(context: Lowering, tensor: str, squared: str, axes: Sequence[int]
 def l2_normalise(context: Lowering, node: Node) -> None:
     """``LpNormalization`` of order 2."""
     if int(node.get("p", 2)) != 2:
-        raise NotConvertibleError("TFLite normalises by the Euclidean length only")
+        raise NotConvertibleError("TFLite normalises only by the Euclidean length")
     value = context.value(node.input(0))
     rank = len(value.layout)
     axis = int(node.get("axis", -1)) % rank

@@ -41,7 +41,7 @@ def reshape(context: Lowering, node: Node) -> None:
 
 
 def _kept_layout(before: Sequence[int], after: Sequence[int], layout: Layout) -> Layout | None:
-    """Where only axes of size 1 come or go, the layout in which nothing need be moved."""
+    """If only axes of size 1 are added or removed, the layout in which nothing needs to be moved."""
     kept, kept_after = ([axis for axis, size in enumerate(shape) if size != 1] for shape in (before, after))
     if [before[axis] for axis in kept] != [after[axis] for axis in kept_after]:
         return None
@@ -49,7 +49,7 @@ def _kept_layout(before: Sequence[int], after: Sequence[int], layout: Layout) ->
     moving = [renamed[axis] for axis in layout if axis in renamed]
     if moving == sorted(moving):
         return identity(len(after))
-    # The axes of size 1 stand where their own layout would have them.
+    # The axes of size 1 are where their own layout would have them.
     waiting = iter(moving)
     return tuple(next(waiting) if axis in kept_after else axis for axis in channels_last(len(after)))
 
@@ -59,7 +59,7 @@ def concat(context: Lowering, node: Node) -> None:
     names = [name for name in node.inputs if context.shape(name) and 0 not in context.shape(name)]
     rank = len(context.shape(node.output))
     if not names:
-        raise NotConvertibleError("all it joins is empty")
+        raise NotConvertibleError("all its inputs are empty")
     layout = common_layout(context, names, rank)
     tensors = [context.in_layout(name, layout) for name in names]
     axis = int(node.get("axis", 0)) % rank
@@ -139,7 +139,7 @@ def _slice(context: Lowering, tensor: str, place: int, start: int, size: int, na
 
 
 def gather(context: Lowering, node: Node) -> None:
-    """``Gather`` with constant positions from any axis: slices where they are neighbours; else TFLite's own."""
+    """``Gather`` with constant positions from any axis: slices if they are neighbours; otherwise TFLite's own."""
     rank = len(context.shape(node.input(0)))
     axis = int(node.get("axis", 0)) % rank
     indices = context.constant(node.input(1))
@@ -213,9 +213,9 @@ def pad(context: Lowering, node: Node) -> None:
 
 
 def _cut(context: Lowering, node: Node, rows: Sequence[tuple[int, int]]) -> None:
-    """Negative padding takes away."""
+    """Negative padding crops."""
     if any(max(row) > 0 for row in rows):
-        raise NotConvertibleError("it pads and cuts at once")
+        raise NotConvertibleError("it pads and crops at the same time")
     value, shape = context.value(node.input(0)), context.shape(node.output)
     inputs = [
         value.tensor,
@@ -245,7 +245,7 @@ def depth_to_space(context: Lowering, node: Node) -> None:
     batch, height, width, channels = context.graph.shape(source)
     shape = (batch, height * block, width * block, channels // block**2)
     if node.get("mode", "DCR") == "CRD":
-        # Channels count slowest there: they are brought into TFLite's order first.
+        # Channels vary slowest there: they are brought into TFLite's order first.
         order = np.arange(channels).reshape(channels // block**2, block * block).T.reshape(-1)
         inputs = [source, context.graph.constant("order", order.astype(np.int32))]
         source = context.emit("GATHER", inputs, context.graph.shape(source), axis=3, batchDims=0)
@@ -288,7 +288,7 @@ def resize(context: Lowering, node: Node) -> None:
 
 
 def _nearest(context: Lowering, node: Node, source: str, shape: Sequence[int], where: str) -> str:
-    """By whole factors every spelling is the same; otherwise the positions must be those of TFLite."""
+    """For integer factors all variants are equal; otherwise the positions must be those of TFLite."""
     have = context.graph.shape(source)
     half, corners = where in {"half_pixel", "pytorch_half_pixel"}, where == "align_corners"
     rounding = node.get("nearest_mode", "round_prefer_floor" if node.kind == "Resize" else "floor")
@@ -324,7 +324,7 @@ def _onnx_positions(before: int, after: int, where: str, rounding: str) -> np.nd
 
 
 def _tflite_positions(before: int, after: int, half: bool, corners: bool) -> np.ndarray[Any, Any]:
-    """As TFLite's reference kernel takes them."""
+    """Positions as TFLite's reference kernel takes them."""
     scale = (before - 1) / (after - 1) if corners and after > 1 else before / after
     places = (np.arange(after, dtype=np.float64) + (0.5 if half else 0.0)) * scale
     return np.clip(np.floor(places + 0.5) if corners else np.floor(places), 0, before - 1).astype(int)

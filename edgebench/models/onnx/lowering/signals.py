@@ -51,18 +51,18 @@ def dft(context: Lowering, node: Node) -> None:
     axis = int(axis) % rank
     inverse, parts = bool(node.get("inverse", 0)), shape[-1]
     if inverse and target[-1] == 1:
-        raise NotConvertibleError("an inverse transform to real values")
+        raise NotConvertibleError("it is an inverse transform to real values")
     length = shape[axis]
     if node.input(1):
         length = int(context.required_constant(node.input(1), "length").reshape(-1)[0])
     matrix = fourier(length, target[axis], inverse=inverse)[: shape[axis], :parts]
-    # The axis goes before the real and imaginary parts, and both into one.
+    # The axis is moved before the real and imaginary parts, and both are merged.
     order = [*(other for other in range(rank - 1) if other != axis), axis, rank - 1]
     moved = context.moved(context.plain(node.input(0)), order)
     lead = [shape[other] for other in order[:-2]]
     used = matrix.shape[0]
     if used < shape[axis]:
-        raise NotConvertibleError("its length is less than its axis")
+        raise NotConvertibleError("its length is shorter than its axis")
     rows = matrix.reshape(used * parts, -1).T
     result = fully_connected(context, context.reshaped(moved, (*lead, used * parts)), rows, None)
     result = context.reshaped(result, (*lead, target[axis], 2))
@@ -72,7 +72,7 @@ def dft(context: Lowering, node: Node) -> None:
 def fourier(length: int, bins: int, *, inverse: bool) -> Array:
     """The matrix of a discrete Fourier transform, [length, 2, bins * 2].
 
-    The second axis is of the inputs' real and imaginary parts; in the last, those of each output are neighbours.
+    The second axis is for the inputs' real and imaginary parts; in the last, those of each output are neighbours.
     """
     angles = 2 * np.pi * np.outer(np.arange(length), np.arange(bins)) / length
     sign = 1.0 if inverse else -1.0
@@ -86,7 +86,7 @@ def fourier(length: int, bins: int, *, inverse: bool) -> Array:
 
 
 def cumsum(context: Lowering, node: Node) -> None:
-    """``CumSum``: a product with a triangle of ones."""
+    """``CumSum``: a product with a triangular matrix of ones."""
     shape = context.shape(node.input(0))
     rank = len(shape)
     axis = int(context.required_constant(node.input(1), "axis").reshape(-1)[0]) % rank

@@ -41,7 +41,7 @@ def conv(context: Lowering, node: Node) -> None:
 
 
 def conv_transpose(context: Lowering, node: Node) -> None:
-    """``ConvTranspose``: TFLite's own, cropped where ONNX pads, with groups apart."""
+    """``ConvTranspose``: TFLite's own, cropped if ONNX pads, with separate groups."""
     weights = context.required_constant(node.input(1), "weights")
     rank = weights.ndim - 2
     if rank == 3:
@@ -85,7 +85,7 @@ def conv_transpose(context: Lowering, node: Node) -> None:
 
 
 def channels_last_shape(shape: Shape) -> Shape:
-    """A shape with its channels behind."""
+    """A shape with its channels last."""
     return tuple(shape[axis] for axis in channels_last(len(shape)))
 
 
@@ -96,7 +96,7 @@ class Window:
         self.size, self.steps, self.dilation, self.pads = tuple(size), tuple(steps), tuple(dilation), pads
 
     def as_image(self) -> Window:
-        """The same with a first axis of size 1 where there is only one."""
+        """The same with a first axis of size 1 if there is only one."""
         if len(self.size) == 2:
             return self
         return Window((1, *self.size), (1, *self.steps), (1, *self.dilation), ((0, 0), *self.pads))
@@ -107,7 +107,7 @@ class Window:
         return tuple((size - 1) * step + 1 for size, step in zip(self.size, self.dilation, strict=True))
 
     def output(self, sizes: Sequence[int]) -> tuple[int, ...]:
-        """Sizes of what windows over an input give."""
+        """Output sizes of windows over an input."""
         return tuple(
             (size + sum(pad) - reach) // step + 1
             for size, pad, reach, step in zip(sizes, self.pads, self.reach, self.steps, strict=True)
@@ -123,7 +123,7 @@ class Window:
 
 
 def window_of(context: Lowering, node: Node, size: Sequence[int]) -> Window:
-    """A node's window; what ``ceil_mode`` adds behind is a part of its padding."""
+    """A node's window; what ``ceil_mode`` adds at the end is part of its padding."""
     rank = len(size)
     steps = node.get("strides", (1,) * rank)
     dilation = node.get("dilations", (1,) * rank)
@@ -217,7 +217,7 @@ def _slid(
     if kind == "CONV_2D":
         kernel = weights.transpose(0, 2, 3, 1)
     else:
-        # One row of kernels, the multiplier counting fastest: ONNX's outputs are in this order already.
+        # One row of kernels, the multiplier varying fastest: ONNX's outputs are already in this order.
         kernel = weights[:, 0].transpose(1, 2, 0)[None]
         options["depthMultiplier"] = weights.shape[0] // context.graph.shape(source)[-1]
     inputs = [source, context.floats(f"{layer}/weights", kernel), context.floats(f"{layer}/bias", bias)]
@@ -225,7 +225,7 @@ def _slid(
 
 
 def padded(context: Lowering, source: str, window: Window) -> tuple[str, int]:
-    """A tensor whose padding is SAME or VALID: any other becomes a PAD of zeros before it."""
+    """A tensor whose padding is SAME or VALID: any other padding becomes a PAD of zeros before it."""
     sizes = context.graph.shape(source)[1:3]
     if not any(sum(pad) for pad in window.pads):
         return source, VALID
@@ -263,7 +263,7 @@ def _joined(context: Lowering, parts: Sequence[str], shape: Sequence[int]) -> st
 def _transpose_begins(
     context: Lowering, node: Node, size: Sequence[int], strides: Sequence[int], rank: int
 ) -> tuple[int, int]:
-    """Rows and columns that are cut off in front of the whole result."""
+    """Rows and columns that are cropped at the start of the whole result."""
     mode = node.get("auto_pad", "NOTSET") or "NOTSET"
     if mode in {"SAME_UPPER", "SAME_LOWER"} or node.get("output_shape"):
         extra = (0, *node.get("output_padding", (0,) * rank))[-2:]
@@ -279,7 +279,7 @@ def _transpose_begins(
 
 
 def _cropped(context: Lowering, source: str, begin: Pair, sizes: Pair, bias: Array) -> str:
-    """Part of a result; what lies behind its end holds the bias only."""
+    """Part of a result; what is beyond its end contains only the bias."""
     batch, height, width, channels = context.graph.shape(source)
     behind = [max(start + size - have, 0) for start, size, have in zip(begin, sizes, (height, width), strict=True)]
     if any(behind):

@@ -1,1 +1,1 @@
-"""Any TFLite network as a whole int8 one."""
+"""Converts any TFLite network to a fully int8 one."""

@@ -1,4 +1,4 @@
-"""Tries several ways to choose scales, and keeps the one whose outputs lie nearest to those on real numbers."""
+"""Tries several ways to choose scales, and keeps the one whose outputs are nearest to those on real numbers."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _GOOD = 0.01
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Method:
-    """How scales come about; by default from the smallest to the largest value.
+    """How scales are chosen; by default, from the smallest to the largest value.
 
     Attributes:
         equalise: Whether weights are changed first so that channels have similar ranges.
-        narrow: Whether rare values are cut off where that loses less than coarser steps would.
+        narrow: Whether rare values are cut off if that loses less than coarser steps would.
     """
 
     equalise: bool = False
@@ -39,7 +39,7 @@ class Quantised:
     Attributes:
         int8: The file.
         real: The operators that were made int8, on real numbers.
-        method: How its scales came about.
+        method: How its scales were chosen.
         error: Root mean square difference of its outputs over that of the outputs on real numbers.
         compared: Inputs that they were compared on.
     """
@@ -59,9 +59,9 @@ def quantise_well(
     Args:
         plain: The model, with fixed shapes.
         samples: Inputs by tensor name, as real values.
-        ranges: By tensor name; they win over what samples show.
-        try_hard: Whether to try other ways where the simplest one loses more than a little. Ranges that are given or
-            that the file states are kept as they are.
+        ranges: By tensor name; they override what samples show.
+        try_hard: Whether to try other ways if the simplest one loses more than a little. Ranges that are given or
+            stated in the file are kept.
 
     Raises:
         UnsupportedModelError: LiteRT cannot run the model.
@@ -85,7 +85,7 @@ def quantise_well(
 
 
 class _Attempts:
-    """Makes one model int8 in several ways, each in a copy of its own."""
+    """Makes one model int8 in several ways, each in its own copy."""
 
     def __init__(self, plain: PlainModel, samples: Sequence[Sample], ranges: Mapping[str, Range]) -> None:
         self._plain = plain

@@ -1,4 +1,4 @@
-"""Which channels of which tensors have to be changed together, if at all, and by how much."""
+"""Which channels of which tensors must be changed together, if at all, and by how much."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ class Channels:
         return tensor in self._numbers
 
     def add(self, tensor: int, largest: _Array) -> None:
-        """Take up a tensor, by the magnitude of the largest value of each channel."""
+        """Add a tensor, with the magnitude of the largest value of each channel."""
         start = len(self._parents)
         self._numbers[tensor] = np.arange(start, start + len(largest))
         self._parents.extend(range(start, start + len(largest)))
         self._ranges[tensor] = largest
 
     def fix(self, tensor: int) -> None:
-        """Let the channels of a tensor stay as they are."""
+        """Keep the channels of a tensor unchanged."""
         if tensor in self._numbers:
             self._fixed.update(self._numbers[tensor].tolist())
 
     def limit(self, tensor: int, value: float) -> None:
-        """Let no value of a tensor exceed what an activation cuts off at."""
+        """Keep the values of a tensor below the limit of an activation."""
         if np.isfinite(value):
             self._limits.update(dict.fromkeys(self._numbers[tensor].tolist(), value))
 
@@ -42,7 +42,7 @@ class Channels:
         """Let channels of two tensors share their factors, one by one.
 
         Returns:
-            Whether they have as many.
+            Whether they have equally many.
         """
         fits = len(self._numbers[one]) == len(self._numbers[other])
         return fits and self.place(one, other, 0)
@@ -51,7 +51,7 @@ class Channels:
         """Let the channels of one tensor share their factors with those of a wider one, from one of them on.
 
         Returns:
-            Whether there are as many.
+            Whether there are enough.
         """
         first, second = self._numbers[one], self._numbers[other][start : start + len(self._numbers[one])]
         if len(first) != len(second):
@@ -68,7 +68,7 @@ class Channels:
         return True
 
     def factors(self, exponent: float, smallest: float) -> dict[int, _Array]:
-        """What to divide the channels of each tensor by, 1 at the most; only of tensors with any other factor."""
+        """What to divide the channels of each tensor by, 1 at most; only for tensors with any other factor."""
         roots = {tensor: np.array([self._root(n) for n in numbers]) for tensor, numbers in self._numbers.items()}
         count = len(self._parents)
         own, whole, limits = np.zeros(count), np.zeros(count), np.full(count, np.inf)

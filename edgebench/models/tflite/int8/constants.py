@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,10 +16,10 @@ _LARGEST_BIAS = 2**30
 
 
 def quantised_constant(editor: GraphEditor, index: int, scale: Scale | None = None) -> int:
-    """A constant as int8; with the finest scale that holds it, unless one is given, in which what is beyond is cut.
+    """A constant as int8; with the finest scale that covers it, unless one is given; then values beyond it are clipped.
 
     Raises:
-        InputError: It holds values that are not numbers.
+        InputError: It contains values that are not numbers.
     """
     values = _numbers(editor, index)
     if scale is None:
@@ -28,11 +30,25 @@ def quantised_constant(editor: GraphEditor, index: int, scale: Scale | None = No
     return found
 
 
+def share_constants(editor: GraphEditor) -> None:
+    """Store constants once that several operators of a kind read in the same place, as unrolled layers do."""
+    first: dict[tuple[object, ...], int] = {}
+    for operator in editor.operators:
+        for place, index in enumerate(operator.inputs):
+            if not editor.is_stored(index) or editor.tensor(index).isVariable:
+                continue
+            tensor, scales = editor.tensor(index), editor.scales(index)
+            digest = hashlib.sha256(bytes(editor.model.buffers[tensor.buffer].data)).digest()
+            stated = None if scales is None else (scales[0].tobytes(), scales[1].tobytes(), scales[2])
+            key = (editor.kind(operator), place, tensor.type, editor.shape(index), stated, digest)
+            operator.inputs[place] = first.setdefault(key, index)
+
+
 def quantise_weights(editor: GraphEditor, operator: Table, places: Weights, data: Scale) -> None:
-    """Give an operator weights of one scale a channel without zero points, and a bias to them.
+    """Give an operator weights with one scale per channel and no zero points, and a matching bias.
 
     Raises:
-        InputError: They hold values that are not numbers.
+        InputError: They contain values that are not numbers.
     """
     weights = operator.inputs[1]
     values = _numbers(editor, weights)
@@ -51,7 +67,7 @@ def quantise_weights(editor: GraphEditor, operator: Table, places: Weights, data
 
 
 def quantised_bias(editor: GraphEditor, index: int, bias: NDArray[np.float64], scales: NDArray[np.float64]) -> int:
-    """A bias as int32; LiteRT wants one axis where there is a scale for each channel."""
+    """A bias as int32; LiteRT requires one axis if there is a scale for each channel."""
     limit = 2**31 - 1
     levels = np.clip(np.rint(bias.ravel() / scales), -limit, limit).astype(np.int32)
     found = editor.add_constant(editor.name(index), levels)
@@ -62,9 +78,9 @@ def quantised_bias(editor: GraphEditor, index: int, bias: NDArray[np.float64], s
 def weight_scales(
     largest: NDArray[np.float64], bias: NDArray[np.float64] | None, data_step: float
 ) -> NDArray[np.float64]:
-    """Scales of weights, as float32 stores them, by the largest of each channel.
+    """Scales of weights, as float32 stores them, by the largest value of each channel.
 
-    A channel of zeros takes part with the mean scale of the others; one whose bias would not fit gets a coarser scale.
+    A channel of zeros gets the mean scale of the others; one whose bias would not fit gets a coarser scale.
     """
     scales = largest / HIGHEST
     usual = scales[scales > 0].mean() if (scales > 0).any() else 1.0
@@ -79,7 +95,7 @@ def _numbers(editor: GraphEditor, index: int) -> NDArray[np.float64]:
     found = np.zeros(0) if values is None else values.astype(np.float64)
     if np.isnan(found).any():
         raise InputError(
-            f"constant {editor.name(index)!r} holds values that are not numbers (NaN)",
-            remedy="train or export the model again: it cannot give anything else than NaN",
+            f"constant {editor.name(index)!r} contains values that are not numbers (NaN)",
+            remedy="train or export the model again: it cannot return anything but NaN",
         )
     return found

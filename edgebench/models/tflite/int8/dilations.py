@@ -1,4 +1,4 @@
-"""Convolutions with holes, which TensorFlow writes as a convolution of the pixels that lie a block apart."""
+"""Dilated convolutions, which TensorFlow writes as a convolution of pixels that are a block apart."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _KINDS = {"CONV_2D", "DEPTHWISE_CONV_2D"}
 
 
 def name_dilations(editor: GraphEditor) -> None:
-    """Write SPACE_TO_BATCH_ND, a convolution, BATCH_TO_SPACE_ND as the convolution with holes that they are.
+    """Write SPACE_TO_BATCH_ND, a convolution, BATCH_TO_SPACE_ND as the dilated convolution that they are.
 
-    What is cut off at the end is not padded in the beginning; what remains of the padding is a PAD of its own.
+    What is cropped at the end is not padded at the beginning; the remaining padding becomes a separate PAD.
     """
     producers, readers = editor.producers(), editor.readers()
     kept: list[Table] = []
@@ -34,7 +34,7 @@ def name_dilations(editor: GraphEditor) -> None:
 def _found(
     editor: GraphEditor, operator: Table, producers: Mapping[int, Table]
 ) -> tuple[Table, Table, list[list[int]]] | None:
-    """The two operators before, and the rows and columns to pad with; None where it is something else."""
+    """The two operators before, and the rows and columns to pad with; None if it is something else."""
     convolution = producers.get(operator.inputs[0])
     split = None if convolution is None or not convolution.inputs else producers.get(convolution.inputs[0])
     if convolution is None or split is None or editor.kind(convolution) not in _KINDS:

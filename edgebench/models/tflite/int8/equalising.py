@@ -1,7 +1,7 @@
 """Lets the channels of tensors have similar ranges, so that one int8 scale serves them all.
 
-Between layers with weights, a channel can be made larger at will: what the weights before it multiply, those after it
-divide. Operators between them must not notice, as pools, additions and RELU do not notice a positive factor.
+Between layers with weights, a channel can be scaled freely: the weights before it multiply, those after it divide.
+Operators between them must not be affected; pools, additions and RELU are not affected by a positive factor.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ _LIKE_RELU = {0: float("inf"), 1: float("inf"), 3: 6.0}
 _POOLS = {"AVERAGE_POOL_2D", "LEAKY_RELU", "MAX_POOL_2D", "PRELU", "RELU", "RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR"}
 """Operators on one tensor that treat its channels alike."""
 _EXPONENT = 0.5
-"""Of the ratio of ranges: half way to equal ones, since weights have to take what activations are spared."""
+"""Exponent of the ratio of ranges: half way to equal ones, because weights must take what activations are spared."""
 _SMALLEST = 2.0**-6
 
 
 def equalise(editor: GraphEditor, largest: Mapping[int, _Array]) -> None:
-    """Change weights so that channels have similar ranges; outputs stay the same but for rounding.
+    """Change weights so that channels have similar ranges; outputs stay the same except for rounding.
 
     Args:
-        editor: The graph, which is changed.
+        editor: The graph, which is modified.
         largest: Magnitude of the largest value of each channel, by tensor.
     """
     channels = Channels()
@@ -47,7 +47,7 @@ def equalise(editor: GraphEditor, largest: Mapping[int, _Array]) -> None:
 
 
 def _connect(editor: GraphEditor, operator: Table, channels: Channels) -> bool:
-    """Say which channels of an operator's tensors share a factor; False where it would notice one."""
+    """Record which channels of an operator's tensors share a factor; False if a factor would affect it."""
     kind = editor.kind(operator)
     data = [index for index in operator.inputs if index in channels]
     outputs = [index for index in operator.outputs if index in channels]
@@ -69,11 +69,11 @@ def _connect(editor: GraphEditor, operator: Table, channels: Channels) -> bool:
 
 
 def _weights_fit(editor: GraphEditor, operator: Table, places: Weights) -> bool:
-    """Whether weights have an axis for the data's channels: groups of channels and rows made of images have not."""
+    """Whether weights have an axis for the data's channels: groups of channels and flattened images do not."""
     if not editor.is_stored(operator.inputs[1]):
         return False
     channels, weights = editor.shape(operator.inputs[places.data])[-1], editor.shape(operator.inputs[1])
-    # Of depthwise weights the last axis is that of the results, one or more for each channel.
+    # The last axis of depthwise weights is that of the results, one or more for each channel.
     return weights[-1] % channels == 0 if places.axis == len(weights) - 1 else weights[-1] == channels
 
 
@@ -82,7 +82,7 @@ def _connect_sum(editor: GraphEditor, operator: Table, data: list[int], output: 
         joined = [channels.join(index, output) for index in data] if editor.kind(operator) != "MUL" else []
         return len(joined) == 2 and all(joined)
     other = next(index for index in operator.inputs if index not in data)
-    # A number for each channel is scaled with them; a product does not mind a factor at all.
+    # A number for each channel is scaled with them; a product is not affected by a factor at all.
     fits = editor.shape(other)[-1:] == editor.shape(output)[-1:] or editor.kind(operator) == "MUL"
     return fits and editor.is_stored(other) and channels.join(data[0], output)
 
@@ -105,7 +105,7 @@ def _connect_padded(editor: GraphEditor, operator: Table, data: list[int], outpu
 
 
 def _connect_reshaped(editor: GraphEditor, operator: Table, data: list[int], output: int, channels: Channels) -> bool:
-    """Also an image in one row, in which channels repeat."""
+    """Also accepts a flattened image, in which channels repeat."""
     del operator
     before, after = editor.shape(data[0]), editor.shape(output)
     merged = {int(np.prod(before[place:])) for place in range(len(before))}

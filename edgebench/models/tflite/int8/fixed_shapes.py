@@ -1,4 +1,4 @@
-"""Fixes what a file leaves open: shapes of all tensors, and values that depend on nothing but constants."""
+"""Fixes what a file leaves open: shapes of all tensors, and values that depend only on constants."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ _KEPT = {
     "HASHTABLE_SIZE", "IF", "MULTINOMIAL", "RANDOM_STANDARD_NORMAL", "RANDOM_UNIFORM", "READ_VARIABLE",
     "STABLEHLO_COMPOSITE", "STABLEHLO_WHILE", "VAR_HANDLE", "WHILE",
 }  # fmt: skip
-"""Operators that may give something else the next time."""
+"""Operators that may return something else the next time."""
 _SHAPES = {"RANK", "SHAPE", "ZEROS_LIKE"}
-"""Operators that look at the shape of their input only."""
+"""Operators that use only the shape of their input."""
 
 
 def has_open_shapes(editor: GraphEditor) -> bool:
@@ -28,7 +28,7 @@ def has_foldable(editor: GraphEditor) -> bool:
 
 
 def fix(editor: GraphEditor, content: bytes, sample: Sample) -> None:
-    """Give every tensor the shape it has for an input, and put constants in place of what depends on them only.
+    """Give every tensor the shape it has for an input, and replace what depends only on constants with constants.
 
     Args:
         editor: The graph.
@@ -60,4 +60,12 @@ def _is_foldable(editor: GraphEditor, operator: Table) -> bool:
     kind = editor.kind(operator)
     if kind in _KEPT or not set(operator.outputs).isdisjoint(editor.outputs) or not operator.inputs:
         return False
-    return kind in _SHAPES or all(index < 0 or editor.is_stored(index) for index in operator.inputs)
+    return kind in _SHAPES or all(index < 0 or _is_constant(editor, index) for index in operator.inputs)
+
+
+def _is_constant(editor: GraphEditor, index: int) -> bool:
+    """Whether a tensor's values lie in the file; those of a shape without axes are none, as of ``RESHAPE(x, [])``."""
+    if editor.is_stored(index):
+        return True
+    is_plain = editor.shape(index) == (0,) and not editor.tensor(index).isVariable and index not in editor.inputs
+    return is_plain and all(index not in operator.outputs for operator in editor.operators)

@@ -1,4 +1,4 @@
-"""What TensorFlow Lite's int8 kernels demand of the scales of their inputs and outputs."""
+"""What TensorFlow Lite's int8 kernels require of the scales of their inputs and outputs."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from edgebench.models.tflite.int8.scale import Scale
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Weights:
-    """Where an operator has its weights, whose scales are one a channel.
+    """Where an operator has its weights, with one scale per channel.
 
     Attributes:
-        data: Place of the input that is computed.
-        bias: Place of the bias, which is int32 in steps of data times weights.
+        data: Position of the input that is computed.
+        bias: Position of the bias, which is int32 in steps of data times weights.
         axis: Channels of the weights, which are the second input.
     """
 
@@ -28,7 +28,7 @@ class Form:
     """The int8 kernel of an operator.
 
     Attributes:
-        version: First version of the operator that has it.
+        version: First version of the operator with this kernel.
         moves: Whether it only moves or compares values, so that inputs and outputs share one scale.
         output: The only scale that its output can have.
         weights: Where its weights are.
@@ -85,7 +85,7 @@ FORMS: Mapping[str, Form] = {
         _MOVES,
     ),
 }  # fmt: skip
-"""Kernels by name of the operator. State and recurrent layers have rules of their own, SUM is written with others."""
+"""Kernels by name of the operator. State and recurrent layers have their own rules, SUM is written with others."""
 
 CLAMPS: Mapping[str, tuple[float, float]] = {
     "RELU": (0.0, float("inf")),

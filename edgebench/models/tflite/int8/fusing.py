@@ -1,4 +1,4 @@
-"""Operators that an int8 kernel does in passing: activations, fake quantisation, and what nothing reads."""
+"""Operators that are fused or removed: activations, fake quantisation, and what nothing reads."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _FUSING = {
     "ADD", "AVERAGE_POOL_2D", "CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "MAX_POOL_2D", "MUL", "SUB",
 }  # fmt: skip
 _LASTING = {"ASSIGN_VARIABLE", "CALL_ONCE", "CUSTOM", "HASHTABLE_IMPORT", "IF", "VAR_HANDLE", "WHILE"}
-"""Operators that do something though nobody reads what they give."""
+"""Operators that have an effect although nothing reads their outputs."""
 
 
 def name_clamps(editor: GraphEditor) -> None:
-    """Write comparisons with constants as the activation that they are, where there is one."""
+    """Write comparisons with constants as the equivalent activation, if there is one."""
     producers, readers = editor.producers(), editor.readers()
     names = {limits: name for name, limits in CLAMPS.items()}
     for operator in editor.operators:
@@ -37,7 +37,7 @@ def name_clamps(editor: GraphEditor) -> None:
 
 
 def constant_limits(editor: GraphEditor, operator: Table) -> tuple[int, float, float] | None:
-    """The tensor that an operator cuts off and where; None for other operators."""
+    """The tensor that an operator clips, and the limits; None for other operators."""
     kind = editor.kind(operator)
     if kind not in {"MAXIMUM", "MINIMUM", *CLAMPS} or not editor.is_float(operator.outputs[0]):
         return None
@@ -54,7 +54,7 @@ def constant_limits(editor: GraphEditor, operator: Table) -> tuple[int, float, f
 
 
 def fuse_activations(editor: GraphEditor) -> None:
-    """Give activations to the operator before them."""
+    """Fuse activations into the operator before them."""
     producers, readers = editor.producers(), editor.readers()
     kept = []
     for operator in editor.operators:
@@ -75,7 +75,7 @@ def _can_fuse(editor: GraphEditor, maker: Table) -> bool:
 
 
 def take_fake_quantisation(editor: GraphEditor) -> dict[str, Range]:
-    """Leave out FAKE_QUANT of 8 bits; the ranges it states, by the tensors' names."""
+    """Remove 8-bit FAKE_QUANT; returns the ranges it states, by the tensors' names."""
     ranges: dict[str, Range] = {}
     same: dict[int, int] = {}
     kept = []
@@ -94,7 +94,7 @@ def take_fake_quantisation(editor: GraphEditor) -> dict[str, Range]:
 
 
 def remove_dead(editor: GraphEditor) -> None:
-    """Leave out operators whose results nobody reads."""
+    """Remove operators whose results nothing reads."""
     needed: Counter[int] = Counter(editor.outputs)
     kept = []
     for operator in reversed(editor.operators):

@@ -1,6 +1,6 @@
 """Writes a graph on real numbers as an int8 one.
 
-Operators without an int8 form stay on real numbers between a DEQUANTIZE and a QUANTIZE.
+Operators without an int8 form keep real numbers between a DEQUANTIZE and a QUANTIZE.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from edgebench.models.tflite.int8.support import form_of
 from edgebench.models.tflite.tree import GraphEditor, Table
 
 _POSITIVE = {"RSQRT": (0, 1), "SQRT": (0, 0), "DIV": (1, 1)}
-"""Operators that refuse small values: the place of the input, and the least of it in steps above zero."""
+"""Operators that refuse small values: the position of the input, and its minimum in steps above zero."""
 _COMPARISONS = {"EQUAL", "GREATER", "GREATER_EQUAL", "LESS", "LESS_EQUAL", "NOT_EQUAL"}
-"""Operators whose kernels take steps below 1 only."""
+"""Operators whose kernels take only steps below 1."""
 
 
 class Int8Writer:
     """Makes one graph int8.
 
     Args:
-        editor: The graph, which is changed.
+        editor: The graph, which is modified.
         plan: Scales of tensors.
-        memories: Of layers that have one, by their first output.
+        memories: Memories of layers that have one, by their first output.
     """
 
     def __init__(self, editor: GraphEditor, plan: ScalePlan, memories: Mapping[int, Memory]) -> None:
@@ -45,10 +45,10 @@ class Int8Writer:
         self._versions: dict[int, dict[Scale | None, int]] = defaultdict(dict)
         self._producers = editor.producers()
         self.on_reals: list[str] = []
-        """Labels of operators that stay on real numbers."""
+        """Labels of operators that keep real numbers."""
 
     def write(self) -> None:
-        """Change the graph."""
+        """Modify the graph."""
         editor = self._editor
         readers = {index: [op for op in editor.operators if index in op.inputs] for index in editor.inputs}
         for index in editor.inputs:
@@ -77,7 +77,7 @@ class Int8Writer:
         return form_of(editor, operator) is not None or has_int8_form(editor, operator)
 
     def _pass(self, operator: Table) -> None:
-        """Take an operator on integers over, unless it goes from one scale to the same."""
+        """Copy an operator on integers, unless it only converts a scale to the same scale."""
         editor = self._editor
         source = stated_scale(editor, operator.inputs[0]) if editor.kind(operator) == "QUANTIZE" else None
         if source is not None and source == stated_scale(editor, operator.outputs[0]):
@@ -130,7 +130,7 @@ class Int8Writer:
         self._written.append(operator)
 
     def _cut_constant_term(self, operator: Table) -> None:
-        """Let a constant be no larger than what the sum can show, so that the other term keeps its steps."""
+        """Limit a constant to what the sum can represent, so that the other term keeps its steps."""
         editor = self._editor
         for place, other in ((0, 1), (1, 0)):
             values, scale = editor.values(operator.inputs[place]), self._scales.get(operator.inputs[other])
@@ -162,7 +162,7 @@ class Int8Writer:
             operator.inputs[places.bias] = quantised_bias(self._editor, bias, values.astype(np.float64), steps)
 
     def _common_scale(self, operator: Table) -> Scale:
-        """Of what an operator moves: that of its outputs, which are written, or of what it reads."""
+        """The scale of what an operator moves: that of its outputs, which are written, or of what it reads."""
         editor = self._editor
         if editor.kind(operator) == "ASSIGN_VARIABLE":
             name = variable_name(self._producers, operator.inputs[0])
@@ -171,7 +171,7 @@ class Int8Writer:
         return self._scales[known[0]] if known else self._scale_of_constant(operator.inputs[0])
 
     def _make_steps_fine(self, operator: Table) -> None:
-        """Compare parts of both values, where a step of one is 1 or more."""
+        """Compare fractions of both values, if a step of one is 1 or more."""
         editor = self._editor
         real = [index for index in operator.inputs if self._is_real(index)]
         scales = {index: self._scales.get(index) or self._scale_of_constant(index) for index in real}
@@ -196,7 +196,7 @@ class Int8Writer:
         return Scale.covering(Range(low=float(values.min()), high=float(values.max())))
 
     def _keep_positive(self, operator: Table, place: int, least: int) -> None:
-        """Let what a kernel divides by, or takes the root of, be no smaller than it can take."""
+        """Raise what a kernel divides by, or takes the root of, to the minimum that it can take."""
         editor = self._editor
         source = operator.inputs[place]
         scale = stated_scale(editor, source)
@@ -223,7 +223,7 @@ class Int8Writer:
         self._written.append(operator)
 
     def _keep(self, operator: Table) -> None:
-        """Leave an operator on real numbers."""
+        """Keep an operator on real numbers."""
         self.on_reals.append(self._editor.label(operator))
         operator.inputs = [self._real(index) if index in self._scales else index for index in operator.inputs]
         for index in operator.outputs:
@@ -273,7 +273,7 @@ class Int8Writer:
         return versions[None]
 
     def _any_version(self, index: int) -> int:
-        """A tensor in its own scale, else in any form in which it has been written."""
+        """A tensor in its own scale, otherwise in any form in which it has been written."""
         versions = self._versions[index]
         return versions.get(self._scales[index], next(iter(versions.values())))
 

@@ -1,4 +1,4 @@
-"""Puts graphs that a graph only calls, as composite operators do, in place of the call."""
+"""Replaces calls of graphs, as composite operators make them, with the called graph."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _READING = {"CUSTOM", "HASHTABLE", "IF", "READ_VARIABLE", "VAR_HANDLE", "WHILE"}
 
 
 def inline_calls(editor: GraphEditor) -> bool:
-    """Replace calls by what they call, also where that calls others.
+    """Replace calls with what they call, including nested calls.
 
     Raises:
         InputError: Graphs call each other in a circle, or are too large together.

@@ -1,4 +1,4 @@
-"""Which layer of an int8 network costs the most of what its outputs lose."""
+"""Which layer of an int8 network contributes most to the error of its outputs."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from edgebench.models.tflite.tree import GraphEditor, parse_tree
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LayerError:
-    """A layer and how far its values lie from those on real numbers.
+    """A layer and how far its values are from those on real numbers.
 
     Attributes:
         name: Name of its output.
         kind: Its operator.
         before: Root mean square difference of what it reads over that of the values, the largest of its inputs.
-        after: That of what it gives.
+        after: The same for its output.
     """
 
     name: str
@@ -33,7 +33,7 @@ def costliest_layer(real: bytes, int8: bytes, samples: Sequence[Sample]) -> Laye
 
     Args:
         real: The network on real numbers.
-        int8: The same as int8; tensors that are in both have the same names.
+        int8: The same as int8; tensors in both have the same names.
         samples: Inputs by name, as real values.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Ranges that cut rare values off, where that loses less than coarser steps for all others would."""
+"""Ranges that cut off rare values, if that loses less than coarser steps for all others would."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from edgebench.models.tflite.tree import GraphEditor
 _PARTS = (1.0, 0.95, 0.9, 0.85, 0.8, 0.7, 0.6, 0.5, 0.4)
 """Of the lower and of the upper end of a range."""
 _WORTH_IT = 0.98
-"""Of the squared difference that a wider range has: a narrower one must be better by a little."""
+"""Factor on the squared difference of a wider range: a narrower one must be slightly better."""
 
 
 def narrowed(editor: GraphEditor, observed: Observed) -> Observed:
@@ -22,7 +22,7 @@ def narrowed(editor: GraphEditor, observed: Observed) -> Observed:
 
     Args:
         editor: The graph.
-        observed: What samples show of it, looked at closely.
+        observed: What samples show of it, observed closely.
     """
     ports = {*editor.inputs, *editor.outputs}
     ranges = {

@@ -16,9 +16,9 @@ from edgebench.models.tflite.int8.scale import Range
 from edgebench.models.tflite.tree import GraphEditor
 
 _VALUES, _PARTS = 256, 32
-"""Single values that are looked at of each tensor in a sample: random ones, and parts of it whose extremes are."""
+"""Number of single values taken from each tensor in a sample: random ones, and the extremes of parts."""
 _VANISHES = 12.0
-"""How far below the largest value of its row an input of SOFTMAX no longer shows in 8 bits."""
+"""How far below the largest value of its row an input of SOFTMAX no longer matters in 8 bits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,9 +27,9 @@ class Observed:
 
     Attributes:
         ranges: From the smallest to the largest value, by tensor.
-        memories: Of layers that have one, by their first output.
+        memories: Memories of layers that have one, by their first output.
         largest: Magnitude of the largest value of each channel, which is the last axis, by tensor.
-        values: Some of the values, and for how many each of them stands, by tensor.
+        values: Some of the values, and how many each of them represents, by tensor.
     """
 
     ranges: Mapping[int, Range] = field(default_factory=dict)
@@ -41,14 +41,14 @@ class Observed:
 def observe(editor: GraphEditor, content: bytes, samples: Sequence[Sample], *, closely: bool = False) -> Observed:
     """From the smallest to the largest value that any sample gives each tensor on real numbers.
 
-    What is not a number or infinite does not count. What is read by SOFTMAX only counts as far as it matters there.
+    What is infinite or not a number is ignored. What only SOFTMAX reads counts only as far as it matters there.
     Layers with a memory keep it from sample to sample, as they do in use.
 
     Args:
         editor: The graph.
         content: The file that it is the main graph of.
         samples: Inputs by name.
-        closely: Whether to look at channels and at single values too.
+        closely: Whether to observe channels and single values too.
 
     Raises:
         UnsupportedModelError: LiteRT cannot run the model.
@@ -82,7 +82,7 @@ def observe(editor: GraphEditor, content: bytes, samples: Sequence[Sample], *, c
 
 
 def _some(values: NDArray[Any], random: np.random.Generator) -> NDArray[np.float64]:
-    """Random values and the most extreme ones of each part, with the number of values that each stands for."""
+    """Random values and the most extreme ones of each part, with the number of values that each represents."""
     if values.size <= _VALUES + 2 * _PARTS:
         return np.stack([values, np.ones(values.size)]).astype(np.float64)
     parts = values[: values.size // _PARTS * _PARTS].reshape(_PARTS, -1)
@@ -97,7 +97,7 @@ def _unzipped(pairs: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[
 
 
 def _narrow_terms(editor: GraphEditor, ranges: dict[int, Range], softmax: Mapping[int, float]) -> None:
-    """Cut the ranges of what is added before a SOFTMAX to where the sum matters there, as a mask's needs to be."""
+    """Limit the ranges of what is added before a SOFTMAX to where the sum matters there, as for a mask."""
     readers = editor.readers()
     for operator in editor.operators:
         output = operator.outputs[0] if operator.outputs else -1
@@ -111,7 +111,7 @@ def _narrow_terms(editor: GraphEditor, ranges: dict[int, Range], softmax: Mappin
 
 
 def useful_term(total: Range, other: Range) -> Range:
-    """Where a term of a sum changes it, if the sum is cut to a range and the other term lies in one."""
+    """Where a term of a sum changes it, if the sum is limited to a range and the other term is in one."""
     return Range(low=total.low - other.high, high=total.high - other.low)
 
 
@@ -128,7 +128,7 @@ def _computed(editor: GraphEditor) -> list[int]:
 
 
 def _read_by_softmax_only(editor: GraphEditor) -> dict[int, float]:
-    """How far below the largest of its row a value counts, by tensor."""
+    """How far below the largest value of its row a value still counts, by tensor."""
     readers = editor.readers()
     found = {}
     for operator in editor.operators:

@@ -1,7 +1,7 @@
-"""Brings old and unusual files into the one form that the quantiser and compilers read.
+"""Converts old and unusual files to the one form that the quantiser and compilers read.
 
 Half floats become float32, weights packed below 8 bits int8, weights stored as integers for operators on real numbers
-real numbers. What is exact is done; nothing else.
+real numbers. Only exact changes are made.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ _SMALL_INTEGERS = {"int8", "uint8", "int16"}
 
 
 def check_order(editor: GraphEditor, where: str) -> None:
-    """Check that every tensor is there before it is read, and written once.
+    """Check that every tensor exists before it is read, and is written once.
 
     Raises:
-        InputError: It is not: the graph has a cycle or lacks a constant.
+        InputError: The graph has a cycle or lacks a constant.
     """
     writes = Counter(index for operator in editor.operators for index in operator.outputs)
     twice = next((index for index, count in writes.items() if count > 1), None)
@@ -54,7 +54,7 @@ def check_order(editor: GraphEditor, where: str) -> None:
 
 
 def make_names_unique(editor: GraphEditor) -> bool:
-    """Give tensors that share a name or have none one of their own; inputs and outputs keep theirs."""
+    """Give tensors that share a name or have none their own name; inputs and outputs keep theirs."""
     taken: set[str] = set()
     changed = False
     ports = [*editor.inputs, *editor.outputs]
@@ -73,7 +73,7 @@ def make_names_unique(editor: GraphEditor) -> bool:
 
 
 def halves_to_float32(editor: GraphEditor) -> bool:
-    """Make float16 and bfloat16 tensors float32, and leave out operators that then do nothing."""
+    """Make float16 and bfloat16 tensors float32, and remove operators that then do nothing."""
     halves = [index for index in range(len(editor.graph.tensors)) if editor.dtype(index) in _HALVES]
     for index in halves:
         _widen(editor, index)
@@ -110,7 +110,7 @@ def unpack_small_weights(editor: GraphEditor) -> bool:
     """Store weights of 4 and 2 bits as int8, which is exact: the same integers with the same scales.
 
     Raises:
-        UnsupportedModelError: Values that are computed have so few bits, or scales are those of blocks.
+        UnsupportedModelError: Computed values have so few bits, or scales are per block.
     """
     changed = False
     for index in range(len(editor.graph.tensors)):
@@ -118,14 +118,14 @@ def unpack_small_weights(editor: GraphEditor) -> bool:
         if tensor.quantization is not None and tensor.quantization.details is not None:
             raise UnsupportedModelError(
                 f"weights {editor.name(index)!r} have a scale for each block of values, which int8 kernels do not take",
-                remedy="quantise the weights with one scale a channel",
+                remedy="quantise the weights with one scale per channel",
             )
         if bits is None:
             continue
         if not editor.is_stored(index):
             raise UnsupportedModelError(
-                f"{editor.name(index)!r} is computed with {bits} bits, kernels take int8",
-                remedy="keep 4 and 2 bits for weights",
+                f"{editor.name(index)!r} is computed with {bits} bits, but kernels take int8",
+                remedy="use 4 and 2 bits only for weights",
             )
         packed = np.frombuffer(bytes(editor.model.buffers[tensor.buffer].data), np.uint8)
         signed = not editor.dtype(index).startswith("u")
@@ -162,7 +162,7 @@ def unfold_sparse_weights(editor: GraphEditor) -> bool:
 
 
 def integers_to_real_weights(editor: GraphEditor) -> bool:
-    """Make weights that are stored as integers for operators on real numbers the numbers they stand for."""
+    """Convert weights that are stored as integers for operators on real numbers to the numbers that they represent."""
     real: dict[int, int] = {}
     changed = False
     for operator in editor.operators:
@@ -181,7 +181,7 @@ def integers_to_real_weights(editor: GraphEditor) -> bool:
 
 
 def real_values(editor: GraphEditor, index: int) -> NDArray[np.float32]:
-    """The numbers that a quantised constant stands for."""
+    """The numbers that a quantised constant represents."""
     values, scales = editor.values(index), editor.scales(index)
     if values is None or scales is None:
         raise ValueError(f"{editor.name(index)!r} is not a quantised constant")
@@ -195,7 +195,7 @@ def real_values(editor: GraphEditor, index: int) -> NDArray[np.float32]:
 
 
 def bytes_to_int8(editor: GraphEditor) -> bool:
-    """Read whole numbers of 8 bits that are cast to real ones, as images are, as int8 with a scale of 1."""
+    """Read 8-bit integers that are cast to real numbers, as in images, as int8 with a scale of 1."""
     changed = False
     for index in editor.inputs:
         readers = [operator for operator in editor.operators if index in operator.inputs]
@@ -225,7 +225,7 @@ def positions_to_integers(editor: GraphEditor) -> bool:
 
 
 def name_custom_operators(editor: GraphEditor) -> bool:
-    """Make custom operators that TensorFlow Lite has by now the ones it has."""
+    """Replace custom operators with the equivalents that TensorFlow Lite now has."""
     changed = False
     for operator in editor.operators:
         options = operator.customOptions
@@ -246,7 +246,7 @@ def name_custom_operators(editor: GraphEditor) -> bool:
 
 
 def mend_axes(editor: GraphEditor) -> bool:
-    """Let the axis of scales be one that the tensor has; where there is one scale or one axis, there is no choice."""
+    """Correct the axis of scales to one that the tensor has, if there is only one scale or one axis."""
     changed = False
     for index in range(len(editor.graph.tensors)):
         scales, rank = editor.scales(index), len(editor.shape(index))
@@ -257,7 +257,7 @@ def mend_axes(editor: GraphEditor) -> bool:
 
 
 def remove_unused(model: Table) -> None:
-    """Take away tensors that nothing reads or writes, and buffers and codes that nothing uses."""
+    """Remove tensors that nothing reads or writes, and buffers and codes that nothing uses."""
     for number in range(len(model.subgraphs)):
         editor = GraphEditor(model, number)
         ports = [*editor.inputs, *editor.outputs]
@@ -282,7 +282,7 @@ def remove_unused(model: Table) -> None:
 
 
 def _remove_unused_buffers(model: Table) -> None:
-    """The first buffer is the empty one of all tensors that are computed; metadata has buffers too."""
+    """The first buffer is the empty one shared by all computed tensors; metadata has buffers too."""
     holders = [tensor for graph in model.subgraphs for tensor in graph.tensors]
     metadata = list(model.metadata or [])
     used = sorted({0, *(tensor.buffer for tensor in holders), *(entry.buffer for entry in metadata)})

@@ -1,4 +1,4 @@
-"""A file brought into the one form that the quantiser and compilers for int8 read."""
+"""A file in the one form that the quantiser and int8 compilers read."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from edgebench.errors import InputError, MissingPackageError
 from edgebench.models.tflite.file import read_contents
 from edgebench.models.tflite.int8 import fixed_shapes, plain_form
+from edgebench.models.tflite.int8.decoding import leave_decoding
 from edgebench.models.tflite.int8.fusing import remove_dead, take_fake_quantisation
 from edgebench.models.tflite.int8.inlining import inline_calls, remove_idle_calls
 from edgebench.models.tflite.int8.ports import PortForm, port_forms
@@ -33,10 +34,11 @@ class PlainModel:
         editor: The main graph.
         content: The file.
         where: Its path, for messages.
-        changed: Whether it is another file than the one read.
+        changed: Whether it differs from the file that was read.
         inputs: Inputs as the file has them.
         outputs: Outputs as the file has them.
         ranges: What the file says of the ranges of tensors, by name.
+        notes: What is left to the application.
     """
 
     editor: GraphEditor
@@ -46,24 +48,25 @@ class PlainModel:
     inputs: tuple[PortForm, ...]
     outputs: tuple[PortForm, ...]
     ranges: dict[str, Range] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def copy(self) -> Table:
-        """The file as a tree of its own."""
+        """The file as a separate tree."""
         return parse_tree(self.content, self.where)
 
     @property
     def computes_on_reals(self) -> bool:
-        """Whether an operator does, other than those from and to int8."""
+        """Whether an operator computes on real numbers, other than conversions from and to int8."""
         return any(_computes_on_reals(self.editor, operator) for operator in self.editor.operators)
 
     @property
     def is_open(self) -> bool:
-        """Whether LiteRT has to run it to know its shapes and constants."""
+        """Whether LiteRT must run it to find its shapes and constants."""
         editor = self.editor
         return fixed_shapes.has_open_shapes(editor) or fixed_shapes.has_foldable(editor) or has_loops(editor)
 
     def is_resized(self, shapes: Mapping[str, tuple[int, ...]]) -> bool:
-        """Whether inputs are to have other shapes, by name, than those in the file."""
+        """Whether inputs will have other shapes, by name, than those in the file."""
         known = {self.editor.name(index): self.editor.shape(index) for index in self.editor.inputs}
         return any(shapes.get(name, shape) != shape for name, shape in known.items())
 
@@ -73,11 +76,11 @@ def read_plain(source: Path, signature: str | None = None) -> PlainModel:
 
     Args:
         source: A ``.tflite`` file.
-        signature: Which of its graphs; the main one if not given.
+        signature: Which of its graphs; by default, the main one.
 
     Raises:
         InputError: Damaged, cyclic, or there is no such signature.
-        UnsupportedModelError: It stores numbers in a way that no int8 kernel takes.
+        UnsupportedModelError: It stores numbers in a form that no int8 kernel takes.
         MissingPackageError: LiteRT is not installed.
     """
     if find_spec("ai_edge_litert") is None:
@@ -89,6 +92,7 @@ def read_plain(source: Path, signature: str | None = None) -> PlainModel:
         editor = GraphEditor(tree)
         inlined = inline_calls(editor)
         plain_form.check_order(editor, str(source))
+        notes = leave_decoding(editor)
         inputs, outputs = port_forms(editor, editor.inputs), port_forms(editor, editor.outputs)
         changed = inlined | remove_idle_calls(editor) | _in_plain_types(editor)
         ranges = take_fake_quantisation(editor)
@@ -102,10 +106,15 @@ def read_plain(source: Path, signature: str | None = None) -> PlainModel:
         editor=editor,
         content=content,
         where=str(source),
-        changed=changed or bool(ranges) or contents.old_codes or len(tree.subgraphs) < len(contents.graphs),
+        changed=changed
+        or bool(notes)
+        or bool(ranges)
+        or contents.old_codes
+        or len(tree.subgraphs) < len(contents.graphs),
         inputs=inputs,
         outputs=outputs,
         ranges=ranges,
+        notes=notes,
     )
 
 
@@ -159,10 +168,10 @@ def _computes_on_reals(editor: GraphEditor, operator: Table) -> bool:
 
 
 def does_not_fit(error: Exception, where: str) -> InputError:
-    """What to say of a file whose tables contradict each other."""
+    """The error for a file whose tables contradict each other."""
     text = " ".join(str(error).split())[:200]
     return InputError(
-        f"operators of the file do not fit together: {text or type(error).__name__}",
+        f"operators of the file are inconsistent: {text or type(error).__name__}",
         where=where,
         remedy="convert or copy the model again",
     )

@@ -12,12 +12,12 @@ _HALF = 128
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PortForm:
-    """How an input or output holds its values.
+    """How an input or output represents its values.
 
     Attributes:
         name: Of its tensor.
         dtype: Type name.
-        scale: Of integers that stand for real numbers, the value of a step and the integer of 0.
+        scale: For integers that represent real numbers, the value of a step and the integer of 0.
     """
 
     name: str
@@ -42,19 +42,19 @@ def ports_of(content: bytes) -> tuple[tuple[PortForm, ...], tuple[PortForm, ...]
 
 
 def left_to_application(given: Sequence[PortForm], found: Sequence[PortForm], *, are_inputs: bool) -> list[str]:
-    """What has to be done with inputs or outputs that have another type in the converted file."""
+    """What must be done with inputs or outputs that have another type in the converted file."""
     notes = []
     for before, after in zip(given, found, strict=True):
         if before.dtype == after.dtype or after.scale is None:
             continue
-        what, verb = ("input", "takes") if are_inputs else ("output", "gives")
+        what = "input" if are_inputs else "output"
         step, zero_point = after.scale
         shifted = f"(int8 {'-' if zero_point > 0 else '+'} {abs(zero_point)})" if zero_point else "int8"
         how = f"real value = {shifted} x {step:.6g}"
         if before.scale is not None and before.dtype == "uint8" and zero_point == before.scale[1] - _HALF:
             how = f"int8 = uint8 - {_HALF}" if are_inputs else f"uint8 = int8 + {_HALF}"
         notes.append(
-            f"{what} {before.name!r} {verb} {after.dtype} where the file has {before.dtype}: the conversion, {how}, is "
-            "left to the application"
+            f"{what} {before.name!r} is {after.dtype} instead of {before.dtype}: the conversion, {how}, is left to the "
+            "application"
         )
     return notes

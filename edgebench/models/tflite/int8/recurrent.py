@@ -1,7 +1,7 @@
-"""Layers with a memory, LSTM and SVDF: what ranges it takes, and their int8 forms.
+"""Layers with a memory, LSTM and SVDF: the ranges of the memory, and their int8 forms.
 
-The int8 LSTM of TensorFlow Lite multiplies int8 with int8, holds gates in 16 bits and the cell in 16 bits with a power
-of two as step; its output, which is also its state, is int8. Its SVDF holds what it remembers in 16 bits.
+The int8 LSTM of TensorFlow Lite multiplies int8 with int8, stores gates in 16 bits and the cell in 16 bits with a power
+of two as step; its output, which is also its state, is int8. Its SVDF stores its memory in 16 bits.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ FIRST_INT8_VERSION = 3
 """Of both operators."""
 _HIGHEST_16 = 2**15 - 1
 _LARGEST_CELL = 64.0
-"""Beyond this kernels refuse the step of the cell."""
+"""Above this, kernels refuse the step of the cell."""
 _GATES = 4
 _OTHER_INPUTS = (9, 10, 11, 16, 17, 20, 21, 22, 23)
-"""Inputs of an LSTM with peepholes, projection or normalised gates, which compilers for int8 do without."""
+"""Inputs of an LSTM with peepholes, projection or normalised gates, which int8 compilers do not support."""
 _STATE, _CELL = 18, 19
 
 _Array = NDArray[np.float64]
@@ -43,7 +43,7 @@ def has_int8_form(editor: GraphEditor, operator: Table) -> bool:
 
 @dataclass(slots=True)
 class Memory:
-    """What a layer has in its memory.
+    """What is in the memory of a layer.
 
     Attributes:
         largest: Magnitude of the largest value so far.
@@ -57,7 +57,7 @@ class Memory:
 
 
 def watch(editor: GraphEditor, operator: Table, runner: Runner, memory: Memory) -> None:
-    """Take the values in the memory of a layer during a run into account."""
+    """Include the values in the memory of a layer during a run."""
     if editor.kind(operator) == SVDF:
         remembered = runner.value(operator.inputs[4])
         if remembered is not None and remembered.size:
@@ -70,7 +70,7 @@ def watch(editor: GraphEditor, operator: Table, runner: Runner, memory: Memory) 
 
 
 def _run_lstm(editor: GraphEditor, operator: Table, steps: _Array, memory: Memory) -> None:
-    """The cell, which no tensor of a file shows but its last value."""
+    """The cell, of which the tensors of a file show only the last value."""
     parts = [editor.values(index) for index in (*operator.inputs[1:9], *operator.inputs[12:16])]
     arrays = [np.zeros(0) if part is None else part.astype(np.float64) for part in parts]
     weights, recurrent, bias = (np.concatenate(arrays[start : start + _GATES]) for start in range(0, 12, _GATES))
@@ -94,7 +94,7 @@ def _logistic(values: _Array) -> _Array:
 
 
 def quantise(editor: GraphEditor, operator: Table, source: Scale, target: Scale, memory: Memory) -> None:
-    """Give a layer integer weights and memory; its input and output have their scales already."""
+    """Give a layer integer weights and memory; its input and output already have their scales."""
     if editor.kind(operator) == SVDF:
         _quantise_svdf(editor, operator, memory)
         return
@@ -110,7 +110,7 @@ def quantise(editor: GraphEditor, operator: Table, source: Scale, target: Scale,
     largest = min(max(memory.largest, 2.0**-8), _LARGEST_CELL)
     editor.set_dtype(operator.inputs[_CELL], "int16")
     editor.set_scales(operator.inputs[_CELL], [2.0 ** np.ceil(np.log2(largest)) / 2**15], [0])
-    # The first four belong to normalised gates; the kernel wants to see them, and the scale of the last.
+    # The first four belong to normalised gates; the kernel requires them, and the scale of the last.
     names = [f"{editor.name(operator.outputs[0])}_gate{number}" for number in range(_GATES)]
     operator.intermediates = [editor.add_tensor(name, [0]) for name in names]
     hidden = editor.add_tensor(f"{editor.name(operator.outputs[0])}_hidden", [0], "int8")
@@ -120,7 +120,7 @@ def quantise(editor: GraphEditor, operator: Table, source: Scale, target: Scale,
 
 
 def _quantise_svdf(editor: GraphEditor, operator: Table, memory: Memory) -> None:
-    """Scales of what is remembered and of the weights over time are those of 16 bits."""
+    """Scales of the memory and of the weights over time are those of 16 bits."""
     _, feature, time, bias, state = operator.inputs
     step = float(np.float32(max(memory.largest, 1e-6) / _HIGHEST_16))
     _quantise_matrix(editor, operator, 1)
@@ -138,7 +138,7 @@ def _quantise_svdf(editor: GraphEditor, operator: Table, memory: Memory) -> None
 
 
 def _quantise_matrix(editor: GraphEditor, operator: Table, place: int) -> float:
-    """A matrix with one scale; its step."""
+    """Store a matrix with one scale; returns its step."""
     values = editor.values(operator.inputs[place])
     numbers = np.zeros(0) if values is None else values.astype(np.float64)
     step = float(weight_scales(np.abs(numbers).max(keepdims=False, initial=0.0).reshape(1), None, 1.0)[0])

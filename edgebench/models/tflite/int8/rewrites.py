@@ -1,7 +1,7 @@
-"""Operators on real numbers that have no int8 kernel, or one that few devices have, by others that say the same.
+"""Replaces operators on real numbers that have no int8 kernel, or one that few devices have, with equivalent ones.
 
-Each rule gives the operators to put in place of one, or None where it does not apply. They write the same tensors, and
-what they compute is what was computed before, but for rounding of float32.
+Each rule returns the operators that replace one, or None if it does not apply. They write the same tensors with the
+same values, except for rounding of float32.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from edgebench.models.tflite.tree import GraphEditor, Table
 
 _MOST_PIECES = 16
-"""Slices that a GATHER is worth."""
+"""Maximum number of slices that may replace a GATHER."""
 _MASKING = {"ADD", "MAXIMUM", "MINIMUM", "MUL", "PADV2", "SELECT", "SELECT_V2", "SUB"}
 _ENORMOUS, _LARGE = 1e6, 1e4
 _Rule = Callable[[GraphEditor, Table], list[Table] | None]
@@ -34,7 +34,7 @@ def rewrite(editor: GraphEditor) -> None:
 
 
 def _soften_masks(editor: GraphEditor) -> None:
-    """Let numbers like -1e9, which only say that something does not count, be of a size beside which others survive."""
+    """Reduce numbers like -1e9, which only mean that something does not count, to a size that spares the others."""
     softened: dict[int, int] = {}
     for operator in editor.operators:
         for place, index in enumerate(operator.inputs if editor.kind(operator) in _MASKING else ()):
@@ -48,19 +48,25 @@ def _soften_masks(editor: GraphEditor) -> None:
 
 
 def _reshape(editor: GraphEditor, operator: Table) -> list[Table]:
-    """Anything that keeps the order of the values."""
+    """Matches anything that keeps the order of the values."""
     return [reshape(editor, operator.inputs[0], operator.outputs[0])]
 
 
 def reshape(editor: GraphEditor, source: int, target: int) -> Table:
-    """A RESHAPE between two tensors of as many values."""
+    """A RESHAPE between two tensors with the same number of values."""
     sizes = list(editor.shape(target))
     shape = editor.add_constant(f"{editor.name(target)}_shape", np.array(sizes, np.int32))
     return editor.operator("RESHAPE", [source, shape], [target], table="ReshapeOptions", newShape=sizes)
 
 
+def _resize(editor: GraphEditor, operator: Table) -> list[Table] | None:
+    """To the size that an image has already."""
+    source, target = operator.inputs[0], operator.outputs[0]
+    return [reshape(editor, source, target)] if editor.shape(source) == editor.shape(target) else None
+
+
 def _depth_to_space(editor: GraphEditor, operator: Table) -> list[Table]:
-    """Rows of blocks change places with columns: [NH, W, b, bC] to [NH, b, W, bC]."""
+    """Swaps rows of blocks with columns: [NH, W, b, bC] to [NH, b, W, bC]."""
     block = operator.builtinOptions.blockSize
     batch, rows, columns, channels = editor.shape(operator.inputs[0])
     split = (batch * rows, columns, block, channels // block)
@@ -100,7 +106,7 @@ def _broadcast(editor: GraphEditor, operator: Table) -> list[Table] | None:
 
 
 def _negation(editor: GraphEditor, operator: Table) -> list[Table]:
-    """NEG of int8 takes the sign of the integers, whatever they stand for."""
+    """NEG of int8 negates the integers, whatever they represent."""
     return [_times(editor, operator.inputs[0], -1.0, operator.outputs[0])]
 
 
@@ -136,7 +142,7 @@ def _power(editor: GraphEditor, operator: Table) -> list[Table] | None:
 
 
 def _division(makers: Mapping[int, Table], editor: GraphEditor, operator: Table) -> list[Table] | None:
-    """By constants: a multiplication. By a root: by what RSQRT gives."""
+    """By constants: a multiplication. By a root: with RSQRT."""
     numerator, divisor = operator.inputs
     activation = operator.builtinOptions.fusedActivationFunction if operator.builtinOptions is not None else 0
     values = editor.values(divisor)
@@ -154,7 +160,7 @@ def _division(makers: Mapping[int, Table], editor: GraphEditor, operator: Table)
 
 
 def _matrix_product(editor: GraphEditor, operator: Table) -> list[Table] | None:
-    """With a constant matrix: a FULLY_CONNECTED, whose weights have one scale a channel."""
+    """With a constant matrix: a FULLY_CONNECTED, whose weights have one scale per channel."""
     source, second = operator.inputs
     matrix, options = editor.values(second), operator.builtinOptions
     if matrix is None or options.adjX or any(size != 1 for size in matrix.shape[:-2]) or editor.is_stored(source):
@@ -295,6 +301,8 @@ _RULES: Mapping[str, _Rule] = {
     "MEAN": _mean,
     "NEG": _negation,
     "POW": _power,
+    "RESIZE_BILINEAR": _resize,
+    "RESIZE_NEAREST_NEIGHBOR": _resize,
     "SPACE_TO_DEPTH": _space_to_depth,
     "SQUARE": _square,
     "SQUEEZE": _reshape,

@@ -1,4 +1,4 @@
-"""Lists that loops write one row at a time, put together once and read without them."""
+"""Lists that loops write one row at a time, assembled once and read directly."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class _Part:
     Attributes:
         source: The tensor.
         start: The first of its rows.
-        count: How many.
+        count: Number of rows.
     """
 
     source: int
@@ -26,7 +26,7 @@ class _Part:
 
 
 def join_rows(editor: GraphEditor) -> None:
-    """Let what joins rows name those that were made, and what reads one row read that of which it was made."""
+    """Let joins use the original rows, and let what reads one row read its origin."""
     writer = _Rows(editor)
     operators: list[Table] = []
     for operator in editor.operators:
@@ -35,14 +35,14 @@ def join_rows(editor: GraphEditor) -> None:
 
 
 class _Rows:
-    """Which rows tensors are made of, known for those before the operator that is looked at."""
+    """Which rows tensors are made of, known for those before the current operator."""
 
     def __init__(self, editor: GraphEditor) -> None:
         self._editor = editor
         self._parts: dict[int, list[_Part]] = {}
 
     def written(self, operator: Table) -> list[Table]:
-        """The operators to put in place of one."""
+        """The operators that replace one."""
         editor = self._editor
         kind = editor.kind(operator)
         if kind == "CONCATENATION" and self._joins_rows(operator):
@@ -68,7 +68,7 @@ class _Rows:
         return bool(shape) and options.axis in {0, -len(shape)} and not options.fusedActivationFunction
 
     def _joined(self, operator: Table, parts: list[_Part]) -> list[Table]:
-        """The same rows, each from the tensor that it was made in."""
+        """The same rows, each from its original tensor."""
         editor, slices, inputs = self._editor, [], []
         for part in parts:
             shape = editor.shape(part.source)
@@ -124,7 +124,7 @@ def _merged(parts: list[_Part]) -> list[_Part]:
 
 
 def _between(parts: list[_Part], start: int, count: int) -> list[_Part]:
-    """Those of the rows that lie in a range."""
+    """The rows that are in a range."""
     found, before = [], 0
     for part in parts:
         first, last = max(start, before), min(start + count, before + part.count)

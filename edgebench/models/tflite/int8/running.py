@@ -21,11 +21,11 @@ class Runner:
 
     Args:
         content: Of a file.
-        shapes: Shapes of inputs, by name, where they are not those of the file.
+        shapes: Shapes of inputs, by name, if they are not those in the file.
         reference: Whether to use LiteRT's reference kernels.
 
     Raises:
-        UnsupportedModelError: LiteRT lacks an operator, or the shapes do not fit.
+        UnsupportedModelError: LiteRT lacks an operator, or the shapes do not match.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Runner:
             raise _refused(error) from error
 
     def value(self, index: int) -> NDArray[Any] | None:
-        """A tensor after a run, as stored; None where it was not computed."""
+        """A tensor after a run, as stored; None if it was not computed."""
         try:
             value: NDArray[Any] = self._interpreter.get_tensor(index)
         except (RuntimeError, ValueError):
@@ -93,7 +93,7 @@ class Runner:
 
 
 def to_levels(value: NDArray[np.generic], detail: Mapping[str, Any]) -> NDArray[np.generic]:
-    """Real values as a tensor holds them."""
+    """Real values in the form of a tensor."""
     scale, zero_point = detail["quantization"]
     dtype = np.dtype(detail["dtype"])
     if not scale or dtype.kind == "f":
@@ -105,21 +105,21 @@ def to_levels(value: NDArray[np.generic], detail: Mapping[str, Any]) -> NDArray[
 
 
 def to_real(value: NDArray[np.generic], detail: Mapping[str, Any]) -> NDArray[np.float64]:
-    """What a tensor holds as real values."""
+    """The content of a tensor as real values."""
     scale, zero_point = detail["quantization"]
     real = value.astype(np.float64)
     return (real - zero_point) * scale if scale and value.dtype.kind != "f" else real
 
 
 def _refused(error: Exception) -> UnsupportedModelError:
-    text = " ".join(str(error).split())[:300] or "no reason is given; the model may need more memory than there is"
+    text = " ".join(str(error).split())[:300] or "no reason is given; the model may need more memory than is available"
     custom = re.search(r"unresolved custom op: ([^.\s]+)", text)
     if custom is not None:
         return UnsupportedModelError(
             f"LiteRT, which runs the model to find the ranges of its values, has no kernel for the custom operator "
             f"{custom[1]}",
             operators=(custom[1],),
-            remedy="export the model without it, such as its part before it",
+            remedy="export the model without it, for example only the part before it",
         )
     return UnsupportedModelError(
         f"LiteRT, which runs the model to find the ranges of its values, refuses it: {text}",

@@ -1,6 +1,6 @@
 """Chooses a scale for every tensor on real numbers.
 
-Tensors that an operator only moves share one. The ranges of calibration decide, unless a kernel knows one scale only,
+Tensors that an operator only moves share one. The ranges of calibration decide, unless a kernel takes only one scale,
 the file states one, or the caller gives a range.
 """
 
@@ -16,11 +16,11 @@ from edgebench.models.tflite.int8.support import form_of
 from edgebench.models.tflite.tree import GraphEditor, Table
 
 _NARROW = 0.5
-"""A tensor that others read too joins the scale of an operator where its range is at least so much of the whole."""
+"""A tensor that others read too joins the scale of an operator if its range is at least this share of the whole."""
 _FAR = 16.0
-"""A constant that fills up and is so many times larger than the values is not meant to be exact, only small."""
+"""A filling constant this many times larger than the values is not meant to be exact, only small."""
 _ENORMOUS = 1e20
-"""Beyond this even the steps of kernels overflow."""
+"""Above this, even the steps of kernels overflow."""
 _NOTHING = Range(low=0.0, high=0.0)
 
 
@@ -47,7 +47,7 @@ class ScalePlan:
 
     Attributes:
         scales: By tensor.
-        absorbed: Operators that cut values off which the scale before them does already, by their output: the tensor
+        absorbed: Operators that clip values as the scale before them already does, by their output: the tensor
             before.
         variables: The tensor whose scale a variable has, by the variable's name.
     """
@@ -63,7 +63,7 @@ def plan_scales(editor: GraphEditor, ranges: Mapping[int, Range], given: Mapping
     Args:
         editor: The graph.
         ranges: Values of tensors in calibration.
-        given: Ranges that win over them.
+        given: Ranges that override them.
     """
     kept: set[int] = set()
     while True:
@@ -105,7 +105,7 @@ class _Planner:
         return self._plan
 
     def leaks(self, output: int, scales: Mapping[int, Scale]) -> bool:
-        """Whether a scale lets values through that an absorbed operator cuts off."""
+        """Whether a scale includes values that an absorbed operator clips."""
         low, high = self._limits[output]
         scale = scales[output]
         room = scale.step * 0.51
@@ -118,7 +118,7 @@ class _Planner:
             yield from (index for index in operator.outputs if editor.is_float(index))
 
     def _pin(self, operator: Table) -> None:
-        """Scales that a kernel or the file knows."""
+        """Scales fixed by a kernel or the file."""
         editor, kind = self._editor, self._editor.kind(operator)
         form = form_of(editor, operator)
         if kind == "DEQUANTIZE" and operator.outputs[0] in self._groups:
@@ -130,7 +130,7 @@ class _Planner:
             self._groups[operator.outputs[0]].pin = form.output
 
     def _absorb(self, operator: Table) -> None:
-        """An operator that cuts values off is not needed where its input can be written in the range of its output."""
+        """A clipping operator is not needed if its input can be written in the range of its output."""
         limits = constant_limits(self._editor, operator)
         if limits is None or operator.outputs[0] in self._kept:
             return
@@ -158,7 +158,7 @@ class _Planner:
         return form is not None and not form.moves and form.output is None
 
     def _join(self, operator: Table) -> None:
-        """One scale for all that an operator moves."""
+        """One scale for everything that an operator moves."""
         form = form_of(self._editor, operator)
         if form is None or not form.moves or (operator.outputs and operator.outputs[0] in self._plan.absorbed):
             return
@@ -191,7 +191,7 @@ class _Planner:
         return [self._plan.variables[name], *targets] if name in self._plan.variables else targets
 
     def _include_constant(self, operator: Table, index: int, target: int) -> None:
-        """Constants among what is moved widen the range, but not one that only has to be smaller than all else."""
+        """Constants among what is moved widen the range, except one that only has to be smaller than the rest."""
         kind = self._editor.kind(operator)
         values = self._editor.values(index) if self._editor.is_float(index) else None
         if values is None or not values.size or kind in {"SELECT", "SELECT_V2"}:
@@ -202,7 +202,7 @@ class _Planner:
             group.range |= found
 
     def _merge(self, first: int, second: int) -> None:
-        """Let two groups be one, unless a scale that is known does not fit the other."""
+        """Merge two groups, unless a fixed scale does not fit the other."""
         one, other = self._groups[first], self._groups[second]
         if one is other:
             return
@@ -218,7 +218,7 @@ class _Planner:
         united.pin, united.given, united.range = pin, given, whole
 
     def _unite(self, one: _Group, other: _Group) -> _Group:
-        """Make the members of two groups those of the larger one."""
+        """Move the members of two groups to the larger one."""
         large, small = (one, other) if len(one.members) >= len(other.members) else (other, one)
         large.members.extend(small.members)
         for index in small.members:
@@ -230,7 +230,7 @@ class _Planner:
             size = max(abs(group.range.low), abs(group.range.high))
             if group.pin is None and group.given is None and size > _ENORMOUS:
                 raise UnsupportedModelError(
-                    f"values of {self._editor.name(group.members[0])!r} reach {size:.1e}, which int8 cannot stand for",
+                    f"values of {self._editor.name(group.members[0])!r} reach {size:.1e}, which int8 cannot represent",
                     remedy="check the weights and the inputs of the model",
                 )
 
@@ -262,7 +262,7 @@ _LEAST_STEPS: Mapping[str, Callable[[float], float]] = {
 
 
 def stated_scale(editor: GraphEditor, index: int) -> Scale | None:
-    """The scale that a file states for an int8 tensor as a whole."""
+    """The single scale that a file states for an int8 tensor."""
     scales = editor.scales(index)
     if editor.dtype(index) != "int8" or scales is None or len(scales[0]) != 1:
         return None

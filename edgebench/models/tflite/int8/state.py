@@ -16,12 +16,12 @@ _KINDS = {"ASSIGN_VARIABLE", "CALL_ONCE", "READ_VARIABLE", "VAR_HANDLE"}
 
 
 def write_without_variables(source: Path, target: Path) -> Path | None:
-    """Write a file whose variables are inputs and outputs, which whoever runs it hands over from run to run.
+    """Write a file whose variables are inputs and outputs, which the caller passes from run to run.
 
-    The graphs that initialise them are left out.
+    The graphs that initialise them are removed.
 
     Returns:
-        The file, or None where there are no variables.
+        The file, or None if there are no variables.
 
     Raises:
         InputError: Damaged.
@@ -64,7 +64,7 @@ def _variables_to_ports(editor: GraphEditor) -> None:
 
 
 def quantise_variables(model: Table, plan: ScalePlan) -> None:
-    """Let the graphs that initialise variables give them int8 values in the scale that the main graph reads."""
+    """Change the graphs that initialise variables to int8 values in the scale that the main graph reads."""
     scales = {name: plan.scales[index] for name, index in plan.variables.items()}
     for number in range(1, len(model.subgraphs)) if scales else ():
         _quantise_assignments(GraphEditor(model, number), scales)

@@ -1,4 +1,4 @@
-"""Which operators of a graph have an int8 kernel as they stand."""
+"""Which operators of a graph have an int8 kernel as they are."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _STATE = Form(moves=True)
 
 
 def form_of(editor: GraphEditor, operator: Table) -> Form | None:
-    """The int8 form of an operator on real numbers, or None where it has none."""
+    """The int8 form of an operator on real numbers, or None if it has none."""
     kind = editor.kind(operator)
     if kind == "CAST" and editor.dtype(operator.inputs[0]) == "bool":
         return _MASK

@@ -1,4 +1,4 @@
-"""Loops whose number of rounds no input decides, as recurrent layers have them, written one round after the other."""
+"""Unrolls loops whose number of iterations depends on no input, as in recurrent layers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import math
 from edgebench.models.tflite.tree import GraphEditor, Table
 
 _MOST_OPERATORS = 20_000
-"""Beyond this a loop stays a loop."""
+"""Above this, a loop stays a loop."""
 
 
 def has_loops(editor: GraphEditor) -> bool:
@@ -17,10 +17,10 @@ def has_loops(editor: GraphEditor) -> bool:
 
 
 def unroll_loops(editor: GraphEditor) -> bool:
-    """Put what loops do in their place, as often as they do it.
+    """Replace loops with their body, repeated for each iteration.
 
     Returns:
-        Whether there was one whose number of rounds is known.
+        Whether there was one with a known number of iterations.
     """
     operators: list[Table] = []
     same: dict[int, int] = {}
@@ -55,11 +55,11 @@ class _Loop:
 
     @property
     def size(self) -> int:
-        """Operators of a round."""
+        """Operators of one iteration."""
         return len(self._body.operators)
 
     def rounds(self) -> int | None:
-        """How often it goes round, where it counts from a constant to a constant."""
+        """The number of iterations, if it counts from a constant to a constant."""
         (goes_on,) = self._condition.outputs
         return self._rounds_until(goes_on)
 
@@ -78,20 +78,20 @@ class _Loop:
         return max(0, math.ceil((end - start) / step))
 
     def _start(self, index: int) -> float | None:
-        """What a variable begins with."""
+        """The initial value of a variable."""
         if index not in self._condition.inputs:
             return None
         return _number(self._editor, self._operator.inputs[self._condition.inputs.index(index)])
 
     def _limit(self, index: int) -> float | None:
-        """A constant of the condition, or a variable that the loop leaves as it was."""
+        """A constant of the condition, or a variable that the loop does not change."""
         if index not in self._condition.inputs:
             return _number(self._condition, index)
         place = self._condition.inputs.index(index)
         return self._start(index) if self._body.outputs[place] == self._body.inputs[place] else None
 
     def _step(self, index: int) -> float | None:
-        """What is added to a variable in each round."""
+        """What is added to a variable in each iteration."""
         if index not in self._condition.inputs:
             return None
         place = self._condition.inputs.index(index)
@@ -102,11 +102,11 @@ class _Loop:
         return _number(self._body, next((other for other in adds.inputs if other != before), -1))
 
     def write_round(self, variables: list[int], operators: list[Table]) -> list[int]:
-        """Add the operators of one round; the variables after it."""
+        """Add the operators of one iteration; returns the variables after it."""
         places = {**self._constants, **dict(zip(self._body.inputs, variables, strict=True))}
         for operator in self._body.operators:
             copied = copy.copy(operator)
-            # Operators are changed one by one later.
+            # Operators are modified individually later.
             copied.builtinOptions = copy.copy(operator.builtinOptions)
             copied.builtinOptions2 = copy.copy(operator.builtinOptions2)
             for field in ("inputs", "outputs", "intermediates"):
@@ -115,7 +115,7 @@ class _Loop:
         return [self._placed(places, index) for index in self._body.outputs]
 
     def _placed(self, places: dict[int, int], index: int) -> int:
-        """The tensor here for one of the body's; constants are the same in each round."""
+        """The tensor here for one of the body's; constants are the same in each iteration."""
         if index >= 0 and index not in places:
             places[index] = len(self._editor.graph.tensors)
             self._editor.graph.tensors.append(copy.copy(self._body.tensor(index)))

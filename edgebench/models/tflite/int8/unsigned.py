@@ -1,4 +1,4 @@
-"""Networks of unsigned bytes, as TensorFlow 1 wrote them, as int8: each value and zero point 128 lower."""
+"""Converts networks of unsigned bytes, as TensorFlow 1 wrote them, to int8: each value and zero point is 128 lower."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ def unsigned_to_signed(editor: GraphEditor) -> bool:
     """Make uint8 tensors int8.
 
     Activations and constants keep their values exactly. Weights of int8 kernels have no zero point: channels whose
-    weights lie up to 127 steps from zero keep them exactly, others get a scale that fits.
+    weights are up to 127 steps from zero keep them exactly, others get a scale that fits.
 
     Returns:
-        Whether there were any. A graph with operators that have no int8 form is left as it is.
+        Whether there were any. A graph with operators that have no int8 form is left unchanged.
     """
     unsigned = [
         index
@@ -41,11 +41,30 @@ def unsigned_to_signed(editor: GraphEditor) -> bool:
                 editor.set_values(index, (values.astype(np.int16) - _HALF).astype(np.int8))
             editor.set_dtype(index, "int8")
             editor.set_scales(index, [float(scale) for scale in scales[0]], [int(p) - _HALF for p in scales[1]])
+    _scale_before_joining(editor)
     return True
 
 
+def _scale_before_joining(editor: GraphEditor) -> None:
+    """Bring what is joined into one scale, which kernels for uint8 do themselves."""
+    operators: list[Table] = []
+    for operator in editor.operators:
+        target = operator.outputs[0] if editor.kind(operator) == "CONCATENATION" else -1
+        wanted = editor.scales(target) if target >= 0 and editor.dtype(target) == "int8" else None
+        for place, index in enumerate(operator.inputs if wanted is not None else ()):
+            scales = editor.scales(index)
+            if wanted is None or scales is None or (scales[0][0] == wanted[0][0] and scales[1][0] == wanted[1][0]):
+                continue
+            scaled = editor.add_tensor(f"{editor.name(index)}_scaled", editor.shape(index), "int8")
+            editor.set_scales(scaled, [float(wanted[0][0])], [int(wanted[1][0])])
+            operators.append(editor.operator("QUANTIZE", [index], [scaled], version=2, table="QuantizeOptions"))
+            operator.inputs[place] = scaled
+        operators.append(operator)
+    editor.operators = operators
+
+
 def _sign_weights(editor: GraphEditor, operator: Table, places: Weights) -> None:
-    """Weights of one scale and any zero point as int8 with one scale a channel, and the bias to them."""
+    """Weights with one scale and any zero point as int8 with one scale per channel, and the matching bias."""
     weights, bias, axis = operator.inputs[1], places.bias, places.axis
     values, scales = editor.values(weights), editor.scales(weights)
     if values is None or scales is None:

@@ -4,7 +4,7 @@
 #include "edgebench_fixed.h"
 #include "edgebench_wide_dots.h"
 
-/* The taps of one output, with bytes that stand for 0 outside of the image; `width` is that of a value. */
+/* The taps of one output, with bytes that represent 0 outside the image; `width` is that of a value. */
 static inline void fill_column(const int8_t *image, int8_t *column, int32_t y, int32_t x, int32_t group,
                                const int32_t width, const eb_columns_params *p) {
   const int32_t size = p->group_channels * width;

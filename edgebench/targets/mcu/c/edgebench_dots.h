@@ -1,4 +1,4 @@
-/* Products of a column of values with two rows of weights, as each core does them best. */
+/* Products of a column of values with two rows of weights, in the way that suits each core. */
 #ifndef EDGEBENCH_DOTS_H
 #define EDGEBENCH_DOTS_H
 #include <stdint.h>
@@ -27,7 +27,7 @@ static inline int32_t eb_read_word(const void *from) {
 }
 #endif
 
-/* Prepares a column for eb_two_dots: where the core multiplies pairs, as 16-bit values in the order 0, 2, 1, 3, in
+/* Prepares a column for eb_two_dots: if the core multiplies pairs, as 16-bit values in the order 0, 2, 1, 3, in
  * which SXTB16 takes a word apart. */
 static inline void eb_prepare_column(const int8_t *input, int16_t *wide, int32_t size, int32_t offset) {
 #if defined(ARM_MATH_DSP) && !defined(ARM_MATH_MVEI)

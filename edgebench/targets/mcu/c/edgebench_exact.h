@@ -3,7 +3,7 @@
 #define EDGEBENCH_EXACT_H
 #include "edgebench_matmul.h"
 
-/* value * factor in double precision, halves rounded away from 0: by integers where they are sure of the answer. */
+/* value * factor in double precision, halves rounded away from 0: with integers if they determine the answer. */
 static inline int32_t eb_rescale_exactly(int64_t value, const eb_exact_scale *scale) {
   const int32_t bits = 31 - scale->shift;
   if (value == (int32_t)value && bits > 0 && bits < 62) {

@@ -25,7 +25,7 @@ void eb_dense_s8(const int8_t *input, const int8_t *kernel, const int32_t *bias,
 
 /* Sum, difference, product, smaller and larger of two tensors; the last three use no input multipliers.
  * eb_X_s8 takes tensors of equal size; eb_X_repeated_s8 walks over four axes, along which each input moves by its
- * own steps, 0 where it is repeated. The output may lie where an input of its size lies. */
+ * own steps, 0 where it is repeated. The output may overwrite an input of its size. */
 #define EB_BINARY(name)                                                                                       \
   void eb_##name##_s8(const int8_t *first, const int8_t *second, int8_t *output, int32_t size,                \
                       const eb_binary_params *p);                                                             \

@@ -1,4 +1,4 @@
-/* Comparisons, choices, and integers that stand for themselves. Truth is 1 byte, 0 or 1. */
+/* Comparisons, choices, and plain integers. Truth is 1 byte, 0 or 1. */
 #ifndef EDGEBENCH_LOGIC_H
 #define EDGEBENCH_LOGIC_H
 #include <stdint.h>
@@ -8,7 +8,7 @@ typedef struct {
   int32_t sizes[4], first[4], second[4], third[4];
 } eb_walk;
 
-/* `outcomes` has bit 0 set where the answer is yes for less, bit 1 for equal, bit 2 for greater. */
+/* `outcomes` has bit 0 set if the answer is yes for less, bit 1 for equal, bit 2 for greater. */
 typedef struct {
   int32_t outcomes;
   int32_t offset1, multiplier1, shift1;
@@ -18,7 +18,7 @@ void eb_compare_scaled_s8(const int8_t *first, const int8_t *second, uint8_t *ou
                           const eb_compare_params *p);
 void eb_compare_scaled_s16(const int16_t *first, const int16_t *second, uint8_t *output, const eb_walk *walk,
                            const eb_compare_params *p);
-/* These compare the integers as they are. */
+/* These compare the integers without rescaling. */
 void eb_compare_s16(const int16_t *first, const int16_t *second, uint8_t *output, const eb_walk *walk,
                     int32_t outcomes);
 void eb_compare_s32(const int32_t *first, const int32_t *second, uint8_t *output, const eb_walk *walk,
@@ -28,14 +28,14 @@ void eb_compare_s64(const int64_t *first, const int64_t *second, uint8_t *output
 void eb_compare_u8(const uint8_t *first, const uint8_t *second, uint8_t *output, const eb_walk *walk,
                    int32_t outcomes);
 
-/* `outcomes` has bit 2a + b set where the answer for a and b is yes. */
+/* `outcomes` has bit 2a + b set if the answer for a and b is yes. */
 void eb_logical(const uint8_t *first, const uint8_t *second, uint8_t *output, const eb_walk *walk, int32_t outcomes);
 
-/* Values of `size` bytes of the second operand where the first is true, else of the third. */
+/* Values of `size` bytes of the second operand if the first is true, otherwise of the third. */
 void eb_select(const uint8_t *condition, const int8_t *yes, const int8_t *no, int8_t *output, const eb_walk *walk,
                int32_t size);
 
-/* Where the largest or smallest of `length` values lies, the first of several; results of 8 bytes or 4. */
+/* Position of the largest or smallest of `length` values, the first of several; results of 8 bytes or 4. */
 typedef struct {
   int32_t outer, length, inner, largest, wide;
 } eb_extreme_params;

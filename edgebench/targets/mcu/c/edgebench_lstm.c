@@ -13,7 +13,7 @@ static inline int16_t shift_left(int16_t value, int32_t bits) {
   return value > limit ? 32767 : value < -limit ? -32768 : (int16_t)(value * (1 << bits));
 }
 
-/* exp(value) for values up to 0, with so many bits before the point. */
+/* exp(value) for values up to 0, with this many integer bits. */
 static int16_t exponential(int16_t value, int32_t bits) {
   /* exp(-1/4), exp(-1/2), exp(-1), ..., exp(-8); exp(-16) is 0 */
   static const int16_t factors[7] = {25520, 19875, 12055, 4435, 600, 11, 0};
@@ -51,7 +51,7 @@ static int16_t logistic(int16_t value) {
   return value > 0 ? result : (int16_t)(32767 - result);
 }
 
-/* The hyperbolic tangent of a value with so many bits before the point. */
+/* The hyperbolic tangent of a value with this many integer bits. */
 static int16_t tangent(int16_t value, int32_t bits) {
   if (value == 0) return 0;
   const int16_t below = value < 0 ? value : (int16_t)-value;

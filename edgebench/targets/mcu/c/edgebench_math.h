@@ -11,8 +11,8 @@ typedef struct {
 } eb_binary_params;
 
 /* A function of one value of each of two tensors: eb_X_T takes tensors of equal size, eb_X_repeated_T walks over four
- * axes, along which each input moves by its own steps, 0 where it is repeated. The output may lie where an input of
- * its size and type lies. */
+ * axes, along which each input moves by its own steps, 0 where it is repeated. The output may overwrite an input of
+ * its size and type. */
 #define EB_BINARY_OF(name, suffix, type1, type2, type)                                                         \
   void eb_##name##_##suffix(const type1 *first, const type2 *second, type *output, int32_t size,               \
                             const eb_binary_params *p);                                                        \
@@ -24,7 +24,7 @@ EB_BINARY_OF(squared_difference, s8, int8_t, int8_t, int8_t)
 /* The second tensor holds slopes below 0. */
 EB_BINARY_OF(prelu, s8, int8_t, int8_t, int8_t)
 
-/* Which axes are kept and which are reduced, and how far values of each lie apart; sizes of 1 fill up. */
+/* Which axes are kept and which are reduced, and the distance between values of each; sizes of 1 fill up. */
 typedef struct {
   int32_t kept[3], kept_steps[3], reduced[3], reduced_steps[3];
 } eb_reduce_shape;

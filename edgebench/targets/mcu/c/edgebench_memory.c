@@ -1,9 +1,9 @@
-/* Memory functions for a program without a C library: words where both sides are aligned alike. */
+/* Memory functions for a program without a C library: word by word if both sides are aligned alike. */
 #include <stddef.h>
 #include <stdint.h>
 
 #if defined(__GNUC__) && !defined(__clang__)
-/* Else GCC takes the loop of memset for a memset, and calls it from itself. */
+/* Otherwise GCC turns the loop of memset into a memset, which then calls itself. */
 #pragma GCC optimize("no-tree-loop-distribute-patterns")
 #endif
 

@@ -36,7 +36,7 @@ void eb_fill(int8_t *output, const void *value, int32_t size, int32_t count) {
   for (; count > 0; count--, output += size) memcpy(output, value, (size_t)size);
 }
 
-/* A position as 32 bits; one that does not fit becomes one that lies outside of every axis. */
+/* A position as 32 bits; one that does not fit becomes one outside every axis. */
 static inline int32_t position_at(const void *positions, int32_t index, int32_t width) {
   if (width == 2) return ((const int16_t *)positions)[index];
   if (width == 4) return ((const int32_t *)positions)[index];

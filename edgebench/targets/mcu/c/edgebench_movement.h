@@ -14,9 +14,9 @@ void eb_move(const int8_t *input, int8_t *output, const eb_move_params *p);
 /* `count` times the same value of `size` bytes. */
 void eb_fill(int8_t *output, const void *value, int32_t size, int32_t count);
 
-/* Pieces of `piece` bytes that lie along an axis of `length`, at positions of `width` bytes each. There are `count`
- * positions for each of `batches`, and `outer` times the axis in each batch. Returns 0, or 1 where a position lies
- * outside of the axis. */
+/* Pieces of `piece` bytes along an axis of `length`, at positions of `width` bytes each. There are `count`
+ * positions for each of `batches`, and `outer` times the axis in each batch. Returns 0, or 1 if a position is
+ * outside the axis. */
 typedef struct {
   int32_t batches, outer, length, count, piece, width;
 } eb_take_params;

@@ -4,7 +4,7 @@
 #include "edgebench_fixed.h"
 #include "edgebench_math.h"
 
-/* LiteRT's kernel shifts by more than 31 bits where a quotient is below a quarter of a step. What its compilers make of
+/* LiteRT's kernel shifts by more than 31 bits if a quotient is below a quarter of a step. What its compilers make of
  * that on processors whose shifts take five bits is part of its results, and so of ours. */
 static inline int32_t eb_shift_right_as_litert(int32_t value, int32_t bits) {
   if (bits >= 0 && bits <= 31) return eb_shift_right(value, bits);

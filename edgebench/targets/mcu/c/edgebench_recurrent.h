@@ -3,7 +3,7 @@
 #define EDGEBENCH_RECURRENT_H
 #include <stdint.h>
 
-/* A gate; what it lacks is NULL. Biases hold what the zero points of inputs and states add. */
+/* A gate; missing parts are NULL. Biases include what the zero points of inputs and states add. */
 typedef struct {
   const int8_t *input_weights, *state_weights;
   const int32_t *input_bias, *state_bias;
@@ -33,7 +33,7 @@ void eb_lstm_s8(const int8_t *input, int8_t *output, int8_t *state, int16_t *cel
                 const eb_lstm_params *p);
 
 typedef struct {
-  int32_t batches, inputs, filters, rank, memory; /* so many filters, of which `rank` make one output */
+  int32_t batches, inputs, filters, rank, memory; /* number of filters, `rank` of which make one output */
   const int8_t *weights;
   const int32_t *bias; /* NULL for none */
   int32_t input_offset, multiplier, shift, state_zero;

@@ -3,7 +3,7 @@
 #include "edgebench_fixed.h"
 #include "edgebench_kernels.h"
 
-/* A state of 8 bits may wrap around where its zero point is added, as in TensorFlow Lite Micro. */
+/* An 8-bit state may wrap around when its zero point is added, as in TensorFlow Lite Micro. */
 #define SVDF(suffix, type, lowest, highest)                                                                    \
   void eb_svdf_##suffix(const int8_t *input, const type *time_weights, int8_t *output, type *state,            \
                         int16_t *scratch, const eb_svdf_params *p) {                                           \

@@ -64,7 +64,7 @@ typedef struct {
   int32_t stride_y, stride_x, top, left, dilation_y, dilation_x;
   int32_t groups; /* of channels, that are convolved by themselves */
   int32_t narrow; /* whether sums have 32 bits, else 64 */
-  const int32_t *multipliers, *shifts; /* multipliers have 15 bits where sums have 64 */
+  const int32_t *multipliers, *shifts; /* multipliers have 15 bits if sums have 64 */
   int32_t low, high;
 } eb_wide_params;
 

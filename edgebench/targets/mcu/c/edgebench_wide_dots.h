@@ -8,7 +8,7 @@
 
 #define EB_CHUNK 256 /* products whose sum surely fits into 32 bits */
 
-/* Puts values into the order that eb_wide_dots wants: where the core multiplies pairs, 0, 2, 1, 3, in which SXTB16 takes
+/* Puts values into the order that eb_wide_dots needs: if the core multiplies pairs, 0, 2, 1, 3, in which SXTB16 takes
  * a word of weights apart. Blocks of four begin anew with each call; all but the last must be whole. */
 static inline void eb_arrange(const int16_t *from, int16_t *to, int32_t size) {
 #if defined(ARM_MATH_DSP) && !defined(ARM_MATH_MVEI)
