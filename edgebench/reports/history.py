@@ -196,7 +196,8 @@ def _remarks(found: History) -> Iterator[Remark]:
             kind=Kind.NOTE,
             code=Code.CONDITIONS_DIFFER,
             subject=f"{found.model} on {found.device}",
-            text=f"{found.left_out} runs on another machine or with other options are left out",
+            text=f"left out: {found.left_out} of {found.left_out + len(found.points)} runs, made on another machine "
+            "or with other options",
         )
 
 

@@ -61,7 +61,7 @@ def test_runs_on_another_machine_are_left_out_and_said_to_be() -> None:
     runs[2] = replace(runs[2], machine={"cpu": "another"})
     found = history(runs, "net", "host", "latency")
     assert (len(found.points), found.left_out) == (5, 1)
-    assert any("1 runs on another machine" in remark.text for remark in history_report(found).remarks)
+    assert any("left out: 1 of 6 runs" in remark.text for remark in history_report(found).remarks)
     assert len(history(runs, "net", "board", "ram").points) == 6, "figures of a simulator do not depend on the machine"
 
 
