@@ -12,6 +12,7 @@ from edgebench.cli.commands import (
     check,
     devices,
     export,
+    history,
     lut,
     profile,
     report,
@@ -39,6 +40,7 @@ app.command("check")(check.check)
 app.command("profile")(profile.profile)
 app.command("export")(export.export)
 app.command("report")(report.report)
+app.command("history")(history.history)
 app.command("search")(search.search)
 app.command("schema")(schema.schema)
 app.add_typer(devices.app, name="devices")

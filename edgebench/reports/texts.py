@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from edgebench.core.metric import Metric, Provenance
 from edgebench.reports.numbers import format_metric
 from edgebench.reports.report import Cell, Column, ReportTable
+from edgebench.reports.visible import visible
 
 
 def cell_text(column: Column, cell: Cell) -> str:
@@ -17,7 +18,7 @@ def cell_text(column: Column, cell: Cell) -> str:
         # A column of cycles need not say so in each row.
         said = bool(cell.unit) and cell.unit in column.title.lower().split()
         return format_metric(cell, interval=column.interval, unit=not said)
-    return f"{cell:,}" if isinstance(cell, int) else cell
+    return f"{cell:,}" if isinstance(cell, int) else visible(cell)
 
 
 def row_texts(table: ReportTable, row: Mapping[str, Cell]) -> list[str]:

@@ -13,6 +13,7 @@ from edgebench.reports.codes import Kind
 from edgebench.reports.numbers import legend
 from edgebench.reports.report import Remark, Report, ReportTable
 from edgebench.reports.texts import cell_text, is_numeric, provenances, row_texts
+from edgebench.reports.visible import visible
 
 _STYLES = {Kind.FAILURE: ("red", "x"), Kind.WARNING: ("yellow", "!"), Kind.NOTE: ("dim", "-")}
 _SHORT = 36
@@ -24,12 +25,12 @@ _MIN_WIDTH = 160
 def render_terminal(report: Report, console: Console) -> None:
     """Print tables and remarks."""
     for table in report.tables:
-        console.print(f"\n[bold]{escape(table.title)}[/]", soft_wrap=True)
+        console.print(f"\n[bold]{escape(visible(table.title))}[/]", soft_wrap=True)
         console.print(_rich_table(table))
         letters = legend(provenances(table))
         lines = [line for line in (letters, table.caption) if line]
         if lines:
-            console.print("  " + "; ".join(lines), style="dim", highlight=False, emoji=False)
+            console.print(escape(visible("  " + "; ".join(lines))), style="dim", highlight=False, emoji=False)
     if report.remarks and report.tables:
         console.print()
     for remark, subjects in _merged(report.remarks):
@@ -88,6 +89,9 @@ def _print_remark(remark: Remark, subjects: list[str], console: Console) -> None
     style, sign = _STYLES[remark.kind]
     # Wrapped between words on a terminal, but not in a file, because tools search it line by line.
     unwrapped = not console.is_terminal
-    console.print(f"[{style}]{sign} {escape(', '.join(subjects))}:[/] {escape(remark.text)}", soft_wrap=unwrapped)
+    console.print(
+        f"[{style}]{sign} {escape(visible(', '.join(subjects)))}:[/] {escape(visible(remark.text))}",
+        soft_wrap=unwrapped,
+    )
     if remark.remedy:
-        console.print(f"    [cyan]{escape(remark.remedy)}[/]", soft_wrap=unwrapped)
+        console.print(f"    [cyan]{escape(visible(remark.remedy))}[/]", soft_wrap=unwrapped)

@@ -14,15 +14,15 @@ from edgebench.core.figure import LATENCY
 from edgebench.core.profile import Profile
 from edgebench.core.run import Run
 from edgebench.core.summary import process_latencies, summarise
-from edgebench.reports.html.drawing import Chart, Colours, Spec, finished
-from edgebench.reports.html.text import visible
+from edgebench.reports.html.drawing import Chart, Colours, Spec, channels, finished
 from edgebench.reports.numbers import format_value
+from edgebench.reports.visible import visible
 
-_BINS, _SPARK_BINS = 60, 24
+_BINS, _SPARK_BINS = 50, 24
 _WIDE = 3.0
 """Samples that span a wider range than this are drawn on a logarithmic axis."""
-_ROWS = 12
-"""Maximum number of runs of one model on one device in one chart."""
+_ROWS = 8
+"""Runs of one model on one device that one chart takes."""
 _SCALES = ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"), (1e-9, "ns"))
 
 
@@ -122,48 +122,59 @@ def _draw(rows: Sequence[_Row], span: tuple[float, float], colours: Colours, wid
     wide = _is_wide(*span)
     domain = [low * 0.98, high * 1.02] if wide else [low - room, high + room]
     values = [value for row in rows for value in _values(row, span, factor)]
-    data = alt.Data(values=values)
+    data = alt.NamedData("samples")
+    # In a facet each row has its own part of the data, which a layer's own data would replace.
+    base = alt.Chart(data) if len(rows) == 1 else alt.Chart()
     x = alt.X(
         "x:Q",
         scale=alt.Scale(domain=domain, nice=False, zero=False, type="log" if wide else "linear"),
         axis=alt.Axis(format="~s" if wide and high > 5000 else "~g", tickCount=6),
         title=f"latency, {unit}",
     )
+    layers = _layers(base, x, colours).properties(width=width - 24, height=86)
+    header = alt.Header(labelOrient="top", labelAnchor="start", labelPadding=2, labelLimit=width - 20, title=None)
+    if len(rows) == 1:
+        return finished(layers, colours, samples=values)
+    chart = layers.facet(row=alt.Row("row:N", sort=[row.name for row in rows], header=header), data=data)
+    return finished(chart.properties(spacing=6), colours, samples=values)
+
+
+def _layers(base: Any, x: Any, colours: Colours) -> Any:
+    """Bars of all samples, the median with its interval, quantiles, and a dot for each process."""
+    import altair as alt
+
     y = alt.Y("share:Q", axis=None, scale=alt.Scale(domain=[-0.28, 1]))
 
     def of(kind: str) -> Any:
-        return alt.Chart(data).transform_filter(f"datum.kind === '{kind}'")
+        return base.transform_filter(f"datum.kind === '{kind}'")
 
     bars = (
         of("bin")
         .mark_bar(color=colours.soft, stroke=colours.main, strokeWidth=0.6)
-        .encode(x=x, x2="x2:Q", y=y, y2="zero:Q", description="tip:N")
+        .encode(**channels(x=x, x2="x2:Q", y=y, y2="zero:Q", description="tip:N"))
     )
     band = (
         of("median")
         .mark_rect(color=colours.main, opacity=0.22, clip=True)
-        .encode(x=alt.X("low:Q"), x2="high:Q", description="tip:N")
+        .encode(**channels(x=alt.X("low:Q"), x2="high:Q", description="tip:N"))
     )
-    middle = of("median").mark_rule(color=colours.main, strokeWidth=2).encode(x="x:Q", description="tip:N")
+    middle = of("median").mark_rule(color=colours.main, strokeWidth=2).encode(**channels(x="x:Q", description="tip:N"))
     quantile = (
-        of("quantile").mark_rule(color=colours.quiet, strokeDash=[3, 3], clip=True).encode(x="x:Q", description="tip:N")
+        of("quantile")
+        .mark_rule(color=colours.quiet, strokeDash=[3, 3], clip=True)
+        .encode(**channels(x="x:Q", description="tip:N"))
     )
     label = (
         of("quantile")
         .mark_text(color=colours.quiet, align="right", baseline="top", dx=-3, y=0, fontSize=10)
-        .encode(x="x:Q", text="label:N")
+        .encode(**channels(x="x:Q", text="label:N"))
     )
     dots = (
         of("process")
         .mark_point(filled=True, size=34, color=colours.ink, opacity=0.75, clip=True)
-        .encode(x="x:Q", y="share:Q", description="tip:N")
+        .encode(**channels(x="x:Q", y="share:Q", description="tip:N"))
     )
-    header = alt.Header(labelOrient="top", labelAnchor="start", labelPadding=2, labelLimit=width - 20, title=None)
-    layers = alt.layer(bars, band, quantile, label, middle, dots).properties(width=width - 24, height=86)
-    if len(rows) == 1:
-        return finished(layers, colours)
-    chart = layers.facet(row=alt.Row("row:N", sort=[row.name for row in rows], header=header), data=data)
-    return finished(chart.properties(spacing=6), colours)
+    return alt.layer(bars, band, quantile, label, middle, dots)
 
 
 def _values(row: _Row, span: tuple[float, float], factor: float) -> list[dict[str, object]]:

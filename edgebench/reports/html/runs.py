@@ -28,7 +28,9 @@ from edgebench.reports.search import search_report
 _CHARTS = 12
 """Maximum number of charts of one kind on a page; more would take seconds to draw, and would not be read."""
 _DETAILED = 60
-"""Number of profiles up to which a page contains every table of details."""
+"""Profiles up to which a page holds every table of details and as many charts."""
+_FEW = 4
+"""Charts of one kind where there are more profiles."""
 _CARDS = 6
 _METHODS = 300
 _BEST = {LATENCY: "lowest latency", ENERGY: "lowest energy", RAM: "least RAM"}
@@ -65,15 +67,15 @@ def _sections(runs: Sequence[Run], profiles: Profiles, built: Report, answer: Re
     places = {}
     first = 0
     for name, charts in (("search", found), ("latency", distributions), ("layers", layers), ("memory", memory)):
-        places[name] = _drawn(charts, first)
+        places[name] = _drawn(charts, first, _CHARTS if len(profiles) <= _DETAILED else _FEW)
         first += _CHARTS
     shown = {id(answer), *map(id, finalists)}
     details = [
         table for table in built.tables if id(table) not in shown and table.title not in {t.title for t in finalists}
     ]
     return [
-        Section(key="comparison", title="Comparison", body=_comparison(profiles, answer)),
         Section(key="search", title="Search", body=places["search"] + "".join(map(table_html, finalists))),
+        Section(key="comparison", title="Comparison", body=_comparison(profiles, answer)),
         Section(key="latency", title="Latency of all samples", body=places["latency"], lead=_DISTRIBUTION_LEAD),
         Section(key="layers", title="Operators", body=places["layers"] + _layer_tables(details, len(profiles))),
         Section(key="memory", title="Memory over the operators", body=places["memory"]),
@@ -197,8 +199,8 @@ def _fit_bars(found: Mapping[str, MemoryFit]) -> str:
     )
 
 
-def _drawn(charts: Sequence[Chart], first: int) -> str:
-    shown = charts[:_CHARTS]
+def _drawn(charts: Sequence[Chart], first: int, most: int) -> str:
+    shown = charts[:most]
     left = len(charts) - len(shown)
     more = (
         f'<p class="note">{left} more: report fewer runs, or draw one with --format svg --chart NAME.</p>'

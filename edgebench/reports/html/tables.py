@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from edgebench.core.metric import Metric, Provenance
-from edgebench.reports.html.text import html, visible
+from edgebench.reports.html.text import html
 from edgebench.reports.numbers import LETTERS
 from edgebench.reports.report import Cell, Column, ReportTable
 from edgebench.reports.texts import cell_text, is_numeric, provenances
+from edgebench.reports.visible import visible
 
 _MEANINGS = {
     Provenance.MEASURED: "a clock or counter of the hardware itself",
