@@ -103,6 +103,7 @@ class TestEthosU(TargetContract):
         return False
 
 
+@pytest.mark.child
 class TestMcu(TargetContract):
     @pytest.fixture
     def target(self) -> Target:
@@ -118,6 +119,7 @@ class TestMcu(TargetContract):
         return int8_model
 
 
+@pytest.mark.child
 class TestDelegate(TargetContract):
     @pytest.fixture
     def target(self, delegate_library: Path) -> Target:
@@ -138,6 +140,7 @@ class TestDelegate(TargetContract):
 
 
 @pytest.mark.skipif(find_spec("onnxruntime_qnn") is None, reason="needs onnxruntime-qnn")
+@pytest.mark.child
 class TestExecutionProvider(TargetContract):
     @pytest.fixture
     def target(self) -> Target:
