@@ -142,7 +142,7 @@ def differences(notes: Sequence[str]) -> dict[str, Any]:
     found = _RMS.search(" ".join(notes))
     return {
         "rms": float(found[1].replace(",", "")) / 100 if found else None,
-        "worst": next((note for note in notes if " costs most: " in note), None),
+        "worst": next((note for note in notes if " costs most" in note), None),
     }
 
 
@@ -205,7 +205,7 @@ def prepared(
         folder=str(own),
     )
     result = prepare(request)
-    return Path(result.path), result.notes
+    return Path(result.path), (*result.notes, *(result.deployed.caveats if result.deployed else ()))
 
 
 def main_signature(path: Path) -> str | None:

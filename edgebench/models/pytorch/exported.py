@@ -56,7 +56,7 @@ def export_fixed(path: Path, target: Path, source: InputSource) -> Program:
                 raise UnsupportedModelError(
                     "PyTorch cannot make an exported program from this TorchScript",
                     where=path.name,
-                    remedy="save the model with torch.export.save, or leave --converter out",
+                    remedy="save the model with torch.export.save, or leave out --converter",
                 )
             names = [spec.name for spec in program.specs]
             found = of_exported(exported)

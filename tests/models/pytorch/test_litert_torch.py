@@ -110,7 +110,7 @@ def test_refusals_and_crashes(
     answers(monkeypatch, tmp_path, does)
     with pytest.raises(UnsupportedModelError, match=words) as caught:
         prepared(tmp_path, model)
-    assert "leave --converter out" in str(caught.value.remedy)
+    assert "leave out --converter" in str(caught.value.remedy)
     if "_unique2" in does:
         assert caught.value.operators == ("_unique2",)
 
@@ -133,7 +133,7 @@ def test_it_must_be_set_up_first(model: Path, tmp_path: Path, monkeypatch: pytes
 def test_other_models_are_not_for_it(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="converts PyTorch models, this is onnx") as caught:
         prepared(tmp_path, write_onnx(tmp_path / "model.onnx"))
-    assert "leave --converter out" in str(caught.value.remedy)
+    assert "leave out --converter" in str(caught.value.remedy)
 
 
 @pytest.mark.slow
