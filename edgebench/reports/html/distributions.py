@@ -132,6 +132,17 @@ def _draw(rows: Sequence[_Row], span: tuple[float, float], colours: Colours, wid
         title=f"latency, {unit}",
     )
     y = alt.Y("share:Q", axis=None, scale=alt.Scale(domain=[-0.28, 1]))
+    header = alt.Header(labelOrient="top", labelAnchor="start", labelPadding=2, labelLimit=width - 20, title=None)
+    layers = alt.layer(*_marks(base, x, y, colours)).properties(width=width - 24, height=86)
+    if len(rows) == 1:
+        return finished(layers, colours, samples=values)
+    chart = layers.facet(row=alt.Row("row:N", sort=[row.name for row in rows], header=header), data=data)
+    return finished(chart.properties(spacing=6), colours, samples=values)
+
+
+def _marks(base: Any, x: Any, y: Any, colours: Colours) -> list[Any]:
+    """Bars of samples, the band of the interval, percentiles, the median and the medians of processes."""
+    import altair as alt
 
     def of(kind: str) -> Any:
         return base.transform_filter(f"datum.kind === '{kind}'")
@@ -162,12 +173,7 @@ def _draw(rows: Sequence[_Row], span: tuple[float, float], colours: Colours, wid
         .mark_point(filled=True, size=34, color=colours.ink, opacity=0.75, clip=True)
         .encode(**channels(x="x:Q", y="share:Q", description="tip:N"))
     )
-    header = alt.Header(labelOrient="top", labelAnchor="start", labelPadding=2, labelLimit=width - 20, title=None)
-    layers = alt.layer(bars, band, quantile, label, middle, dots).properties(width=width - 24, height=86)
-    if len(rows) == 1:
-        return finished(layers, colours, samples=values)
-    chart = layers.facet(row=alt.Row("row:N", sort=[row.name for row in rows], header=header), data=data)
-    return finished(chart.properties(spacing=6), colours, samples=values)
+    return [bars, band, quantile, label, middle, dots]
 
 
 def _values(row: _Row, span: tuple[float, float], factor: float) -> list[dict[str, object]]:
