@@ -54,7 +54,7 @@ def profile(
         str | None, typer.Option(help="Memory for each process; by default, four fifths of what is free.")
     ] = None,
     layers: Annotated[bool, typer.Option("--layers", help="Show the share of each operator.")] = False,
-    label: Annotated[str, typer.Option(metavar="TEXT", help="What to call this run in reports and histories.")] = "",
+    label: Annotated[str, typer.Option(metavar="TEXT", help="Name of this run in reports and histories.")] = "",
     results: ResultsOption = RESULTS,
     details: DetailsOption = False,
     format_: FormatOption = Format.TERMINAL,
@@ -113,7 +113,7 @@ def _hint(recorded: RecordedRun) -> str:
 
 
 def _exit_code(run: Run) -> int:
-    """0 if every profile has its numbers and fits; else 3 if a target is missing, 2 if a model does not run.
+    """0 if every profile has its numbers and fits, otherwise 3 if a target is missing, 2 if a model does not run.
 
     4 where an interval is so wide that it decides nothing.
     """

@@ -81,7 +81,7 @@ def convert_onnx(path: Path, target: Path, specs: Sequence[TensorSpec], source: 
 
 
 def _require_values(values: Mapping[str, Array], where: str) -> None:
-    """A cache that is empty in the first step is fine for ONNX Runtime, but nothing that TFLite's kernels take."""
+    """A cache that is empty in the first step works in ONNX Runtime, but TFLite's kernels do not take it."""
     empty = [f"{name}[{','.join(map(str, value.shape))}]" for name, value in values.items() if not value.size]
     if empty:
         raise UnsupportedModelError(

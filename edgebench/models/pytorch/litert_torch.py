@@ -29,7 +29,7 @@ _LIMIT_S = 1800.0
 """A last resort: the user's own limit ends the waiting process, and everything that it started."""
 _TOLERANCE = 1e-3
 _MISSING = re.compile(r"Lowering not found: (?:aten\.)?([\w.]+?)(?:\.default)?$")
-_OURS = "leave out --converter: edgebench's own may support it; or profile the model with PyTorch: -d host-torch"
+_OURS = "leave --converter out: edgebench's own may support it; or profile the model with PyTorch: -d host-torch"
 
 
 def convert_litert_torch(path: Path, target: Path, specs: Sequence[TensorSpec], source: InputSource) -> ConvertedModel:
@@ -38,7 +38,7 @@ def convert_litert_torch(path: Path, target: Path, specs: Sequence[TensorSpec], 
     Args:
         path: The file.
         target: File to write.
-        specs: What is known of its inputs: the length of tables they look up.
+        specs: What is known about its inputs: the length of tables that they index.
         source: Values, or shapes and seed, of the inputs that both are compared on.
 
     Raises:
@@ -57,7 +57,7 @@ def convert_litert_torch(path: Path, target: Path, specs: Sequence[TensorSpec], 
         raise UnsupportedModelError(
             f"the conversion by litert-torch is not faithful: outputs differ by {difference:.1%}",
             where=path.name,
-            remedy="leave out --converter, or profile the model with PyTorch: -d host-torch",
+            remedy="leave --converter out, or profile the model with PyTorch: -d host-torch",
         )
     version = told["versions"]["litert-torch"]
     note = (

@@ -1,4 +1,4 @@
-"""Charts of latencies: how all raw samples are distributed, and where their median lies."""
+"""Charts of latencies: how all raw samples are distributed, and where their median is."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _BINS, _SPARK_BINS = 50, 24
 _WIDE = 3.0
 """Samples that span a wider range than this are drawn on a logarithmic axis."""
 _ROWS = 8
-"""Runs of one model on one device that one chart takes."""
+"""Maximum number of runs of one model on one device in one chart."""
 _SCALES = ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"), (1e-9, "ns"))
 
 
@@ -31,8 +31,8 @@ class _Row:
     """The samples of one profile.
 
     Attributes:
-        name: What the row is called.
-        processes: Latencies in seconds, one array a fresh process.
+        name: The name of the row.
+        processes: Latencies in seconds, one array per fresh process.
         median: With its interval.
     """
 
@@ -46,12 +46,12 @@ class _Row:
 
 
 def latency_chart(model: str, device: str, profiles: Sequence[tuple[str, Run, Profile]]) -> Chart | None:
-    """Where all samples of a model on a device lie, one row a run; None where there are none.
+    """Where all samples of a model on a device are, one row per run; None if there are none.
 
     Args:
         model: Name of the model.
         device: Name of the device.
-        profiles: What each row is called, its run and its profile.
+        profiles: For each row its name, its run and its profile.
     """
     rows = [row for name, _, profile in profiles[-_ROWS:] if (row := _row(name, profile)) is not None]
     if not rows:
@@ -72,7 +72,7 @@ def latency_chart(model: str, device: str, profiles: Sequence[tuple[str, Run, Pr
 
 
 def spark(profile: Profile) -> str:
-    """The distribution of a profile's samples as a drawing of a line's height; empty where there are none."""
+    """The distribution of a profile's samples as a drawing of a line's height; empty if there are none."""
     processes = process_latencies(profile)
     flat = np.asarray([value for values in processes for value in values], dtype=float)
     if len(flat) < 2 or flat.min() == flat.max():
@@ -84,7 +84,7 @@ def spark(profile: Profile) -> str:
 
 
 def _edges(least: float, most: float, bins: int) -> NDArray[np.float64]:
-    """Limits of bins that are equally wide, or equally wide as ratios where samples span a wide range."""
+    """Limits of bins that are equally wide, or equally wide as ratios if samples span a wide range."""
     if _is_wide(least, most):
         edges = np.geomspace(least, most, bins + 1)
         edges[0], edges[-1] = least, most

@@ -11,7 +11,7 @@ from edgebench.errors import InputError, MissingPackageError
 from edgebench.reports.visible import visible
 
 WIDE, FULL, NARROW, ALONE = 550, 1150, 320, 720
-"""Pixels: beside another chart, across a page, on a telephone, and in a file of its own."""
+"""Pixels: beside another chart, across a page, on a telephone, and in its own file."""
 _ID = re.compile(r'(id="|url\(#|href="#)((?:clip|gradient|pattern)[\w-]*)')
 _SIZE = re.compile(r'^(<svg [^>]*?) width="([\d.]+)" height="([\d.]+)"')
 
@@ -65,12 +65,12 @@ class Chart:
     """A chart that can be drawn in any width and colours.
 
     Attributes:
-        name: What ``--chart`` calls it.
+        name: Its name for ``--chart``.
         title: Heading.
         text: The same in words, for those who do not see it.
         caption: What a reader must know to read it.
         draw: Its specification.
-        model: Whose figures it shows, if one model's.
+        model: The model whose figures it shows, if only one.
         device: Likewise.
         full: Whether it takes the whole width of a page.
     """
@@ -101,7 +101,7 @@ def require_charts() -> None:
 
 
 def chosen_chart(charts: Sequence[Chart], name: str | None) -> Chart:
-    """The chart of a name, or of the beginning of one; the only one, or the first, where none is named.
+    """The chart of a name, or of the beginning of one; the only one, or the first, if none is named.
 
     Raises:
         InputError: There are no charts, or not one of that name.
@@ -124,18 +124,18 @@ def inline_svg(chart: Chart, width: int, number: int) -> str:
     Args:
         chart: What to draw.
         width: In pixels.
-        number: Tells the parts of one chart from those of another on the same page.
+        number: Distinguishes the parts of one chart from those of another on the same page.
     """
     import vl_convert
 
     drawn: str = vl_convert.vegalite_to_svg(dict(chart.draw(PAGE, width)))
     drawn = _ID.sub(lambda match: f"{match[1]}c{number}-{match[2]}", drawn)
-    # As wide as its place allows, but never enlarged.
+    # As wide as its container, but never enlarged.
     return _SIZE.sub(r'\1 style="width:\2px" aria-hidden="true"', drawn, count=1)
 
 
 def image(chart: Chart, form: str) -> bytes:
-    """A chart as a file of its own.
+    """A chart as its own file.
 
     Args:
         chart: What to draw.

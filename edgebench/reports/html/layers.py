@@ -14,7 +14,7 @@ from edgebench.reports.numbers import format_value
 from edgebench.reports.visible import visible
 
 _BARS = 16
-"""Operators with a bar of their own; the rest share one."""
+"""Number of operators with their own bar; the rest share one."""
 _LIVE = "live_bytes"
 _COSTS = ("latency_s", "cycles", "instructions")
 _IN_SIGHT = 4
@@ -22,7 +22,7 @@ _IN_SIGHT = 4
 
 
 def layer_chart(profile: Profile) -> Chart | None:
-    """The operators that cost most; None where no shares are known."""
+    """The operators that cost most; None if no shares are known."""
     known = [layer for layer in profile.layers if layer.share is not None]
     if not known:
         return None
@@ -46,7 +46,7 @@ def layer_chart(profile: Profile) -> Chart | None:
 
 
 def memory_chart(profile: Profile) -> Chart | None:
-    """RAM while each operator runs, against what the device has; None where the target does not tell."""
+    """RAM while each operator runs, compared with what the device has; None if the target does not report it."""
     live = [metric.value if (metric := layer.metrics.get(_LIVE)) is not None else None for layer in profile.layers]
     figures = summarise(profile)
     total, arena = figures.get(RAM), figures.get("arena_bytes")
@@ -105,7 +105,7 @@ def _draw_layers(ordered: Sequence[LayerCost], placed: bool, colours: Colours, w
         values.append(
             {"place": _BARS, "name": f"{len(rest)} further", "share": share, "tip": tip, "label": f"{share:.1%}"}
         )
-    # Two operators may be called the same: rows are placed by number and labelled by name.
+    # Two operators may have the same name: rows are placed by number and labelled by name.
     names = {value["place"]: value["name"] for value in values}
     most = max(float(str(value["share"])) for value in values) or 1.0
     base = alt.Chart(alt.NamedData("operators"))
@@ -132,7 +132,7 @@ def _draw_layers(ordered: Sequence[LayerCost], placed: bool, colours: Colours, w
 
 
 def _short(layer: LayerCost, width: int) -> str:
-    """A name that fits: its end tells more than its beginning."""
+    """A name that fits: its end says more than its beginning."""
     room = 20 if width <= NARROW else 36
     name = visible(layer.name or layer.operator)
     return name if len(name) <= room else "…" + name[1 - room :]

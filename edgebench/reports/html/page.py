@@ -119,7 +119,7 @@ def remarks_html(remarks: Iterable[Remark], kinds: Iterable[Kind] = Kind) -> str
 
 
 def charts_html(charts: Sequence[Chart], first: int) -> str:
-    """Charts in a row, each with its words.
+    """Charts in a row, each with its text.
 
     Args:
         charts: What to draw.
@@ -178,7 +178,7 @@ def _download(page: Page) -> str:
 
 
 def _policy(script: str) -> str:
-    """Nothing is loaded, and no script runs but the page's own."""
+    """Nothing is loaded, and no script runs except the page's own."""
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return (
         f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'; img-src data:; "

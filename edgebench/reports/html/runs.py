@@ -26,11 +26,11 @@ from edgebench.reports.report import Cell, Report, ReportTable, plain_table
 from edgebench.reports.search import search_report
 
 _CHARTS = 12
-"""Charts of one kind on a page; more would take seconds to draw, and nobody reads them."""
+"""Maximum number of charts of one kind on a page; more would take seconds to draw, and would not be read."""
 _DETAILED = 60
-"""Profiles up to which a page holds every table of details and as many charts."""
+"""Number of profiles up to which a page contains every table of details and as many charts."""
 _FEW = 4
-"""Charts of one kind where there are more profiles."""
+"""Maximum number of charts of one kind where there are more profiles."""
 _CARDS = 6
 _METHODS = 300
 _BEST = {LATENCY: "lowest latency", ENERGY: "lowest energy", RAM: "least RAM"}
@@ -264,7 +264,7 @@ def _methods(profiles: Profiles) -> str:
 
 
 def _method_rows(profiles: Profiles) -> Iterator[dict[str, Cell]]:
-    """Every figure and how it came about; those that came about in the same way share a row."""
+    """Every figure and how it was obtained; those obtained in the same way share a row."""
     seen: dict[tuple[str, str, str, str, str], int] = defaultdict(int)
     for _, profile in profiles:
         for name, metric in summarise(profile).items():

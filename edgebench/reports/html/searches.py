@@ -36,7 +36,7 @@ def search_charts(record: SearchRecord) -> list[Chart]:
 
 
 def prediction_charts(table: LookupTable) -> Iterator[Chart]:
-    """What the table said of whole networks, against what was found."""
+    """What the table predicted for whole networks, compared with what was found."""
     for name, validation in table.validation.items():
         if validation.found and len(validation.found) == len(validation.predicted):
             yield _prediction_chart(name, validation, table)
@@ -67,7 +67,7 @@ def _front_chart(record: SearchRecord, tried: Sequence[TrialResult], column: str
         title=f"Accuracy against {title}",
         caption=f"{len(best)} of {len(tried)} networks that were tried are on the front"
         + (f"; {count} do not meet the limits (crosses)" if count else "")
-        + ("; of this search only the front was kept" if not record.tried else ""),
+        + ("; only the front of this search was kept" if not record.tried else ""),
         text="; ".join(
             f"{visible(trial.architecture)}: accuracy {_accuracy(trial)}, {title} "
             f"{format_value(trial.figures[column], figure.unit)}"

@@ -16,7 +16,7 @@ def html(text: str) -> str:
 
 
 def script_json(value: object) -> str:
-    """A value as JSON that cannot end the script element that it stands in."""
+    """A value as JSON that cannot end the script element that it is in."""
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     for character, code in _JSON.items():
         text = text.replace(character, code)
