@@ -22,7 +22,7 @@ _BINS, _SPARK_BINS = 50, 24
 _WIDE = 3.0
 """Samples that span a wider range than this are drawn on a logarithmic axis."""
 _ROWS = 8
-"""Runs of one model on one device that one chart takes."""
+"""Maximum number of runs of one model on one device in one chart."""
 _SCALES = ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"), (1e-9, "ns"))
 
 
@@ -131,19 +131,18 @@ def _draw(rows: Sequence[_Row], span: tuple[float, float], colours: Colours, wid
         axis=alt.Axis(format="~s" if wide and high > 5000 else "~g", tickCount=6),
         title=f"latency, {unit}",
     )
-    layers = _layers(base, x, colours).properties(width=width - 24, height=86)
+    y = alt.Y("share:Q", axis=None, scale=alt.Scale(domain=[-0.28, 1]))
     header = alt.Header(labelOrient="top", labelAnchor="start", labelPadding=2, labelLimit=width - 20, title=None)
+    layers = alt.layer(*_marks(base, x, y, colours)).properties(width=width - 24, height=86)
     if len(rows) == 1:
         return finished(layers, colours, samples=values)
     chart = layers.facet(row=alt.Row("row:N", sort=[row.name for row in rows], header=header), data=data)
     return finished(chart.properties(spacing=6), colours, samples=values)
 
 
-def _layers(base: Any, x: Any, colours: Colours) -> Any:
-    """Bars of all samples, the median with its interval, quantiles, and a dot for each process."""
+def _marks(base: Any, x: Any, y: Any, colours: Colours) -> list[Any]:
+    """Bars of samples, the band of the interval, percentiles, the median and the medians of processes."""
     import altair as alt
-
-    y = alt.Y("share:Q", axis=None, scale=alt.Scale(domain=[-0.28, 1]))
 
     def of(kind: str) -> Any:
         return base.transform_filter(f"datum.kind === '{kind}'")
@@ -174,7 +173,7 @@ def _layers(base: Any, x: Any, colours: Colours) -> Any:
         .mark_point(filled=True, size=34, color=colours.ink, opacity=0.75, clip=True)
         .encode(**channels(x="x:Q", y="share:Q", description="tip:N"))
     )
-    return alt.layer(bars, band, quantile, label, middle, dots)
+    return [bars, band, quantile, label, middle, dots]
 
 
 def _values(row: _Row, span: tuple[float, float], factor: float) -> list[dict[str, object]]:

@@ -11,7 +11,7 @@ from edgebench.errors import InputError, MissingPackageError
 from edgebench.reports.visible import visible
 
 WIDE, FULL, NARROW, ALONE = 550, 1150, 320, 720
-"""Pixels: beside another chart, across a page, on a telephone, and in a file of its own."""
+"""Pixels: beside another chart, across a page, on a telephone, and in its own file."""
 _ID = re.compile(r'(id="|url\(#|href="#)((?:clip|gradient|pattern)[\w-]*)')
 _SIZE = re.compile(r'^(<svg [^>]*?) width="([\d.]+)" height="([\d.]+)"')
 

@@ -28,9 +28,9 @@ from edgebench.reports.search import search_report
 _CHARTS = 12
 """Maximum number of charts of one kind on a page; more would take seconds to draw, and would not be read."""
 _DETAILED = 60
-"""Profiles up to which a page holds every table of details and as many charts."""
+"""Number of profiles up to which a page contains every table of details and as many charts."""
 _FEW = 4
-"""Charts of one kind where there are more profiles."""
+"""Maximum number of charts of one kind where there are more profiles."""
 _CARDS = 6
 _METHODS = 300
 _BEST = {LATENCY: "lowest latency", ENERGY: "lowest energy", RAM: "least RAM"}

@@ -67,7 +67,7 @@ def _front_chart(record: SearchRecord, tried: Sequence[TrialResult], column: str
         title=f"Accuracy against {title}",
         caption=f"{len(best)} of {len(tried)} networks that were tried are on the front"
         + (f"; {count} do not meet the limits (crosses)" if count else "")
-        + ("; of this search only the front was kept" if not record.tried else ""),
+        + ("; only the front of this search was kept" if not record.tried else ""),
         text="; ".join(
             f"{visible(trial.architecture)}: accuracy {_accuracy(trial)}, {title} "
             f"{format_value(trial.figures[column], figure.unit)}"
