@@ -4,10 +4,13 @@ What this module exports is the Python API: documented, typed, and kept stable a
 else is private. Importing it imports no ML runtime.
 """
 
-# The package of this name must be loaded before the function takes the name: loading it later would take it back.
+# Packages must be loaded before functions take their names: loading them later would take the names back.
+import edgebench.gate
+
 import edgebench.search  # noqa: F401  isort: skip
 from edgebench.api import build_table, check, devices, load_run, profile, search
-from edgebench.api_results import CheckResult, DeviceList, RunResult, SearchResult, TableResult
+from edgebench.api_gate import compare, gate
+from edgebench.api_results import CheckResult, Comparison, DeviceList, GateOutcome, RunResult, SearchResult, TableResult
 from edgebench.errors import (
     EdgebenchError,
     InputError,
@@ -22,8 +25,10 @@ from edgebench.errors import (
 
 __all__ = [
     "CheckResult",
+    "Comparison",
     "DeviceList",
     "EdgebenchError",
+    "GateOutcome",
     "InputError",
     "LimitError",
     "MissingPackageError",
@@ -37,7 +42,9 @@ __all__ = [
     "UnsupportedModelError",
     "build_table",
     "check",
+    "compare",
     "devices",
+    "gate",
     "load_run",
     "profile",
     "search",

@@ -7,23 +7,16 @@ in a results folder as by the command line. Errors are those of ``edgebench.erro
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgebench.api_inputs import Limit, StrPath, converter_named, devices_of, limit_texts, many, path_of, progress_shown
 from edgebench.api_results import CheckResult, DeviceList, RunResult, SearchResult, TableResult
 
 if TYPE_CHECKING:
     from edgebench.core.device import Device
-    from edgebench.core.model import Converter
-    from edgebench.flows.profile.profile import ProfileProgress
-
-StrPath = str | PathLike[str]
-Limit = str | Mapping[str, str]
-"""A quantity for every device, or by device."""
 
 
 def profile(
@@ -80,18 +73,18 @@ def profile(
     from edgebench.flows.recording import record_profiles
     from edgebench.store.runs import RunStore
 
-    source = compose_inputs([], _path(inputs), seed, _path(calibration), signature, _converter(converter))
+    source = compose_inputs([], path_of(inputs), seed, path_of(calibration), signature, converter_named(converter))
     if shapes:
         source = replace(source, shapes={name: tuple(map(int, shape)) for name, shape in shapes.items()})
     request = ProfileRequest(
-        models=list(dict.fromkeys(map(str, _many(models)))),
-        devices=_devices(devices, options or {}, threads),
+        models=list(dict.fromkeys(map(str, many(models)))),
+        devices=devices_of(devices, options or {}, threads),
         plan=compose_plan(
             repetitions=repetitions, time_limit=time_limit, goal=goal, memory_limit=memory_limit, layers=layers
         ),
         inputs=source,
     )
-    with _progress(progress) as on_progress:
+    with progress_shown(progress) as on_progress:
         recorded = record_profiles(
             request, RunStore(Path(results)), command=("edgebench.profile", *request.models), on_progress=on_progress
         )
@@ -139,17 +132,17 @@ def check(
     from edgebench.flows.check import DEVICES, CheckRequest, find_models
     from edgebench.flows.check import check as check_models
 
-    source = compose_inputs([], None, 0, _path(calibration), signature, _converter(converter))
+    source = compose_inputs([], None, 0, path_of(calibration), signature, converter_named(converter))
     if shapes:
         source = replace(source, shapes={name: tuple(map(int, shape)) for name, shape in shapes.items()})
     request = CheckRequest(
-        models=find_models(list(map(str, _many(models)))),
-        devices=_devices(DEVICES if devices is None else devices, options or {}, None),
+        models=find_models(list(map(str, many(models)))),
+        devices=devices_of(DEVICES if devices is None else devices, options or {}, None),
         plan=compose_plan(repetitions=1, time_limit=time_limit, goal="2%", memory_limit=memory_limit, layers=False),
         inputs=source,
         only_fitting=devices is None,
     )
-    with _progress(progress) as on_progress:
+    with progress_shown(progress) as on_progress:
         return CheckResult(models=check_models(request, on_progress=on_progress))
 
 
@@ -194,11 +187,11 @@ def build_table(
     from edgebench.flows.spaces import open_space
     from edgebench.store.tables import TableStore
 
-    (found,) = _devices(device, options or {}, threads)
+    (found,) = devices_of(device, options or {}, threads)
     request = TableRequest(space=open_space(str(space)), device=found, dtype=dtype_of(found, dtype), jobs=jobs)
     store = TableStore(Path(results))
     names = found.name, request.space.name, request.dtype
-    with store.writing(*names), _progress(progress) as on_progress:
+    with store.writing(*names), progress_shown(progress) as on_progress:
         known = None if fresh else store.load_own(*names)
         table = build_table(request, known, on_update=store.save, on_progress=on_progress)
         if validate:
@@ -279,7 +272,7 @@ def search(
     from edgebench.tasks.recipe import Recipe
     from edgebench.workers.training.jobs import TaskText
 
-    opened, chosen, folder = open_space(str(space)), _devices(devices, {}, None), Path(results)
+    opened, chosen, folder = open_space(str(space)), devices_of(devices, {}, None), Path(results)
     tables = open_tables(folder, opened, chosen, dtypes or {})
     limits = {"latency": max_latency, "energy": max_energy, "ram": max_ram, "flash": max_flash}
     request = SearchRequest(
@@ -287,7 +280,7 @@ def search(
         devices=tuple(chosen),
         tables=tables,
         budget=compose_budget(
-            {name: _limit_texts(limit) for name, limit in limits.items()},
+            {name: limit_texts(limit) for name, limit in limits.items()},
             tables,
             min_accuracy=min_accuracy,
             max_accuracy_drop=max_accuracy_drop,
@@ -307,7 +300,7 @@ def search(
         results=folder,
     )
     plan = compose_plan(repetitions=5, time_limit=time_limit, goal="2%", memory_limit=None, layers=False)
-    with _progress(progress) as on_progress:
+    with progress_shown(progress) as on_progress:
         recorded = record_search(request, plan, command=("edgebench.search", opened.name), on_progress=on_progress)
     if recorded.interrupted or recorded.path is None:
         raise KeyboardInterrupt
@@ -337,50 +330,3 @@ def load_run(reference: StrPath | None = None, *, results: StrPath = "results") 
     store = RunStore(Path(results))
     run = store.latest() if reference is None else store.load(str(reference))
     return RunResult(run=run, path=store.path(run.name))
-
-
-def _many(given: StrPath | Sequence[StrPath]) -> Sequence[StrPath]:
-    return [given] if isinstance(given, (str, PathLike)) else given
-
-
-def _path(given: StrPath | None) -> Path | None:
-    return None if given is None else Path(given)
-
-
-def _converter(given: str) -> Converter:
-    from edgebench.core.model import Converter
-    from edgebench.errors import InputError
-
-    if given not in set(Converter):
-        raise InputError(f"there is no converter {given!r}", where="converter", remedy=" or ".join(Converter))
-    return Converter(given)
-
-
-def _limit_texts(limit: Limit) -> list[str]:
-    if isinstance(limit, str):
-        return [limit] if limit else []
-    return [f"{device}={quantity}" for device, quantity in limit.items()]
-
-
-def _devices(
-    given: str | Device | Sequence[str | Device], options: Mapping[str, str], threads: int | None
-) -> list[Device]:
-    from edgebench.cli.compose import with_options
-    from edgebench.core.device import Device
-    from edgebench.store.devices import find_device
-
-    listed = [given] if isinstance(given, (str, Device)) else given
-    found = [item if isinstance(item, Device) else find_device(item) for item in listed]
-    texts = [f"{key}={value}" for key, value in options.items()]
-    return with_options(found, texts + ([] if threads is None else [f"threads={threads}"]))
-
-
-@contextmanager
-def _progress(wanted: bool) -> Iterator[Callable[[ProfileProgress], None]]:
-    if not wanted:
-        yield lambda _: None
-        return
-    from edgebench.cli.progress import progress_bar
-
-    with progress_bar() as on_progress:
-        yield on_progress

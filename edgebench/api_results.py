@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from edgebench.core.search import Finalist, SearchRecord
     from edgebench.core.support import ModelSupport
     from edgebench.core.table import LookupTable
+    from edgebench.gate.comparison import Ratio
+    from edgebench.gate.verdict import Finding, GateResult
     from edgebench.reports.report import Report
 
 
@@ -137,6 +139,66 @@ class CheckResult(_Shown):
         from edgebench.reports.check import check_report
 
         return check_report(self.models)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateOutcome(_Shown):
+    """What a gate found.
+
+    Attributes:
+        result: A verdict for each figure of each model on each device.
+    """
+
+    result: GateResult
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """The verdicts."""
+        return self.result.findings
+
+    @property
+    def passed(self) -> bool:
+        """Whether everything was measured and passed."""
+        return self.exit_code() == 0
+
+    def exit_code(self, *, allow_inconclusive: bool = False) -> int:
+        """What the command line would exit with.
+
+        Args:
+            allow_inconclusive: Whether an inconclusive verdict counts as passed.
+        """
+        from edgebench.gate.verdict import exit_code
+
+        return exit_code(self.result.findings, allow_inconclusive=allow_inconclusive)
+
+    def report(self) -> Report:
+        """A row for each verdict, the layers that got slower, and what to do next."""
+        from edgebench.reports.gate import gate_report
+
+        return gate_report(self.result)
+
+    def __iter__(self) -> Iterator[Finding]:
+        return iter(self.result.findings)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison(_Shown):
+    """Things side by side.
+
+    Attributes:
+        ratios: One for each figure of each model on each device.
+    """
+
+    ratios: tuple[Ratio, ...]
+
+    def report(self) -> Report:
+        """A table of ratios for each pair, and why some do not exist."""
+        from edgebench.reports.compare import compare_report
+
+        return compare_report(self.ratios)
+
+    def __iter__(self) -> Iterator[Ratio]:
+        return iter(self.ratios)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

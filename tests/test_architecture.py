@@ -20,19 +20,19 @@ LAYERS = (
     {"core", "machine"},
     {"models"},
     {"targets", "meters", "spaces", "tasks", "store", "links"},
-    {"search", "workers", "compress"},
+    {"search", "gate", "workers", "compress"},
     {"flows"},
     {"reports"},
     {"cli", "testing"},
-    {"api_results"},
-    {"api"},
+    {"api_results", "api_inputs"},
+    {"api", "api_gate"},
 )
 LEVEL = {name: number for number, names in enumerate(LAYERS) for name in names}
 # The same within ``flows``.
 FLOWS = (
     {"profile", "devices", "schema", "setup", "spaces", "zoo"},
     {"export", "recording", "calibrate", "check"},
-    {"lut"},
+    {"lut", "gate"},
     {"search"},
 )
 FLOW_LEVEL = {name: number for number, names in enumerate(FLOWS) for name in names}
@@ -98,7 +98,7 @@ def test_reports_know_no_verb(path: Path) -> None:
     assert not [module for module in imports(path) if module.split(".")[:2] == ["edgebench", "flows"]]
 
 
-@pytest.mark.parametrize("path", [path for path in FILES if layer(path) in {"core", "search"}], ids=ids)
+@pytest.mark.parametrize("path", [path for path in FILES if layer(path) in {"core", "gate", "search"}], ids=ids)
 def test_vocabulary_and_mathematics_touch_no_files(path: Path) -> None:
     assert not FILE_MODULES & {module.split(".")[0] for module in imports(path)}
     names = {

@@ -9,9 +9,12 @@ from typing import Annotated
 import typer
 
 from edgebench.cli.commands import (
+    baseline,
     check,
+    compare,
     devices,
     export,
+    gate,
     history,
     lut,
     profile,
@@ -39,10 +42,13 @@ app = typer.Typer(
 app.command("check")(check.check)
 app.command("profile")(profile.profile)
 app.command("export")(export.export)
+app.command("gate")(gate.gate)
+app.command("compare")(compare.compare)
 app.command("report")(report.report)
 app.command("history")(history.history)
 app.command("search")(search.search)
 app.command("schema")(schema.schema)
+app.add_typer(baseline.app, name="baseline")
 app.add_typer(devices.app, name="devices")
 app.add_typer(lut.app, name="lut")
 app.add_typer(runs.app, name="runs")

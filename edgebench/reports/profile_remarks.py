@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from edgebench.core.certainty import undecided_latency
+from edgebench.core.conditions import conditions
 from edgebench.core.figure import figure_of
 from edgebench.core.memory_fit import memory_fits
 from edgebench.core.profile import Profile
@@ -40,13 +41,6 @@ def profile_remarks(runs: Sequence[Run]) -> Iterator[Remark]:
         for warning in run.warnings:
             yield Remark(kind=Kind.WARNING, code=Code.MACHINE, subject=subject, text=warning)
     yield from _differences(profiles)
-
-
-def conditions(run: Run, profile: Profile) -> dict[str, str]:
-    """What must be equal before two figures of a device may be compared."""
-    options = {f"option {key}": str(value) for key, value in profile.device.options.items()}
-    machine = {key: run.machine[key] for key in ("cpu", "governor") if key in run.machine}
-    return {**machine, **dict(profile.versions), **options, "target": profile.device.target}
 
 
 def _of_profile(run: Run, profile: Profile) -> Iterator[_About]:

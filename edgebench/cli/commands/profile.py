@@ -12,6 +12,10 @@ from edgebench.cli.options import (
     RESULTS,
     CalibrationOption,
     ConverterOption,
+    MaxEnergyOption,
+    MaxFlashOption,
+    MaxLatencyOption,
+    MaxRamOption,
     OldTargetOption,
     ResultsOption,
     ShapeOption,
@@ -23,8 +27,11 @@ from edgebench.cli.output import DetailsOption, Format, FormatOption, JsonOption
 from edgebench.core.model import Converter
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from edgebench.core.run import Run
     from edgebench.flows.recording import RecordedRun
+    from edgebench.gate.verdict import Finding
 
 
 def profile(
@@ -54,6 +61,10 @@ def profile(
         str | None, typer.Option(help="Memory for each process; by default, four fifths of what is free.")
     ] = None,
     layers: Annotated[bool, typer.Option("--layers", help="Show the share of each operator.")] = False,
+    max_latency: MaxLatencyOption = [],
+    max_energy: MaxEnergyOption = [],
+    max_ram: MaxRamOption = [],
+    max_flash: MaxFlashOption = [],
     label: Annotated[str, typer.Option(metavar="TEXT", help="Name of this run in reports and histories.")] = "",
     results: ResultsOption = RESULTS,
     details: DetailsOption = False,
@@ -63,12 +74,15 @@ def profile(
     """Measure, simulate or estimate models on devices.
 
     Each figure says which of these it is. Several models and devices are measured in turn, so that all see
-    the machine in the same state; every run is saved.
+    the machine in the same state; every run is saved. With a limit such as --max-latency host=50ms the exit code is 0
+    only if every figure that is limited was measured and meets its limit: 1 over a limit, 4 not measured or decided.
     """
     from edgebench.cli.compose import compose_devices, compose_inputs, compose_label, compose_plan
+    from edgebench.cli.gating import compose_ceilings
     from edgebench.cli.progress import progress_bar
     from edgebench.flows.profile.profile import ProfileRequest
     from edgebench.flows.recording import record_profiles
+    from edgebench.gate.ceilings import profile_findings
     from edgebench.store.runs import RunStore
 
     request = ProfileRequest(
@@ -83,22 +97,26 @@ def profile(
         ),
         inputs=compose_inputs(shape, inputs, seed, calibration, signature, converter),
     )
+    typed = {"latency": max_latency, "energy": max_energy, "ram": max_ram, "flash": max_flash}
+    limits = compose_ceilings(typed, request.devices)
     command = ("edgebench", *sys.argv[1:])
     with progress_bar() as progress:
         recorded = record_profiles(
             request, RunStore(results), command=command, label=compose_label(label), on_progress=progress
         )
-    _show(recorded, Format.JSON if json_ else format_, details=details)
+    findings = profile_findings(recorded.run.profiles, limits)
+    _show(recorded, findings, Format.JSON if json_ else format_, details=details)
     if recorded.unsaved:
         raise recorded.unsaved
-    raise typer.Exit(130 if recorded.interrupted else _exit_code(recorded.run))
+    raise typer.Exit(130 if recorded.interrupted else _exit_code(recorded.run, findings))
 
 
-def _show(recorded: RecordedRun, format_: Format, *, details: bool) -> None:
+def _show(recorded: RecordedRun, findings: Sequence[Finding], format_: Format, *, details: bool) -> None:
     from edgebench.cli.output import print_report
+    from edgebench.reports.gate import with_limits
     from edgebench.reports.profiles import report
 
-    shown = report([recorded.run])
+    shown = with_limits(report([recorded.run]), findings)
     print_report(shown, "profile", format_, details=details)
     if format_ is Format.TERMINAL and recorded.path is not None:
         more = "" if details or shown == shown.brief() else f"; all details: edgebench report {_hint(recorded)}"
@@ -112,18 +130,23 @@ def _hint(recorded: RecordedRun) -> str:
     return f"{recorded.run.name} --details{place}"
 
 
-def _exit_code(run: Run) -> int:
-    """0 if every profile has its numbers and fits, otherwise 3 if a target is missing, 2 if a model does not run.
+def _exit_code(run: Run, findings: Sequence[Finding]) -> int:
+    """0 if every profile has its numbers and fits; else 3 if a target is missing, 2 if a model does not run.
 
-    4 where an interval is so wide that it decides nothing.
+    4 where an interval is so wide that it decides nothing. With limits, 1 if one is not met, and 4 for a figure that is
+    limited and was not measured.
     """
     from edgebench.core.certainty import undecided_latency
     from edgebench.core.memory_fit import fits
     from edgebench.core.profile import Outcome
+    from edgebench.gate.verdict import exit_code
 
+    limits = exit_code(findings) if findings else 0
     outcomes = {profile.outcome for profile in run.profiles}
     if outcomes <= {Outcome.OK}:
         if any(fits(profile) is False for profile in run.profiles):
             return 1
-        return 4 if any(undecided_latency(profile, run.plan) for profile in run.profiles) else 0
+        return limits or (4 if any(undecided_latency(profile, run.plan) for profile in run.profiles) else 0)
+    if limits and Outcome.BAD_INPUT not in outcomes:
+        return limits
     return 3 if outcomes <= {Outcome.OK, Outcome.UNAVAILABLE} else 2

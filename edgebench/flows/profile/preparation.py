@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -61,6 +61,11 @@ class Ready:
     def loaded(self) -> ModelInfo:
         """The file that is loaded."""
         return self.deployed or self.model
+
+    def input_source(self, inputs: InputSource) -> InputSource:
+        """Inputs, with what the file knows about them and the runtime does not."""
+        specs = self.loaded.inputs
+        return replace(inputs, upper={spec.name: spec.upper for spec in specs if spec.upper is not None})
 
 
 class Preparation:

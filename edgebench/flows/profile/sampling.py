@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack
-from dataclasses import replace
 
 from edgebench.core.metric import Metric
 from edgebench.core.model import InputSource
@@ -75,7 +74,8 @@ class Sampling:
         self._loaded, self._bursts = None, []
         worker = self._workers.measuring(number=number, memory_limit_bytes=self._plan.memory_limit_bytes)
         self._worker = stack.enter_context(worker)
-        self._loaded = self._ask(Load(device=self.ready.device, model=self.ready.path, inputs=self._input_source()))
+        inputs = self.ready.input_source(self._inputs)
+        self._loaded = self._ask(Load(device=self.ready.device, model=self.ready.path, inputs=inputs))
         if self._loaded is None:
             return False
         self._method = self._loaded.method
@@ -132,11 +132,6 @@ class Sampling:
             deployed=self.ready.deployed,
             energy_scope=self._energy_scope,
         )
-
-    def _input_source(self) -> InputSource:
-        """Inputs, with what the file knows about them and the runtime does not."""
-        specs = self.ready.loaded.inputs
-        return replace(self._inputs, upper={spec.name: spec.upper for spec in specs if spec.upper is not None})
 
     def _process_run(self, loaded: Loaded, finished: Finished | None) -> ProcessRun:
         if not self.ready.sampled:

@@ -235,3 +235,37 @@ class Race(Request[Raced]):
         """Each model must have a result."""
         entered, came = len(self.models), len(answer.results)
         return None if entered == came else f"{came} results of {entered} models"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputsCompared(Record):
+    """How far the outputs of two models are apart.
+
+    Attributes:
+        compared: Number of outputs that both have; 0 where the target does not execute models.
+        difference: Largest difference as a share of an output's largest value; None if they cannot be compared.
+        reason: Why not.
+    """
+
+    compared: int
+    difference: float | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompareOutputs(Request[OutputsCompared]):
+    """Run two models once on the same inputs.
+
+    Attributes:
+        device: The device.
+        before: Path of a file that its target takes.
+        after: Path of another one.
+        inputs: Where the inputs of both come from.
+    """
+
+    verb: ClassVar[str] = "compare outputs"
+    step: ClassVar[str] = "while outputs were compared"
+    device: Device
+    before: str
+    after: str
+    inputs: InputSource

@@ -11,12 +11,14 @@ from edgebench.core.support import Support
 from edgebench.errors import InputError
 from edgebench.models.prepare import Prepared
 from edgebench.workers.measuring.jobs import (
+    CompareOutputs,
     Done,
     Finish,
     Finished,
     Load,
     Loaded,
     MakeReady,
+    OutputsCompared,
     Prepare,
     Race,
     Raced,
@@ -45,6 +47,7 @@ class MeasuringServer(Server):
         self.on(Run, self._run)
         self.on(Finish, self._finish)
         self.on(Race, self._race)
+        self.on(CompareOutputs, self._compare_outputs)
 
     def _prepare(self, request: Prepare) -> Prepared:
         from edgebench.models.prepare import prepare
@@ -92,6 +95,11 @@ class MeasuringServer(Server):
 
         models = [Path(model) for model in request.models]
         return Raced(results=race(request.device, models, InputSource(), request.seconds))
+
+    def _compare_outputs(self, request: CompareOutputs) -> OutputsCompared:
+        from edgebench.workers.measuring.outputs import compare_outputs
+
+        return compare_outputs(request.device, Path(request.before), Path(request.after), request.inputs)
 
     def _loaded(self) -> MeasurementSession:
         if self._session is None:

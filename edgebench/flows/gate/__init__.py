@@ -1,0 +1,1 @@
+"""The verb ``gate``: models are held to a baseline."""
