@@ -185,8 +185,11 @@ class Limits:
         return tuple(dict.fromkeys(limit.figure for limit in self._all if limit.device in {"", device}))
 
     def asked_for(self, figure: str, device: str) -> bool:
-        """Whether the user named a figure, so that its absence is not passed over."""
-        return any(limit.figure == figure and limit.device in {"", device} for limit in self._given)
+        """Whether the user said how far a figure may be off, so that its absence is not passed over."""
+        return any(
+            limit.figure == figure and limit.device in {"", device} and limit.kind is not LimitKind.BOUND
+            for limit in self._given
+        )
 
     def check_devices(self, devices: Iterable[str]) -> None:
         """Refuse limits of devices that are not compared.

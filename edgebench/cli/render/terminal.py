@@ -6,7 +6,7 @@ from io import StringIO
 
 from rich import box
 from rich.console import Console
-from rich.markup import escape
+from rich.markup import escape as escape_markup
 from rich.table import Table as RichTable
 
 from edgebench.reports.codes import Kind
@@ -25,12 +25,12 @@ _MIN_WIDTH = 160
 def render_terminal(report: Report, console: Console) -> None:
     """Print tables and remarks."""
     for table in report.tables:
-        console.print(f"\n[bold]{escape(visible(table.title))}[/]", soft_wrap=True)
+        console.print(f"\n[bold]{escape(table.title)}[/]", soft_wrap=True)
         console.print(_rich_table(table))
         letters = legend(provenances(table))
         lines = [line for line in (letters, table.caption) if line]
         if lines:
-            console.print(escape(visible("  " + "; ".join(lines))), style="dim", highlight=False, emoji=False)
+            console.print(escape("  " + "; ".join(lines)), style="dim", highlight=False, emoji=False)
     if report.remarks and report.tables:
         console.print()
     for remark, subjects in _merged(report.remarks):
@@ -50,6 +50,11 @@ def output_console() -> Console:
     return (
         console if console.is_terminal else Console(highlight=False, emoji=False, width=max(console.width, _MIN_WIDTH))
     )
+
+
+def escape(text: str) -> str:
+    """Text as it is: no markup of rich, and nothing that a terminal would obey."""
+    return escape_markup(visible(text))
 
 
 def _rich_table(table: ReportTable) -> RichTable:
@@ -90,8 +95,8 @@ def _print_remark(remark: Remark, subjects: list[str], console: Console) -> None
     # Wrapped between words on a terminal, but not in a file, because tools search it line by line.
     unwrapped = not console.is_terminal
     console.print(
-        f"[{style}]{sign} {escape(visible(', '.join(subjects)))}:[/] {escape(visible(remark.text))}",
+        f"[{style}]{sign} {escape(', '.join(subjects))}:[/] {escape(remark.text)}",
         soft_wrap=unwrapped,
     )
     if remark.remedy:
-        console.print(f"    [cyan]{escape(visible(remark.remedy))}[/]", soft_wrap=unwrapped)
+        console.print(f"    [cyan]{escape(remark.remedy)}[/]", soft_wrap=unwrapped)

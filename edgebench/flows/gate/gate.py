@@ -198,7 +198,7 @@ class _Gate:
             limit="" if limit is None else limit.text,
         )
         if self._classifying is None:
-            if not limits.asked_for(ACCURACY, name):
+            if not limits.asked_for(ACCURACY, name) and limits.bound(ACCURACY, name) is None:
                 return []
             return [replace(base, reason="accuracy needs images", remedy="give --task")]
         predicted = self._classifying.predictions(after)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
-from edgebench.core.figure import ENERGY, LATENCY, LATENCY_P5
+from edgebench.core.figure import ACCURACY, ENERGY, LATENCY, LATENCY_P5
 from edgebench.core.metric import Metric
 from edgebench.core.profile import LayerCost, Outcome, Profile
 from edgebench.core.summary import summarise
@@ -111,7 +111,7 @@ def compare_paired(
         after=entry_of(surveyed[1]),
         limits=request.limits,
         mode=Mode.COMPUTED,
-        skipped=frozenset(PAIRED),
+        skipped=frozenset({*PAIRED, ACCURACY}),
     )
     return PairedOutcome(findings=[*findings, *compare_exact(rest)], profile=profiles[1])
 
