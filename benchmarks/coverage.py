@@ -50,7 +50,7 @@ ALLOWED_RMS = 0.05
 SIZES = (64, 224, 320, 640, 1, 16, 512, 16000)
 """Sizes that open dimensions are set to, until the model runs."""
 INFERS = ("serving_default", "predict", "infer")
-SAMPLES = 8
+SAMPLES = 4
 TYPES = {"tensor(int64)": np.int64, "tensor(int32)": np.int32, "tensor(bool)": np.bool_, "tensor(uint8)": np.uint8}
 _NAMES = re.compile(r"'[^']*'|\"[^\"]*\"")
 _NUMBERS = re.compile(r"\d[\d,.]*")
@@ -142,7 +142,7 @@ def differences(notes: Sequence[str]) -> dict[str, Any]:
     found = _RMS.search(" ".join(notes))
     return {
         "rms": float(found[1].replace(",", "")) / 100 if found else None,
-        "worst": next((note for note in notes if " costs most: " in note), None),
+        "worst": next((note for note in notes if " costs most" in note), None),
     }
 
 
@@ -205,7 +205,7 @@ def prepared(
         folder=str(own),
     )
     result = prepare(request)
-    return Path(result.path), result.notes
+    return Path(result.path), (*result.notes, *(result.deployed.caveats if result.deployed else ()))
 
 
 def main_signature(path: Path) -> str | None:

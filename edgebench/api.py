@@ -114,9 +114,9 @@ def check(
         models: Model files, folders of them, ``zoo:NAME``, or ``module:function`` of PyTorch.
         devices: Names of devices, paths of device files, or ``Device`` objects; by default, one of each kind.
         shapes: Shapes of inputs with open dimensions, by input name.
-        calibration: An ``.npz`` with samples for quantising, where a device takes int8.
+        calibration: An ``.npz`` with samples for quantising, if a device takes int8.
         signature: Which signature of a ``.tflite`` file; by default, that of its main graph.
-        converter: What makes TFLite of PyTorch models: ``edgebench`` or ``litert-torch``.
+        converter: What converts PyTorch models to TFLite: ``edgebench`` or ``litert-torch``.
         options: Of targets: ``{"KEY": "VALUE"}`` or ``{"DEVICE:KEY": "VALUE"}``.
         time_limit: For each step of each model.
         memory_limit: For each process; by default, four fifths of what is free.

@@ -126,7 +126,7 @@ class SearchResult(_Shown):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckResult(_Shown):
-    """What model files hold, and which devices run them.
+    """What is in model files, and which devices run them.
 
     Attributes:
         models: One for each model.
@@ -135,7 +135,7 @@ class CheckResult(_Shown):
     models: tuple[ModelSupport, ...]
 
     def report(self) -> Report:
-        """One model in full; of several, a line for each and what is in the way."""
+        """One model in detail; for several, a line for each and what is in the way."""
         from edgebench.reports.check import check_report
 
         return check_report(self.models)

@@ -106,13 +106,11 @@ def compose_label(text: str) -> str:
     """A run's label from ``--label``.
 
     Raises:
-        InputError: It is longer than a line of a table, or holds characters that cannot be printed.
+        InputError: It is longer than a line of a table, or contains characters that cannot be printed.
     """
     label = " ".join(text.split())
     if len(label) > MAX_LABEL or not label.isprintable():
-        raise InputError(
-            "not a label", where="--label", remedy=f"write at most {MAX_LABEL} characters that can be printed"
-        )
+        raise InputError("not a label", where="--label", remedy=f"write at most {MAX_LABEL} printable characters")
     return label
 
 

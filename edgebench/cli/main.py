@@ -15,6 +15,7 @@ from edgebench.cli.commands import (
     devices,
     export,
     gate,
+    history,
     lut,
     profile,
     report,
@@ -44,6 +45,7 @@ app.command("export")(export.export)
 app.command("gate")(gate.gate)
 app.command("compare")(compare.compare)
 app.command("report")(report.report)
+app.command("history")(history.history)
 app.command("search")(search.search)
 app.command("schema")(schema.schema)
 app.add_typer(baseline.app, name="baseline")

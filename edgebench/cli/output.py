@@ -64,7 +64,7 @@ def print_report(
 
 
 def write_content(content: bytes, output: Path | None) -> None:
-    """Write bytes to a file, or to standard output where there is none.
+    """Write bytes to a file, or to standard output if there is none.
 
     Raises:
         StorageError: The file cannot be written.

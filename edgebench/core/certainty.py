@@ -13,7 +13,7 @@ UNDECIDED = 100
 
 
 def undecided_latency(profile: Profile, plan: MeasurementPlan) -> Metric | None:
-    """The latency, if its 95 % interval is ``UNDECIDED`` times as wide as the goal or wider; else None.
+    """The latency, if its 95 % interval is ``UNDECIDED`` times as wide as the goal or wider; otherwise None.
 
     A figure without an interval (a single process, a simulator) is not judged.
     """

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 LEAST = 3
-"""Points on each side of a change: fewer do not tell a change from an outlier."""
+"""Points on each side of a change: with fewer, a change cannot be distinguished from an outlier."""
 _PERMUTATIONS = 499
 SIGNIFICANCE = 0.05
 """Share of permutations that may split as clearly as the series itself does."""
@@ -82,7 +82,7 @@ def _split(
     as_clear = 1
     for _ in range(_PERMUTATIONS):
         order = random.permutation(len(series))
-        # Rounding differs between orders of one series; a hair below is as clear.
+        # Rounding differs between orders of one series; slightly below is as clear.
         as_clear += _best_split(distances[np.ix_(order, order)])[1] >= statistic * (1 - 1e-9)
     p_value = as_clear / (_PERMUTATIONS + 1)
     if p_value > significance:

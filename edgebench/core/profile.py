@@ -109,7 +109,7 @@ class Failure(Record):
     operators: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, weakref_slot=True)
 class Profile(Record):
     """One model on one device.
 

@@ -43,7 +43,7 @@ class Run(Record):
         profiles: One per model and device, in the order given.
         warnings: What disturbed the machine during the run.
         search: The outcome of a search; its finalists' profiles are those of the run.
-        label: What the user calls it, or empty.
+        label: The user's name for it, or empty.
         revision: Of the repository in the working folder, or None outside of one.
     """
 
@@ -63,12 +63,12 @@ class Run(Record):
 
     @property
     def title(self) -> str:
-        """Its label where it has one, else its name."""
+        """Its label if it has one, otherwise its name."""
         return self.label or self.name
 
     @property
     def has_figures(self) -> bool:
-        """Whether anything came of it: a search, a profile with its numbers, or samples taken before it failed."""
+        """Whether it has results: a search, a profile with its numbers, or samples taken before it failed."""
         return self.search is not None or any(
             profile.outcome is Outcome.OK or any(process.bursts for process in profile.processes)
             for profile in self.profiles

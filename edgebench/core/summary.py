@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics as standard
+import weakref
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -16,6 +17,9 @@ PREEMPTED_SHARE = 0.05
 RESTLESS_SPREAD = 0.10
 """Process medians that are further apart than this indicate a disturbed machine."""
 
+_known: dict[int, tuple[weakref.ref[Profile], dict[str, Metric]]] = {}
+"""Figures of living profiles by their identity; they cannot be hashed."""
+
 
 def summarise(profile: Profile) -> dict[str, Metric]:
     """All figures of a profile by name; what is absent is left out.
@@ -25,6 +29,16 @@ def summarise(profile: Profile) -> dict[str, Metric]:
     ``model_bytes``, ``energy_j``, and whatever the target added itself. A figure that the target gave
     replaces one derived from samples.
     """
+    number = id(profile)
+    known = _known.get(number)
+    if known is None or known[0]() is not profile:
+        # A profile never changes, and a report asks for its figures a dozen times.
+        known = weakref.ref(profile, lambda _: _known.pop(number, None)), _summarised(profile)
+        _known[number] = known
+    return dict(known[1])
+
+
+def _summarised(profile: Profile) -> dict[str, Metric]:
     figures: dict[str, Metric] = {}
     if any(process.bursts for process in profile.processes) and profile.latency_provenance:
         figures.update(_latencies(profile))

@@ -19,7 +19,7 @@ class Verdict(StrEnum):
     """Some operators fall back to another processor."""
     NO = "no"
     UNAVAILABLE = "unavailable"
-    """Something is missing here to find out."""
+    """Something needed to find out is missing here."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +28,7 @@ class LeftOperators(Record):
 
     Attributes:
         operator: Their name.
-        count: How many.
+        count: Their number.
         reason: Why, if it is known.
     """
 
@@ -47,7 +47,7 @@ class Support(Record):
         reason: Why it does not.
         remedy: What helps.
         notes: What else a reader must know.
-        at_least: Least sizes that are known, by the name of the figure.
+        at_least: Known minimum sizes, by the name of the figure.
     """
 
     left: tuple[LeftOperators, ...] = ()
@@ -67,7 +67,7 @@ class Support(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceSupport(Record):
-    """What a device makes of a model.
+    """What a device does with a model.
 
     Attributes:
         device: The device.
@@ -84,7 +84,7 @@ class DeviceSupport(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSupport(Record):
-    """What devices make of a model.
+    """What devices do with a model.
 
     Attributes:
         source: What the user typed.

@@ -13,7 +13,7 @@ from edgebench.core.plan import MeasurementPlan
 from edgebench.core.profile import Outcome, Profile
 from edgebench.core.support import DeviceSupport, LeftOperators, ModelSupport, Support, Verdict
 from edgebench.errors import InputError
-from edgebench.flows.profile.preparation import Preparation, Ready
+from edgebench.flows.profile.preparation import Preparation, Ready, conversion_limit_s
 from edgebench.flows.profile.profile import ProfileProgress
 from edgebench.models.prepare import Prepared, PrepareRequest
 from edgebench.targets.registry import target_type
@@ -50,7 +50,7 @@ def find_models(paths: Sequence[str]) -> list[str]:
     """Model files, with folders replaced by the model files in them, at any depth.
 
     Raises:
-        InputError: A folder has no model files, or very many.
+        InputError: A folder has no model files, or too many.
     """
     found: list[str] = []
     for text in paths:
@@ -61,10 +61,10 @@ def find_models(paths: Sequence[str]) -> list[str]:
         suffixes = {suffix for some in SUFFIXES.values() for suffix in some}
         files = sorted(str(path) for path in folder.rglob("*") if path.suffix.lower() in suffixes and path.is_file())
         if not files:
-            raise InputError(f"no model files in it ({', '.join(sorted(suffixes))})", where=text)
+            raise InputError(f"it contains no model files ({', '.join(sorted(suffixes))})", where=text)
         found += files
     if len(found) > _MOST_FILES:
-        raise InputError(f"{len(found):,} files are more than can be checked at once", remedy="name a smaller folder")
+        raise InputError(f"{len(found):,} files are more than can be checked at once", remedy="choose a smaller folder")
     return list(dict.fromkeys(found))
 
 
@@ -79,7 +79,7 @@ def check(
     Args:
         request: What to check.
         on_progress: Called before each model.
-        workers: Start the processes that models are read in.
+        workers: Starts the processes that models are read in.
 
     Returns:
         One entry for each model, in the order in which they were named.
@@ -107,7 +107,7 @@ def _check_one(model: str, request: CheckRequest, folder: str, workers: Workers)
 
 
 def _read(model: str, request: CheckRequest, folder: str, workers: Workers) -> Prepared:
-    """The file as it is: every format is taken."""
+    """The file unchanged: every format is taken."""
     inputs = request.inputs
     wanted = PrepareRequest(
         source=model,
@@ -119,7 +119,7 @@ def _read(model: str, request: CheckRequest, folder: str, workers: Workers) -> P
         folder=folder,
     )
     with workers.measuring(memory_limit_bytes=request.plan.memory_limit_bytes) as worker:
-        return worker.ask(Prepare(wanted=wanted), timeout_s=request.plan.time_limit_s)
+        return worker.ask(Prepare(wanted=wanted), timeout_s=conversion_limit_s(model, request.plan.time_limit_s))
 
 
 def _on_device(
@@ -145,7 +145,7 @@ def _on_device(
 
 
 def _reaches(format_: ModelFormat, device: Device) -> bool:
-    """Whether a target takes a format, or one that it can be converted into."""
+    """Whether a target takes a format, or one that it can be converted to."""
     reachable = {
         ModelFormat.TFLITE: {ModelFormat.TFLITE},
         ModelFormat.ONNX: {ModelFormat.ONNX, ModelFormat.TFLITE},

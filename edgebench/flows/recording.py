@@ -69,7 +69,7 @@ def record_profiles(
         request: What to profile.
         store: Where the run is saved.
         command: What was typed or called, for the record.
-        label: What the user calls the run, or empty.
+        label: The user's name for the run, or empty.
         on_progress: Called for every step.
 
     Raises:

@@ -14,7 +14,7 @@ _HASH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GitRevision:
-    """What git says of a folder.
+    """What git says about a folder.
 
     Attributes:
         commit: Full hash of the commit that is checked out.
@@ -28,7 +28,7 @@ class GitRevision:
 def git_revision(folder: Path) -> GitRevision | None:
     """The revision of the repository around a folder.
 
-    Nothing is written, not even git's index. None where there is no repository, no commit yet or no git.
+    Nothing is written, not even git's index. None if there is no repository, no commit yet or no git.
     """
     commit = (_git(folder, "rev-parse", "--verify", "HEAD") or "").strip()
     if not _HASH.fullmatch(commit):

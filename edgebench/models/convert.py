@@ -27,7 +27,7 @@ from edgebench.models.tflite.quantize import RANDOM_SAMPLES, quantise_plain
 COMPARED_SAMPLES = 8
 """Number of inputs on which a conversion is compared with the original."""
 _RANDOM_BYTES = 1 << 29
-"""Memory that random inputs may take, of which there are fewer where they are large."""
+"""Memory that random inputs may take; there are fewer of them if they are large."""
 _RANDOM_VALUES = 5_000_000
 """Values that a network may compute before fewer random inputs are run through it: its accuracy means nothing then."""
 _FEWEST_RANDOM = 2
@@ -106,7 +106,7 @@ def quantise(
 
 
 def _random_samples(plain: PlainModel, first: Mapping[str, NDArray[np.generic]]) -> int:
-    """How many random inputs set ranges: fewer where they are large, or the network takes long."""
+    """How many random inputs set ranges: fewer if they are large, or the network takes long."""
     size = sum(value.nbytes for value in first.values())
     editor = plain.editor
     values = sum(prod(editor.shape(index)) for operator in editor.operators for index in operator.outputs)

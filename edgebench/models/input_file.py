@@ -35,6 +35,16 @@ def array_shapes(path: Path) -> dict[str, tuple[int, ...]]:
         return {name: _header(archive, name)[0] for name in array_names(archive)}
 
 
+def array_types(path: Path) -> dict[str, str]:
+    """Numpy type names of all arrays in a file, by name; the arrays are not read.
+
+    Raises:
+        InputError: Not a file of plain arrays.
+    """
+    with opened(path) as archive:
+        return {name: _header(archive, name)[1].name for name in array_names(archive)}
+
+
 def read_arrays(
     specs: Sequence[TensorSpec], path: Path, names: OtherNames | None = None, *, samples_first: bool = False
 ) -> dict[str, NDArray[np.generic]]:

@@ -1,4 +1,4 @@
-"""What is said of multiply-accumulates that are not counted."""
+"""The note about multiply-accumulates that are not counted."""
 
 from __future__ import annotations
 
@@ -13,5 +13,5 @@ def not_counted(operators: str) -> str:
 
 
 def is_partial(notes: Sequence[str]) -> bool:
-    """Whether such a note is among others."""
+    """Whether notes include such a note."""
     return any(note.startswith(_NOT_COUNTED) for note in notes)

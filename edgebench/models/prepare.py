@@ -192,7 +192,7 @@ def _other_converter(request: PrepareRequest, format_: ModelFormat) -> bool:
         raise InputError(
             f"{request.converter} converts PyTorch models, this is {format_}",
             where=f"--converter {request.converter}",
-            remedy=f"leave --converter out, or give {request.source!r} as the PyTorch model it was made from",
+            remedy=f"leave out --converter, or give {request.source!r} as the PyTorch model it was made from",
         )
     return True
 

@@ -18,7 +18,7 @@ _SIZES = {"ram_bytes": "RAM, at least", "flash_bytes": "flash, at least"}
 
 
 def check_report(models: Sequence[ModelSupport]) -> Report:
-    """One model in full; of several, a line for each and what stops them."""
+    """One model in detail; for several, a line for each and what stops them."""
     tables = tuple(_one(models[0])) if len(models) == 1 else (_overview(models), *_stops(models))
     return Report(tables=tables, remarks=tuple(_remarks(models)), records=tuple(_records(models)))
 

@@ -28,6 +28,7 @@ class Code(StrEnum):
     DISTURBANCE = "disturbance"
     MACHINE = "machine"
     CONDITIONS_DIFFER = "conditions-differ"
+    LEVEL_CHANGED = "level-changed"
     MODEL_CAVEAT = "model-caveat"
     MODEL_NOTE = "model-note"
     DEVICE_NOTE = "device-note"

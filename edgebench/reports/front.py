@@ -7,11 +7,10 @@ from collections.abc import Mapping, Sequence
 from edgebench.core.figure import column_title
 from edgebench.core.table import LookupTable, prediction_intervals
 from edgebench.reports.predictions import predicted_by
-from edgebench.reports.report import Cell, Column, Report, ReportTable, figure_column
+from edgebench.reports.report import Cell, Column, Report, ReportTable, figure_column, flat_record
 from edgebench.search.cost_model import CostModel
 from edgebench.search.front import FeasibleFront
 from edgebench.spaces.space import SearchSpace
-from edgebench.store.codec import to_plain
 
 
 def front_report(
@@ -54,4 +53,4 @@ def front_report(
         rows=tuple(rows[:shown]),
         caption=f"looked at all {front.combinations:,} combinations; {front.feasible:,} meet the limits{left}",
     )
-    return Report(tables=(table,), records=tuple(to_plain(row) for row in rows))
+    return Report(tables=(table,), records=tuple(flat_record(row) for row in rows))

@@ -1,4 +1,4 @@
-"""What runs are called in tables, so that a reader can tell their rows apart."""
+"""Names of runs in tables, so that readers can distinguish their rows."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ _SUBJECT = (Column(key="model", title="model"), Column(key="device", title="devi
 
 
 def run_names(runs: Sequence[Run]) -> dict[str, str]:
-    """By the name of each run, what a table calls it: its label where no other run has it, and its git revision."""
+    """For the name of each run, its name in tables: its label if no other run has it, and its git revision."""
     distinct = {run.name: run for run in runs}
     labels = Counter(run.label for run in distinct.values())
     return {name: _name(run, unique=labels[run.label] == 1) for name, run in distinct.items()}
 
 
 def subject_columns(names: Mapping[str, str]) -> tuple[Column, ...]:
-    """The columns that say what a row is about; the run is one of them where there are several."""
+    """The columns that say what a row is about; the run is one of them if there are several."""
     return _SUBJECT if len(names) < 2 else (Column(key="run", title="run"), *_SUBJECT)
 
 

@@ -59,7 +59,7 @@ def _of_profile(run: Run, profile: Profile) -> Iterator[_About]:
     undecided = undecided_latency(profile, run.plan)
     if undecided is not None:
         times = (undecided.most - undecided.least) / undecided.value / run.plan.goal
-        text = f"the latency is not known: its 95 % interval is {times:,.0f} times as wide as the goal"
+        text = f"the latency is unknown: its 95 % interval is {times:,.0f} times as wide as the goal"
         remedy = "measure again when the machine is quiet, or with more --repetitions and --time-limit"
         yield about(Kind.FAILURE, Code.UNDECIDED, text, remedy)
     found = disturbances(profile)

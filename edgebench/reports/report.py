@@ -92,6 +92,22 @@ class Report:
         )
 
 
+def flat_record(row: Mapping[str, Cell]) -> Mapping[str, object]:
+    """A row for machines: of a figure its value, the ends of its interval and its provenance, side by side."""
+    record: dict[str, object] = {}
+    for name, cell in row.items():
+        if not isinstance(cell, Metric):
+            record[name] = cell
+            continue
+        record |= {
+            name: cell.value,
+            f"{name}.low": cell.low,
+            f"{name}.high": cell.high,
+            f"{name}.provenance": cell.provenance.value,
+        }
+    return record
+
+
 def plain_columns(keys: Iterable[str], titles: Mapping[str, str] | None = None) -> tuple[Column, ...]:
     """Columns that are headed by their keys.
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from edgebench.core.metric import Metric, Provenance
 from edgebench.reports.numbers import format_metric
 from edgebench.reports.report import Cell, Column, ReportTable
+from edgebench.reports.visible import visible
 
 
 def cell_text(column: Column, cell: Cell) -> str:
@@ -17,7 +18,7 @@ def cell_text(column: Column, cell: Cell) -> str:
         # A column of cycles need not say so in each row.
         said = bool(cell.unit) and cell.unit in column.title.lower().split()
         return format_metric(cell, interval=column.interval, unit=not said)
-    return f"{cell:,}" if isinstance(cell, int) else cell
+    return f"{cell:,}" if isinstance(cell, int) else visible(cell)
 
 
 def row_texts(table: ReportTable, row: Mapping[str, Cell]) -> list[str]:
@@ -34,8 +35,3 @@ def provenances(table: ReportTable) -> set[Provenance]:
 def is_numeric(table: ReportTable, key: str) -> bool:
     """Whether a column holds figures, which are aligned right."""
     return all(not isinstance(row.get(key), str) for row in table.rows)
-
-
-def printable(text: str) -> str:
-    """Text without characters that would move a terminal's cursor or change its colours; line breaks are kept."""
-    return "".join(character if character.isprintable() or character == "\n" else "\ufffd" for character in text)

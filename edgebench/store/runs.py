@@ -60,7 +60,7 @@ class RunStore:
         return load_run(self._find(reference))
 
     def latest(self) -> Run:
-        """The newest run that came to something; one in which nothing was measured is passed over.
+        """The newest run with results; runs in which nothing was measured are skipped.
 
         Raises:
             InputError: There is none.

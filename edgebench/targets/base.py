@@ -128,13 +128,13 @@ class Target(Protocol):
 
 @runtime_checkable
 class Tries(Protocol):
-    """What a target offers in addition if it can tell sooner than by loading a model whether it runs."""
+    """What a target offers in addition if it can find out without loading a model whether it runs."""
 
     def try_model(self, model: Path) -> Support:
-        """Find out what of a model runs.
+        """Find out which parts of a model run.
 
         Raises:
-            UnsupportedModelError: It does not, for another reason than operators that are missing.
+            UnsupportedModelError: It does not, for a reason other than missing operators.
             InputError: The file is damaged.
         """
 

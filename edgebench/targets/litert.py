@@ -254,7 +254,7 @@ def _tensor_bytes(interpreter: Any) -> int:
 def _explained(error: Exception, needed_bytes: int = 0) -> InputError | UnsupportedModelError:
     text = _readable(error)
     if not text and needed_bytes:
-        # It says nothing where memory cannot be had.
+        # It reports nothing if memory is not available.
         return UnsupportedModelError(
             f"LiteRT cannot allocate the model's tensors, which take {needed_bytes / 2**30:,.1f} GiB together",
             remedy="give smaller shapes with --shape, or use a smaller model",

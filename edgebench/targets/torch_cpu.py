@@ -18,7 +18,7 @@ from edgebench.core.model import InputSource, ModelFormat
 from edgebench.core.options import read_options
 from edgebench.core.profile import LayerCost, Sample
 from edgebench.models.inputs import make_inputs
-from edgebench.models.pytorch.load import TRAIN_EXTRA, cannot_run, load_program
+from edgebench.models.pytorch.load import TRAIN_EXTRA, array_of, cannot_run, load_program
 from edgebench.targets.base import PlainModel
 from edgebench.targets.packages import require_package
 from edgebench.targets.timing import time_calls
@@ -85,9 +85,7 @@ class TorchModel(PlainModel):
         self._options = options
         program = load_program(model, inputs.shapes, inputs.file)
         arrays = make_inputs(program.specs, inputs)
-        self._arguments, self._named = program.arguments(
-            [torch.from_numpy(arrays[spec.name]) for spec in program.specs]
-        )
+        self._arguments, self._named = program.arguments(program.tensors(arrays))
         self._program = program.runnable()
         self._outputs: Any = ()
 
@@ -124,7 +122,7 @@ class TorchModel(PlainModel):
 
         outputs = self._outputs if isinstance(self._outputs, (tuple, list)) else [self._outputs]
         return {
-            f"output_{index}": value.numpy() for index, value in enumerate(outputs) if isinstance(value, torch.Tensor)
+            f"output_{index}": array_of(value) for index, value in enumerate(outputs) if isinstance(value, torch.Tensor)
         }
 
     def layers(self) -> list[LayerCost]:

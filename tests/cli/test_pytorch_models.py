@@ -51,7 +51,7 @@ def test_a_module_is_found_in_the_folder_where_one_stands(torch: ModuleType, tmp
 def test_names_with_colons_stay_as_they_are(tmp_path: Path) -> None:
     done = edgebench("profile", "no_such_module:x", "-d", "fake", cwd=tmp_path)
     assert done.returncode == 2
-    assert "no_such_module:x: it does not import" in done.stdout
+    assert "no_such_module:x: it cannot be imported" in done.stdout
 
 
 def test_a_converter_that_is_not_set_up(torch: ModuleType, tmp_path: Path) -> None:
@@ -62,16 +62,16 @@ def test_a_converter_that_is_not_set_up(torch: ModuleType, tmp_path: Path) -> No
         "profile", "model.pt2", "-d", "ethos-u55-128", "--converter", "litert-torch", cwd=tmp_path, env=env
     )
     assert done.returncode == 3
-    assert "edgebench setup litert-torch (2.2 GB on the disk)" in done.stdout
+    assert "edgebench setup litert-torch (2.2 GB of disk space)" in done.stdout
     done = edgebench("setup", "litert-torch", cwd=tmp_path, env=env)
     assert done.returncode == 2
-    assert "2.2 GB on the disk" in done.stderr
+    assert "2.2 GB of disk space" in done.stderr
     assert "edgebench setup litert-torch --yes" in done.stderr
     (row,) = json.loads(edgebench("setup", "list", "--json", cwd=tmp_path, env=env).stdout)["rows"]
     assert (row["name"], row["state"], row["size_bytes"]) == ("litert-torch", "missing", None)
     assert not (tmp_path / "cache").exists()
     done = edgebench("setup", "remove", "litert-torch", cwd=tmp_path, env=env)
     assert done.returncode == 2
-    assert "not there" in done.stderr
+    assert "does not exist" in done.stderr
     assert edgebench("export", "model.pt2", "--to", "tflite", "-o", "m.tflite", cwd=tmp_path).returncode == 0
     assert (tmp_path / "m.tflite").read_bytes()[4:8] == b"TFL3"

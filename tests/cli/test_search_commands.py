@@ -88,8 +88,13 @@ def test_an_exported_table_can_be_taken_in_elsewhere(project: Path, tmp_path: Pa
 
 
 def test_the_front_meets_the_limit(project: Path) -> None:
-    rows = printed(project, "lut", "front", "twelve", "-d", "fake", "--max-latency", "45us")
-    assert rows
+    rows = printed(project, "lut", "front", "twelve", "-d", "fake", "--max-latency", "45us")["rows"]
+    latencies = [row["latency_s@fake"] for row in rows]
+    assert 0 < len(rows) < 12
+    assert all(0 < latency <= 45e-6 for latency in latencies)
+    assert {row["latency_s@fake.provenance"] for row in rows} == {"estimated"}
+    everything = printed(project, "lut", "front", "twelve", "-d", "fake")["rows"]
+    assert max(row["macs@network"] for row in everything) >= max(row["macs@network"] for row in rows)
     none = edgebench("lut", "front", "twelve", "-d", "fake", "--max-latency", "1ns", cwd=project)
     assert none.returncode == 1
     assert "No network meets these limits" in none.stdout
@@ -127,7 +132,8 @@ def test_a_search_prints_its_front_and_can_be_shown_again(project: Path) -> None
         *("--trials", "6", "--finalists", "1", "--study", "s1"),
     ]
     done = edgebench(*arguments, cwd=project)
-    assert done.returncode in {0, 1}, done.stderr
+    # Which of the 12 networks is measured depends on none of chance: it meets the limit by a tenth.
+    assert done.returncode == 0, done.stdout + done.stderr
     again = edgebench("search", "show", "s1", cwd=project)
     assert again.returncode == 0
     assert again.stdout.strip() in done.stdout

@@ -1,7 +1,5 @@
 """A real delegate in C, through child process, profile and comparison with the CPU."""
 
-import shutil
-import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,10 +11,7 @@ from edgebench.core.plan import MeasurementPlan
 from edgebench.core.profile import Outcome, Profile
 from edgebench.core.summary import summarise
 from edgebench.flows.profile.profile import ProfileRequest, profile
-from edgebench.models.network import NetworkBuilder
-from edgebench.models.network.layers import Activation
-from edgebench.models.network.weights import random_weights
-from edgebench.models.tflite.writer import to_tflite
+from tests.targets.delegates import write_sandwich
 
 pytestmark = pytest.mark.child
 
@@ -24,27 +19,13 @@ PLAN = MeasurementPlan(repetitions=2, goal=10.0, time_limit_s=10, layers=True)
 
 
 @pytest.fixture(scope="module")
-def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
-    if compiler is None:
-        pytest.skip("needs a C compiler")
-    path = tmp_path_factory.mktemp("delegate") / "libtest_delegate.so"
-    source = Path(__file__).with_name("delegate.c")
-    subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-Wall", "-o", path, source, "-lm"], check=True)
-    return path
+def library(delegate_library: Path) -> Path:
+    return delegate_library
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Convolution, tanh, convolution: the delegate takes the second of three."""
-    builder = NetworkBuilder("sandwich", (8, 8, 3))
-    builder.conv(4, 3, activation="none")
-    builder.add_layer(Activation(name="tanh", inputs=(builder.last,), kind="tanh"))
-    builder.conv(4, activation="none")
-    network = builder.build()
-    path = tmp_path_factory.mktemp("model") / "sandwich.tflite"
-    to_tflite(network, random_weights(network, 0), path)
-    return path
+    return write_sandwich(tmp_path_factory.mktemp("model") / "sandwich.tflite")
 
 
 def device(library: Path | str, mode: str = "ok", **options: object) -> Device:

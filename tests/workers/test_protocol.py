@@ -23,12 +23,14 @@ from edgebench.store.devices import find_device
 from edgebench.tasks.recipe import Recipe
 from edgebench.workers import protocol
 from edgebench.workers.measuring.jobs import (
+    CompareOutputs,
     Done,
     Finish,
     Finished,
     Load,
     Loaded,
     MakeReady,
+    OutputsCompared,
     Prepare,
     Race,
     Raced,
@@ -90,6 +92,10 @@ EXCHANGES: list[tuple[Request[Any], Record]] = [
         Prepared(info=INFO, path="/f/m.onnx"),
     ),
     (MakeReady(device=find_device("nucleo-l4r5zi")), Done()),
+    (
+        CompareOutputs(device=find_device("host"), before="a.onnx", after="b.onnx", inputs=InputSource()),
+        OutputsCompared(compared=2, difference=0.25),
+    ),
     (
         Try(device=find_device("nucleo-l4r5zi"), model="m.tflite", inputs=InputSource()),
         Support(left=(LeftOperators(operator="ERF", count=2, reason="none"),), at_least={"ram_bytes": 5}),

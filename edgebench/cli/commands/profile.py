@@ -65,7 +65,7 @@ def profile(
     max_energy: MaxEnergyOption = [],
     max_ram: MaxRamOption = [],
     max_flash: MaxFlashOption = [],
-    label: Annotated[str, typer.Option(metavar="TEXT", help="What to call this run in reports and histories.")] = "",
+    label: Annotated[str, typer.Option(metavar="TEXT", help="Name of this run in reports and histories.")] = "",
     results: ResultsOption = RESULTS,
     details: DetailsOption = False,
     format_: FormatOption = Format.TERMINAL,

@@ -43,7 +43,9 @@ ReportFormatOption = Annotated[
 def report(
     runs: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[RUN...]", help="Names, name prefixes, labels or files of runs; else, the newest."),
+        typer.Argument(
+            metavar="[RUN...]", help="Names, name prefixes, labels or files of runs; by default, the newest."
+        ),
     ] = None,
     results: ResultsOption = RESULTS,
     explain: Annotated[
@@ -80,7 +82,7 @@ def report(
         return
     name = chosen[0].name if len(chosen) == 1 else f"{chosen[0].name}-and-{len(chosen) - 1}-more"
     own = results / "reports" / f"{name}.{_ENDINGS.get(form, form.value)}"
-    # A page or a picture is of no use on a terminal.
+    # A page or a picture is useless on a terminal.
     place = output if output is not None or not (open_ or sys.stdout.isatty()) else own
     write_content(_content(chosen, form, chart), place)
     if place is not None:

@@ -8,6 +8,7 @@ import json
 
 from edgebench.errors import MissingPackageError
 from edgebench.reports.report import REPORT_SCHEMA, Report
+from edgebench.reports.visible import visible
 
 
 def render_csv(report: Report) -> str:
@@ -63,6 +64,8 @@ def _columns(report: Report) -> list[str]:
 
 def _spelled(value: object) -> object:
     """Spreadsheets evaluate text that begins like a formula."""
-    if isinstance(value, str) and value[:1] in {"=", "+", "-", "@"}:
-        return "'" + value
-    return value
+    if not isinstance(value, str):
+        return value
+    # A stray line break would begin a new row.
+    text = visible(value)
+    return "'" + text if text.lstrip()[:1] in {"=", "+", "-", "@"} else text

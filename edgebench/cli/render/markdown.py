@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from edgebench.reports.numbers import legend
 from edgebench.reports.report import Report, ReportTable
-from edgebench.reports.texts import is_numeric, printable, provenances, row_texts
+from edgebench.reports.texts import is_numeric, provenances, row_texts
+from edgebench.reports.visible import visible
 
 
 def render_markdown(report: Report) -> str:
@@ -25,11 +26,12 @@ def _table(table: ReportTable) -> str:
         "|" + "|".join("---:" if is_numeric(table, key) else "---" for key in keys) + "|",
     ]
     lines += ["| " + " | ".join(_escaped(text) for text in row_texts(table, row)) + " |" for row in table.rows]
-    below = "; ".join(line for line in (legend(provenances(table)), _escaped(table.caption)) if line)
-    return f"### {_escaped(table.title)}\n\n" + "\n".join(lines) + (f"\n\n{below}" if below else "")
+    below = "; ".join(line for line in (legend(provenances(table)), table.caption) if line)
+    return f"### {_escaped(table.title)}\n\n" + "\n".join(lines) + (f"\n\n{_escaped(below)}" if below else "")
 
 
 def _escaped(text: str) -> str:
+    text = visible(text)
     for special in "\\|*_<>`[]":
         text = text.replace(special, "\\" + special)
-    return printable(" ".join(text.split()))
+    return " ".join(text.split())

@@ -12,7 +12,8 @@ from rich.table import Table as RichTable
 from edgebench.reports.codes import Kind
 from edgebench.reports.numbers import legend
 from edgebench.reports.report import Remark, Report, ReportTable
-from edgebench.reports.texts import cell_text, is_numeric, printable, provenances, row_texts
+from edgebench.reports.texts import cell_text, is_numeric, provenances, row_texts
+from edgebench.reports.visible import visible
 
 _STYLES = {Kind.FAILURE: ("red", "x"), Kind.WARNING: ("yellow", "!"), Kind.NOTE: ("dim", "-")}
 _SHORT = 36
@@ -29,7 +30,7 @@ def render_terminal(report: Report, console: Console) -> None:
         letters = legend(provenances(table))
         lines = [line for line in (letters, table.caption) if line]
         if lines:
-            console.print("  " + escape("; ".join(lines)), style="dim", highlight=False, emoji=False)
+            console.print(escape("  " + "; ".join(lines)), style="dim", highlight=False, emoji=False)
     if report.remarks and report.tables:
         console.print()
     for remark, subjects in _merged(report.remarks):
@@ -53,7 +54,7 @@ def output_console() -> Console:
 
 def escape(text: str) -> str:
     """Text as it is: no markup of rich, and nothing that a terminal would obey."""
-    return escape_markup(printable(text))
+    return escape_markup(visible(text))
 
 
 def _rich_table(table: ReportTable) -> RichTable:
@@ -93,6 +94,9 @@ def _print_remark(remark: Remark, subjects: list[str], console: Console) -> None
     style, sign = _STYLES[remark.kind]
     # Wrapped between words on a terminal, but not in a file, because tools search it line by line.
     unwrapped = not console.is_terminal
-    console.print(f"[{style}]{sign} {escape(', '.join(subjects))}:[/] {escape(remark.text)}", soft_wrap=unwrapped)
+    console.print(
+        f"[{style}]{sign} {escape(', '.join(subjects))}:[/] {escape(remark.text)}",
+        soft_wrap=unwrapped,
+    )
     if remark.remedy:
         console.print(f"    [cyan]{escape(remark.remedy)}[/]", soft_wrap=unwrapped)

@@ -161,16 +161,26 @@ class Preparation:
         )
         try:
             with self._workers.measuring(memory_limit_bytes=self._plan.memory_limit_bytes) as worker:
-                return worker.ask(Prepare(wanted=request), timeout_s=self._limit_s(source))
+                return worker.ask(
+                    Prepare(wanted=request), timeout_s=conversion_limit_s(source, self._plan.time_limit_s)
+                )
         except ChildError as error:
             return error
 
-    def _limit_s(self, source: str) -> float:
-        """The user's limit is for the model; how long PyTorch's exporters take says nothing about it."""
-        model = parse_source(source)
-        suffix = "" if model.path is None else model.path.suffix
-        by_pytorch = model.function is not None or format_of_suffix(suffix) in PYTORCH
-        return max(self._plan.time_limit_s, _EXPORT_S) if by_pytorch else self._plan.time_limit_s
+
+def conversion_limit_s(source: str, limit_s: float) -> float:
+    """Time for reading and converting a model.
+
+    The user's limit is for the model; how long PyTorch's exporters take says nothing about it.
+
+    Args:
+        source: What the user typed.
+        limit_s: The user's limit.
+    """
+    model = parse_source(source)
+    suffix = "" if model.path is None else model.path.suffix
+    by_pytorch = model.function is not None or format_of_suffix(suffix) in PYTORCH
+    return max(limit_s, _EXPORT_S) if by_pytorch else limit_s
 
 
 def failed_profile(

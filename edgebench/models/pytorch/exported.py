@@ -46,9 +46,9 @@ def export_fixed(path: Path, target: Path, source: InputSource) -> Program:
     """
     import torch
 
-    program = load_program(path, source.shapes)
+    program = load_program(path, source.shapes, source.file)
     arrays = make_inputs(program.specs, source)
-    args, kwargs = program.arguments([torch.from_numpy(arrays[spec.name]) for spec in program.specs])
+    args, kwargs = program.arguments(program.tensors(arrays))
     with quiet():
         if program.exported is None:
             exported = exported_from_script(program.script, args)
@@ -56,7 +56,7 @@ def export_fixed(path: Path, target: Path, source: InputSource) -> Program:
                 raise UnsupportedModelError(
                     "PyTorch cannot make an exported program from this TorchScript",
                     where=path.name,
-                    remedy="save the model with torch.export.save, or leave --converter out",
+                    remedy="save the model with torch.export.save, or leave out --converter",
                 )
             names = [spec.name for spec in program.specs]
             found = of_exported(exported)

@@ -31,15 +31,19 @@ def name_layers(model: Any, inputs: Sequence[str]) -> None:
     ]
     wholes = {path[:end] for path in set(paths) for end, character in enumerate(path) if character == "."}
     last = {path: place for place, path in enumerate(paths) if path and path not in wholes}
-    taken = {value.name for value in (*graph.output, *graph.initializer)}
+    taken = {*inputs, *(value.name for value in graph.initializer)}
     for node in graph.node:
         taken.update(node.output[1:])
         taken.update(name for inner in _inner_graphs(node) for name in _names(inner))
     outputs = {value.name for value in graph.output}
     renamed = {value.name: name for value, name in zip(graph.input, inputs, strict=True)}
-    taken.update(inputs)
-    for value, name in zip(graph.input, inputs, strict=True):
-        value.name = name
+    for value in graph.output:
+        # An output that is an input has its name, and an input keeps its own.
+        if value.name in inputs and value.name not in renamed:
+            renamed[value.name] = _unique(f"{value.name}_output", taken)
+        taken.add(value.name)
+    for value in (*graph.input, *graph.output):
+        value.name = renamed.get(value.name, value.name)
     for place, (node, path, owner, operator) in enumerate(zip(graph.node, paths, weighted, operators, strict=True)):
         stands_for_module = bool(owner) or (last.get(path) == place and path not in weighted)
         node.name = _unique(path if stands_for_module else "/".join(part for part in (path, operator) if part), taken)

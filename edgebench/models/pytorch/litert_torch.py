@@ -38,7 +38,7 @@ def convert_litert_torch(path: Path, target: Path, specs: Sequence[TensorSpec], 
     Args:
         path: The file.
         target: File to write.
-        specs: What is known of its inputs: the length of tables they look up.
+        specs: What is known about its inputs: the length of tables that they index.
         source: Values, or shapes and seed, of the inputs that both are compared on.
 
     Raises:

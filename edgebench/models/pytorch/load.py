@@ -56,6 +56,10 @@ class Program:
         args, kwargs = _pytree.tree_unflatten(leaves, self.exported.call_spec.in_spec)
         return tuple(args), dict(kwargs)
 
+    def tensors(self, arrays: Mapping[str, NDArray[np.generic]]) -> list[Any]:
+        """Arrays as tensors, one a ``specs``."""
+        return [tensor_of(arrays[spec.name]) for spec in self.specs]
+
     def runnable(self) -> Any:
         """What is called with the arguments."""
         return self.script if self.exported is None else self.exported.module()
@@ -69,13 +73,13 @@ class Program:
         import torch
         from torch.utils import _pytree
 
-        args, kwargs = self.arguments([torch.from_numpy(arrays[spec.name]) for spec in self.specs])
+        args, kwargs = self.arguments(self.tensors(arrays))
         try:
             with torch.inference_mode():
                 result = self.runnable()(*args, **kwargs)
         except (RuntimeError, TypeError, AssertionError, IndexError) as error:
             raise cannot_run(error) from error
-        return [leaf.numpy() for leaf in _pytree.tree_leaves(result) if isinstance(leaf, torch.Tensor)]
+        return [array_of(leaf) for leaf in _pytree.tree_leaves(result) if isinstance(leaf, torch.Tensor)]
 
 
 def load_program(path: Path, shapes: Mapping[str, tuple[int, ...]], file: str | None = None) -> Program:
@@ -107,7 +111,7 @@ def load_program(path: Path, shapes: Mapping[str, tuple[int, ...]], file: str | 
 
 
 def with_tables(program: Program, specs: Sequence[TensorSpec]) -> Program:
-    """A program whose inputs know the lengths of the tables they look up, as far as a file's description tells them."""
+    """A program whose inputs know the lengths of tables they index, as far as a file's description states them."""
     upper = {spec.name: spec.upper for spec in specs}
     known = (replace(spec, upper=upper.get(spec.name) or spec.upper) for spec in program.specs)
     return replace(program, specs=tuple(known))
@@ -136,11 +140,31 @@ def of_exported(exported: Any) -> Program:
     return Program(specs=tuple(specs), exported=exported, constants=constants)
 
 
+def tensor_of(array: NDArray[np.generic]) -> Any:
+    """An array as a tensor; numpy has no bfloat16 of its own."""
+    import torch
+
+    if array.dtype.name == "bfloat16":
+        return torch.from_numpy(array.astype(np.float32)).to(torch.bfloat16)
+    return torch.from_numpy(array)
+
+
+def array_of(tensor: Any) -> NDArray[np.generic]:
+    """A tensor as an array, float32 where it is bfloat16."""
+    import torch
+
+    array: NDArray[np.generic] = (tensor.float() if tensor.dtype is torch.bfloat16 else tensor).cpu().numpy()
+    return array
+
+
 def cannot_run(error: Exception) -> UnsupportedModelError:
     """The error of a program that does not run with the given inputs."""
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    # TorchScript puts the cause last, behind its source.
+    told = lines[-1:] if lines and "TorchScript" in lines[0] else lines
     return UnsupportedModelError(
-        f"the program does not run with these inputs: {' '.join(str(error).split())[:300]}",
-        remedy="give the shapes that it was made for with --shape NAME=1,3,224,224",
+        f"the program does not run with these inputs: {' '.join(' '.join(told).split())[:300]}",
+        remedy="give the shapes it was made for with --shape NAME=1,3,224,224, or its inputs with --inputs FILE.npz",
     )
 
 

@@ -1,4 +1,4 @@
-"""What the graph of a TorchScript program tells of its inputs, whose shapes and types it does not store."""
+"""What the graph of a TorchScript program shows about its inputs, whose shapes and types it does not store."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from edgebench.core.model import TensorSpec
 from edgebench.errors import InputError
-from edgebench.models.input_file import array_shapes
+from edgebench.models.input_file import array_shapes, array_types
 
 _SIDES: Mapping[int, tuple[int, ...]] = {1: (128,), 2: (224, 224), 3: (16, 112, 112)}
 """Likely sizes behind the channels, by their number."""
@@ -25,7 +25,7 @@ def script_specs(script: Any, shapes: Mapping[str, tuple[int, ...]], file: str |
     Args:
         script: The loaded program.
         shapes: Shapes given by the user, by name.
-        file: An ``.npz`` with the inputs, whose shapes hold where no others are given.
+        file: An ``.npz`` with the inputs, whose types hold, and whose shapes where no others are given.
 
     Raises:
         InputError: A shape is not given; the remedy proposes one that fits what the graph does with the input.
@@ -40,11 +40,12 @@ def script_specs(script: Any, shapes: Mapping[str, tuple[int, ...]], file: str |
             f"TorchScript does not store the shapes of its inputs {', '.join(missing)}",
             remedy="give them, for example " + " ".join(f"--shape {name}={likely[name]}" for name in missing),
         )
+    types = array_types(Path(file)) if file else {}
     tables = {name: _table_length(script, graph, name) for name in names}
     return tuple(
         TensorSpec(
             name=name,
-            dtype="float32" if tables[name] is None else "int64",
+            dtype=types.get(name, _parameter_type(script) if tables[name] is None else "int64"),
             shape=known[name],
             upper=tables[name],
         )
@@ -52,8 +53,14 @@ def script_specs(script: Any, shapes: Mapping[str, tuple[int, ...]], file: str |
     )
 
 
+def _parameter_type(script: Any) -> str:
+    """The one type of all parameters that are no integers, which inputs have too; else float32."""
+    types = {parameter.dtype for parameter in script.parameters() if parameter.is_floating_point()}
+    return str(types.pop()).removeprefix("torch.") if len(types) == 1 else "float32"
+
+
 def _table_length(script: Any, graph: Any, name: str) -> int | None:
-    """Rows of the table that an input looks up; 2 where they cannot be told, None for inputs that are no indices."""
+    """Rows of the table that an input looks up; 2 if unknown, None for inputs that are not indices."""
     for node in _readers(graph, name):
         table, index = [*node.inputs(), None, None][:2]
         if node.kind() == "aten::embedding" and index is not None and _bare(index) == name:
@@ -94,7 +101,7 @@ def _listed(value: Any) -> Sequence[Any]:
 
 
 def _sizes(script: Any, value: Any) -> tuple[int, ...]:
-    """Shape of a parameter that a graph reads as an attribute of the program or of a part of it, else ``()``."""
+    """Shape of a parameter that a graph reads as an attribute of the program or of a part of it, otherwise ``()``."""
     path: list[str] = []
     node = value.node()
     while node.kind() == "prim::GetAttr":

@@ -22,7 +22,7 @@ _TOLERANCE = {"float16": 2e-2, "bfloat16": 1e-1}
 """Relative difference of outputs above which an export is wrong, not rounded, by type of an input; 1e-3 for others."""
 _LARGEST_RENAMED_BYTES = 1 << 30
 _OPERATOR = re.compile(r"OpOverload\(op='(?:aten\.|prims\.)?([\w.]+)'|the operator '([\w:.]+)'|prim::\w+")
-_INTO_CPU = "replace them, or profile the model on a CPU by PyTorch itself: -d host-torch"
+_BY_TORCH = "profile the model on a CPU with PyTorch itself: -d host-torch"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +48,7 @@ def export_onnx(path: Path, target: Path, specs: Sequence[TensorSpec], source: I
     Args:
         path: The file.
         target: File to write.
-        specs: What is known of its inputs: the length of tables they look up.
+        specs: What is known about its inputs: the length of tables that they index.
         source: Values, or shapes and seed, of the inputs that both are compared on.
 
     Raises:
@@ -56,20 +56,27 @@ def export_onnx(path: Path, target: Path, specs: Sequence[TensorSpec], source: I
         UnsupportedModelError: The exporter does not support an operator, or outputs differ.
         MissingPackageError: PyTorch or its exporter is not installed.
     """
-    program = with_tables(load_program(path, source.shapes), specs)
+    program = with_tables(load_program(path, source.shapes, source.file), specs)
     arrays = compared_inputs(program, source)
     wanted = [program.outputs(values) for values in arrays]
+    tolerance = max((_TOLERANCE.get(spec.dtype, 1e-3) for spec in program.specs), default=1e-3)
+    if _difference(wanted[0], program.outputs(arrays[0])) > tolerance:
+        raise UnsupportedModelError(
+            "the model gives other outputs when it runs again on the same inputs: it is random, or keeps a state",
+            where=path.name,
+            remedy="save it in evaluation mode, model.eval(); make a state an input and an output of the model",
+        )
     with quiet():
         _export(program, arrays[0], len(wanted[0]), target, path.name)
     opset = _named(program, target)
     difference = max(
         _difference(outputs, _run(target, values, path.name)) for outputs, values in zip(wanted, arrays, strict=True)
     )
-    if difference > max(_TOLERANCE.get(spec.dtype, 1e-3) for spec in program.specs):
+    if difference > tolerance:
         raise UnsupportedModelError(
             f"the export to ONNX by torch.onnx.export is not faithful: outputs differ by {difference:.1%}",
             where=path.name,
-            remedy="save the model in evaluation mode, model.eval(), or profile it with PyTorch: -d host-torch",
+            remedy=_BY_TORCH,
         )
     note = (
         f"exported from PyTorch to ONNX by torch.onnx.export, opset {opset}, "
@@ -81,9 +88,7 @@ def export_onnx(path: Path, target: Path, specs: Sequence[TensorSpec], source: I
 def _export(
     program: Program, arrays: Mapping[str, NDArray[np.generic]], outputs: int, target: Path, where: str
 ) -> None:
-    import torch
-
-    args, _ = program.arguments([torch.from_numpy(arrays[spec.name]) for spec in program.specs])
+    args, _ = program.arguments(program.tensors(arrays))
     try:
         if program.exported is not None:
             _export_program(program.exported, target)
@@ -148,7 +153,7 @@ def _refused(error: BaseException, where: str, program: Program) -> Exception:
         what = f"torch.onnx.export has no ONNX form for {', '.join(operators)}"
     else:
         what = f"torch.onnx.export cannot write the model as ONNX: {_first_sentence(texts)}"
-    remedy = _INTO_CPU
+    remedy = f"replace what it names, or {_BY_TORCH}"
     if program.script is not None:
         remedy = "save it with torch.jit.trace or torch.export.save, which leave out what is not computed; or " + remedy
     return UnsupportedModelError(what, operators=operators, where=where, remedy=remedy)
@@ -165,17 +170,35 @@ def _named(program: Program, target: Path) -> int:
 
     model = onnx.load(str(target), load_external_data=False)
     opset = max((entry.version for entry in model.opset_import if entry.domain in {"", "ai.onnx"}), default=0)
+    _add_unused_inputs(model, program)
     inputs = [value.name for value in model.graph.input]
     if len(inputs) != len(program.specs):
         raise UnsupportedModelError(
-            f"torch.onnx.export has changed the inputs: {', '.join(inputs)}",
-            where=target.name,
-            remedy="profile the model with PyTorch: -d host-torch",
+            f"torch.onnx.export has changed the inputs: {', '.join(inputs)}", where=target.name, remedy=_BY_TORCH
         )
     if target.stat().st_size < _LARGEST_RENAMED_BYTES:
         name_layers(model, [spec.name for spec in program.specs])
         onnx.save(model, str(target))
     return opset
+
+
+def _add_unused_inputs(model: Any, program: Program) -> None:
+    """Inputs that nothing reads, which the exporter of TorchScript leaves out; it keeps the names of the others."""
+    import onnx
+
+    held = {value.name: value for value in model.graph.input}
+    names = [spec.name for spec in program.specs]
+    if program.script is None or not set(held) < set(names):
+        return
+    values = [
+        held.get(spec.name)
+        or onnx.helper.make_tensor_value_info(
+            spec.name, onnx.helper.np_dtype_to_tensor_dtype(np.dtype(spec.dtype)), spec.shape
+        )
+        for spec in program.specs
+    ]
+    del model.graph.input[:]
+    model.graph.input.extend(values)
 
 
 def _run(path: Path, arrays: Mapping[str, NDArray[np.generic]], where: str) -> list[NDArray[np.generic]]:
@@ -191,7 +214,7 @@ def _run(path: Path, arrays: Mapping[str, NDArray[np.generic]], where: str) -> l
         raise UnsupportedModelError(
             f"ONNX Runtime does not accept what torch.onnx.export wrote: {' '.join(str(error).split())[:300]}",
             where=where,
-            remedy="profile the model with PyTorch: -d host-torch",
+            remedy=f"save it in float32, model.float(), if it has another type; else {_BY_TORCH}",
         ) from None
     return found
 

@@ -17,7 +17,7 @@ from edgebench.models.tflite.file import Contents, Graph, Signature, Tensor, rea
 
 _FLOATS = ("float", "bfloat")
 _MAX_LISTED = 20
-_SAME_VALUES = {"CAST", "EXPAND_DIMS", "RESHAPE", "SQUEEZE"}
+_SAME_VALUES = {"CAST", "EXPAND_DIMS", "RESHAPE", "SELECT", "SELECT_V2", "SQUEEZE"}
 """Operators after which positions in a table are what they were before."""
 
 
@@ -155,13 +155,11 @@ def _table_lengths(graph: Graph) -> dict[int, int]:
         if ids >= 0 and -len(shape) <= operator.axis < len(shape):
             lengths[ids] = min(shape[operator.axis], lengths.get(ids, shape[operator.axis]))
     for operator in reversed(graph.operators):
-        if (
-            operator.kind in _SAME_VALUES
-            and operator.inputs
-            and operator.outputs[:1]
-            and operator.outputs[0] in lengths
-        ):
-            lengths.setdefault(operator.inputs[0], lengths[operator.outputs[0]])
+        length = lengths.get(operator.outputs[0]) if operator.outputs else None
+        if length is not None and operator.kind in _SAME_VALUES:
+            # Of a choice, such as of positions counted from the end, the condition is no position.
+            for index in operator.inputs[1:] if operator.kind.startswith("SELECT") else operator.inputs[:1]:
+                lengths.setdefault(index, length)
     return lengths
 
 

@@ -1,4 +1,4 @@
-"""Charts of latencies: how all raw samples are distributed, and where their median lies."""
+"""Charts of latencies: how all raw samples are distributed, and where their median is."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from edgebench.core.figure import LATENCY
 from edgebench.core.profile import Profile
 from edgebench.core.run import Run
 from edgebench.core.summary import process_latencies, summarise
-from edgebench.reports.html.drawing import Chart, Colours, Spec, finished
-from edgebench.reports.html.text import visible
+from edgebench.reports.html.drawing import Chart, Colours, Spec, channels, finished
 from edgebench.reports.numbers import format_value
+from edgebench.reports.visible import visible
 
-_BINS, _SPARK_BINS = 60, 24
+_BINS, _SPARK_BINS = 50, 24
 _WIDE = 3.0
 """Samples that span a wider range than this are drawn on a logarithmic axis."""
-_ROWS = 12
-"""Runs of one model on one device that one chart takes."""
+_ROWS = 8
+"""Maximum number of runs of one model on one device in one chart."""
 _SCALES = ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"), (1e-9, "ns"))
 
 
@@ -31,8 +31,8 @@ class _Row:
     """The samples of one profile.
 
     Attributes:
-        name: What the row is called.
-        processes: Latencies in seconds, one array a fresh process.
+        name: The name of the row.
+        processes: Latencies in seconds, one array per fresh process.
         median: With its interval.
     """
 
@@ -46,12 +46,12 @@ class _Row:
 
 
 def latency_chart(model: str, device: str, profiles: Sequence[tuple[str, Run, Profile]]) -> Chart | None:
-    """Where all samples of a model on a device lie, one row a run; None where there are none.
+    """Where all samples of a model on a device are, one row per run; None if there are none.
 
     Args:
         model: Name of the model.
         device: Name of the device.
-        profiles: What each row is called, its run and its profile.
+        profiles: For each row its name, its run and its profile.
     """
     rows = [row for name, _, profile in profiles[-_ROWS:] if (row := _row(name, profile)) is not None]
     if not rows:
@@ -72,7 +72,7 @@ def latency_chart(model: str, device: str, profiles: Sequence[tuple[str, Run, Pr
 
 
 def spark(profile: Profile) -> str:
-    """The distribution of a profile's samples as a drawing of a line's height; empty where there are none."""
+    """The distribution of a profile's samples as a drawing of a line's height; empty if there are none."""
     processes = process_latencies(profile)
     flat = np.asarray([value for values in processes for value in values], dtype=float)
     if len(flat) < 2 or flat.min() == flat.max():
@@ -84,7 +84,7 @@ def spark(profile: Profile) -> str:
 
 
 def _edges(least: float, most: float, bins: int) -> NDArray[np.float64]:
-    """Limits of bins that are equally wide, or equally wide as ratios where samples span a wide range."""
+    """Limits of bins that are equally wide, or equally wide as ratios if samples span a wide range."""
     if _is_wide(least, most):
         edges = np.geomspace(least, most, bins + 1)
         edges[0], edges[-1] = least, most
@@ -122,7 +122,9 @@ def _draw(rows: Sequence[_Row], span: tuple[float, float], colours: Colours, wid
     wide = _is_wide(*span)
     domain = [low * 0.98, high * 1.02] if wide else [low - room, high + room]
     values = [value for row in rows for value in _values(row, span, factor)]
-    data = alt.Data(values=values)
+    data = alt.NamedData("samples")
+    # In a facet each row has its own part of the data, which a layer's own data would replace.
+    base = alt.Chart(data) if len(rows) == 1 else alt.Chart()
     x = alt.X(
         "x:Q",
         scale=alt.Scale(domain=domain, nice=False, zero=False, type="log" if wide else "linear"),
@@ -130,40 +132,48 @@ def _draw(rows: Sequence[_Row], span: tuple[float, float], colours: Colours, wid
         title=f"latency, {unit}",
     )
     y = alt.Y("share:Q", axis=None, scale=alt.Scale(domain=[-0.28, 1]))
+    header = alt.Header(labelOrient="top", labelAnchor="start", labelPadding=2, labelLimit=width - 20, title=None)
+    layers = alt.layer(*_marks(base, x, y, colours)).properties(width=width - 24, height=86)
+    if len(rows) == 1:
+        return finished(layers, colours, samples=values)
+    chart = layers.facet(row=alt.Row("row:N", sort=[row.name for row in rows], header=header), data=data)
+    return finished(chart.properties(spacing=6), colours, samples=values)
+
+
+def _marks(base: Any, x: Any, y: Any, colours: Colours) -> list[Any]:
+    """Bars of samples, the band of the interval, percentiles, the median and the medians of processes."""
+    import altair as alt
 
     def of(kind: str) -> Any:
-        return alt.Chart(data).transform_filter(f"datum.kind === '{kind}'")
+        return base.transform_filter(f"datum.kind === '{kind}'")
 
     bars = (
         of("bin")
         .mark_bar(color=colours.soft, stroke=colours.main, strokeWidth=0.6)
-        .encode(x=x, x2="x2:Q", y=y, y2="zero:Q", description="tip:N")
+        .encode(**channels(x=x, x2="x2:Q", y=y, y2="zero:Q", description="tip:N"))
     )
     band = (
         of("median")
         .mark_rect(color=colours.main, opacity=0.22, clip=True)
-        .encode(x=alt.X("low:Q"), x2="high:Q", description="tip:N")
+        .encode(**channels(x=alt.X("low:Q"), x2="high:Q", description="tip:N"))
     )
-    middle = of("median").mark_rule(color=colours.main, strokeWidth=2).encode(x="x:Q", description="tip:N")
+    middle = of("median").mark_rule(color=colours.main, strokeWidth=2).encode(**channels(x="x:Q", description="tip:N"))
     quantile = (
-        of("quantile").mark_rule(color=colours.quiet, strokeDash=[3, 3], clip=True).encode(x="x:Q", description="tip:N")
+        of("quantile")
+        .mark_rule(color=colours.quiet, strokeDash=[3, 3], clip=True)
+        .encode(**channels(x="x:Q", description="tip:N"))
     )
     label = (
         of("quantile")
         .mark_text(color=colours.quiet, align="right", baseline="top", dx=-3, y=0, fontSize=10)
-        .encode(x="x:Q", text="label:N")
+        .encode(**channels(x="x:Q", text="label:N"))
     )
     dots = (
         of("process")
         .mark_point(filled=True, size=34, color=colours.ink, opacity=0.75, clip=True)
-        .encode(x="x:Q", y="share:Q", description="tip:N")
+        .encode(**channels(x="x:Q", y="share:Q", description="tip:N"))
     )
-    header = alt.Header(labelOrient="top", labelAnchor="start", labelPadding=2, labelLimit=width - 20, title=None)
-    layers = alt.layer(bars, band, quantile, label, middle, dots).properties(width=width - 24, height=86)
-    if len(rows) == 1:
-        return finished(layers, colours)
-    chart = layers.facet(row=alt.Row("row:N", sort=[row.name for row in rows], header=header), data=data)
-    return finished(chart.properties(spacing=6), colours)
+    return [bars, band, quantile, label, middle, dots]
 
 
 def _values(row: _Row, span: tuple[float, float], factor: float) -> list[dict[str, object]]:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgebench.errors import InputError, MissingPackageError
-from edgebench.reports.html.text import visible
+from edgebench.reports.visible import visible
 
-WIDE, NARROW, ALONE = 550, 320, 720
-"""Pixels: beside another on a desk or on paper, on a telephone, and in a file of its own."""
+WIDE, FULL, NARROW, ALONE = 550, 1150, 320, 720
+"""Pixels: beside another chart, across a page, on a telephone, and in its own file."""
 _ID = re.compile(r'(id="|url\(#|href="#)((?:clip|gradient|pattern)[\w-]*)')
 _SIZE = re.compile(r'^(<svg [^>]*?) width="([\d.]+)" height="([\d.]+)"')
 
@@ -65,13 +65,14 @@ class Chart:
     """A chart that can be drawn in any width and colours.
 
     Attributes:
-        name: What ``--chart`` calls it.
+        name: Its name for ``--chart``.
         title: Heading.
         text: The same in words, for those who do not see it.
         caption: What a reader must know to read it.
         draw: Its specification.
-        model: Whose figures it shows, if one model's.
+        model: The model whose figures it shows, if only one.
         device: Likewise.
+        full: Whether it takes the whole width of a page.
     """
 
     name: str
@@ -81,6 +82,7 @@ class Chart:
     draw: Callable[[Colours, int], Spec]
     model: str = ""
     device: str = ""
+    full: bool = False
 
 
 def require_charts() -> None:
@@ -99,7 +101,7 @@ def require_charts() -> None:
 
 
 def chosen_chart(charts: Sequence[Chart], name: str | None) -> Chart:
-    """The chart of a name, or of the beginning of one; the only one, or the first, where none is named.
+    """The chart of a name, or of the beginning of one; the only one, or the first, if none is named.
 
     Raises:
         InputError: There are no charts, or not one of that name.
@@ -122,18 +124,18 @@ def inline_svg(chart: Chart, width: int, number: int) -> str:
     Args:
         chart: What to draw.
         width: In pixels.
-        number: Tells the parts of one chart from those of another on the same page.
+        number: Distinguishes the parts of one chart from those of another on the same page.
     """
     import vl_convert
 
     drawn: str = vl_convert.vegalite_to_svg(dict(chart.draw(PAGE, width)))
     drawn = _ID.sub(lambda match: f"{match[1]}c{number}-{match[2]}", drawn)
-    # As wide as its place allows, but never enlarged.
+    # As wide as its container, but never enlarged.
     return _SIZE.sub(r'\1 style="width:\2px" aria-hidden="true"', drawn, count=1)
 
 
 def image(chart: Chart, form: str) -> bytes:
-    """A chart as a file of its own.
+    """A chart as its own file.
 
     Args:
         chart: What to draw.
@@ -152,8 +154,22 @@ def image(chart: Chart, form: str) -> bytes:
     return made
 
 
-def finished(chart: Any, colours: Colours) -> Spec:
-    """A chart of Altair as a specification, in the one style that all share."""
+def channels(**fields: Any) -> dict[str, Any]:
+    """Channels of a mark: what Altair makes of ``x="time:Q"``, without the search for its class, which takes long."""
+    import altair as alt
+
+    kinds = {"x": alt.X, "y": alt.Y, "x2": alt.X2, "y2": alt.Y2, "text": alt.Text, "description": alt.Description}
+    return {name: kinds[name](field) if isinstance(field, str) else field for name, field in fields.items()}
+
+
+def finished(chart: Any, colours: Colours, **data: Sequence[Mapping[str, object]]) -> Spec:
+    """A chart of Altair as a specification, in the one style that all share.
+
+    Args:
+        chart: Of Altair; its data are named.
+        colours: What it is painted with.
+        data: By name.
+    """
     axis = {
         "labelColor": colours.quiet,
         "titleColor": colours.quiet,
@@ -165,16 +181,25 @@ def finished(chart: Any, colours: Colours) -> Spec:
         "titleFontWeight": "normal",
         "labelLimit": 170,
     }
-    spec: Spec = chart.to_dict()
+    # Tests validate what this makes; to do so for every chart of a page takes seconds.
+    spec: Spec = chart.to_dict(validate=False)
     return {
         **spec,
+        "datasets": data,
         "background": colours.paper,
         "padding": 4,
         "config": {
             "font": "Helvetica, Arial, sans-serif",
             "axis": axis,
             "view": {"stroke": None},
-            "legend": {"labelColor": colours.ink, "titleColor": colours.quiet, "orient": "top", "title": None},
+            "legend": {
+                "labelFontSize": 11,
+                "columnPadding": 26,
+                "labelColor": colours.ink,
+                "titleColor": colours.quiet,
+                "orient": "top",
+                "title": None,
+            },
             "header": {"labelColor": colours.ink, "titleColor": colours.quiet, "labelFontSize": 12},
             "text": {"color": colours.ink, "fontSize": 11},
         },

@@ -17,7 +17,7 @@ Profiles = Sequence[tuple[Run, Profile]]
 
 
 def latency_charts(profiles: Profiles) -> list[Chart]:
-    """One for each model on each device: its runs beneath each other."""
+    """One for each model on each device: its runs below each other."""
     names = run_names([run for run, _ in profiles])
     groups: dict[tuple[str, str], list[tuple[str, Run, Profile]]] = defaultdict(list)
     for run, profile in profiles:
@@ -27,12 +27,12 @@ def latency_charts(profiles: Profiles) -> list[Chart]:
 
 
 def layer_charts(profiles: Profiles) -> list[Chart]:
-    """One for each profile that has layers; of several runs the newest counts."""
+    """One for each profile that has layers; if there are several runs, the newest counts."""
     return [chart for profile in _newest(profiles) if (chart := layer_chart(profile)) is not None]
 
 
 def memory_charts(profiles: Profiles) -> list[Chart]:
-    """One for each profile whose target tells the memory of each operator."""
+    """One for each profile whose target reports the memory of each operator."""
     return [chart for profile in _newest(profiles) if (chart := memory_chart(profile)) is not None]
 
 

@@ -9,12 +9,12 @@ from edgebench.core.figure import RAM
 from edgebench.core.metric import Metric
 from edgebench.core.profile import LayerCost, Profile
 from edgebench.core.summary import summarise
-from edgebench.reports.html.drawing import NARROW, Chart, Colours, Spec, finished
-from edgebench.reports.html.text import visible
+from edgebench.reports.html.drawing import NARROW, Chart, Colours, Spec, channels, finished
 from edgebench.reports.numbers import format_value
+from edgebench.reports.visible import visible
 
 _BARS = 16
-"""Operators with a bar of their own; the rest share one."""
+"""Number of operators with their own bar; the rest share one."""
 _LIVE = "live_bytes"
 _COSTS = ("latency_s", "cycles", "instructions")
 _IN_SIGHT = 4
@@ -22,7 +22,7 @@ _IN_SIGHT = 4
 
 
 def layer_chart(profile: Profile) -> Chart | None:
-    """The operators that cost most; None where no shares are known."""
+    """The operators that cost most; None if no shares are known."""
     known = [layer for layer in profile.layers if layer.share is not None]
     if not known:
         return None
@@ -46,7 +46,7 @@ def layer_chart(profile: Profile) -> Chart | None:
 
 
 def memory_chart(profile: Profile) -> Chart | None:
-    """RAM while each operator runs, against what the device has; None where the target does not tell."""
+    """RAM while each operator runs, compared with what the device has; None if the target does not report it."""
     live = [metric.value if (metric := layer.metrics.get(_LIVE)) is not None else None for layer in profile.layers]
     figures = summarise(profile)
     total, arena = figures.get(RAM), figures.get("arena_bytes")
@@ -105,32 +105,34 @@ def _draw_layers(ordered: Sequence[LayerCost], placed: bool, colours: Colours, w
         values.append(
             {"place": _BARS, "name": f"{len(rest)} further", "share": share, "tip": tip, "label": f"{share:.1%}"}
         )
-    # Two operators may be called the same: rows are placed by number and labelled by name.
+    # Two operators may have the same name: rows are placed by number and labelled by name.
     names = {value["place"]: value["name"] for value in values}
     most = max(float(str(value["share"])) for value in values) or 1.0
-    base = alt.Chart(alt.Data(values=values))
+    base = alt.Chart(alt.NamedData("operators"))
     y = alt.Y("place:O", axis=None)
     # Characters are about 6.5 pixels wide at this size.
     room = min(118 if width <= NARROW else 230, 14 + 6.5 * max(len(str(name)) for name in names.values()))
     bars = base.mark_bar(cornerRadiusEnd=2, height=12).encode(
-        color=alt.condition(f"datum.place < {_BARS}", alt.value(colours.main), alt.value(colours.soft)),
-        x=alt.X("share:Q", axis=None, scale=alt.Scale(domain=[0, most], range=[room, width - 76])),
-        x2=alt.value(room),
-        y=y,
-        description="tip:N",
+        **channels(
+            color=alt.condition(f"datum.place < {_BARS}", alt.value(colours.main), alt.value(colours.soft)),
+            x=alt.X("share:Q", axis=None, scale=alt.Scale(domain=[0, most], range=[room, width - 76])),
+            x2=alt.value(room),
+            y=y,
+            description="tip:N",
+        )
     )
     shares = base.mark_text(align="left", dx=4, color=colours.quiet, fontSize=11).encode(
-        x="share:Q", y=y, text="label:N"
+        **channels(x="share:Q", y=y, text="label:N")
     )
     titles = base.mark_text(align="right", x=room - 6, color=colours.ink, fontSize=11, limit=room).encode(
-        y=y, text="name:N"
+        **channels(y=y, text="name:N")
     )
     chart = alt.layer(bars, shares, titles).properties(width=width - 8, height=18 * len(names))
-    return finished(chart, colours)
+    return finished(chart, colours, operators=values)
 
 
 def _short(layer: LayerCost, width: int) -> str:
-    """A name that fits: its end tells more than its beginning."""
+    """A name that fits: its end says more than its beginning."""
     room = 20 if width <= NARROW else 36
     name = visible(layer.name or layer.operator)
     return name if len(name) <= room else "…" + name[1 - room :]
@@ -168,7 +170,7 @@ def _draw_memory(
     drawn = limit is not None and limit <= _IN_SIGHT * used[peak]
     over = limit is not None and used[peak] > limit
     top = max(used[peak], limit if limit is not None and drawn else 0) / kib * 1.12
-    base = alt.Chart(alt.Data(values=values))
+    base = alt.Chart(alt.NamedData("operators"))
     x = alt.X(
         "from:Q",
         scale=alt.Scale(domain=[0, len(used)], nice=False),
@@ -178,27 +180,28 @@ def _draw_memory(
     y = alt.Y("used:Q", scale=alt.Scale(domain=[0, top], nice=False), title="RAM, KiB")
     areas: list[Any] = [
         base.mark_rect(color=colours.soft, stroke=colours.main, strokeWidth=0.6).encode(
-            x=x, x2="to:Q", y=y, y2="zero:Q", description="tip:N"
+            **channels(x=x, x2="to:Q", y=y, y2="zero:Q", description="tip:N")
         ),
-        base.mark_rect(color=colours.quiet, opacity=0.35).encode(x="from:Q", x2="to:Q", y="fixed:Q", y2="zero:Q"),
+        base.mark_rect(color=colours.quiet, opacity=0.35).encode(
+            **channels(x="from:Q", x2="to:Q", y="fixed:Q", y2="zero:Q")
+        ),
         base.transform_filter("datum.peak")
         .mark_rect(color=colours.bad if over else colours.main, opacity=0.75)
-        .encode(x="from:Q", x2="to:Q", y="used:Q", y2="fixed:Q", description="tip:N"),
+        .encode(**channels(x="from:Q", x2="to:Q", y="used:Q", y2="fixed:Q", description="tip:N")),
     ]
     if limit is not None:
-        times = f"limit {format_value(limit, 'bytes')}"
-        times += "" if drawn else f", {limit / used[peak]:.0f} times the peak, is far above ↑"
-        line = alt.Chart(alt.Data(values=[{"y": limit / kib if drawn else top, "label": times}]))
-        if drawn:
-            areas.append(line.mark_rule(color=colours.bad, strokeWidth=1.5, strokeDash=[6, 3]).encode(y="y:Q"))
-        areas.append(
-            line.mark_text(
-                color=colours.bad,
-                align="right",
-                baseline="bottom" if drawn else "top",
-                x="width",
-                dx=-4,
-                dy=-3 if drawn else 4,
-            ).encode(y="y:Q", text="label:N")
-        )
-    return finished(alt.layer(*areas).properties(width=width - 70, height=170), colours)
+        areas += _limit_marks(limit, used[peak], top if not drawn else None, colours)
+    return finished(alt.layer(*areas).properties(width=width - 70, height=170), colours, operators=values)
+
+
+def _limit_marks(limit: int, peak: float, top: float | None, colours: Colours) -> list[Any]:
+    """The limit as a line, or in words at the top where it lies far above."""
+    import altair as alt
+
+    times = "" if top is None else f", {limit / peak:.0f} times the peak, is far above ↑"
+    place = limit / 1024.0 if top is None else top
+    line = alt.Chart(alt.Data(values=[{"y": place, "label": f"limit {format_value(limit, 'bytes')}{times}"}]))
+    text = {"align": "right", "baseline": "bottom" if top is None else "top", "dx": -4, "dy": -3 if top is None else 4}
+    label = line.mark_text(color=colours.bad, x="width", **text).encode(**channels(y="y:Q", text="label:N"))
+    rule = line.mark_rule(color=colours.bad, strokeWidth=1.5, strokeDash=[6, 3]).encode(**channels(y="y:Q"))
+    return [label] if top is not None else [rule, label]

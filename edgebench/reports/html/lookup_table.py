@@ -58,7 +58,7 @@ def table_page(table: LookupTable, space: SearchSpace | None = None) -> str:
 def _answer(table: LookupTable) -> str:
     if not table.validation:
         text, kind, sign = (
-            f"{len(table.entries)} blocks; nobody knows how well they predict a whole network.",
+            f"{len(table.entries)} blocks; how well they predict a whole network is unknown.",
             "broken",
             "✗",
         )

@@ -14,7 +14,7 @@ from edgebench.core.run import Run
 from edgebench.errors import InputError
 
 _GRAPH = "main"
-"""What Model Explorer calls the main graph of TFLite and ONNX files."""
+"""Model Explorer's name for the main graph of TFLite and ONNX files."""
 _COSTS = ("latency_s", "cycles", "instructions")
 _GRADIENT = [{"stop": 0, "bgColor": "#ffffff"}, {"stop": 0.5, "bgColor": "#ffd37a"}, {"stop": 1, "bgColor": "#d64545"}]
 

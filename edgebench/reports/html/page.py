@@ -10,7 +10,7 @@ from functools import cache
 from importlib.resources import files
 
 from edgebench.reports.codes import Kind
-from edgebench.reports.html.drawing import NARROW, WIDE, Chart, inline_svg
+from edgebench.reports.html.drawing import FULL, NARROW, WIDE, Chart, inline_svg
 from edgebench.reports.html.tables import table_html
 from edgebench.reports.html.text import html, script_json
 from edgebench.reports.report import Remark, Report, ReportTable
@@ -104,7 +104,7 @@ def remarks_html(remarks: Iterable[Remark], kinds: Iterable[Kind] = Kind) -> str
     """Remarks as a list, failures first; a long list can be unfolded."""
     order = [*kinds]
     items = [
-        f'<li class="{remark.kind}"><span class="sign" aria-hidden="true">{_SIGNS[remark.kind][0]}</span><div>'
+        f'<li class="is-{remark.kind}"><span class="sign" aria-hidden="true">{_SIGNS[remark.kind][0]}</span><div>'
         f'<span class="vh">{_SIGNS[remark.kind][1]}: </span><b>{html(remark.subject)}</b> {html(remark.text)}'
         f"{f'<p class=remedy>{html(remark.remedy)}</p>' if remark.remedy else ''}</div></li>"
         for remark in sorted((item for item in remarks if item.kind in order), key=lambda item: order.index(item.kind))
@@ -119,7 +119,7 @@ def remarks_html(remarks: Iterable[Remark], kinds: Iterable[Kind] = Kind) -> str
 
 
 def charts_html(charts: Sequence[Chart], first: int) -> str:
-    """Charts in a row, each with its words.
+    """Charts in a row, each with its text.
 
     Args:
         charts: What to draw.
@@ -141,11 +141,12 @@ def _figure(chart: Chart, number: int) -> str:
     # Two drawings, because scaling one down to a telephone would make its text unreadable.
     drawings = "".join(
         f'<div class="{name}">{inline_svg(chart, width, 2 * number + index)}</div>'
-        for index, (name, width) in enumerate((("wide", WIDE), ("narrow", NARROW)))
+        for index, (name, width) in enumerate((("wide", FULL if chart.full else WIDE), ("narrow", NARROW)))
     )
     caption = f"<span>{html(chart.caption)}</span>" if chart.caption else ""
+    full = ' class="full"' if chart.full else ""
     return (
-        f'<figure{subject}><figcaption id="f{number}"><b>{html(chart.title)}</b>{caption}</figcaption>'
+        f'<figure{subject}{full}><figcaption id="f{number}"><b>{html(chart.title)}</b>{caption}</figcaption>'
         f'<div class="chart" role="img" aria-labelledby="f{number}" aria-describedby="t{number}">{drawings}</div>'
         f'<p class="vh" id="t{number}">{html(chart.text)}</p></figure>'
     )
@@ -177,7 +178,7 @@ def _download(page: Page) -> str:
 
 
 def _policy(script: str) -> str:
-    """Nothing is loaded, and no script runs but the page's own."""
+    """Nothing is loaded, and no script runs except the page's own."""
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return (
         f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'; img-src data:; "

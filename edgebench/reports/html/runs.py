@@ -26,9 +26,11 @@ from edgebench.reports.report import Cell, Report, ReportTable, plain_table
 from edgebench.reports.search import search_report
 
 _CHARTS = 12
-"""Charts of one kind on a page; more would take seconds to draw, and nobody reads them."""
+"""Maximum number of charts of one kind on a page; more would take seconds to draw, and would not be read."""
 _DETAILED = 60
-"""Profiles up to which a page holds every table of details."""
+"""Number of profiles up to which a page contains every table of details and as many charts."""
+_FEW = 4
+"""Maximum number of charts of one kind where there are more profiles."""
 _CARDS = 6
 _METHODS = 300
 _BEST = {LATENCY: "lowest latency", ENERGY: "lowest energy", RAM: "least RAM"}
@@ -65,15 +67,15 @@ def _sections(runs: Sequence[Run], profiles: Profiles, built: Report, answer: Re
     places = {}
     first = 0
     for name, charts in (("search", found), ("latency", distributions), ("layers", layers), ("memory", memory)):
-        places[name] = _drawn(charts, first)
+        places[name] = _drawn(charts, first, _CHARTS if len(profiles) <= _DETAILED else _FEW)
         first += _CHARTS
     shown = {id(answer), *map(id, finalists)}
     details = [
         table for table in built.tables if id(table) not in shown and table.title not in {t.title for t in finalists}
     ]
     return [
-        Section(key="comparison", title="Comparison", body=_comparison(profiles, answer)),
         Section(key="search", title="Search", body=places["search"] + "".join(map(table_html, finalists))),
+        Section(key="comparison", title="Comparison", body=_comparison(profiles, answer)),
         Section(key="latency", title="Latency of all samples", body=places["latency"], lead=_DISTRIBUTION_LEAD),
         Section(key="layers", title="Operators", body=places["layers"] + _layer_tables(details, len(profiles))),
         Section(key="memory", title="Memory over the operators", body=places["memory"]),
@@ -197,8 +199,8 @@ def _fit_bars(found: Mapping[str, MemoryFit]) -> str:
     )
 
 
-def _drawn(charts: Sequence[Chart], first: int) -> str:
-    shown = charts[:_CHARTS]
+def _drawn(charts: Sequence[Chart], first: int, most: int) -> str:
+    shown = charts[:most]
     left = len(charts) - len(shown)
     more = (
         f'<p class="note">{left} more: report fewer runs, or draw one with --format svg --chart NAME.</p>'
@@ -262,7 +264,7 @@ def _methods(profiles: Profiles) -> str:
 
 
 def _method_rows(profiles: Profiles) -> Iterator[dict[str, Cell]]:
-    """Every figure and how it came about; those that came about in the same way share a row."""
+    """Every figure and how it was obtained; those obtained in the same way share a row."""
     seen: dict[tuple[str, str, str, str, str], int] = defaultdict(int)
     for _, profile in profiles:
         for name, metric in summarise(profile).items():

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from edgebench.core.figure import ACCURACY, column_title, figure_of, split_column
 from edgebench.core.search import SearchRecord, TrialResult
 from edgebench.core.table import LookupTable, Validation
-from edgebench.reports.html.drawing import Chart, Colours, Spec, finished
-from edgebench.reports.html.text import visible
+from edgebench.reports.html.drawing import Chart, Colours, Spec, channels, finished
 from edgebench.reports.numbers import format_value
+from edgebench.reports.visible import visible
 
 _FRONTS = 4
+_BEST, _MEETS, _FAILS = "on the front", "meets the limits", "does not meet the limits"
+_FOUND, _BROKEN = "finalist, as found", "finalist, not a solution"
 _SCALES = {
     "s": ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"), (1e-9, "ns")),
     "J": ((1.0, "J"), (1e-3, "mJ"), (1e-6, "uJ"), (1e-9, "nJ")),
@@ -34,7 +36,7 @@ def search_charts(record: SearchRecord) -> list[Chart]:
 
 
 def prediction_charts(table: LookupTable) -> Iterator[Chart]:
-    """What the table said of whole networks, against what was found."""
+    """What the table predicted for whole networks, compared with what was found."""
     for name, validation in table.validation.items():
         if validation.found and len(validation.found) == len(validation.predicted):
             yield _prediction_chart(name, validation, table)
@@ -63,8 +65,9 @@ def _front_chart(record: SearchRecord, tried: Sequence[TrialResult], column: str
     return Chart(
         name=f"front:{column}",
         title=f"Accuracy against {title}",
-        caption=f"{len(best)} networks on the front, {len(tried)} tried; crosses: {count} do not meet the limits"
-        + ("; of this search only the front was kept" if not record.tried else ""),
+        caption=f"{len(best)} of {len(tried)} networks that were tried are on the front"
+        + (f"; {count} do not meet the limits (crosses)" if count else "")
+        + ("; only the front of this search was kept" if not record.tried else ""),
         text="; ".join(
             f"{visible(trial.architecture)}: accuracy {_accuracy(trial)}, {title} "
             f"{format_value(trial.figures[column], figure.unit)}"
@@ -78,66 +81,84 @@ def _draw_front(record: SearchRecord, tried: Sequence[TrialResult], column: str,
     import altair as alt
 
     unit = split_column(column)[0].unit
-    limits = [
-        (limit.value, limit.value / margin)
-        for limit, margin in zip(record.budget.limits, record.margins, strict=True)
-        if limit.column == column
-    ]
     factor, name = scaled([trial.figures[column] for trial in tried], unit)
-    best = {trial.number for trial in record.front}
-    values = [
-        {
-            "x": trial.figures[column] / factor,
-            "y": trial.accuracy,
-            "kind": "on the front"
-            if trial.number in best
-            else "meets the limits"
-            if met(record, trial)
-            else "does not",
-            "tip": visible(f"{_trial(trial)}, {format_value(trial.figures[column], unit)}"),
-        }
-        for trial in tried
-    ]
-    kinds = ["on the front", "meets the limits", "does not"]
-    base = alt.Chart(alt.Data(values=values))
+    values = _front_points(record, tried, column, factor)
+    base = alt.Chart(alt.NamedData("networks"))
     x = alt.X("x:Q", scale=alt.Scale(zero=False), title=f"{column_title(column)}, {name}".rstrip(", "))
-    y = alt.Y(
-        "y:Q", scale=alt.Scale(zero=False), axis=alt.Axis(format="%" if _is_share(tried) else "~g"), title="accuracy"
-    )
-    points = base.mark_point(size=60, filled=False, strokeWidth=2).encode(
-        x=x,
-        y=y,
-        color=alt.Color("kind:N", scale=alt.Scale(domain=kinds, range=[colours.main, colours.good, colours.bad])),
-        shape=alt.Shape("kind:N", scale=alt.Scale(domain=kinds, range=["diamond", "circle", "cross"])),
-        description="tip:N",
+    y = alt.Y("y:Q", scale=alt.Scale(zero=False), axis=_accuracy_axis(tried), title=_accuracy_title(record))
+    points = base.mark_point(size=64, filled=False, strokeWidth=2).encode(
+        **channels(
+            x=x,
+            y=y,
+            **_kinds(values, colours, width),
+            description="tip:N",
+        )
     )
     line = (
-        base.transform_filter("datum.kind === 'on the front'")
+        base.transform_filter(f"datum.kind === '{_BEST}'")
         .mark_line(color=colours.main, strokeWidth=1.5, interpolate="step-after")
-        .encode(x=x, y=y)
+        .encode(**channels(x=x, y=y))
     )
-    parts: list[Any] = [line, points]
-    for limit, safe in limits:
-        rule = {"x": limit / factor, "label": f"limit {format_value(limit, unit)}"}
-        parts.append(
-            alt.Chart(alt.Data(values=[rule]))
-            .mark_rule(color=colours.bad, strokeDash=[6, 3], strokeWidth=1.5)
-            .encode(x="x:Q")
-        )
-        parts.append(
-            alt.Chart(alt.Data(values=[rule]))
-            .mark_text(color=colours.bad, align="right", dx=-4, y=8)
-            .encode(x="x:Q", text="label:N")
-        )
-        if safe < limit * 0.999:
-            band = {"x": safe / factor, "x2": limit / factor, "tip": "within the margin for errors of prediction"}
-            parts.insert(
-                0,
-                alt.Chart(alt.Data(values=[band]))
-                .mark_rect(color=colours.bad, opacity=0.12)
-                .encode(x="x:Q", x2="x2:Q", description="tip:N"),
-            )
-    return finished(alt.layer(*parts).properties(width=width - 70, height=270), colours)
+    parts = [*_limit_marks(record, column, factor, colours), line, points]
+    return finished(alt.layer(*parts).properties(width=width - 70, height=270), colours, networks=values)
+
+
+def _marks(colours: Colours) -> dict[str, tuple[str, str]]:
+    """Colour and shape of each kind of point: never colour by itself."""
+    return {
+        _BEST: (colours.main, "diamond"),
+        _MEETS: (colours.good, "circle"),
+        _FAILS: (colours.bad, "cross"),
+        _FOUND: (colours.ink, "square"),
+        _BROKEN: (colours.bad, "triangle-down"),
+    }
+
+
+def _front_points(
+    record: SearchRecord, tried: Sequence[TrialResult], column: str, factor: float
+) -> list[dict[str, object]]:
+    """What was tried, as predicted, and finalists, as found."""
+    unit = split_column(column)[0].unit
+    best = {trial.number for trial in record.front}
+    accuracies = {trial.number: trial.accuracy for trial in tried}
+
+    def point(x: float, number: int, kind: str, said: str) -> dict[str, object]:
+        tip = visible(f"{said}, {format_value(x, unit)}")
+        return {"x": x / factor, "y": accuracies[number], "kind": kind, "tip": tip}
+
+    points = []
+    for trial in tried:
+        kind = _BEST if trial.number in best else _MEETS if met(record, trial) else _FAILS
+        points.append(point(trial.figures[column], trial.number, kind, f"{_trial(trial)}, predicted"))
+    for finalist in record.finalists:
+        for check in finalist.checks:
+            if check.limit.column == column and check.found is not None and finalist.trial in accuracies:
+                kind = _FOUND if finalist.solution else _BROKEN
+                points.append(
+                    point(check.found.value, finalist.trial, kind, f"finalist {finalist.architecture}, found")
+                )
+    return points
+
+
+def _limit_marks(record: SearchRecord, column: str, factor: float, colours: Colours) -> list[Any]:
+    """The limits of a figure, and the margin below them that predictions must keep."""
+    import altair as alt
+
+    unit = split_column(column)[0].unit
+    parts = []
+    for limit, margin in zip(record.budget.limits, record.margins, strict=True):
+        if limit.column != column:
+            continue
+        place = limit.value / factor
+        if margin > 1.001:
+            band = {"x": place / margin, "x2": place, "tip": "the margin for errors of prediction"}
+            drawn = alt.Chart(alt.Data(values=[band])).mark_rect(color=colours.bad, opacity=0.12)
+            parts.append(drawn.encode(**channels(x="x:Q", x2="x2:Q", description="tip:N")))
+        rule = alt.Chart(alt.Data(values=[{"x": place, "label": f"limit {format_value(limit.value, unit)}"}]))
+        parts.append(rule.mark_rule(color=colours.bad, strokeDash=[6, 3], strokeWidth=1.5).encode(**channels(x="x:Q")))
+        label = rule.mark_text(color=colours.bad, align="right", baseline="bottom", dx=-4, y="height", dy=-4)
+        parts.append(label.encode(**channels(x="x:Q", text="label:N")))
+    return parts
 
 
 def _course_chart(record: SearchRecord, tried: Sequence[TrialResult]) -> Chart:
@@ -168,34 +189,33 @@ def _draw_course(record: SearchRecord, tried: Sequence[TrialResult], colours: Co
             {
                 "x": trial.number,
                 "y": accuracy,
-                "kind": "meets the limits" if good else "does not",
+                "kind": _MEETS if good else _FAILS,
                 "tip": visible(_trial(trial)),
             }
         )
         best = max(best, accuracy) if good else best
         if math.isfinite(best):
             line.append({"x": trial.number, "y": best})
-    kinds = ["meets the limits", "does not"]
-    form = alt.Axis(format="%" if _is_share(tried) else "~g")
     x = alt.X("x:Q", axis=alt.Axis(tickMinStep=1), title="trial")
-    y = alt.Y("y:Q", scale=alt.Scale(zero=False), axis=form, title="accuracy")
+    y = alt.Y("y:Q", scale=alt.Scale(zero=False), axis=_accuracy_axis(tried), title=_accuracy_title(record))
     points = (
-        alt.Chart(alt.Data(values=values))
+        alt.Chart(alt.NamedData("networks"))
         .mark_point(size=40, strokeWidth=1.6)
         .encode(
-            x=x,
-            y=y,
-            color=alt.Color("kind:N", scale=alt.Scale(domain=kinds, range=[colours.good, colours.bad])),
-            shape=alt.Shape("kind:N", scale=alt.Scale(domain=kinds, range=["circle", "cross"])),
-            description="tip:N",
+            **channels(
+                x=x,
+                y=y,
+                **_kinds(values, colours, width),
+                description="tip:N",
+            )
         )
     )
     steps = (
         alt.Chart(alt.Data(values=line))
         .mark_line(color=colours.main, strokeWidth=2, interpolate="step-after")
-        .encode(x=x, y=y)
+        .encode(**channels(x=x, y=y))
     )
-    return finished(alt.layer(steps, points).properties(width=width - 70, height=220), colours)
+    return finished(alt.layer(steps, points).properties(width=width - 70, height=220), colours, networks=values)
 
 
 def _prediction_chart(name: str, validation: Validation, table: LookupTable) -> Chart:
@@ -236,14 +256,14 @@ def _draw_predictions(name: str, validation: Validation, colours: Colours, width
     x = alt.X("x:Q", scale=scale, title=f"predicted, {shown}".rstrip(", "))
     parts = [
         base.mark_area(color=colours.soft, opacity=0.7).encode(
-            x=x, y=alt.Y("y:Q", scale=scale, title=f"found, {shown}".rstrip(", ")), y2="y2:Q"
+            **channels(x=x, y=alt.Y("y:Q", scale=scale, title=f"found, {shown}".rstrip(", ")), y2="y2:Q")
         ),
-        base.mark_line(color=colours.quiet, strokeDash=[4, 3]).encode(x=x, y="same:Q"),
-        alt.Chart(alt.Data(values=values))
+        base.mark_line(color=colours.quiet, strokeDash=[4, 3]).encode(**channels(x=x, y="same:Q")),
+        alt.Chart(alt.NamedData("networks"))
         .mark_point(size=36, filled=True, color=colours.main, opacity=0.8)
-        .encode(x=x, y="y:Q", description="tip:N"),
+        .encode(**channels(x=x, y="y:Q", description="tip:N")),
     ]
-    return finished(alt.layer(*parts).properties(width=width - 70, height=260), colours)
+    return finished(alt.layer(*parts).properties(width=width - 70, height=260), colours, networks=values)
 
 
 def _trial(trial: TrialResult) -> str:
@@ -255,5 +275,27 @@ def _accuracy(trial: TrialResult) -> str:
     return f"{value:.2%}" if 0 <= value <= 1 else f"{value:.3f}"
 
 
-def _is_share(tried: Sequence[TrialResult]) -> bool:
-    return all(0 <= (trial.accuracy or 0.0) <= 1 for trial in tried)
+def _accuracy_axis(tried: Sequence[TrialResult]) -> Any:
+    """In percent, or a proxy's score as it is."""
+    import altair as alt
+
+    shares = all(0 <= (trial.accuracy or 0.0) <= 1 for trial in tried)
+    return alt.Axis(format="~%" if shares else "~g")
+
+
+def _accuracy_title(record: SearchRecord) -> str:
+    return f"score, {record.accuracy}" if record.accuracy.startswith("proxy") else "accuracy"
+
+
+def _kinds(values: Sequence[Mapping[str, object]], colours: Colours, width: int) -> dict[str, Any]:
+    """Colour and shape by kind, with a legend of the kinds that occur."""
+    import altair as alt
+
+    present = {value["kind"] for value in values}
+    marks = {kind: mark for kind, mark in _marks(colours).items() if kind in present}
+    legend = alt.Legend(columns=max(1, width // 190))
+    paints, shapes = ([mark[part] for mark in marks.values()] for part in (0, 1))
+    return {
+        "color": alt.Color("kind:N", scale=alt.Scale(domain=list(marks), range=paints), legend=legend),
+        "shape": alt.Shape("kind:N", scale=alt.Scale(domain=list(marks), range=shapes), legend=legend),
+    }

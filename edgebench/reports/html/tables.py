@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from edgebench.core.metric import Metric, Provenance
-from edgebench.reports.html.text import html, visible
+from edgebench.reports.html.text import html
 from edgebench.reports.numbers import LETTERS
 from edgebench.reports.report import Cell, Column, ReportTable
 from edgebench.reports.texts import cell_text, is_numeric, provenances
+from edgebench.reports.visible import visible
 
 _MEANINGS = {
     Provenance.MEASURED: "a clock or counter of the hardware itself",
-    Provenance.EXACT: "read off the artefact that would be deployed",
+    Provenance.EXACT: "read from the artefact that would be deployed",
     Provenance.SIMULATED: "counted while the model ran on a simulator",
     Provenance.ESTIMATED: "computed by a model, with its error band",
 }
@@ -28,7 +29,7 @@ def table_html(
 
     Args:
         table: What to show.
-        extra: Further columns as markup that is already safe, by heading, one entry a row.
+        extra: Further columns as markup that is already safe, by heading, one entry per row.
         caption_visible: Whether the caption is shown to all, or said to screen readers only.
     """
     heads = "".join(_head(column.title, numeric=is_numeric(table, column.key)) for column in table.columns)
@@ -64,7 +65,7 @@ def metric_html(metric: Metric, *, interval: bool = True) -> str:
 
 
 def subject_attributes(row: Mapping[str, Cell]) -> str:
-    """What filters find a row by."""
+    """The attributes by which filters find a row."""
     return "".join(
         f' data-{key}="{html(value)}"' for key in ("model", "device") if isinstance(value := row.get(key), str)
     )

@@ -131,7 +131,7 @@ class EthosUModel(PlainModel):
         """What the compiler allocated: writable memory, and constants with the command stream."""
         compilation = self._compilation
         return Footprint(
-            ram_bytes=self._exact(compilation.ram_bytes, "peak use of all memories but flash, as Vela places things"),
+            ram_bytes=self._exact(compilation.ram_bytes, "peak use of all memories but flash, as Vela places tensors"),
             flash_bytes=self._exact(compilation.constant_bytes, "constants and command stream as Vela stores them"),
         )
 

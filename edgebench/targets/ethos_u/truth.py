@@ -10,7 +10,7 @@ _SUFFIX = "_truth"
 
 
 def write_without_truth(source: Path, target: Path) -> Path | None:
-    """Write a file that takes int8 where another takes true and false, and casts it on the CPU.
+    """Write a file that takes int8 where the original takes booleans, and casts it on the CPU.
 
     Returns:
         The file, or None where there are no such inputs.

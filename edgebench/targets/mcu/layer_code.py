@@ -113,7 +113,7 @@ _ARRAY = re.compile(r"static const (\w+) (\w+)(\[\d+\].*? = \{.*?\};\n)", re.DOT
 
 
 def share_arrays(layers: Iterable[LayerCode]) -> list[LayerCode]:
-    """Let layers name the array of an earlier one where theirs would be the same, as unrolled layers' weights are."""
+    """Let layers use the array of an earlier one if theirs would be the same, as for unrolled layers' weights."""
     first: dict[bytes, str] = {}
 
     def shared(match: re.Match[str]) -> str:

@@ -32,8 +32,8 @@ class Plan:
     Attributes:
         offsets: Bytes from the start of the arena, by name.
         size: Bytes of the arena.
-        lower_bound: The most bytes alive at once: no plan is smaller.
-        peak: Index of the operator at which that is.
+        lower_bound: Maximum number of bytes alive at once: no plan is smaller.
+        peak: Index of the operator at which that occurs.
         alive: Bytes alive at each operator.
     """
 

@@ -13,6 +13,10 @@ _WHOLE_NUMBERS = (
     "these are whole numbers, not quantised values: make them constants, or compute them in the application and pass "
     "them to the model as an input"
 )
+_REAL_NUMBERS = (
+    "whole numbers become real ones here, which has no int8 form in LiteRT: end the model before this layer, and "
+    "compute what follows in the application"
+)
 _FUNCTIONS = {"CEIL", "COS", "FLOOR", "POW", "ROUND", "SIGN", "SIN", "SQUARE", "ATAN2"}
 _LOOPS = {"CALL", "IF", "WHILE"}
 _RECURRENT = {
@@ -77,8 +81,14 @@ def wrong_type(
         f"{operator.kind} computes on {what} ({place}), but microcontrollers need {' or '.join(sorted(types))}",
         where=graph.name,
         operators=(operator.kind,),
-        remedy=_WHOLE_NUMBERS if tensor.dtype in {"bool", "int32", "int64"} else QUANTISE,
+        remedy=_type_remedy(operator, tensor),
     )
+
+
+def _type_remedy(operator: QuantisedOperator, tensor: QuantisedTensor) -> str:
+    if tensor.dtype in {"bool", "int32", "int64"}:
+        return _WHOLE_NUMBERS
+    return _REAL_NUMBERS if operator.kind == "CAST" and tensor.dtype == "float32" else QUANTISE
 
 
 def in_layer(error: UnsupportedModelError, graph: QuantisedGraph, operator: QuantisedOperator) -> UnsupportedModelError:

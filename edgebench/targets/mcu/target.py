@@ -137,7 +137,7 @@ class McuTarget:
             importlib.import_module("unicorn")
 
     def try_model(self, model: Path) -> Support:
-        """Write the C without compiling it, and say which operators have no kernel."""
+        """Write the C code without compiling it, and say which operators have no kernel."""
         toolchain = device_toolchain(self.device)
         return try_generating(read_quantised_graph(model), helium=toolchain.core.helium, newer=toolchain.newer)
 

@@ -1,4 +1,4 @@
-"""Whether there is C for a model, found out without compiling it."""
+"""Whether there is C code for a model, found out without compiling it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from edgebench.targets.mcu.operators import WRITERS
 
 
 def try_generating(graph: QuantisedGraph, *, helium: bool, newer: NewerKernels | None) -> Support:
-    """Write the C, and say which operators have no kernel and how much memory it takes at least.
+    """Write the C code, and report which operators have no kernel and how much memory it takes at least.
 
     Args:
         graph: The model.

@@ -1,4 +1,4 @@
-"""Whether a device runs a model: it is loaded, and what is left to other processors is read."""
+"""Whether a device runs a model: it is loaded, and the operators left to other processors are read."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from edgebench.targets.registry import create_target
 
 
 def try_model(device: Device, model: Path, inputs: InputSource) -> Support:
-    """Load a model without running it, unless its target can tell sooner.
+    """Load a model without running it, unless its target can find out sooner.
 
     Args:
         device: The device.

@@ -195,7 +195,7 @@ def test_the_same_seed_tries_the_same(space: SearchSpace, tmp_path: Path) -> Non
     [
         ({"seed": 1}, "seed"),
         ({"budget": Budget(limits=(Limit(figure="latency_s", device="fake", value=2e-3),))}, "latency_s@fake"),
-        ({"objectives": ("accuracy", "latency_s@fake")}, "objectives"),
+        ({"objectives": ("accuracy", "latency_s@fake")}, "objectives was accuracy, is now"),
         ({"recipe": Recipe(epochs=7)}, "recipe epochs"),
     ],
 )
@@ -204,7 +204,7 @@ def test_a_study_keeps_its_settings(space: SearchSpace, tmp_path: Path, change: 
     run(wanted)
     with pytest.raises((NotComparableError, ValueError)) as caught:
         run(replace(wanted, **change))
-    assert named in str(caught.value) or "objectives" in str(caught.value)
+    assert named in str(caught.value)
 
 
 @pytest.mark.heavy

@@ -86,8 +86,8 @@ def test_the_mode_is_that_of_evaluation(nets: Path, torch: ModuleType) -> None:
     ("text", "words"),
     [
         ("broken", "it fails: KeyError"),
-        ("number", "it gives int"),
-        ("absent", "does not import: AttributeError"),
+        ("number", "it returns int"),
+        ("absent", "cannot be imported: AttributeError"),
     ],
 )
 def test_what_is_no_module(text: str, words: str, nets: Path) -> None:

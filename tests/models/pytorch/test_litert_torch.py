@@ -110,7 +110,7 @@ def test_refusals_and_crashes(
     answers(monkeypatch, tmp_path, does)
     with pytest.raises(UnsupportedModelError, match=words) as caught:
         prepared(tmp_path, model)
-    assert "leave --converter out" in str(caught.value.remedy)
+    assert "leave out --converter" in str(caught.value.remedy)
     if "_unique2" in does:
         assert caught.value.operators == ("_unique2",)
 
@@ -133,14 +133,20 @@ def test_it_must_be_set_up_first(model: Path, tmp_path: Path, monkeypatch: pytes
 def test_other_models_are_not_for_it(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="converts PyTorch models, this is onnx") as caught:
         prepared(tmp_path, write_onnx(tmp_path / "model.onnx"))
-    assert "leave --converter out" in str(caught.value.remedy)
+    assert "leave out --converter" in str(caught.value.remedy)
 
 
 @pytest.mark.slow
 @pytest.mark.child
 @pytest.mark.skipif(state(RECIPES["litert-torch"]) is not State.READY, reason="needs edgebench setup litert-torch")
-@pytest.mark.parametrize("family", ["resnet", "mobilenet", "gru", "bert_block", "auto_encoder"])
-@pytest.mark.parametrize("way", ["pt2", "torchscript"])
+@pytest.mark.parametrize(
+    ("family", "way"),
+    [
+        *((family, "pt2") for family in ("resnet", "mobilenet", "gru", "bert_block", "auto_encoder")),
+        # An encoder layer of PyTorch has sizes that are tensors once it was traced, which litert-torch does not take.
+        *((family, "torchscript") for family in ("resnet", "mobilenet", "gru", "auto_encoder")),
+    ],
+)
 def test_the_converter_itself(family: str, way: str, torch: ModuleType, tmp_path: Path) -> None:
     source, options, _ = given(torch, family, way, tmp_path)
     found = prepared(tmp_path, Path(source), dtype="int8", **options)

@@ -229,12 +229,66 @@ def test_an_operator_without_a_form_is_named_and_the_remedy_is_true(torch: Modul
         assert prepared(tmp_path, source, by_torch, shapes=shapes).path == str(source)
 
 
-def test_a_module_in_training_mode_is_not_faithful(torch: ModuleType, tmp_path: Path) -> None:
-    module = torch.nn.Sequential(torch.nn.Linear(4, 64), torch.nn.Dropout(0.5)).train()
-    source = exported(torch, module, (torch.ones(1, 4),), tmp_path / "training.pt2")
-    with pytest.raises(UnsupportedModelError, match="not faithful") as caught:
-        prepared(tmp_path, source, ONNX)
-    assert "eval()" in str(caught.value.remedy)
+def test_a_model_that_is_random_or_keeps_a_state(torch: ModuleType, tmp_path: Path) -> None:
+    class Running(torch.nn.Module):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("sum", torch.zeros(1, 4))
+
+        def forward(self, x: Any) -> Any:
+            self.sum.mul_(0.5).add_(x)
+            return self.sum * 2
+
+    random = torch.nn.Sequential(torch.nn.Linear(4, 64), torch.nn.Dropout(0.5)).train()
+    for number, module in enumerate((random, Running())):
+        source = exported(torch, module, (torch.ones(1, 4),), tmp_path / f"{number}.pt2")
+        with pytest.raises(UnsupportedModelError, match="random, or keeps a state") as caught:
+            prepared(tmp_path, source, ONNX)
+        assert "eval()" in str(caught.value.remedy)
+
+
+def test_types_that_torchscript_lacks(torch: ModuleType, tmp_path: Path) -> None:
+    """They are those of its parameters, or of the arrays that a user gives."""
+
+    class Masked(torch.nn.Module):  # type: ignore[misc, name-defined]
+        def forward(self, x: Any, mask: Any) -> Any:
+            return x.masked_fill(mask, 0.0)
+
+    half = torch.nn.Conv2d(3, 4, 3).half()
+    source = scripted(torch, half, (torch.ones(1, 3, 8, 8).half(),), tmp_path / "half.pt")
+    found = prepared(tmp_path, source, shapes={"input": (1, 3, 8, 8)})
+    assert max(differences(found.notes)) < 1e-2
+    mask = torch.zeros(1, 4, dtype=torch.bool)
+    source = scripted(torch, Masked(), (torch.ones(1, 4), mask), tmp_path / "masked.pt")
+    with pytest.raises(UnsupportedModelError, match="boolean") as caught:
+        prepared(tmp_path, source, ONNX, shapes={"x": (1, 4), "mask": (1, 4)})
+    assert "--inputs" in str(caught.value.remedy)
+    path = str(tmp_path / "inputs.npz")
+    np.savez(path, x=np.ones((1, 4), np.float32), mask=np.array([[True, False, True, False]]))
+    assert prepared(tmp_path, source, ONNX, inputs=path).deployed is not None
+
+
+def test_outputs_of_any_structure(torch: ModuleType, tmp_path: Path) -> None:
+    class Many(torch.nn.Module):  # type: ignore[misc, name-defined]
+        def forward(self, x: Any, unused: Any) -> Any:
+            return {"same": x, "list": [x + 1, (x * 2).sum(-1)], "constant": torch.ones(2)}
+
+    inputs = (torch.ones(1, 4), torch.ones(1, 3))
+    found = prepared(tmp_path, exported(torch, Many(), inputs, tmp_path / "many.pt2"))
+    assert found.deployed is not None
+    assert len(found.deployed.outputs) == 4
+    assert [spec.name for spec in found.info.inputs] == ["x", "unused"]
+
+
+def test_an_input_that_nothing_reads_stays(torch: ModuleType, tmp_path: Path) -> None:
+    class First(torch.nn.Module):  # type: ignore[misc, name-defined]
+        def forward(self, x: Any, unused: Any) -> Any:
+            return x * 2
+
+    source = scripted(torch, First(), (torch.ones(1, 4), torch.ones(1, 3)), tmp_path / "first.pt")
+    found = prepared(tmp_path, source, ONNX, shapes={"x": (1, 4), "unused": (1, 3)})
+    assert found.deployed is not None
+    assert [spec.name for spec in found.deployed.inputs] == ["x", "unused"]
 
 
 def test_exporters_keep_their_progress_to_themselves(

@@ -47,18 +47,24 @@ def test_a_graph_that_sets_up_variables_is_left_out_where_none_is_read(tmp_path:
     assert len(read_contents(path).graphs) == 1
 
 
-def embedding(path: Path) -> Path:
-    """As Keras 2 writes it: positions are given as real numbers."""
+def embedding(path: Path, *, from_the_end: bool = False) -> Path:
+    """As Keras writes it: positions are given as real numbers, and in version 3 may be counted from the end."""
     graph = FloatGraph()
     x = graph.tensor("x", [1, 6])
     words = graph.add("CAST", [x], [1, 6], "CastOptions", dtype="int32", inDataType=0, outDataType=2)
+    if from_the_end:
+        zero, length = (graph.constant(np.array(value, np.int32)) for value in (0, 50))
+        below = graph.add("LESS", [words, zero], [1, 6], "LessOptions", dtype="bool")
+        moved = graph.add("ADD", [words, length], [1, 6], "AddOptions", dtype="int32")
+        words = graph.add("SELECT_V2", [below, moved, words], [1, 6], "SelectV2Options", dtype="int32")
     rows = graph.add("GATHER", [graph.weights(50, 8, size=1.0), words], [1, 6, 8], "GatherOptions", axis=0)
     mean = graph.add("MEAN", [rows, graph.indices([1])], [1, 8], "ReducerOptions", keepDims=False)
     return graph.ports([x], [graph.dense(mean, 4)]).model.write(path)
 
 
-def test_positions_given_as_real_numbers_become_integers(tmp_path: Path) -> None:
-    path = embedding(tmp_path / "words.tflite")
+@pytest.mark.parametrize("from_the_end", [False, True])
+def test_positions_given_as_real_numbers_become_integers(from_the_end: bool, tmp_path: Path) -> None:
+    path = embedding(tmp_path / "words.tflite", from_the_end=from_the_end)
     (spec,) = inspect_tflite(path, parse_source(str(path)), {}).inputs
     assert spec.upper == 50
     values = make_inputs([spec], InputSource(seed=3))["x"]
@@ -66,12 +72,13 @@ def test_positions_given_as_real_numbers_become_integers(tmp_path: Path) -> None
     assert set(values.ravel()) <= set(range(50))
     done = quantise(path, tmp_path / "int8.tflite", None, 0)
     content = done.path.read_bytes()
-    assert types(content) <= {"int8", "int32"}
+    assert types(content) <= {"int8", "int32", "bool"}
     (taken,) = inspect_tflite(done.path, parse_source(str(path)), {}).inputs
     assert taken.dtype == "int32"
     expected, found = run_content(path.read_bytes(), [{"x": values}]), run_content(content, [{"x": values}])
     assert relative_difference(expected, found) < 0.05
-    generate(read_quantised_graph(done.path))
+    (port,) = generate(read_quantised_graph(done.path)).inputs
+    assert port.upper == 50
 
 
 def test_samples_of_positions_may_be_real_numbers(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from edgebench.models.convert import quantise
 from edgebench.models.tflite.int8.plain_model import fix_shapes, read_plain
+from edgebench.models.tflite.int8.unrolling import unroll_loops
 from edgebench.models.tflite.quantised_graph import read_quantised_graph
 from edgebench.models.tflite.quantize import relative_difference, run_content
 from edgebench.targets.mcu.generator import generate
@@ -117,8 +118,18 @@ def test_what_ends_at_an_unknown_number_stays_a_loop(tmp_path: Path) -> None:
     assert "WHILE" in kinds(plain.content)
 
 
-def test_a_loop_of_very_many_rounds_stays_a_loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edgebench.models.tflite.int8.unrolling._MOST_OPERATORS", 50)
+@pytest.mark.parametrize("limit", ["_MOST_OPERATORS", "_MOST_VALUES"])
+def test_a_large_loop_stays_a_loop(limit: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(f"edgebench.models.tflite.int8.unrolling.{limit}", 50)
     plain = read_plain(recurrent(tmp_path / "loop.tflite", read="state"))
     fix_shapes(plain, samples_for(plain)[0])
     assert "WHILE" in kinds(plain.content)
+
+
+def test_conditions_that_go_in_a_circle_are_no_number(tmp_path: Path) -> None:
+    path = recurrent(tmp_path / "loop.tflite", read="state", limits=2)
+    plain = read_plain(path)
+    condition = plain.editor.model.subgraphs[1]
+    joined = condition.operators[-1]
+    joined.inputs = [joined.outputs[0], joined.outputs[0]]
+    assert not unroll_loops(plain.editor)

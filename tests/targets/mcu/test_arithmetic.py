@@ -290,6 +290,13 @@ class TestRefusals:
         assert caught.value.operators == ("Decode",)
         assert "end the model" in str(caught.value.remedy)
 
+    def test_whole_numbers_that_become_real_ones_are_not_to_be_quantised(self, tmp_path: Path) -> None:
+        tensors = [Tensor(shape=(1, 4), dtype="INT32"), Tensor(shape=(1, 4), dtype="FLOAT32")]
+        cast = Operator(kind="CAST", inputs=(0,), outputs=(1,), options_type="CastOptions")
+        with pytest.raises(UnsupportedModelError, match="CAST computes on float32") as caught:
+            generated(one(tmp_path / "g.tflite", tensors, cast))
+        assert "end the model before" in str(caught.value.remedy)
+
     def test_a_refusal_inside_a_layer_names_it(self, tmp_path: Path) -> None:
         tensors = [Tensor(shape=(1, 4), scale=0.05), Tensor(shape=(1, 4), scale=0.06)]
         largest = Operator(kind="MAXIMUM", inputs=(0, 0), outputs=(1,), options_type="MaximumMinimumOptions")

@@ -1,4 +1,4 @@
-"""What ends a network that finds objects and is no network: the decoding of boxes, which has no integer form."""
+"""The end of an object detector that is not part of the network: the decoding of boxes, which has no integer form."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def leave_decoding(editor: GraphEditor) -> tuple[str, ...]:
     read = [index for index in found[0].inputs if not editor.is_stored(index)]
     editor.operators = [operator for operator in editor.operators if operator is not found[0]]
     editor.graph.outputs = [*read, *(index for index in editor.outputs if index not in {*ends, *read})]
-    # Signatures name outputs that there are no more.
+    # Signatures name outputs that no longer exist.
     editor.model.signatureDefs = []
     names = " and ".join(repr(editor.name(index)) for index in read)
-    return (f"{_DECODING}, which decodes boxes, is left to the application: the converted model gives {names}",)
+    return (f"{_DECODING}, which decodes boxes, is left to the application: the converted model returns {names}",)

@@ -8,7 +8,10 @@ import math
 from edgebench.models.tflite.tree import GraphEditor, Table
 
 _MOST_OPERATORS = 20_000
-"""Above this, a loop stays a loop."""
+_MOST_VALUES = 50_000_000
+"""What a loop's operators and all rounds' variables may be together; beyond that a loop stays a loop."""
+_MOST_DEEP = 16
+"""Comparisons joined in one condition."""
 
 
 def has_loops(editor: GraphEditor) -> bool:
@@ -29,7 +32,7 @@ def unroll_loops(editor: GraphEditor) -> bool:
         operator.inputs = [same.get(index, index) for index in operator.inputs]
         loop = _Loop(editor, operator) if editor.kind(operator) == "WHILE" else None
         rounds = None if loop is None else loop.rounds()
-        if loop is None or rounds is None or len(operators) + loop.size * rounds > _MOST_OPERATORS:
+        if loop is None or rounds is None or not loop.is_small(rounds, len(operators)):
             operators.append(operator)
             continue
         results = list(operator.inputs)
@@ -53,23 +56,23 @@ class _Loop:
         self._body = GraphEditor(editor.model, options.bodySubgraphIndex)
         self._constants: dict[int, int] = {}
 
-    @property
-    def size(self) -> int:
-        """Operators of one iteration."""
-        return len(self._body.operators)
+    def is_small(self, rounds: int, before: int) -> bool:
+        """Whether it may be written round by round after some other operators."""
+        values = sum(math.prod(self._editor.shape(index)) for index in self._operator.inputs)
+        return before + rounds * len(self._body.operators) <= _MOST_OPERATORS and rounds * values <= _MOST_VALUES
 
     def rounds(self) -> int | None:
         """The number of iterations, if it counts from a constant to a constant."""
         (goes_on,) = self._condition.outputs
         return self._rounds_until(goes_on)
 
-    def _rounds_until(self, goes_on: int) -> int | None:
+    def _rounds_until(self, goes_on: int, depth: int = 0) -> int | None:
         operator = self._condition.producers().get(goes_on)
         kind = None if operator is None else self._condition.kind(operator)
-        if operator is None or kind not in {"LESS", "LOGICAL_AND"}:
+        if operator is None or kind not in {"LESS", "LOGICAL_AND"} or depth > _MOST_DEEP:
             return None
         if kind == "LOGICAL_AND":
-            found = [self._rounds_until(index) for index in operator.inputs]
+            found = [self._rounds_until(index, depth + 1) for index in operator.inputs]
             return None if None in found else min(number for number in found if number is not None)
         counter, limit = operator.inputs
         start, end, step = self._start(counter), self._limit(limit), self._step(counter)

@@ -13,7 +13,10 @@ from edgebench.targets.mcu.operators.common import listed
 from edgebench.targets.mcu.operators.moves import bytes_at, strides
 
 _POSITIONS = {"int16", "int32", "int64"}
-_PASSED_ON = {"CAST", "CONCATENATION", "EXPAND_DIMS", "RESHAPE", "SLICE", "SQUEEZE", "STRIDED_SLICE", "TRANSPOSE"}
+_PASSED_ON = {
+    *("CAST", "CONCATENATION", "EXPAND_DIMS", "RESHAPE", "SELECT", "SELECT_V2", "SLICE", "SQUEEZE", "STRIDED_SLICE"),
+    "TRANSPOSE",
+}
 
 
 def gather(context: CodeContext, operator: QuantisedOperator, index: int) -> LayerCode:
@@ -133,6 +136,8 @@ def position_limits(graph: QuantisedGraph) -> dict[int, int]:
             found[index] = min(length, found.get(index, length))
         elif operator.kind in _PASSED_ON:
             limits = [found[index] for index in operator.outputs if index in found]
-            for index in operator.inputs if limits else ():
+            # Of a choice, such as of positions counted from the end, the condition is no position.
+            passed = operator.inputs[1:] if operator.kind.startswith("SELECT") else operator.inputs
+            for index in passed if limits else ():
                 found[index] = min(*limits, found.get(index, limits[0]))
     return found
