@@ -64,8 +64,11 @@ def gate_request(
     if files and revision is not None:
         raise InputError("--baseline-model and --baseline-ref exclude each other", remedy="leave one of them out")
     stored = None if baseline is None else BaselineStore(results).load(baseline)
-    chosen = Limits([*_stored_limits(stored), *parse_limits(limits)])
+    typed = parse_limits(limits)
+    chosen = Limits([*_stored_limits(stored), *typed])
     cells = chosen_cells(models, devices, stored)
+    # A baseline may have limits of devices that are not compared now.
+    Limits(typed).check_devices(device.name for _, device in cells)
     names = list(dict.fromkeys(model for model, _ in cells))
     with tempfile.TemporaryDirectory(prefix="edgebench-") as folder:
         if files:

@@ -80,7 +80,8 @@ def test_a_crash_under_a_limit_is_not_measured(folder: Path) -> None:
 
 @needs_vela
 def test_from_a_first_baseline_to_an_update(folder: Path) -> None:
-    done = edgebench("baseline", "save", "main", "net.onnx", "-d", NPU, "--limit", "flash 0", cwd=folder)
+    limits = ["--limit", "flash 0", "--limit", "ram@nucleo-l4r5zi <= 1KB"]
+    done = edgebench("baseline", "save", "main", "net.onnx", "-d", NPU, *limits, cwd=folder)
     assert done.returncode == 0, done.stderr
     file = folder / "results/baselines/main.json"
     assert edgebench("baseline", "save", "main", "net.onnx", "-d", NPU, cwd=folder).returncode == 2
