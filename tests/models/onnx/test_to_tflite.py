@@ -555,7 +555,7 @@ def test_ten_thousand_nodes_and_a_thousand_inputs(tmp_path: Path) -> None:
     ]
     assert len(check(write(tmp_path / "chain.onnx", chain, {"x": [1, 8]}))) == last + 1
     names = [f"i{number}" for number in range(1000)]
-    path = write(tmp_path / "inputs.onnx", [node("Sum", names, ["y"])], dict.fromkeys(names, [1, 4]))
+    path = write(tmp_path / "inputs.onnx", [node("Sum", names, ["y"])], {key: [1, 4] for key in names})
     assert len(convert(path).inputs) == 1000
 
 
