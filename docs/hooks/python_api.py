@@ -13,4 +13,4 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
     """Put the module's docstrings in place of the marker."""
     if MARKER not in markdown:
         return markdown
-    return markdown.replace(MARKER, "::: edgebench.api" if MODULE.is_file() else "")
+    return markdown.replace(MARKER, "::: edgebench.api\n\n::: edgebench.api_gate" if MODULE.is_file() else "")

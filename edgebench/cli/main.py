@@ -97,7 +97,8 @@ def main() -> None:
 
 def _print_error(error: EdgebenchError) -> None:
     from rich.console import Console
-    from rich.markup import escape
+
+    from edgebench.cli.render.terminal import escape
 
     console = Console(stderr=True, highlight=False, emoji=False)
     where = f"{escape(error.where)}: " if error.where else ""

@@ -18,6 +18,7 @@ class SchemaOf(StrEnum):
     SPACE = "space"
     RUN = "run"
     TABLE = "table"
+    BASELINE = "baseline"
 
 
 def schema_of(what: SchemaOf) -> dict[str, Any]:
@@ -40,4 +41,5 @@ _SCHEMAS: Mapping[SchemaOf, Callable[[], dict[str, Any]]] = {
     SchemaOf.SPACE: schemas.space_schema,
     SchemaOf.RUN: schemas.run_schema,
     SchemaOf.TABLE: schemas.table_schema,
+    SchemaOf.BASELINE: schemas.baseline_schema,
 }

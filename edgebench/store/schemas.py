@@ -7,10 +7,11 @@ from typing import Any
 
 from pydantic import BaseModel, TypeAdapter
 
+from edgebench.core.baseline import Baseline
 from edgebench.core.device import DeviceKind
 from edgebench.core.run import Run
 from edgebench.core.table import LookupTable
-from edgebench.store import devices, runs, spaces, tables
+from edgebench.store import baselines, devices, runs, spaces, tables
 from edgebench.store.devices import DeviceFile
 from edgebench.store.spaces import SpaceFile
 
@@ -54,6 +55,14 @@ def run_schema() -> dict[str, Any]:
 def table_schema() -> dict[str, Any]:
     """Schema of a stored lookup table."""
     return _record_schema(LookupTable, f"edgebench.{tables.KIND}/{tables.VERSION}", "A lookup table of edgebench")
+
+
+def baseline_schema() -> dict[str, Any]:
+    """Schema of a stored baseline."""
+    schema = _record_schema(Baseline, f"edgebench.{baselines.KIND}/{baselines.VERSION}", "A baseline of edgebench")
+    schema["properties"]["digest"] = {"type": "string", "description": "SHA-256 over the entries"}
+    schema["required"].append("digest")
+    return schema
 
 
 def _file_schema(model: type[BaseModel], name: str, title: str) -> dict[str, Any]:

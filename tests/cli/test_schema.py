@@ -7,10 +7,13 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator, ValidationError
 
+from edgebench.core.baseline import Baseline, BaselineEntry, BaselineFigure
+from edgebench.core.metric import Provenance
 from edgebench.core.plan import MeasurementPlan
 from edgebench.core.run import Run
 from edgebench.flows.schema import SchemaOf, schema_of
 from edgebench.reports.schema import report_schema
+from edgebench.store.baselines import BaselineStore
 from edgebench.store.runs import RunStore
 
 ROOT = Path(__file__).parents[2]
@@ -69,3 +72,23 @@ def test_the_report_of_a_command_is_valid(capsys: pytest.CaptureFixture[str]) ->
     validator(report_schema()).validate(document)
     assert document["command"] == "devices list"
     assert {row["device"] for row in document["rows"]} >= {"host", "fake"}
+
+
+def test_baselines_are_valid(tmp_path: Path) -> None:
+    figure = BaselineFigure(value=1.0, unit="s", provenance=Provenance.EXACT)
+    entry = BaselineEntry(
+        model="m",
+        source="m.onnx",
+        model_digest="ab",
+        device="d",
+        target="mcu",
+        sampled=False,
+        figures={"latency_s": figure},
+        fallbacks={},
+    )
+    path = BaselineStore(tmp_path).save(Baseline(name="main", edgebench="0", entries=(entry,)))
+    check = validator(schema_of(SchemaOf.BASELINE))
+    document = json.loads(path.read_text())
+    check.validate(document)
+    with pytest.raises(ValidationError):
+        check.validate({**document, "digest": None})

@@ -10,7 +10,9 @@ from edgebench.cli.options import OutputOption
 
 
 def schema(
-    what: Annotated[str, typer.Argument(metavar="WHAT", help="device, space, run, table, or report (of --json).")],
+    what: Annotated[
+        str, typer.Argument(metavar="WHAT", help="device, space, run, table, baseline, or report (of --json).")
+    ],
     output: OutputOption = None,
 ) -> None:
     """Print the JSON Schema of a file, so that editors can complete it and programs can check it.

@@ -112,7 +112,8 @@ class _Gate:
         reference = self._request.references.get(model, Reference(path=None, reason="there is no baseline's file"))
         baseline = self._request.baseline
         entry = None if baseline is None else baseline.entry(model, after.model.name, device.name)
-        before = None if reference.path is None else self._preparation.prepare(reference.path, device)
+        path = reference.path if reference.given or entry is not None else None
+        before = None if path is None else self._preparation.prepare(path, device)
         held = _Held(after=after, entry=entry, before=before, reference=reference)
         if baseline is not None and entry is None and before is None:
             return [_incomparable(after, *_absent(held, self._request))]

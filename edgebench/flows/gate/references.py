@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -58,7 +59,7 @@ def recorded_references(models: list[str], baseline: Baseline, folder: str) -> d
 
     Nothing is raised: a file is needed only for figures that are measured.
     """
-    return {model: _recorded(model, baseline, folder) for model in models}
+    return {model: replace(_recorded(model, baseline, folder), given=False) for model in models}
 
 
 def _recorded(model: str, baseline: Baseline, folder: str) -> Reference:

@@ -23,12 +23,14 @@ class Reference:
         text: What it is, for people.
         reason: Why there is none.
         remedy: How to get it.
+        given: Whether the user named it, so that it is compared on any device.
     """
 
     path: str | None
     text: str = ""
     reason: str = ""
     remedy: str | None = None
+    given: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
