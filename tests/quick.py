@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
+import numpy.testing  # noqa: F401 - some versions start a process when they are imported
 import pytest
 
 MARKERS = ("child", "heavy", "slow")
