@@ -33,10 +33,8 @@ quick: $(STAMP)
 test: $(STAMP)
 	$(BIN)/pytest -n 2 -m "not slow"
 
-# Slow tests measure, kill processes and fill disks: they run one after the other.
 test-all: $(STAMP)
-	$(BIN)/pytest -n 2 -m "not slow"
-	$(BIN)/pytest -m slow
+	$(BIN)/pytest -n 2
 
 check: $(STAMP)
 	$(BIN)/ruff check .

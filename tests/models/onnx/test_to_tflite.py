@@ -565,3 +565,15 @@ def test_empty_inputs_and_weights_that_are_not_numbers(tmp_path: Path) -> None:
         convert(path)
     constants = {"w": np.full((2, 6, 1, 1), np.nan, np.float32)}
     assert check(write(tmp_path / "nan.onnx", [node("Conv", ["x", "w"], ["y"], kernel_shape=[1, 1])], IMAGE, constants))
+
+
+def test_clip_between_limits_that_are_computed(tmp_path: Path) -> None:
+    nodes = [
+        node("ReduceMin", ["x"], ["lowest"], keepdims=0),
+        node("Mul", ["lowest", "half"], ["low"]),
+        node("Conv", ["x", "w"], ["c"], kernel_shape=[1, 1]),
+        node("Clip", ["c", "low", "high"], ["y"]),
+    ]
+    constants = {"half": np.float32(0.5), "high": np.float32(0.7), "w": values(4, 6, 1, 1)}
+    found = check(write(tmp_path / "m.onnx", nodes, IMAGE, constants))
+    assert {"MAXIMUM", "MINIMUM"} <= set(found)

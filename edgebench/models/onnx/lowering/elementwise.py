@@ -98,8 +98,23 @@ def spread(context: Lowering, name: str, layout: Layout) -> str:
 
 def clip(context: Lowering, node: Node) -> None:
     """``Clip`` in all its spellings: RELU, RELU6, RELU_N1_TO_1 if it is one, otherwise MINIMUM and MAXIMUM."""
+    computed = [node.input(place) and context.constant(node.input(place)) is None for place in (1, 2)]
+    if any(computed):
+        _clipped_by_values(context, node)
+        return
     low, high = (_limit(context, node, name, position) for name, position in (("min", 1), ("max", 2)))
     clipped(context, node, low, high)
+
+
+def _clipped_by_values(context: Lowering, node: Node) -> None:
+    """Limits that are single values, at least one of them computed from the inputs."""
+    value = context.value(node.input(0))
+    tensor, shape = value.tensor, context.graph.shape(value.tensor)
+    for kind, name in (("MAXIMUM", node.input(1)), ("MINIMUM", node.input(2))):
+        if name:
+            limit = context.reshaped(context.plain(name), (1,) * max(1, len(shape)))
+            tensor = context.emit(kind, [tensor, limit], shape)
+    context.give(node.output, tensor, value.layout)
 
 
 def clipped(context: Lowering, node: Node, low: float | None, high: float | None) -> None:
