@@ -63,7 +63,8 @@ def gate_request(
         )
     if files and revision is not None:
         raise InputError("--baseline-model and --baseline-ref exclude each other", remedy="leave one of them out")
-    stored = None if baseline is None else BaselineStore(results).load(baseline)
+    store = BaselineStore(results)
+    stored = None if baseline is None else store.load(baseline)
     typed = parse_limits(limits)
     chosen = Limits([*_stored_limits(stored), *typed])
     cells = chosen_cells(models, devices, stored)
@@ -83,6 +84,7 @@ def gate_request(
             plan=plan,
             inputs=inputs,
             baseline=stored,
+            baseline_file="" if baseline is None else str(store.file(baseline)),
             references=references,
             task=None if task is None else TaskText(text=task, seed=inputs.seed),
         )

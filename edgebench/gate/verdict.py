@@ -121,6 +121,8 @@ class GateResult:
         started: In UTC, ISO 8601.
         update: The command that accepts the new figures as the baseline, if there is a file to update.
         machine: The machine it ran on.
+        sources: By short name of a model, what was typed for it.
+        file: The baseline's file, if there is one.
     """
 
     baseline: str
@@ -130,6 +132,8 @@ class GateResult:
     started: str = ""
     update: str | None = None
     machine: Mapping[str, str] = field(default_factory=dict)
+    sources: Mapping[str, str] = field(default_factory=dict)
+    file: str = ""
 
 
 def exit_code(findings: Iterable[Finding], *, allow_inconclusive: bool = False) -> int:

@@ -10,6 +10,7 @@ from edgebench.core.figure import ACCURACY
 from edgebench.core.metric import Metric
 from edgebench.gate.limits import figure_title
 from edgebench.gate.verdict import Finding, GateResult, LayerChange, Mode, Verdict
+from edgebench.reports.checks import Check, finding_check
 from edgebench.reports.codes import Code, Kind
 from edgebench.reports.numbers import format_value
 from edgebench.reports.report import Cell, Column, Remark, Report, ReportTable, filled, plain_columns
@@ -36,8 +37,13 @@ _CODES: Mapping[Verdict, tuple[Kind, Code]] = {
 _SHOUTED = {Verdict.REGRESSED, Verdict.BOUND_BROKEN}
 
 
-def gate_report(result: GateResult) -> Report:
-    """The verdicts in one table, the layers that got slower in another, and a remark for each that is not plain."""
+def gate_report(result: GateResult, *, allow_inconclusive: bool = False) -> Report:
+    """The verdicts in one table, the layers that got slower in another, and a remark for each that is not plain.
+
+    Args:
+        result: What was found.
+        allow_inconclusive: Whether an inconclusive verdict counts as passed where checks are counted.
+    """
     findings = result.findings
     paired = any(finding.pairs for finding in findings)
     caption = f"against {result.baseline}"
@@ -56,11 +62,18 @@ def gate_report(result: GateResult) -> Report:
         tables=tuple(table for table in tables if table.rows),
         remarks=tuple(remarks),
         records=tuple(_record(finding, result) for finding in findings),
+        checks=_checks(findings, result.sources, result.file, result.update, allow_inconclusive=allow_inconclusive),
     )
 
 
-def with_limits(report: Report, findings: Sequence[Finding]) -> Report:
-    """A report on profiles with the verdicts on absolute limits: a table after the answer, and remarks."""
+def with_limits(report: Report, findings: Sequence[Finding], sources: Mapping[str, str] | None = None) -> Report:
+    """A report on profiles with the verdicts on absolute limits: a table after the answer, and remarks.
+
+    Args:
+        report: On profiles.
+        findings: Verdicts on limits; nothing changes if there are none.
+        sources: By short name of a model, what was typed for it.
+    """
     if not findings:
         return report
     table = findings_table(findings, f"Limits: {summary(findings)}", "")
@@ -68,6 +81,7 @@ def with_limits(report: Report, findings: Sequence[Finding]) -> Report:
         report,
         tables=(*report.tables[:1], table, *report.tables[1:]),
         remarks=(*finding_remarks(findings), *report.remarks),
+        checks=(*report.checks, *_checks(findings, sources or {}, "", None)),
     )
 
 
@@ -119,9 +133,7 @@ def finding_remarks(findings: Sequence[Finding], *, update: str | None = None) -
         if finding.verdict is Verdict.PASSED and not finding.reason:
             continue
         kind, code = _CODES[finding.verdict]
-        remedy = finding.remedy
-        if remedy is None and finding.verdict in {Verdict.IMPROVED, Verdict.REGRESSED}:
-            remedy = None if update is None else _accept(finding.verdict, update)
+        remedy = _remedy(finding, update)
         yield Remark(kind=kind, code=code, subject=finding.subject, text=sentence(finding), remedy=remedy)
 
 
@@ -157,6 +169,35 @@ def change_text(finding: Finding) -> str:
     if finding.low is None or finding.high is None:
         return text
     return f"{text} [{finding.low:+.2%}, {finding.high:+.2%}]"
+
+
+def _checks(
+    findings: Sequence[Finding],
+    sources: Mapping[str, str],
+    file: str,
+    update: str | None,
+    *,
+    allow_inconclusive: bool = False,
+) -> tuple[Check, ...]:
+    return tuple(
+        finding_check(
+            finding,
+            code=_CODES[finding.verdict][1],
+            text=sentence(finding),
+            remedy=_remedy(finding, update),
+            source=sources.get(finding.model, ""),
+            baseline=file,
+            allow_inconclusive=allow_inconclusive,
+        )
+        for finding in findings
+    )
+
+
+def _remedy(finding: Finding, update: str | None) -> str | None:
+    accepted = finding.verdict in {Verdict.IMPROVED, Verdict.REGRESSED}
+    if finding.remedy is not None or update is None or not accepted:
+        return finding.remedy
+    return _accept(finding.verdict, update)
 
 
 def _accept(verdict: Verdict, update: str) -> str:

@@ -9,6 +9,7 @@ from edgebench.core.memory_fit import fits, memory_fits
 from edgebench.core.profile import Outcome, Profile
 from edgebench.core.run import Run
 from edgebench.core.summary import sample_count, summarise
+from edgebench.reports.checks import profile_checks
 from edgebench.reports.naming import run_names, subject_columns
 from edgebench.reports.profile_details import detail_tables, layer_table
 from edgebench.reports.profile_remarks import profile_remarks
@@ -47,6 +48,7 @@ def report(runs: Sequence[Run]) -> Report:
             *(record for found in searches for record in found.records),
             *(_record(run, profile) for run, profile in profiles),
         ),
+        checks=tuple(profile_checks(profile for _, profile in profiles)),
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from edgebench.core.figure import split_column
 from edgebench.core.metric import Metric
+from edgebench.reports.checks import Check
 from edgebench.reports.codes import Code, Kind
 
 Cell = Metric | int | str | None
@@ -77,11 +78,13 @@ class Report:
         tables: For people.
         remarks: For people and machines.
         records: For machines: flat rows of plain values.
+        checks: What was asked and what became of it; empty where nothing is judged.
     """
 
     tables: tuple[ReportTable, ...]
     remarks: tuple[Remark, ...] = ()
     records: tuple[Mapping[str, object], ...] = field(default_factory=tuple)
+    checks: tuple[Check, ...] = ()
 
     def brief(self) -> Report:
         """The same without details."""

@@ -47,6 +47,14 @@ class BaselineStore:
             )
         return self._folder / f"{name}.json"
 
+    def file(self, reference: str) -> Path:
+        """The file that a name or a path refers to.
+
+        Raises:
+            InputError: It is not a valid name.
+        """
+        return Path(reference) if reference.endswith(".json") else self.path(reference)
+
     def exists(self, name: str) -> bool:
         """Whether there is a baseline of that name.
 
@@ -89,9 +97,9 @@ class BaselineStore:
             InputError: There is none of that name.
             StorageError: The file is damaged, edited by hand, or newer than this edgebench.
         """
+        path = self.file(reference)
         if reference.endswith(".json"):
-            return load_baseline(Path(reference), trusted=trusted)
-        path = self.path(reference)
+            return load_baseline(path, trusted=trusted)
         if not path.exists():
             names = self.names()
             near = did_you_mean(reference, names)

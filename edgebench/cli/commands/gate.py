@@ -19,7 +19,16 @@ from edgebench.cli.options import (
     TargetOption,
     ThreadsOption,
 )
-from edgebench.cli.output import DetailsOption, Format, FormatOption, JsonOption, print_report
+from edgebench.cli.output import (
+    DetailsOption,
+    Format,
+    FormatOption,
+    JsonOption,
+    ReportsOption,
+    print_report,
+    report_formats,
+    write_reports,
+)
 from edgebench.core.model import Converter
 
 
@@ -68,6 +77,7 @@ def gate(
     ] = False,
     results: ResultsOption = RESULTS,
     details: DetailsOption = False,
+    reports: ReportsOption = [],
     output: OutputOption = None,
     format_: FormatOption = Format.TERMINAL,
     json_: JsonOption = False,
@@ -85,6 +95,7 @@ def gate(
     from edgebench.gate.verdict import exit_code
     from edgebench.reports.gate import gate_report
 
+    files = report_formats(reports)
     plan = compose_plan(repetitions=1, time_limit=time_limit, goal="2%", memory_limit=memory_limit, layers=False)
     with (
         gate_request(
@@ -102,5 +113,7 @@ def gate(
         progress_bar() as progress,
     ):
         result = run_gate(request, on_progress=progress)
-    print_report(gate_report(result), "gate", Format.JSON if json_ else format_, output, details=details)
+    report = gate_report(result, allow_inconclusive=allow_inconclusive)
+    print_report(report, "gate", Format.JSON if json_ else format_, output, details=details)
+    write_reports(report, "gate", files)
     raise typer.Exit(exit_code(result.findings, allow_inconclusive=allow_inconclusive))

@@ -23,7 +23,15 @@ from edgebench.cli.options import (
     TargetOption,
     ThreadsOption,
 )
-from edgebench.cli.output import DetailsOption, Format, FormatOption, JsonOption
+from edgebench.cli.output import (
+    DetailsOption,
+    Format,
+    FormatOption,
+    JsonOption,
+    ReportsOption,
+    report_formats,
+    write_reports,
+)
 from edgebench.core.model import Converter
 
 if TYPE_CHECKING:
@@ -32,6 +40,7 @@ if TYPE_CHECKING:
     from edgebench.core.run import Run
     from edgebench.flows.recording import RecordedRun
     from edgebench.gate.verdict import Finding
+    from edgebench.reports.report import Report
 
 
 def profile(
@@ -68,6 +77,7 @@ def profile(
     label: Annotated[str, typer.Option(metavar="TEXT", help="Name of this run in reports and histories.")] = "",
     results: ResultsOption = RESULTS,
     details: DetailsOption = False,
+    reports: ReportsOption = [],
     format_: FormatOption = Format.TERMINAL,
     json_: JsonOption = False,
 ) -> None:
@@ -85,6 +95,7 @@ def profile(
     from edgebench.gate.ceilings import profile_findings
     from edgebench.store.runs import RunStore
 
+    files = report_formats(reports)
     request = ProfileRequest(
         models=list(dict.fromkeys(models)),
         devices=compose_devices(device, [*option, *old_option], threads=threads, optimization=optimization),
@@ -105,20 +116,27 @@ def profile(
             request, RunStore(results), command=command, label=compose_label(label), on_progress=progress
         )
     findings = profile_findings(recorded.run.profiles, limits)
-    _show(recorded, findings, Format.JSON if json_ else format_, details=details)
+    shown = _report(recorded, findings)
+    _show(shown, recorded, Format.JSON if json_ else format_, details=details)
+    write_reports(shown, "profile", files)
     if recorded.unsaved:
         raise recorded.unsaved
     raise typer.Exit(130 if recorded.interrupted else _exit_code(recorded.run, findings))
 
 
-def _show(recorded: RecordedRun, findings: Sequence[Finding], format_: Format, *, details: bool) -> None:
-    from edgebench.cli.output import print_report
+def _report(recorded: RecordedRun, findings: Sequence[Finding]) -> Report:
     from edgebench.reports.gate import with_limits
     from edgebench.reports.profiles import report
 
-    shown = with_limits(report([recorded.run]), findings)
+    sources = {profile.model.name: profile.model.source for profile in recorded.run.profiles}
+    return with_limits(report([recorded.run]), findings, sources)
+
+
+def _show(shown: Report, recorded: RecordedRun, format_: Format, *, details: bool) -> None:
+    from edgebench.cli.output import print_report
+
     print_report(shown, "profile", format_, details=details)
-    if format_ is Format.TERMINAL and recorded.path is not None:
+    if format_ in {Format.TERMINAL, Format.GITHUB} and recorded.path is not None:
         more = "" if details or shown == shown.brief() else f"; all details: edgebench report {_hint(recorded)}"
         typer.echo(f"\nsaved: {recorded.path}{more}")
 

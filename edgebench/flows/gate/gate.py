@@ -87,6 +87,8 @@ def gate(
         started=started,
         update=None if request.baseline is None else f"edgebench baseline update {request.baseline.name} --reason WHY",
         machine=describe_machine(),
+        sources=flow.sources,
+        file=request.baseline_file,
     )
 
 
@@ -96,6 +98,7 @@ class _Gate:
     ) -> None:
         self._request, self._preparation, self._workers, self._say = request, preparation, workers, say
         self._classifying = None if request.task is None else Classifying(request.task, workers, say)
+        self.sources: dict[str, str] = {}
 
     def close(self) -> None:
         """End what was started."""
@@ -106,6 +109,7 @@ class _Gate:
         """Everything about one model on one device."""
         self._say(f"reading {model}")
         after = self._preparation.prepare(model, device)
+        self.sources[after.model.name] = model
         if isinstance(after, Profile):
             return [_not_run(after, "the candidate")]
         reference = self._request.references.get(model, Reference(path=None, reason="there is no baseline's file"))

@@ -43,6 +43,7 @@ class GateRequest:
         plan: Limits of each process; its time limit is that of one model on one device.
         inputs: Where inputs come from.
         baseline: Figures in a file, or None if only files are compared.
+        baseline_file: That file.
         references: By candidate, the file that it is compared with.
         task: Images that accuracy is measured on, or None for no accuracy.
         looks: After how many pairs a measured figure is judged.
@@ -54,6 +55,7 @@ class GateRequest:
     plan: MeasurementPlan
     inputs: InputSource
     baseline: Baseline | None = None
+    baseline_file: str = ""
     references: Mapping[str, Reference] = field(default_factory=dict)
     task: TaskText | None = None
     looks: tuple[int, ...] = LOOKS
