@@ -9,6 +9,7 @@ import edgebench.gate
 
 import edgebench.search  # noqa: F401  isort: skip
 from edgebench.api import build_table, check, devices, load_run, profile, search
+from edgebench.api_budget import assert_within_budget
 from edgebench.api_gate import compare, gate
 from edgebench.api_results import CheckResult, Comparison, DeviceList, GateOutcome, RunResult, SearchResult, TableResult
 from edgebench.errors import (
@@ -40,6 +41,7 @@ __all__ = [
     "TargetUnavailableError",
     "UnavailableError",
     "UnsupportedModelError",
+    "assert_within_budget",
     "build_table",
     "check",
     "compare",

@@ -26,6 +26,8 @@ LAYERS = (
     {"cli", "testing"},
     {"api_results", "api_inputs"},
     {"api", "api_gate"},
+    {"api_budget"},
+    {"pytest_plugin"},
 )
 LEVEL = {name: number for number, names in enumerate(LAYERS) for name in names}
 # The same within ``flows``.
