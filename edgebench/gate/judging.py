@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from edgebench.core.metric import Metric
 from edgebench.gate.limits import GateLimit, LimitKind, figure_title, worsening
-from edgebench.gate.rule import Answer, Trial
+from edgebench.gate.rule import ALPHA, Answer, Trial
 from edgebench.gate.verdict import LayerChange, Verdict
 
 _MOST_LAYERS = 5
@@ -46,6 +46,18 @@ def judge_bound(limit: GateLimit, value: Metric) -> tuple[Verdict, str]:
 
 def judge_trial(trial: Trial) -> tuple[Verdict, str]:
     """The verdict on a figure that was measured in pairs, and why if it needs saying."""
+    verdict, reason = _judged(trial)
+    before, after = trial.slowed
+    if verdict.good and _lopsided(before, after):
+        verdict = Verdict.INCONCLUSIVE
+        reason = f"{after} processes of the candidate were slower than its others, and {before} of the baseline"
+    elif before + after:
+        aside = f"{before + after} slowed processes set aside"
+        reason = f"{reason}; {aside}" if reason else aside
+    return verdict, reason
+
+
+def _judged(trial: Trial) -> tuple[Verdict, str]:
     if trial.answer is Answer.PASSED and trial.suspected:
         return Verdict.PASSED, "a first set of pairs looked slower, and a second one did not confirm it"
     if trial.answer is Answer.INCONCLUSIVE and trial.suspected:
@@ -58,6 +70,13 @@ def judge_trial(trial: Trial) -> tuple[Verdict, str]:
         Answer.IMPROVED: Verdict.IMPROVED,
         Answer.REGRESSED: Verdict.REGRESSED,
     }[trial.answer], ""
+
+
+def _lopsided(before: int, after: int) -> bool:
+    """Whether the candidate is slowed so much more often that chance does not explain it: a sign test."""
+    both = before + after
+    tail: float = sum(math.comb(both, count) for count in range(after, both + 1)) / 2**both
+    return tail < ALPHA
 
 
 def relative_change(before: float, after: float) -> float | None:

@@ -2,8 +2,13 @@
 
 The unit that is counted is the pair: within one process, samples resemble each other so much that almost any two
 processes "differ significantly". For each pair there is one number, the logarithm of the ratio; the rule looks at
-them after 6, 8, ..., 20 pairs and shares its chance of an error between the looks. What looks like a regression is
-measured again from the start, because a machine can change its mind once.
+them after 6, 8, ..., 20, 25 and 30 pairs and shares its chance of an error between the looks. What looks like a
+regression is measured again from the start, because a machine can change its mind once.
+
+A process can be slow from its first to its last run, by a third and more, because of what else ran beside it. Such
+processes are known by their level: each model's own processes are compared with the fastest quarter of them, and a
+pair with a slower one is set aside, whichever model it was. Levels of the two models are never compared, so that this
+favours neither.
 """
 
 from __future__ import annotations
@@ -16,8 +21,23 @@ from enum import StrEnum
 
 from edgebench.gate.student import t_upper_quantile
 
-LOOKS = (6, 8, 10, 12, 14, 16, 18, 20)
+LOOKS = (6, 8, 10, 12, 14, 16, 18, 20, 25, 30)
 ALPHA = 0.005
+SLOWED = 0.03
+"""A process whose level is so much above the first quartile of its model's processes is slowed; a log-ratio."""
+FEWEST_KEPT = 4
+Levels = tuple[float, float]
+"""Of a pair's baseline and candidate: the logarithm of a low percentile of all latencies of the process."""
+
+
+def undisturbed(levels: Sequence[Levels]) -> list[bool]:
+    """Of each pair, whether both of its processes ran as fast as the others of their model."""
+    kept = [True] * len(levels)
+    for side in (0, 1):
+        own = [pair[side] for pair in levels]
+        fast = sorted(own)[len(own) // 4] if own else 0.0
+        kept = [known and level <= fast + SLOWED for known, level in zip(kept, own, strict=True)]
+    return kept
 
 
 class Answer(StrEnum):
@@ -51,22 +71,25 @@ class Rule:
         if not self.looks or self.looks[0] < 2 or list(self.looks) != sorted(set(self.looks)):
             raise ValueError(f"looks must be increasing numbers of at least two pairs, not {self.looks}")
 
-    def judge(self, values: Sequence[float]) -> Answer:
+    def judge(self, values: Sequence[float], levels: Sequence[Levels] | None = None) -> Answer:
         """The answer after so many pairs, without confirmation; ``MORE`` between two looks.
 
         Args:
             values: For each pair the logarithm of candidate over baseline; larger is worse.
+            levels: How fast each pair's processes were, to set aside those that were slowed; by default, none is.
         """
         if len(values) not in self.looks:
             return Answer.MORE
-        bound, found = math.log1p(self.limit), self.estimate(values)
+        unknown = Answer.INCONCLUSIVE if len(values) == self.looks[-1] else Answer.MORE
+        kept = _kept(values, levels)
+        if len(kept) < min(FEWEST_KEPT, len(values)):
+            return unknown
+        bound, found = math.log1p(self.limit), self.estimate(kept)
         if found.mean > bound and found.low > bound / 2:
             return Answer.REGRESSED
         if found.mean < -bound and found.high < -bound / 2:
             return Answer.IMPROVED
-        if found.high < bound:
-            return Answer.PASSED
-        return Answer.INCONCLUSIVE if len(values) == self.looks[-1] else Answer.MORE
+        return Answer.PASSED if found.high < bound else unknown
 
     def estimate(self, values: Sequence[float]) -> Estimate:
         """The mean of so many pairs with the bounds of one look; infinite bounds for a single pair."""
@@ -76,6 +99,12 @@ class Rule:
         spread = statistics.stdev(values, mean) / math.sqrt(len(values))
         margin = t_upper_quantile(len(values) - 1, self.alpha / len(self.looks)) * spread
         return Estimate(mean=mean, low=mean - margin, high=mean + margin, pairs=len(values))
+
+
+def _kept(values: Sequence[float], levels: Sequence[Levels] | None) -> list[float]:
+    if levels is None:
+        return list(values)
+    return [value for value, good in zip(values, undisturbed(levels), strict=True) if good]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +147,8 @@ class Trial:
         rule: What judges it.
         first: Log-ratios of the first set.
         second: Those of the set that confirms.
+        first_levels: How fast the processes of the first set were, where it is known.
+        second_levels: Those of the second set.
         answer: So far.
         suspected: Whether the first set looked like a regression.
     """
@@ -125,20 +156,25 @@ class Trial:
     rule: Rule
     first: list[float] = field(default_factory=list)
     second: list[float] = field(default_factory=list)
+    first_levels: list[Levels] = field(default_factory=list)
+    second_levels: list[Levels] = field(default_factory=list)
     answer: Answer = Answer.MORE
     suspected: bool = False
 
-    def add(self, value: float) -> Answer:
+    def add(self, value: float, levels: Levels | None = None) -> Answer:
         """Count another pair; once there is an answer, nothing changes it.
 
         Args:
             value: Logarithm of candidate over baseline; larger is worse.
+            levels: How fast its processes were; given for all pairs or for none.
         """
         if self.answer is not Answer.MORE:
             return self.answer
-        current = self.second if self.suspected else self.first
+        current, known = (self.second, self.second_levels) if self.suspected else (self.first, self.first_levels)
         current.append(value)
-        found = self.rule.judge(current)
+        if levels is not None:
+            known.append(levels)
+        found = self.rule.judge(current, known or None)
         if found is Answer.REGRESSED and not self.suspected:
             self.suspected = True
         elif self.suspected and found is Answer.IMPROVED:
@@ -157,14 +193,33 @@ class Trial:
         """
         if not self.first:
             raise ValueError("no pair was measured")
-        enough = len(self.second) >= self.rule.looks[0]
-        return self.rule.estimate(self.second if enough else self.first)
+        values, levels = self._counted
+        return self.rule.estimate(_kept(values, levels) or values)
+
+    @property
+    def slowed(self) -> tuple[int, int]:
+        """How many processes of the baseline and of the candidate were slowed, in the set that the answer is from."""
+        _, levels = self._counted
+        own = [undisturbed([(pair[side], 0.0) for pair in levels or ()]) for side in (0, 1)]
+        return own[0].count(False), own[1].count(False)
+
+    @property
+    def _counted(self) -> tuple[list[float], list[Levels] | None]:
+        if len(self.second) >= self.rule.looks[0]:
+            return self.second, self.second_levels or None
+        return self.first, self.first_levels or None
 
 
-def decide(values: Sequence[float], rule: Rule) -> Trial:
-    """The rule on recorded log-ratios in their order; ``MORE`` if there are too few of them."""
+def decide(values: Sequence[float], rule: Rule, levels: Sequence[Levels] | None = None) -> Trial:
+    """The rule on recorded log-ratios in their order; ``MORE`` if there are too few of them.
+
+    Args:
+        values: Logarithms of candidate over baseline.
+        rule: What judges them.
+        levels: How fast the processes of each pair were, or None if it is not known.
+    """
     trial = Trial(rule=rule)
-    for value in values:
-        if trial.add(value) is not Answer.MORE:
+    for index, value in enumerate(values):
+        if trial.add(value, None if levels is None else levels[index]) is not Answer.MORE:
             break
     return trial

@@ -10,7 +10,7 @@ from edgebench.gate.ceilings import profile_findings
 from edgebench.gate.comparison import difference_interval, mean_interval
 from edgebench.gate.judging import judge_bound, judge_exact, judge_trial, relative_change, slower_layers
 from edgebench.gate.limits import Limits, parse_limit, parse_limits
-from edgebench.gate.rule import Rule, Trial, decide
+from edgebench.gate.rule import Answer, Rule, Trial, decide
 from edgebench.gate.verdict import Finding, Mode, Verdict, exit_code
 
 
@@ -65,8 +65,8 @@ def test_trials_become_verdicts() -> None:
     assert judge_trial(decide([0.1] * 12, rule)) == (Verdict.REGRESSED, "")
     assert judge_trial(decide([-0.1] * 6, rule)) == (Verdict.IMPROVED, "")
     assert "did not confirm" in judge_trial(decide([0.1] * 6 + [0.0] * 6, rule))[1]
-    assert judge_trial(decide([0.3, -0.3] * 10, rule))[0] is Verdict.INCONCLUSIVE
-    assert "could not confirm" in judge_trial(decide([0.1] * 6 + [0.3, -0.3] * 10, rule))[1]
+    assert judge_trial(decide([0.3, -0.3] * 15, rule))[0] is Verdict.INCONCLUSIVE
+    assert "could not confirm" in judge_trial(decide([0.1] * 6 + [0.3, -0.3] * 15, rule))[1]
     assert judge_trial(Trial(rule=rule)) == (Verdict.INCONCLUSIVE, "no pair was measured")
 
 
@@ -162,3 +162,19 @@ def test_intervals_of_comparisons() -> None:
     assert found.high - found.mean == pytest.approx(2.776 * 0.1 * (2 / 3) ** 0.5, rel=1e-3)
     assert difference_interval([1.0, 1.0], [2.0, 2.0]).high == 1.0
     assert difference_interval([1.0], [2.0, 2.0]).high == float("inf")
+
+
+def test_a_candidate_that_is_slowed_more_often_than_the_baseline_does_not_pass() -> None:
+    """Half of its processes are slow from beginning to end, and the others are as fast as the baseline's."""
+    levels = [(0.0, 0.3 * (pair % 2)) for pair in range(30)]
+    trial = decide([after - before for before, after in levels], Rule(), levels)
+    assert trial.answer is Answer.PASSED
+    few = judge_trial(trial)
+    assert few[0] is Verdict.PASSED
+    assert "slowed processes set aside" in few[1]
+    more = [(0.0, 0.3 * (pair % 3 > 0)) for pair in range(30)]
+    late = [(0.0, 0.0)] * 6 + more
+    many = decide([after - before for before, after in late], Rule(looks=(30,)), late[:30])
+    verdict, reason = judge_trial(many)
+    assert verdict is Verdict.INCONCLUSIVE
+    assert "of the candidate were slower than its others" in reason

@@ -17,6 +17,7 @@ from edgebench.core.plan import MeasurementPlan
 from edgebench.core.profile import Outcome, ProcessRun, Profile, Sample
 from edgebench.flows.profile.preparation import Ready
 from edgebench.gate.limits import P90
+from edgebench.gate.rule import Levels
 from edgebench.workers.base import Workers
 from edgebench.workers.measuring.jobs import Finish, Finished, Load, Loaded, Run
 from edgebench.workers.protocol import Answer, Request
@@ -34,6 +35,8 @@ _TAIL_RUNS = 10
 LOAD, FIRST, PROCESS_RAM = "load_s", "first_inference_s", "peak_ram_bytes"
 PAIRED = (LATENCY, P90, ENERGY, LOAD, FIRST, PROCESS_RAM)
 """Figures that a pair of processes gives a ratio of."""
+OF_RUNS = {LATENCY, P90, ENERGY}
+"""Those of them that a slowed process falsifies."""
 
 
 class SideFailedError(Exception):
@@ -57,10 +60,12 @@ class Pair:
     Attributes:
         ratios: By figure, the logarithm of candidate over baseline; a figure that either lacks is left out.
         seconds: How long it took.
+        levels: How fast the two processes were; None if they have no latencies.
     """
 
     ratios: Mapping[str, float]
     seconds: float
+    levels: Levels | None = None
 
 
 class Side:
@@ -181,8 +186,8 @@ def run_pair(before: Side, after: Side, number: int, clock: Callable[[], float] 
                 side.burst(runs)
         for side in order:
             side.finish()
-    ratios = pair_ratios(before.processes[-1], after.processes[-1])
-    return Pair(ratios=ratios, seconds=clock() - start)
+    runs_of = before.processes[-1], after.processes[-1]
+    return Pair(ratios=pair_ratios(*runs_of), seconds=clock() - start, levels=pair_levels(*runs_of))
 
 
 def _plan(loaded: Sequence[Loaded]) -> tuple[int, int]:
@@ -198,11 +203,14 @@ def _plan(loaded: Sequence[Loaded]) -> tuple[int, int]:
 def pair_ratios(before: ProcessRun, after: ProcessRun) -> dict[str, float]:
     """By figure, the logarithm of candidate over baseline.
 
-    For latencies it is the median over bursts of the ratio of neighbouring bursts: what disturbs the machine for longer
-    than a burst disturbs both.
+    For the latency it is that of a low percentile of all runs of the process: what comes and goes while it runs does
+    not change it, if it leaves the process alone for a twentieth of its time. For the tail and for energy it is the
+    median over bursts of the ratio of neighbouring bursts: what disturbs the machine for longer than a burst disturbs
+    both.
     """
+    levels = pair_levels(before, after)
     found = {
-        LATENCY: _over_bursts(_percentiles(before, 5, 1), _percentiles(after, 5, 1)),
+        LATENCY: None if levels is None else levels[1] - levels[0],
         P90: _over_bursts(_percentiles(before, 90, _TAIL_RUNS), _percentiles(after, 90, _TAIL_RUNS)),
         ENERGY: _over_bursts(_energies(before), _energies(after)),
         LOAD: _log_ratio(before.load_s, after.load_s),
@@ -210,6 +218,18 @@ def pair_ratios(before: ProcessRun, after: ProcessRun) -> dict[str, float]:
         PROCESS_RAM: _log_ratio(before.peak_ram_bytes, after.peak_ram_bytes),
     }
     return {name: value for name, value in found.items() if value is not None}
+
+
+def pair_levels(before: ProcessRun, after: ProcessRun) -> Levels | None:
+    """How fast two processes were: the logarithms of the fifth percentiles of their latencies."""
+    levels = [_level(process) for process in (before, after)]
+    return None if levels[0] is None or levels[1] is None else (levels[0], levels[1])
+
+
+def _level(process: ProcessRun) -> float | None:
+    latencies = [latency for burst in process.bursts for latency in burst.latencies_s]
+    low = float(np.percentile(latencies, 5)) if latencies else 0.0
+    return math.log(low) if low > 0 else None
 
 
 def _percentiles(process: ProcessRun, percent: float, least: int) -> list[float]:

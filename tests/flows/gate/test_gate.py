@@ -105,7 +105,7 @@ def test_a_faster_model_improves_and_the_update_is_offered() -> None:
 def test_a_restless_machine_decides_nothing_and_never_passes() -> None:
     result = held(Model(noise=0.2), Model(noise=0.2))
     found = of(result, "latency_s")
-    assert (found.verdict, found.pairs) == (Verdict.INCONCLUSIVE, 20)
+    assert (found.verdict, found.pairs) == (Verdict.INCONCLUSIVE, 30)
     assert found.remedy
     assert exit_code(result.findings) == 4
 
