@@ -32,13 +32,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgebench.core.figure import LATENCY
 from edgebench.core.model import InputSource
 from edgebench.core.plan import MeasurementPlan
 from edgebench.core.profile import ProcessRun, Sample
-from edgebench.flows.gate.pairs import Side, pair_ratios, run_pair
+from edgebench.flows.gate.pairs import Side, pair_levels, pair_ratios, run_pair
 from edgebench.flows.profile.preparation import Preparation, Ready
 from edgebench.gate.limits import P90
-from edgebench.gate.rule import Answer, Rule, decide
+from edgebench.gate.rule import Answer, Levels, Rule, Trial, decide
 from edgebench.store.devices import find_device
 from edgebench.workers.local import LOCAL
 
@@ -144,12 +145,26 @@ def _save(file: Path, setting: str, kind: str, latencies: Floats, seconds: float
 
 @dataclass(frozen=True)
 class Recorded:
-    """One pair."""
+    """One pair.
+
+    Attributes:
+        before: Latencies of the baseline.
+        after: Latencies of the candidate.
+        ratio: Logarithm of the ratio of their fifth percentiles.
+        tail: Of their 90th percentiles.
+        levels: The logarithms of the former.
+        tail_levels: The logarithms of the latter.
+        bursts: Median over bursts of the log-ratio of the bursts' fifth percentiles, which the rule used to judge.
+        seconds: How long the pair took.
+    """
 
     before: Floats
     after: Floats
     ratio: float
     tail: float
+    levels: Levels
+    tail_levels: Levels
+    bursts: float
     seconds: float
 
 
@@ -164,49 +179,56 @@ def load(files: Sequence[Path]) -> dict[str, dict[str, list[Recorded]]]:
                     ProcessRun(bursts=tuple(Sample(latencies_s=tuple(map(float, burst))) for burst in side))
                     for side in latencies
                 ]
-                ratios = pair_ratios(*runs)
+                ratios, levels = pair_ratios(*runs), pair_levels(*runs)
+                low = np.percentile(latencies, 5, axis=2)
                 pair = Recorded(
                     before=latencies[0].ravel(),
                     after=latencies[1].ravel(),
                     ratio=ratios["latency_s"],
                     tail=ratios[P90],
+                    levels=levels[LATENCY],
+                    tail_levels=levels[P90],
+                    bursts=float(np.median(np.log(low[1] / low[0]))),
                     seconds=float(held["seconds"]),
                 )
                 found.setdefault(str(held["setting"]), {}).setdefault(str(held["kind"]), []).append(pair)
     return found
 
 
-Sequential = Callable[[Sequence[float]], Answer]
+Sequential = Callable[[Sequence[Recorded]], Answer]
 Single = Callable[[Floats, Floats], bool]
 """Whether a candidate is reported as slower than one stored run."""
 
 
-class OutliersMovedIn(Rule):
-    """The rule on pairs whose farthest tenth to each side is moved to the next, at each look anew."""
-
-    def judge(self, values: Sequence[float]) -> Answer:
-        """The answer after so many pairs."""
-        low, high = np.quantile(values, [0.1, 0.9], method="closest_observation")
-        return Rule.judge(self, np.clip(values, low, high).tolist())
-
-
-def unconfirmed(values: Sequence[float], rule: Rule) -> Answer:
+def unconfirmed(pairs: Sequence[Recorded], rule: Rule) -> Answer:
     """The rule without a second set."""
     for count in rule.looks:
-        if len(values) >= count and (found := rule.judge(values[:count])) is not Answer.MORE:
+        values, levels = [pair.ratio for pair in pairs[:count]], [pair.levels for pair in pairs[:count]]
+        if len(pairs) >= count and (found := rule.judge(values, levels)) is not Answer.MORE:
             return found
     return Answer.INCONCLUSIVE
+
+
+def with_levels(pairs: Sequence[Recorded], rule: Rule) -> Trial:
+    """The rule as it is."""
+    return decide([pair.ratio for pair in pairs], rule, [pair.levels for pair in pairs])
 
 
 def rules(limit: float) -> dict[str, Sequential]:
     """Rules on pairs of processes."""
     rule = Rule(limit=limit)
     return {
-        "edgebench": lambda values: decide(values, rule).answer,
-        "edgebench, not confirmed": lambda values: unconfirmed(values, rule),
-        "edgebench, outliers moved in": lambda values: decide(values, OutliersMovedIn(limit=limit)).answer,
-        "edgebench, alpha 0.02": lambda values: decide(values, replace(rule, alpha=0.02)).answer,
+        "edgebench": lambda pairs: with_levels(pairs, rule).answer,
+        "edgebench, not confirmed": lambda pairs: unconfirmed(pairs, rule),
+        "edgebench, no process set aside": lambda pairs: decide([pair.ratio for pair in pairs], rule).answer,
+        "edgebench, ratios of bursts, none set aside": lambda pairs: decide([p.bursts for p in pairs], rule).answer,
+        "edgebench, alpha 0.02": lambda pairs: with_levels(pairs, replace(rule, alpha=0.02)).answer,
     }
+
+
+def drawn(pairs: Sequence[Recorded], random: np.random.Generator) -> list[Recorded]:
+    """As many pairs as a rule can need, at random."""
+    return [pairs[int(index)] for index in random.integers(0, len(pairs), 2 * Rule().looks[-1])]
 
 
 def rivals() -> dict[str, Single]:
@@ -267,8 +289,8 @@ def judge(files: Sequence[Path], tries: int, limit: float) -> None:
                 }
             )
             for name, rule in rules(limit).items():
-                drawn = [rule(random.choice(ratios, 40).tolist()) for _ in range(tries)]
-                say({"rule": name, "drawn": _shares(drawn), "in order": _shares(list(_in_order(ratios, rule)))})
+                answers = [rule(drawn(pairs, random)) for _ in range(tries)]
+                say({"rule": name, "drawn": _shares(answers), "in order": _shares(list(_in_order(pairs, rule)))})
             _decisions(pairs, limit, random, tries)
             for name, rival in rivals().items():
                 others = [int(other) for other in random.integers(1, len(pairs), len(pairs))] if len(pairs) > 1 else [0]
@@ -282,11 +304,13 @@ def judge(files: Sequence[Path], tries: int, limit: float) -> None:
 def _decisions(pairs: Sequence[Recorded], limit: float, random: np.random.Generator, tries: int) -> None:
     """How long a decision takes, and what the tail does at its own limit."""
     seconds = float(np.mean([pair.seconds for pair in pairs]))
-    ratios = np.array([pair.ratio for pair in pairs])
-    tails = np.array([pair.tail for pair in pairs])
-    trials = [decide(random.choice(ratios, 40).tolist(), Rule(limit=limit)) for _ in range(tries)]
+    trials = [with_levels(drawn(pairs, random), Rule(limit=limit)) for _ in range(tries)]
     used = np.array([len(trial.first) + len(trial.second) for trial in trials])
-    tail = [decide(random.choice(tails, 40).tolist(), Rule(limit=0.2)).answer for _ in range(tries)]
+    tail = []
+    for _ in range(tries):
+        chosen = drawn(pairs, random)
+        found = decide([pair.tail for pair in chosen], Rule(limit=0.2), [pair.tail_levels for pair in chosen])
+        tail.append(found.answer)
     say(
         {
             "seconds to a decision": {
@@ -298,12 +322,12 @@ def _decisions(pairs: Sequence[Recorded], limit: float, random: np.random.Genera
     )
 
 
-def _in_order(ratios: NDArray[np.float64], rule: Sequential) -> Iterator[Answer]:
+def _in_order(pairs: Sequence[Recorded], rule: Sequential) -> Iterator[Answer]:
     """Real comparisons: each takes the next pairs, as many as it needs."""
     start = 0
-    while start < len(ratios):
-        for count in range(1, min(40, len(ratios) - start) + 1):
-            answer = rule(ratios[start : start + count].tolist())
+    while start < len(pairs):
+        for count in range(1, min(2 * Rule().looks[-1], len(pairs) - start) + 1):
+            answer = rule(pairs[start : start + count])
             if answer is not Answer.MORE and (answer is not Answer.INCONCLUSIVE or count >= Rule().looks[-1]):
                 yield answer
                 break

@@ -24,19 +24,24 @@ from edgebench.gate.student import t_upper_quantile
 LOOKS = (6, 8, 10, 12, 14, 16, 18, 20, 25, 30)
 ALPHA = 0.005
 SLOWED = 0.03
-"""A process whose level is so much above the first quartile of its model's processes is slowed; a log-ratio."""
+"""Levels of undisturbed processes of one model are within this log-ratio of their first quartile, or half a limit."""
 FEWEST_KEPT = 4
 Levels = tuple[float, float]
-"""Of a pair's baseline and candidate: the logarithm of a low percentile of all latencies of the process."""
+"""Of a pair's baseline and candidate: the logarithm of a percentile of all latencies of the process."""
 
 
-def undisturbed(levels: Sequence[Levels]) -> list[bool]:
-    """Of each pair, whether both of its processes ran as fast as the others of their model."""
+def undisturbed(levels: Sequence[Levels], margin: float = SLOWED) -> list[bool]:
+    """Of each pair, whether both of its processes ran as fast as the others of their model.
+
+    Args:
+        levels: How fast they were.
+        margin: Log-ratio above the first quartile of a model's processes that counts as slowed.
+    """
     kept = [True] * len(levels)
     for side in (0, 1):
         own = [pair[side] for pair in levels]
         fast = sorted(own)[len(own) // 4] if own else 0.0
-        kept = [known and level <= fast + SLOWED for known, level in zip(kept, own, strict=True)]
+        kept = [known and level <= fast + margin for known, level in zip(kept, own, strict=True)]
     return kept
 
 
@@ -81,7 +86,7 @@ class Rule:
         if len(values) not in self.looks:
             return Answer.MORE
         unknown = Answer.INCONCLUSIVE if len(values) == self.looks[-1] else Answer.MORE
-        kept = _kept(values, levels)
+        kept = self.kept(values, levels)
         if len(kept) < min(FEWEST_KEPT, len(values)):
             return unknown
         bound, found = math.log1p(self.limit), self.estimate(kept)
@@ -91,6 +96,17 @@ class Rule:
             return Answer.IMPROVED
         return Answer.PASSED if found.high < bound else unknown
 
+    @property
+    def margin(self) -> float:
+        """How much slower than the others of its model a process may be: noise that a wide limit does not mind."""
+        return max(SLOWED, math.log1p(self.limit) / 2)
+
+    def kept(self, values: Sequence[float], levels: Sequence[Levels] | None) -> list[float]:
+        """The pairs that are not set aside; all if it is not known how fast they were."""
+        if levels is None:
+            return list(values)
+        return [value for value, good in zip(values, undisturbed(levels, self.margin), strict=True) if good]
+
     def estimate(self, values: Sequence[float]) -> Estimate:
         """The mean of so many pairs with the bounds of one look; infinite bounds for a single pair."""
         mean = statistics.fmean(values)
@@ -99,12 +115,6 @@ class Rule:
         spread = statistics.stdev(values, mean) / math.sqrt(len(values))
         margin = t_upper_quantile(len(values) - 1, self.alpha / len(self.looks)) * spread
         return Estimate(mean=mean, low=mean - margin, high=mean + margin, pairs=len(values))
-
-
-def _kept(values: Sequence[float], levels: Sequence[Levels] | None) -> list[float]:
-    if levels is None:
-        return list(values)
-    return [value for value, good in zip(values, undisturbed(levels), strict=True) if good]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,13 +204,14 @@ class Trial:
         if not self.first:
             raise ValueError("no pair was measured")
         values, levels = self._counted
-        return self.rule.estimate(_kept(values, levels) or values)
+        return self.rule.estimate(self.rule.kept(values, levels) or values)
 
     @property
     def slowed(self) -> tuple[int, int]:
         """How many processes of the baseline and of the candidate were slowed, in the set that the answer is from."""
         _, levels = self._counted
-        own = [undisturbed([(pair[side], 0.0) for pair in levels or ()]) for side in (0, 1)]
+        margin = self.rule.margin
+        own = [undisturbed([(pair[side], 0.0) for pair in levels or ()], margin) for side in (0, 1)]
         return own[0].count(False), own[1].count(False)
 
     @property

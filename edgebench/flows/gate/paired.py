@@ -13,7 +13,7 @@ from edgebench.core.profile import LayerCost, Outcome, Profile
 from edgebench.core.summary import summarise
 from edgebench.errors import InputError
 from edgebench.flows.gate.entries import entry_of, layer_costs
-from edgebench.flows.gate.pairs import OF_RUNS, PAIRED, Side, SideFailedError, run_pair
+from edgebench.flows.gate.pairs import PAIRED, Side, SideFailedError, run_pair
 from edgebench.flows.gate.request import GateRequest
 from edgebench.flows.gate.stored import Comparison, compare_exact
 from edgebench.flows.profile.preparation import Ready
@@ -93,7 +93,7 @@ def compare_paired(
                 if name not in pair.ratios:
                     del trials[name]
                     continue
-                trials[name].add(pair.ratios[name], pair.levels if name in OF_RUNS else None)
+                trials[name].add(pair.ratios[name], pair.levels.get(name))
                 ratios[name].append(pair.ratios[name])
             longest = max(longest, pair.seconds)
             out_of_time = clock() - start + longest > request.plan.time_limit_s

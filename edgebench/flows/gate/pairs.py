@@ -30,13 +30,9 @@ MIN_RUNS = 3
 MAX_RUNS = 100
 PAIR_S = 2.0
 """Time of both models' bursts together, unless the fewest bursts take longer."""
-_TAIL_RUNS = 10
-"""A 90th percentile of fewer runs is their maximum."""
 LOAD, FIRST, PROCESS_RAM = "load_s", "first_inference_s", "peak_ram_bytes"
 PAIRED = (LATENCY, P90, ENERGY, LOAD, FIRST, PROCESS_RAM)
 """Figures that a pair of processes gives a ratio of."""
-OF_RUNS = {LATENCY, P90, ENERGY}
-"""Those of them that a slowed process falsifies."""
 
 
 class SideFailedError(Exception):
@@ -60,12 +56,12 @@ class Pair:
     Attributes:
         ratios: By figure, the logarithm of candidate over baseline; a figure that either lacks is left out.
         seconds: How long it took.
-        levels: How fast the two processes were; None if they have no latencies.
+        levels: By figure, how fast the two processes were, where being slowed falsifies the figure.
     """
 
     ratios: Mapping[str, float]
     seconds: float
-    levels: Levels | None = None
+    levels: Mapping[str, Levels]
 
 
 class Side:
@@ -203,15 +199,13 @@ def _plan(loaded: Sequence[Loaded]) -> tuple[int, int]:
 def pair_ratios(before: ProcessRun, after: ProcessRun) -> dict[str, float]:
     """By figure, the logarithm of candidate over baseline.
 
-    For the latency it is that of a low percentile of all runs of the process: what comes and goes while it runs does
-    not change it, if it leaves the process alone for a twentieth of its time. For the tail and for energy it is the
-    median over bursts of the ratio of neighbouring bursts: what disturbs the machine for longer than a burst disturbs
-    both.
+    For latencies it is that of a percentile of all runs of the process: what comes and goes while it runs does not
+    change a low one, if it leaves the process alone for a twentieth of its time. For energy it is the median over
+    bursts of the ratio of neighbouring bursts: what disturbs the machine for longer than a burst disturbs both.
     """
     levels = pair_levels(before, after)
     found = {
-        LATENCY: None if levels is None else levels[1] - levels[0],
-        P90: _over_bursts(_percentiles(before, 90, _TAIL_RUNS), _percentiles(after, 90, _TAIL_RUNS)),
+        **{name: levels[name][1] - levels[name][0] for name in (LATENCY, P90) if name in levels},
         ENERGY: _over_bursts(_energies(before), _energies(after)),
         LOAD: _log_ratio(before.load_s, after.load_s),
         FIRST: _log_ratio(before.first_inference_s, after.first_inference_s),
@@ -220,27 +214,20 @@ def pair_ratios(before: ProcessRun, after: ProcessRun) -> dict[str, float]:
     return {name: value for name, value in found.items() if value is not None}
 
 
-def pair_levels(before: ProcessRun, after: ProcessRun) -> Levels | None:
-    """How fast two processes were: the logarithms of the fifth percentiles of their latencies."""
-    levels = [_level(process) for process in (before, after)]
-    return None if levels[0] is None or levels[1] is None else (levels[0], levels[1])
+def pair_levels(before: ProcessRun, after: ProcessRun) -> dict[str, Levels]:
+    """By figure, how fast two processes were: the logarithms of percentiles of all their latencies."""
+    found: dict[str, Levels] = {}
+    for name, percent in ((LATENCY, 5), (P90, 90), (ENERGY, 5)):
+        one, other = _level(before, percent), _level(after, percent)
+        if one is not None and other is not None:
+            found[name] = (one, other)
+    return found
 
 
-def _level(process: ProcessRun) -> float | None:
+def _level(process: ProcessRun, percent: float) -> float | None:
     latencies = [latency for burst in process.bursts for latency in burst.latencies_s]
-    low = float(np.percentile(latencies, 5)) if latencies else 0.0
-    return math.log(low) if low > 0 else None
-
-
-def _percentiles(process: ProcessRun, percent: float, least: int) -> list[float]:
-    """A percentile of each burst, or of so many bursts together that they have enough runs."""
-    runs = min((len(burst.latencies_s) for burst in process.bursts), default=0)
-    together = -(-least // runs) if runs else 1
-    bursts = process.bursts
-    groups = [bursts[start : start + together] for start in range(0, len(bursts) - together + 1, together)]
-    return [
-        float(np.percentile([latency for burst in group for latency in burst.latencies_s], percent)) for group in groups
-    ]
+    value = float(np.percentile(latencies, percent)) if latencies else 0.0
+    return math.log(value) if value > 0 else None
 
 
 def _energies(process: ProcessRun) -> list[float]:

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from edgebench.core.profile import ProcessRun, Sample
-from edgebench.flows.gate.pairs import BURSTS, MAX_RUNS, MIN_BURSTS, MIN_RUNS, PAIR_S, _plan, pair_ratios
+from edgebench.flows.gate.pairs import BURSTS, MAX_RUNS, MIN_BURSTS, MIN_RUNS, PAIR_S, _plan, pair_levels, pair_ratios
 from edgebench.workers.measuring.jobs import Loaded
 
 
@@ -38,6 +38,14 @@ def test_a_worse_tail_shows_in_the_tail_only() -> None:
     ratios = pair_ratios(process(before), process(after))
     assert ratios["latency_s"] == 0
     assert ratios["latency_p90_s"] == pytest.approx(math.log(3))
+
+
+def test_levels_are_those_of_the_figure() -> None:
+    one = process([[1.0] * 85 + [3.0] * 15] * 10, energy=1.0)
+    levels = pair_levels(one, process([[2.0] * 100] * 10))
+    assert levels["latency_s"] == levels["energy_j"] == (0.0, pytest.approx(math.log(2)))
+    assert levels["latency_p90_s"] == (pytest.approx(math.log(3)), pytest.approx(math.log(2)))
+    assert pair_levels(ProcessRun(), one) == {}
 
 
 def test_the_tail_of_short_bursts_is_of_several_together() -> None:
