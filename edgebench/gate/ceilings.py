@@ -27,6 +27,28 @@ def profile_findings(profiles: Sequence[Profile], limits: Limits) -> list[Findin
     ]
 
 
+def meant(findings: Sequence[Finding], limits: Limits, elsewhere: Collection[str] = ()) -> list[Finding]:
+    """Findings without those of a limit for all devices on a device that lacks the figure, while another has it.
+
+    Args:
+        findings: All of them.
+        limits: All limits.
+        elsewhere: Figures that devices have which are not compared now.
+    """
+    known = {finding.figure for finding in findings if finding.after is not None} | set(elsewhere)
+    return [
+        finding
+        for finding in findings
+        if finding.verdict is not Verdict.NOT_MEASURED
+        or finding.before is not None
+        or finding.after is not None
+        or finding.unavailable
+        or not finding.figure
+        or finding.figure not in known
+        or limits.is_of_device(finding.figure, finding.device, bound=finding.mode is Mode.BOUND)
+    ]
+
+
 def _of_profile(profile: Profile, limits: Limits) -> list[Finding]:
     model, device = profile.model.name, profile.device.name
     if profile.outcome is Outcome.OK:

@@ -52,7 +52,7 @@ def judge_trial(trial: Trial) -> tuple[Verdict, str]:
         verdict = Verdict.INCONCLUSIVE
         reason = f"{after} processes of the candidate were slower than its others, and {before} of the baseline"
     elif before + after:
-        aside = f"{before + after} slowed processes set aside"
+        aside = f"{before + after} slowed {'process' if before + after == 1 else 'processes'} set aside"
         reason = f"{reason}; {aside}" if reason else aside
     return verdict, reason
 

@@ -191,6 +191,11 @@ class Limits:
             for limit in self._given
         )
 
+    def is_of_device(self, figure: str, device: str, *, bound: bool) -> bool:
+        """Whether the limit of a figure on a device names the device, and is not one for all."""
+        limit = self.bound(figure, device) if bound else self.tolerance(figure, device)
+        return limit is not None and bool(limit.device)
+
     def check_devices(self, devices: Iterable[str]) -> None:
         """Refuse limits of devices that are not compared.
 

@@ -1,11 +1,17 @@
 """What users may write as a limit, and what it then allows."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edgebench.core.figure import FLASH
+from edgebench.core.metric import Metric, Provenance
 from edgebench.errors import EdgebenchError, InputError
+from edgebench.gate.ceilings import meant
 from edgebench.gate.limits import DEFAULTS, FALLBACKS, OUTPUTS, P90, LimitKind, Limits, parse_limit, parse_limits
+from edgebench.gate.verdict import Finding, Mode, Verdict
 
 
 @pytest.mark.parametrize(
@@ -128,3 +134,17 @@ def test_limits_of_other_devices_are_refused() -> None:
 )
 def test_what_a_limit_allows(text: str, before: float, after: float, allowed: bool) -> None:
     assert parse_limit(text).allows(before, after) is allowed
+
+
+def test_a_limit_for_all_devices_concerns_those_that_have_the_figure() -> None:
+    absent = Finding(model="net", device="host", figure=FLASH, verdict=Verdict.NOT_MEASURED, mode=Mode.COMPUTED)
+    value = Metric(value=1.0, unit="bytes", provenance=Provenance.EXACT, method="")
+    there = replace(absent, device="board", verdict=Verdict.PASSED, after=value)
+    everywhere, here = Limits(parse_limits(["flash 0"])), Limits(parse_limits(["flash@host 0"]))
+    assert meant([absent, there], everywhere) == [there]
+    assert meant([absent, there], here) == [absent, there]
+    # Nobody has it: the limit holds nothing, which does not pass.
+    assert meant([absent], everywhere) == [absent]
+    assert meant([absent], everywhere, {FLASH}) == []
+    failed = replace(absent, unavailable=True)
+    assert meant([failed, there], everywhere) == [failed, there]

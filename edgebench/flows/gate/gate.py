@@ -21,7 +21,7 @@ from edgebench.flows.gate.request import GateRequest, Reference
 from edgebench.flows.gate.stored import Comparison, compare_exact, profiled_once
 from edgebench.flows.profile.preparation import Preparation, Ready
 from edgebench.flows.profile.profile import ProfileProgress
-from edgebench.gate.ceilings import bound_findings
+from edgebench.gate.ceilings import bound_findings, meant
 from edgebench.gate.judging import judge_exact, relative_change
 from edgebench.gate.limits import OUTPUTS
 from edgebench.gate.verdict import Finding, GateResult, Mode, Verdict
@@ -78,10 +78,11 @@ def gate(
                 findings += flow.cell(model, device, notes)
         finally:
             flow.close()
+    entries = () if request.baseline is None else request.baseline.entries
     paired = any(finding.mode is Mode.PAIRED for finding in findings)
     return GateResult(
         baseline=_baseline_text(request),
-        findings=tuple(findings),
+        findings=tuple(meant(findings, request.limits, {name for entry in entries for name in entry.figures})),
         notes=tuple(dict.fromkeys(notes)),
         warnings=tuple(machine_warnings()) if paired else (),
         started=started,
