@@ -36,6 +36,7 @@ def profile(
     time_limit: str = "60s",
     memory_limit: str | None = None,
     layers: bool = False,
+    label: str = "",
     results: StrPath = "results",
     progress: bool = False,
 ) -> RunResult:
@@ -57,6 +58,7 @@ def profile(
         time_limit: Total time for each model on each device.
         memory_limit: For each process; by default, four fifths of what is free.
         layers: Whether to find the share of each operator.
+        label: Name of the run in reports and histories.
         results: Folder that the run is saved in.
         progress: Whether to show a progress bar.
 
@@ -68,7 +70,7 @@ def profile(
         StorageError: The results folder cannot be written to.
         KeyboardInterrupt: What was measured is saved.
     """
-    from edgebench.cli.compose import compose_inputs, compose_plan
+    from edgebench.cli.compose import compose_inputs, compose_label, compose_plan
     from edgebench.flows.profile.profile import ProfileRequest
     from edgebench.flows.recording import record_profiles
     from edgebench.store.runs import RunStore
@@ -86,7 +88,11 @@ def profile(
     )
     with progress_shown(progress) as on_progress:
         recorded = record_profiles(
-            request, RunStore(Path(results)), command=("edgebench.profile", *request.models), on_progress=on_progress
+            request,
+            RunStore(Path(results)),
+            command=("edgebench.profile", *request.models),
+            label=compose_label(label),
+            on_progress=on_progress,
         )
     if recorded.interrupted:
         raise KeyboardInterrupt
@@ -225,6 +231,7 @@ def search(
     jobs: int = 1,
     dtypes: Mapping[str, str] | None = None,
     time_limit: str = "60s",
+    label: str = "",
     results: StrPath = "results",
     progress: bool = False,
 ) -> SearchResult:
@@ -254,6 +261,7 @@ def search(
         jobs: Number of parallel trainings.
         dtypes: By device, ``float32`` or ``int8``; by default, what the device takes.
         time_limit: Time to measure one finalist on one device.
+        label: Name of the run in reports.
         results: Folder of tables, studies and runs.
         progress: Whether to show a progress bar.
 
@@ -263,7 +271,7 @@ def search(
         StorageError: The storage became unreachable; finished work is in it.
         KeyboardInterrupt: Finished work is kept.
     """
-    from edgebench.cli.compose import compose_plan
+    from edgebench.cli.compose import compose_label, compose_plan
     from edgebench.cli.limits import compose_budget, compose_objectives
     from edgebench.flows.lut.opening import open_tables
     from edgebench.flows.search.recording import record_search
@@ -301,7 +309,13 @@ def search(
     )
     plan = compose_plan(repetitions=5, time_limit=time_limit, goal="2%", memory_limit=None, layers=False)
     with progress_shown(progress) as on_progress:
-        recorded = record_search(request, plan, command=("edgebench.search", opened.name), on_progress=on_progress)
+        recorded = record_search(
+            request,
+            plan,
+            command=("edgebench.search", opened.name),
+            label=compose_label(label),
+            on_progress=on_progress,
+        )
     if recorded.interrupted or recorded.path is None:
         raise KeyboardInterrupt
     return SearchResult(run=recorded.run, path=recorded.path)

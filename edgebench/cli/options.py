@@ -48,3 +48,4 @@ MaxLatencyOption = Annotated[list[str], typer.Option(metavar=_LIMIT, help="Such 
 MaxEnergyOption = Annotated[list[str], typer.Option(metavar=_LIMIT, help="Such as 2mJ.")]
 MaxRamOption = Annotated[list[str], typer.Option(metavar=_LIMIT, help="Such as 128KB.")]
 MaxFlashOption = Annotated[list[str], typer.Option(metavar=_LIMIT, help="Such as 512KB.")]
+LabelOption = Annotated[str, typer.Option(metavar="TEXT", help="Name of this run in reports and histories.")]

@@ -19,11 +19,11 @@ _TITLES = {
     "model": "model",
     "device": "device",
     "figure": "figure",
+    "verdict": "verdict",
     "before": "baseline",
     "after": "candidate",
     "change": "change",
     "limit": "limit",
-    "verdict": "verdict",
 }
 _CODES: Mapping[Verdict, tuple[Kind, Code]] = {
     Verdict.IMPROVED: (Kind.NOTE, Code.GATE_IMPROVED),

@@ -11,6 +11,7 @@ import typer
 from edgebench.cli.options import (
     RESULTS,
     DtypesOption,
+    LabelOption,
     MaxEnergyOption,
     MaxFlashOption,
     MaxLatencyOption,
@@ -61,6 +62,7 @@ def search(
     jobs: Annotated[int, typer.Option(min=1, max=256, help="Number of parallel trainings.")] = 1,
     dtype: DtypesOption = [],
     time_limit: Annotated[str, typer.Option(help="Time to measure one finalist on one device.")] = "60s",
+    label: LabelOption = "",
     results: ResultsOption = RESULTS,
     format_: FormatOption = Format.TERMINAL,
     json_: JsonOption = False,
@@ -70,7 +72,7 @@ def search(
     Costs come from lookup tables (edgebench lut build); trials are trained only if the tables predict that every
     limit is met. The best are trained fully, exported, and profiled on every device.
     """
-    from edgebench.cli.compose import compose_devices, compose_dtypes, compose_plan
+    from edgebench.cli.compose import compose_devices, compose_dtypes, compose_label, compose_plan
     from edgebench.cli.limits import compose_budget, compose_objectives
     from edgebench.cli.progress import progress_bar
     from edgebench.flows.lut.opening import open_tables
@@ -110,7 +112,9 @@ def search(
     plan = compose_plan(repetitions=5, time_limit=time_limit, goal="2%", memory_limit=None, layers=False)
     typer.echo(f"study {request.study}", err=True)
     with progress_bar() as progress:
-        recorded = record_search(request, plan, command=("edgebench", *sys.argv[1:]), on_progress=progress)
+        recorded = record_search(
+            request, plan, command=("edgebench", *sys.argv[1:]), label=compose_label(label), on_progress=progress
+        )
     _show(recorded.run, request, shown)
     raise typer.Exit(130 if recorded.interrupted else _exit_code(recorded.run))
 

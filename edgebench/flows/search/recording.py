@@ -20,6 +20,7 @@ def record_search(
     plan: MeasurementPlan,
     *,
     command: Sequence[str],
+    label: str = "",
     on_progress: Callable[[ProfileProgress], None] = lambda _: None,
 ) -> RecordedRun:
     """Search, saving the run after each stage. An interrupt ends it and keeps what was finished.
@@ -28,13 +29,14 @@ def record_search(
         request: What to search.
         plan: How long finalists are measured.
         command: What was typed or called, for the record.
+        label: Name of the run in reports.
         on_progress: Called for every step.
 
     Raises:
         EdgebenchError: As ``search`` raises.
     """
     store = RunStore(request.results)
-    current = new_run(store, plan, seed=request.seed, command=command)
+    current = new_run(store, plan, seed=request.seed, command=command, label=label)
 
     def save(record: SearchRecord, profiles: Sequence[Profile]) -> None:
         nonlocal current

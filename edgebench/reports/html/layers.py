@@ -50,10 +50,10 @@ def memory_chart(profile: Profile) -> Chart | None:
     live = [metric.value if (metric := layer.metrics.get(_LIVE)) is not None else None for layer in profile.layers]
     figures = summarise(profile)
     total, arena = figures.get(RAM), figures.get("arena_bytes")
-    if not live or None in live or total is None or arena is None:
+    if not live or None in live or total is None:
         return None
     # What is not the arena, such as the stack, is taken throughout.
-    fixed = max(0.0, total.value - arena.value)
+    fixed = 0.0 if arena is None else max(0.0, total.value - arena.value)
     used = [fixed + (value or 0.0) for value in live]
     memory = profile.device.memory
     limit = None if memory is None else memory.ram_bytes
@@ -64,7 +64,7 @@ def memory_chart(profile: Profile) -> Chart | None:
     return Chart(
         name=f"memory:{model}@{device}",
         title=f"{model} on {device}",
-        caption=f"{text}; {format_value(fixed, 'bytes')} of it are stack and static data",
+        caption=text + (f"; {format_value(fixed, 'bytes')} of it are stack and static data" if fixed else ""),
         text=text,
         draw=lambda colours, width: _draw_memory(profile.layers, used, fixed, limit, colours, width),
         model=model,

@@ -43,6 +43,7 @@ class Operation:
         on_npu: Whether the accelerator runs it.
         cycles: Estimated cycles; 0 also if the compiler does not count (CPU, fused operations).
         macs: Multiply-accumulates.
+        live_bytes: Working memory in use while it runs.
         reason: Why it stays on the CPU.
     """
 
@@ -51,6 +52,7 @@ class Operation:
     on_npu: bool
     cycles: int
     macs: int
+    live_bytes: int
     reason: str | None = None
 
 
@@ -197,6 +199,7 @@ def _operations(database: Any, reasons: Mapping[str, tuple[str, str]]) -> tuple[
                 on_npu=on_npu,
                 cycles=int(row[column["op_cycles"]]),
                 macs=int(row[column["mac_count"]]),
+                live_bytes=int(row[column["staging_usage"]] or 0),
                 reason=reason,
             )
         )

@@ -170,9 +170,9 @@ class EthosUModel(PlainModel):
 
     def _layer(self, operation: Operation) -> LayerCost:
         total = self._compilation.cycles
-        metrics = {}
+        metrics = {"live_bytes": self._exact(operation.live_bytes, "working memory in use while it runs")}
         if operation.on_npu:
-            metrics = {
+            metrics |= {
                 "cycles": self._estimated(operation.cycles, "cycles", "cycles of the operation"),
                 "macs": self._exact(operation.macs, "MACs as Vela counts them", unit=""),
             }
