@@ -151,11 +151,11 @@ class Recorded:
         before: Latencies of the baseline.
         after: Latencies of the candidate.
         ratio: Logarithm of the ratio of their fifth percentiles.
-        tail: Of their 90th percentiles.
-        levels: The logarithms of the former.
-        tail_levels: The logarithms of the latter.
+        tail: Of their tails.
+        levels: The logarithms of the fifth percentiles.
         bursts: Median over bursts of the log-ratio of the bursts' fifth percentiles, which the rule used to judge.
         seconds: How long the pair took.
+        same: Whether a model ran against itself.
     """
 
     before: Floats
@@ -163,9 +163,22 @@ class Recorded:
     ratio: float
     tail: float
     levels: Levels
-    tail_levels: Levels
     bursts: float
     seconds: float
+    same: bool
+
+    def swapped(self) -> Recorded:
+        """The same with the other model as the baseline."""
+        before, after = self.levels
+        return replace(
+            self,
+            before=self.after,
+            after=self.before,
+            ratio=-self.ratio,
+            tail=-self.tail,
+            bursts=-self.bursts,
+            levels=(after, before),
+        )
 
 
 def load(files: Sequence[Path]) -> dict[str, dict[str, list[Recorded]]]:
@@ -187,9 +200,9 @@ def load(files: Sequence[Path]) -> dict[str, dict[str, list[Recorded]]]:
                     ratio=ratios["latency_s"],
                     tail=ratios[P90],
                     levels=levels[LATENCY],
-                    tail_levels=levels[P90],
                     bursts=float(np.median(np.log(low[1] / low[0]))),
                     seconds=float(held["seconds"]),
+                    same=str(held["kind"]) == "A/A",
                 )
                 found.setdefault(str(held["setting"]), {}).setdefault(str(held["kind"]), []).append(pair)
     return found
@@ -227,8 +240,9 @@ def rules(limit: float) -> dict[str, Sequential]:
 
 
 def drawn(pairs: Sequence[Recorded], random: np.random.Generator) -> list[Recorded]:
-    """As many pairs as a rule can need, at random."""
-    return [pairs[int(index)] for index in random.integers(0, len(pairs), 2 * Rule().looks[-1])]
+    """As many pairs as a rule can need, at random; of a model against itself, either may be the baseline."""
+    chosen = [pairs[int(index)] for index in random.integers(0, len(pairs), 2 * Rule().looks[-1])]
+    return [pair.swapped() if pair.same and random.random() < 0.5 else pair for pair in chosen]
 
 
 def rivals() -> dict[str, Single]:
@@ -306,11 +320,7 @@ def _decisions(pairs: Sequence[Recorded], limit: float, random: np.random.Genera
     seconds = float(np.mean([pair.seconds for pair in pairs]))
     trials = [with_levels(drawn(pairs, random), Rule(limit=limit)) for _ in range(tries)]
     used = np.array([len(trial.first) + len(trial.second) for trial in trials])
-    tail = []
-    for _ in range(tries):
-        chosen = drawn(pairs, random)
-        found = decide([pair.tail for pair in chosen], Rule(limit=0.2), [pair.tail_levels for pair in chosen])
-        tail.append(found.answer)
+    tail = [decide([pair.tail for pair in drawn(pairs, random)], Rule(limit=0.2)).answer for _ in range(tries)]
     say(
         {
             "seconds to a decision": {

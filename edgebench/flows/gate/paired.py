@@ -158,7 +158,7 @@ def _finding(
         out_of_time = trial.answer is Answer.MORE
         if out_of_time:
             reason = f"{reason} within the time limit of {request.plan.time_limit_s:g} s"
-        remedy = _MORE_TIME if out_of_time else _what_would_decide(limit, estimate.change)
+        remedy = _MORE_TIME if out_of_time else _what_would_decide(limit, estimate.change, _threads(profiles[1]))
     finite = estimate.pairs > 1
     return replace(
         base,
@@ -173,14 +173,20 @@ def _finding(
     )
 
 
-def _what_would_decide(limit: GateLimit, change: float) -> str:
+def _what_would_decide(limit: GateLimit, change: float, threads: int) -> str:
     if change > limit.value / 2:
         word = limit.text.split()[0]
         return (
             f"the change is about as large as the limit of {limit.value:.1%}: a limit well above or below {change:.1%} "
             f"decides it ({word} {max(2 * change, 2 * limit.value):.0%})"
         )
-    return "a quieter machine, or a wider limit"
+    fewer = ", --threads 1" if threads > 1 else ""
+    return f"a quieter machine{fewer}, or a wider limit"
+
+
+def _threads(profile: Profile) -> int:
+    chosen = profile.device.options.get("threads", 1)
+    return chosen if isinstance(chosen, int) else 1
 
 
 def _shown(profile: Profile, name: str) -> Metric | None:

@@ -30,6 +30,8 @@ MIN_RUNS = 3
 MAX_RUNS = 100
 PAIR_S = 2.0
 """Time of both models' bursts together, unless the fewest bursts take longer."""
+_TAIL_RUNS = 30
+"""A 90th percentile of fewer runs is about their maximum."""
 LOAD, FIRST, PROCESS_RAM = "load_s", "first_inference_s", "peak_ram_bytes"
 PAIRED = (LATENCY, P90, ENERGY, LOAD, FIRST, PROCESS_RAM)
 """Figures that a pair of processes gives a ratio of."""
@@ -199,13 +201,15 @@ def _plan(loaded: Sequence[Loaded]) -> tuple[int, int]:
 def pair_ratios(before: ProcessRun, after: ProcessRun) -> dict[str, float]:
     """By figure, the logarithm of candidate over baseline.
 
-    For latencies it is that of a percentile of all runs of the process: what comes and goes while it runs does not
-    change a low one, if it leaves the process alone for a twentieth of its time. For energy it is the median over
-    bursts of the ratio of neighbouring bursts: what disturbs the machine for longer than a burst disturbs both.
+    For the latency it is that of a low percentile of all runs of the process: what comes and goes while it runs does
+    not change it, if it leaves the process alone for a twentieth of its time. For the tail it is the first quartile
+    over groups of bursts: a tail of the model's own is in all of them, one that the machine made is not. For energy it
+    is the median over bursts of the ratio of neighbouring bursts.
     """
     levels = pair_levels(before, after)
     found = {
-        **{name: levels[name][1] - levels[name][0] for name in (LATENCY, P90) if name in levels},
+        LATENCY: levels[LATENCY][1] - levels[LATENCY][0] if LATENCY in levels else None,
+        P90: _log_ratio(_tail(before), _tail(after)),
         ENERGY: _over_bursts(_energies(before), _energies(after)),
         LOAD: _log_ratio(before.load_s, after.load_s),
         FIRST: _log_ratio(before.first_inference_s, after.first_inference_s),
@@ -215,19 +219,25 @@ def pair_ratios(before: ProcessRun, after: ProcessRun) -> dict[str, float]:
 
 
 def pair_levels(before: ProcessRun, after: ProcessRun) -> dict[str, Levels]:
-    """By figure, how fast two processes were: the logarithms of percentiles of all their latencies."""
-    found: dict[str, Levels] = {}
-    for name, percent in ((LATENCY, 5), (P90, 90), (ENERGY, 5)):
-        one, other = _level(before, percent), _level(after, percent)
-        if one is not None and other is not None:
-            found[name] = (one, other)
-    return found
+    """By figure that a slowed process falsifies, how fast the two were: logarithms of low percentiles of latencies."""
+    one, other = _level(before), _level(after)
+    return {} if one is None or other is None else {LATENCY: (one, other), ENERGY: (one, other)}
 
 
-def _level(process: ProcessRun, percent: float) -> float | None:
+def _level(process: ProcessRun) -> float | None:
     latencies = [latency for burst in process.bursts for latency in burst.latencies_s]
-    value = float(np.percentile(latencies, percent)) if latencies else 0.0
+    value = float(np.percentile(latencies, 5)) if latencies else 0.0
     return math.log(value) if value > 0 else None
+
+
+def _tail(process: ProcessRun) -> float | None:
+    """The 90th percentile of each group of bursts that has enough runs, and of these the first quartile."""
+    runs = min((len(burst.latencies_s) for burst in process.bursts), default=0)
+    together = min(-(-_TAIL_RUNS // runs), len(process.bursts)) if runs else 1
+    bursts = process.bursts
+    groups = [bursts[start : start + together] for start in range(0, len(bursts) - together + 1, together)]
+    tails = [np.percentile([latency for burst in group for latency in burst.latencies_s], 90) for group in groups]
+    return float(np.quantile(tails, 0.25)) if tails else None
 
 
 def _energies(process: ProcessRun) -> list[float]:
