@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from edgebench.core.device import Device
+from edgebench.core.device import Device, PowerModel
 from edgebench.core.figure import ENERGY, LATENCY, MACS, NETWORK, PARAMETERS, split_column
 from edgebench.core.metric import Provenance
-from edgebench.core.table import LookupTable, TableFigure, TableKey
+from edgebench.core.table import LookupTable, TableFigure, TableKey, Validation
 from edgebench.errors import InputError
 from edgebench.search.cost_model import CostModel
 from edgebench.spaces.blocks import Block
@@ -69,24 +69,31 @@ def with_declared_energy(table: LookupTable, device: Device) -> LookupTable:
         method=f"declared power {power.active_w:g} W ({power.supply}) x {latency.provenance} latency",
         base=latency.base * power.active_w,
         scale=latency.scale,
+        corrections={group: value * power.active_w for group, value in latency.corrections.items()},
         source=power.source,
     )
-    validation = dict(table.validation)
-    if LATENCY in validation:
-        known = validation[LATENCY]
-        validation[ENERGY] = replace(
-            known,
-            low=known.low * (1 - power.relative_error),
-            high=known.high * (1 + power.relative_error),
-            found=tuple(value * power.active_w for value in known.found),
-            predicted=tuple(value * power.active_w for value in known.predicted),
-        )
     return replace(
         table,
         figures={**table.figures, ENERGY: figure},
         entries={key: {**figures, ENERGY: figures[LATENCY] * power.active_w} for key, figures in table.entries.items()},
-        validation=validation,
+        validation=_with_energy(table.validation, power),
+        left_out=_with_energy(table.left_out, power),
     )
+
+
+def _with_energy(known: Mapping[str, Validation], power: PowerModel) -> Mapping[str, Validation]:
+    """Errors of energy are those of the latency; its interval is widened by the error of the power."""
+    if LATENCY not in known:
+        return known
+    latency = known[LATENCY]
+    energy = replace(
+        latency,
+        low=latency.low * (1 - power.relative_error),
+        high=latency.high * (1 + power.relative_error),
+        found=tuple(value * power.active_w for value in latency.found),
+        predicted=tuple(value * power.active_w for value in latency.predicted),
+    )
+    return {**known, ENERGY: energy}
 
 
 def _sizes(space: SearchSpace) -> LookupTable:

@@ -7,10 +7,12 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+
+import numpy as np
 
 from edgebench.core.device import Device, DeviceKind
 from edgebench.core.dtype import DataType
@@ -18,12 +20,13 @@ from edgebench.core.figure import ENERGY, FLASH, LATENCY, RAM, TABLE_FIGURES
 from edgebench.core.metric import Metric, Provenance
 from edgebench.core.table import LookupTable, TableFigure, TableKey
 from edgebench.errors import NotComparableError
-from edgebench.flows.lut.bench import Bench
-from edgebench.flows.lut.context import after, before, first
-from edgebench.flows.lut.scale import with_scale
+from edgebench.flows.lut.bench import Bench, over_processes
+from edgebench.flows.lut.context import after, before, first, neighbours
+from edgebench.flows.lut.correction import Goal, corrected_until_good
 from edgebench.flows.profile.profile import ProfileProgress
 from edgebench.machine.description import describe_machine
 from edgebench.models.network import Network
+from edgebench.models.network.layers import Shape
 from edgebench.spaces.blocks import Block
 from edgebench.spaces.space import SearchSpace
 from edgebench.workers.base import Workers
@@ -34,6 +37,10 @@ GROUP = 7
 """How many blocks share one race, and so one measurement of what surrounds them."""
 RACE_S = 0.17
 """Time for each network in each process."""
+MORE_RACES = 3
+"""How often a group is measured again while its processes do not agree."""
+APART = 0.01
+"""Typical deviation of a block's cost between processes, as a share of a whole network here, that is too much."""
 _START = "start"
 
 Figures = Mapping[str, float]
@@ -48,12 +55,14 @@ class TableRequest:
         device: Where to measure, with its options applied.
         dtype: Data type of the networks.
         jobs: Number of parallel child processes, for targets that do not measure time.
+        goal: How good predictions must be, for targets that measure.
     """
 
     space: SearchSpace
     device: Device
     dtype: DataType
     jobs: int = 0
+    goal: Goal = field(default_factory=Goal)
 
 
 def table_key(device: Device, versions: Mapping[str, str], dtype: str, *, measured: bool) -> TableKey:
@@ -117,6 +126,10 @@ def build_table(
                 figures={**figures, **table.figures},
                 when=datetime.now(UTC).isoformat(timespec="seconds"),
                 validation={},
+                # What was learnt from whole networks was learnt about other entries.
+                wholes={} if table.space_digest != digest else table.wholes,
+                left_out={},
+                disturbed=tuple(sorted({*table.disturbed, *bench.disturbed})),
                 reference_s=bench.reference_s,
                 space_digest=digest,
                 complete=False,
@@ -125,15 +138,12 @@ def build_table(
             left = (time.monotonic() - start) / max(done, 1) * (len(missing) - done)
             text = f"{done} of {len(missing)} blocks, {left:.0f} s left"
             on_progress(ProfileProgress(done=done / len(missing), text=text))
-        table = replace(
-            _as_a_whole(request, bench, table, on_progress),
-            reference_s=bench.reference_s,
-            space_digest=digest,
-            complete=True,
-            validation={},
-        )
-        on_update(table)
-        return table
+        whole = table
+        for whole in _as_a_whole(request, bench, table, on_progress):
+            on_update(replace(whole, reference_s=bench.reference_s, space_digest=digest, validation={}))
+        finished = replace(whole, reference_s=bench.reference_s, space_digest=digest, complete=True, validation={})
+        on_update(finished)
+        return finished
 
 
 def _begun(request: TableRequest, key: TableKey, known: LookupTable | None) -> LookupTable:
@@ -155,7 +165,7 @@ _Step = tuple[dict[str, Figures], Mapping[str, TableFigure]]
 def _measured(request: TableRequest, bench: Bench, blocks: Sequence[Block], workers: Workers) -> Iterator[_Step]:
     starts = {block.key for block in _first_blocks(request.space)}
     if not bench.deterministic:
-        yield from _raced(bench, blocks, starts)
+        yield from _raced(request, bench, blocks, starts)
         return
     jobs = request.jobs or os.cpu_count() or 1
     one = _one_alone if request.device.kind is DeviceKind.MCU else _one_in_context
@@ -227,18 +237,48 @@ def _one_in_context(bench: Bench, block: Block, starts: set[str]) -> _Step:
     return {block.key: figures}, {**methods, **in_context}
 
 
-def _raced(bench: Bench, blocks: Sequence[Block], starts: set[str]) -> Iterator[_Step]:
+def _raced(request: TableRequest, bench: Bench, blocks: Sequence[Block], starts: set[str]) -> Iterator[_Step]:
     """For runtimes on a real processor: networks with and without the block, in turn, in the same processes."""
+    known = neighbours(request.space)
     shapes: dict[object, list[Block]] = {}
     for block in blocks:
         shapes.setdefault(_START if block.key in starts else block.input_shape, []).append(block)
     for shape, members in shapes.items():
         for position in range(0, len(members), GROUP):
-            group = members[position : position + GROUP]
-            networks: list[Network] = [first(block) if shape == _START else after(block) for block in group]
-            if shape != _START:
-                networks.append(before(group[0]))
-            yield _differences(group, bench.race(networks, RACE_S), bench.latency_provenance)
+            yield _group(bench, members[position : position + GROUP], known, from_start=shape == _START)
+
+
+def _group(bench: Bench, group: Sequence[Block], known: Mapping[Shape, Block], *, from_start: bool) -> _Step:
+    """One race, and further ones while its processes do not agree about what the blocks cost."""
+    if from_start:
+        networks: list[Network] = [first(block) for block in group]
+    else:
+        neighbour = known.get(group[0].input_shape)
+        networks = [after(block, neighbour) for block in group] + [before(group[0], neighbour)]
+    processes = list(bench.race_each(networks, RACE_S))
+    for _ in range(MORE_RACES):
+        if not _apart(processes, len(group)):
+            break
+        processes += bench.race_each(networks, RACE_S)
+    if _apart(processes, len(group)):
+        bench.disturbed.update(block.key for block in group)
+    return _differences(group, over_processes(processes), bench.latency_provenance)
+
+
+def _apart(processes: Sequence[Sequence[RaceResult]], count: int) -> bool:
+    """Whether half of the processes or more are apart in what the blocks of a group cost."""
+    costs = np.array(
+        [
+            [
+                result.latency_p5_s - (results[count].latency_p5_s if len(results) > count else 0.0)
+                for result in results[:count]
+            ]
+            for results in processes
+        ]
+    )
+    whole = float(np.median([result.latency_p5_s for results in processes for result in results]))
+    deviations = np.abs(costs - np.median(costs, axis=0))
+    return bool(np.median(np.median(deviations, axis=0)) > APART * whole)
 
 
 def _differences(group: Sequence[Block], results: Sequence[RaceResult], provenance: Provenance) -> _Step:
@@ -268,15 +308,19 @@ def _kernel_code(found: Mapping[str, Metric]) -> float:
 
 def _as_a_whole(
     request: TableRequest, bench: Bench, table: LookupTable, on_progress: Callable[[ProfileProgress], None]
-) -> LookupTable:
+) -> Iterator[LookupTable]:
     """What only whole networks show: what they contain besides their blocks, and how far sums are from them."""
     if bench.deterministic:
-        return _with_base(request, bench, table)
+        yield _with_base(request, bench, table)
+        return
 
-    def report(share: float) -> None:
-        on_progress(ProfileProgress(done=share, text="a few whole networks"))
+    def report(share: float, text: str) -> None:
+        on_progress(ProfileProgress(done=share, text=text))
 
-    return with_scale(request.space, table, lambda network: bench.race_whole(network).robust, report)
+    def measure(network: Network) -> Mapping[str, float]:
+        return bench.race_whole(network).robust
+
+    yield from corrected_until_good(request.space, table, measure, request.goal, report)
 
 
 def _with_base(request: TableRequest, bench: Bench, table: LookupTable) -> LookupTable:
