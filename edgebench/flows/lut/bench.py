@@ -22,7 +22,7 @@ from edgebench.models.write import write_network
 from edgebench.targets.registry import create_target
 from edgebench.workers.base import Workers
 from edgebench.workers.local import LOCAL
-from edgebench.workers.measuring.jobs import Finish, Load, Prepare, Race, RaceResult
+from edgebench.workers.measuring.jobs import CountOperators, Finish, Load, Prepare, Race, RaceResult
 from edgebench.workers.protocol import Answer, Request
 from edgebench.workers.worker import ChildError, Worker
 
@@ -47,6 +47,7 @@ class Bench:
     Attributes:
         reference_s: What latencies are relative to; None until something is measured.
         disturbed: Keys of blocks that were measured while processes did not agree.
+        notes: What a reader of the table must know.
 
     Raises:
         TargetUnavailableError: The device cannot be used here.
@@ -66,6 +67,7 @@ class Bench:
         self.device = device
         self.reference_s = reference_s
         self.disturbed: set[str] = set()
+        self.notes: list[str] = []
         self._reference = reference
         self._reference_path: Path | None = None
         target = create_target(device)
@@ -123,6 +125,18 @@ class Bench:
             if metric is not None:
                 figures[name] = metric
         return figures
+
+    def operators(self, networks: Sequence[Network]) -> tuple[Mapping[str, int], ...] | None:
+        """How often the runtime executes each operator in each network; None where the target does not tell.
+
+        Raises:
+            UnsupportedModelError: A network does not run there.
+        """
+        paths = [self._prepared(network) for network in networks]
+        found = self._ask(CountOperators(device=self.device, models=tuple(map(str, paths)))).counts
+        for path in paths:
+            path.unlink(missing_ok=True)
+        return found
 
     def race(self, networks: Sequence[Network], seconds: float) -> tuple[RaceResult, ...]:
         """Run networks and the reference in turn in several fresh processes.

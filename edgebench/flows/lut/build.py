@@ -21,12 +21,12 @@ from edgebench.core.metric import Metric, Provenance
 from edgebench.core.table import LookupTable, TableFigure, TableKey
 from edgebench.errors import NotComparableError
 from edgebench.flows.lut.bench import Bench, over_processes
-from edgebench.flows.lut.context import after, before, first, neighbours
+from edgebench.flows.lut.context import after, before, first
 from edgebench.flows.lut.correction import Goal, corrected_until_good
+from edgebench.flows.lut.neighbours import Neighbours, choose_neighbours
 from edgebench.flows.profile.profile import ProfileProgress
 from edgebench.machine.description import describe_machine
 from edgebench.models.network import Network
-from edgebench.models.network.layers import Shape
 from edgebench.spaces.blocks import Block
 from edgebench.spaces.space import SearchSpace
 from edgebench.workers.base import Workers
@@ -130,6 +130,7 @@ def build_table(
                 wholes={} if table.space_digest != digest else table.wholes,
                 left_out={},
                 disturbed=tuple(sorted({*table.disturbed, *bench.disturbed})),
+                notes=tuple(dict.fromkeys([*table.notes, *bench.notes])),
                 reference_s=bench.reference_s,
                 space_digest=digest,
                 complete=False,
@@ -239,21 +240,26 @@ def _one_in_context(bench: Bench, block: Block, starts: set[str]) -> _Step:
 
 def _raced(request: TableRequest, bench: Bench, blocks: Sequence[Block], starts: set[str]) -> Iterator[_Step]:
     """For runtimes on a real processor: networks with and without the block, in turn, in the same processes."""
-    known = neighbours(request.space)
+    chosen = choose_neighbours(request.space, bench)
+    if chosen.missed:
+        bench.notes.append(
+            f"blocks were measured between others than in a network: {chosen.missed:.1%} of the operators that the "
+            f"runtime executes differ, mostly {chosen.worst}; whole networks correct for it"
+        )
     shapes: dict[object, list[Block]] = {}
     for block in blocks:
         shapes.setdefault(_START if block.key in starts else block.input_shape, []).append(block)
     for shape, members in shapes.items():
         for position in range(0, len(members), GROUP):
-            yield _group(bench, members[position : position + GROUP], known, from_start=shape == _START)
+            yield _group(bench, members[position : position + GROUP], chosen.before, from_start=shape == _START)
 
 
-def _group(bench: Bench, group: Sequence[Block], known: Mapping[Shape, Block], *, from_start: bool) -> _Step:
+def _group(bench: Bench, group: Sequence[Block], before_it: Neighbours, *, from_start: bool) -> _Step:
     """One race, and further ones while its processes do not agree about what the blocks cost."""
     if from_start:
         networks: list[Network] = [first(block) for block in group]
     else:
-        neighbour = known.get(group[0].input_shape)
+        neighbour = before_it.get(group[0].input_shape)
         networks = [after(block, neighbour) for block in group] + [before(group[0], neighbour)]
     processes = list(bench.race_each(networks, RACE_S))
     for _ in range(MORE_RACES):

@@ -12,20 +12,9 @@ channels together; a block of 8 channels behind the convolution pays for a reord
 from __future__ import annotations
 
 from edgebench.models.network import Network, NetworkBuilder
-from edgebench.models.network.layers import Shape
 from edgebench.spaces.blocks import Block
-from edgebench.spaces.space import SearchSpace
 
 _TAIL_UNITS = 10
-
-
-def neighbours(space: SearchSpace) -> dict[Shape, Block]:
-    """By shape, the cheapest block of a space that takes it and gives it on, which can stand before any other."""
-    found: dict[Shape, Block] = {}
-    for block in sorted(space.all_blocks, key=lambda block: (block.network().macs, block.key)):
-        if len(block.input_shape) == 3 and block.output_shape == block.input_shape:
-            found.setdefault(block.input_shape, block)
-    return found
 
 
 def first(block: Block) -> Network:
