@@ -95,7 +95,7 @@ def corrected_until_good(
         yield current
         if len(wholes) >= min(FEWEST, len(rows)) and _good(current, goal):
             break
-    yield _with_verdict(space, current, goal)
+    yield with_verdict(space, current, goal)
 
 
 def corrected(space: SearchSpace, table: LookupTable, wholes: Mapping[str, Mapping[str, float]]) -> LookupTable:
@@ -127,7 +127,7 @@ def corrected(space: SearchSpace, table: LookupTable, wholes: Mapping[str, Mappi
         fitted = fit(learnt.families(predicted), found - predicted, predicted)
         scale, corrections = learnt.read(fitted)
         figures[name] = replace(plain.figures[name], scale=scale, corrections=corrections)
-        left_out[name] = _left_out(found, predicted + fitted.left_out, tuple(wholes))
+        left_out[name] = left_out_errors(found, predicted + fitted.left_out, tuple(wholes))
     return replace(plain, figures=figures, wholes=dict(wholes), left_out=left_out)
 
 
@@ -168,7 +168,14 @@ def _channels(group: str) -> str:
     return group.rpartition(" ")[2].rpartition("x")[2]
 
 
-def _left_out(found: Floats, predicted: Floats, architectures: tuple[str, ...]) -> Validation:
+def left_out_errors(found: Floats, predicted: Floats, architectures: tuple[str, ...]) -> Validation:
+    """How well whole networks were predicted from the others.
+
+    Args:
+        found: What each network came to.
+        predicted: What the others predict.
+        architectures: Their names.
+    """
     error = prediction_error(found, predicted)
     low, high = normal_interval(found / predicted)
     return Validation(
@@ -198,8 +205,14 @@ def _progress(table: LookupTable, number: int, goal: Goal) -> str:
     return f"whole network {number + 1}: mean error so far {known.mean_error:.1%}, goal {goal.mean_error:.1%}"
 
 
-def _with_verdict(space: SearchSpace, table: LookupTable, goal: Goal) -> LookupTable:
-    """The table with a note on each figure that is not as good as asked."""
+def with_verdict(space: SearchSpace, table: LookupTable, goal: Goal) -> LookupTable:
+    """The table with a note on each figure that is not as good as asked.
+
+    Args:
+        space: Where its networks are from.
+        table: With the errors of its own whole networks.
+        goal: What was asked for.
+    """
     notes = [note for note in table.notes if not note.startswith(_FAILED)]
     for name, found in table.left_out.items():
         if goal.met(found):
