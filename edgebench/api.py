@@ -281,7 +281,8 @@ def search(
     from edgebench.tasks.recipe import Recipe
     from edgebench.workers.training.jobs import TaskText
 
-    opened, chosen, folder = open_space(str(space)), devices_of(devices, {}, None), Path(results)
+    folder = Path(results)
+    opened, chosen = open_space(str(space)), devices_of(devices, {}, None, tables=folder)
     tables = open_tables(folder, opened, chosen, dtypes or {})
     limits = {"latency": max_latency, "energy": max_energy, "ram": max_ram, "flash": max_flash}
     request = SearchRequest(

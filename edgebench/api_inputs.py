@@ -50,19 +50,26 @@ def limit_texts(limit: Limit) -> list[str]:
 
 
 def devices_of(
-    given: str | Device | Sequence[str | Device], options: Mapping[str, str], threads: int | None
+    given: str | Device | Sequence[str | Device],
+    options: Mapping[str, str],
+    threads: int | None,
+    tables: Path | None = None,
 ) -> list[Device]:
-    """Devices by name or as they are, with options applied.
+    """Devices by name or as they are, with options applied; with a results folder also those of imported tables.
 
     Raises:
         InputError: A device or an option is unknown.
     """
     from edgebench.cli.compose import with_options
     from edgebench.core.device import Device
+    from edgebench.flows.lut.opening import find_device_or_table
     from edgebench.store.devices import find_device
 
+    def named(name: str) -> Device:
+        return find_device(name) if tables is None else find_device_or_table(name, tables)
+
     listed = [given] if isinstance(given, (str, Device)) else given
-    found = [item if isinstance(item, Device) else find_device(item) for item in listed]
+    found = [item if isinstance(item, Device) else named(item) for item in listed]
     texts = [f"{key}={value}" for key, value in options.items()]
     return with_options(found, texts + ([] if threads is None else [f"threads={threads}"]))
 

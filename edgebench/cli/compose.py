@@ -24,7 +24,12 @@ MAX_LABEL = 100
 
 
 def compose_devices(
-    names: Sequence[str], options: Sequence[str], *, threads: int | None, optimization: str | None
+    names: Sequence[str],
+    options: Sequence[str],
+    *,
+    threads: int | None,
+    optimization: str | None,
+    tables: Path | None = None,
 ) -> list[Device]:
     """Devices by name, with the options from the command line applied.
 
@@ -33,13 +38,18 @@ def compose_devices(
         options: ``KEY=VALUE`` for all devices whose target has the key, ``DEVICE:KEY=VALUE`` for one.
         threads: For every device whose target has threads.
         optimization: For every device whose target has optimisation levels.
+        tables: The results folder, if devices count that are known by an imported table only.
 
     Raises:
         InputError: A device or an option is unknown, or an option applies to no device.
     """
     named = {"threads": threads, "optimization": optimization}
     texts = [*options, *(f"{key}={value}" for key, value in named.items() if value is not None)]
-    return with_options([find_device(name) for name in dict.fromkeys(names)], texts)
+    if tables is None:
+        return with_options([find_device(name) for name in dict.fromkeys(names)], texts)
+    from edgebench.flows.lut.opening import find_device_or_table
+
+    return with_options([find_device_or_table(name, tables) for name in dict.fromkeys(names)], texts)
 
 
 def with_options(devices: Sequence[Device], options: Sequence[str]) -> list[Device]:

@@ -97,12 +97,14 @@ class LimitCheck(Record):
         predicted: What the table said.
         found: What the profile says, or None if it failed.
         holds: Whether the limit is met; the upper end of a figure's interval or error band must meet it.
+        only_predicted: Whether the device is not attached, so that the prediction with its margin decides.
     """
 
     limit: Limit
     predicted: float
     found: Metric | None
     holds: bool
+    only_predicted: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,6 +152,11 @@ class Finalist(Record):
     def solution(self) -> bool:
         """Whether it meets every limit when checked."""
         return not self.faults
+
+    @property
+    def unmeasured(self) -> tuple[str, ...]:
+        """Devices with a limit on which it could not be measured, so that it is a solution as predicted only."""
+        return tuple(dict.fromkeys(check.limit.device for check in self.checks if check.only_predicted))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -11,8 +10,7 @@ from typing import Any
 
 from edgebench.core.dtype import DataType
 from edgebench.core.figure import TABLE_FIGURES
-from edgebench.core.metric import Provenance
-from edgebench.core.table import LookupTable, TableFigure, TableKey
+from edgebench.core.table import LookupTable
 from edgebench.errors import InputError, StorageError
 from edgebench.machine.lock import one_process_at_a_time
 from edgebench.store.codec import from_plain, to_plain
@@ -22,8 +20,8 @@ from edgebench.store.renames import present_options
 
 KIND = "table"
 VERSION = 3
-_EXPORTED = {"device", "dtype"}
-MAX_CSV_BYTES = 64 << 20
+IMPORTED = "imported"
+"""Target of devices that are known by a table only."""
 
 
 class TableStore:
@@ -101,6 +99,34 @@ class TableStore:
             )
         return table
 
+    def of_device(self, device: str) -> list[LookupTable]:
+        """Every table of a device in this folder.
+
+        Raises:
+            StorageError: One is damaged or newer than this edgebench.
+        """
+        if not device or "/" in device or device.startswith("."):
+            return []
+        return [load_table(path) for path in sorted((self._folder / device).glob("*.json"))]
+
+    def set_aside(self, device: str, space: str, dtype: str) -> Path | None:
+        """Keep a table that is about to be replaced, under a name of its own; None if there is none.
+
+        Raises:
+            StorageError: It cannot be renamed.
+        """
+        path = self.path(device, space, dtype)
+        if not path.is_file():
+            return None
+        for number in range(1, 10_000):
+            kept = path.with_name(f"{path.name}.before-{number}")
+            if not kept.exists():
+                try:
+                    return path.rename(kept)
+                except OSError as error:
+                    raise StorageError(f"cannot be renamed: {error.strerror}", where=str(path)) from None
+        raise StorageError("too many tables were set aside", where=str(path.parent), remedy="delete some of them")
+
     def all(self) -> list[LookupTable]:
         """Every table, this folder's own before those included in edgebench."""
         found = {
@@ -128,59 +154,6 @@ def load_table(path: Path) -> LookupTable:
         if not set(figures) <= set(table.figures):
             raise InputError(f"a figure of {block!r} is not declared in figures", where=str(path))
     return table
-
-
-def read_table_csv(path: Path, *, space: str, key: TableKey, provenance: Provenance, source: str) -> LookupTable:
-    """A table that somebody else measured: columns ``block`` and figures such as ``latency_s``.
-
-    Other columns of an export (``device``, ``dtype``, ``latency_s.provenance``) are ignored.
-
-    Args:
-        path: The file.
-        space: The space that the blocks belong to.
-        key: What the figures are valid for.
-        provenance: How the figures were obtained.
-        source: Who measured them, and how.
-
-    Raises:
-        InputError: A column is unknown or missing, or a value is not a number; the line is named.
-    """
-    try:
-        if path.stat().st_size > MAX_CSV_BYTES:
-            raise InputError("too large for a table", where=str(path))
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror}", where=str(path)) from None
-    except UnicodeDecodeError:
-        raise InputError("not a text file", where=str(path)) from None
-    reader = csv.DictReader(text.splitlines())
-    columns = [name for name in reader.fieldnames or [] if name not in _EXPORTED and not name.endswith(".provenance")]
-    unknown = [name for name in columns if name not in TABLE_FIGURES and name != "block"]
-    if "block" not in columns or unknown or len(columns) < 2:
-        raise InputError(
-            f"the columns are {', '.join(columns) or 'none'}",
-            where=str(path),
-            remedy=f"the first line must name block and some of {', '.join(TABLE_FIGURES)}",
-        )
-    entries: dict[str, Mapping[str, float]] = {}
-    for row in reader:
-        where = f"{path}, line {reader.line_num}"
-        block = (row.get("block") or "").strip()
-        if not block or block in entries or None in row:
-            raise InputError("a block is missing or repeated, or a line is too long", where=where)
-        try:
-            entries[block] = _checked({name: float(row[name]) for name in columns if name != "block"}, where)
-        except (ValueError, TypeError):
-            raise InputError("a figure is not a number", where=where) from None
-    if not entries:
-        raise InputError("there are no lines", where=str(path))
-    figure = TableFigure(provenance=provenance, method=f"imported from {path.name}", source=source)
-    return LookupTable(
-        space=space,
-        key=key,
-        figures={name: figure for name in columns if name != "block"},
-        entries=entries,
-    )
 
 
 def _checked(figures: Mapping[str, float], where: str) -> Mapping[str, float]:

@@ -12,6 +12,7 @@ from edgebench.targets.base import Target
 GROUP = "edgebench.targets"
 BUILTIN: Mapping[str, str] = {
     "ethos-u": "edgebench.targets.ethos_u.target:EthosUTarget",
+    "imported": "edgebench.targets.imported:ImportedTarget",
     "fake": "edgebench.targets.fake:FakeTarget",
     "litert": "edgebench.targets.litert:LiteRtTarget",
     "litert-delegate": "edgebench.targets.litert_delegate:DelegateTarget",

@@ -59,7 +59,7 @@ def front(
     from edgebench.search.infeasible import explain
 
     opened = open_space(space)
-    devices = compose_devices(device, [], threads=None, optimization=None)
+    devices = compose_devices(device, [], threads=None, optimization=None, tables=results)
     tables = open_tables(results, opened, devices, compose_dtypes(dtype, devices))
     limits = {"latency": max_latency, "energy": max_energy, "ram": max_ram, "flash": max_flash}
     budget = compose_budget(limits, tables)

@@ -75,10 +75,13 @@ def build(
     if not request.space.learnt_whole:
         typer.echo(f"{len(request.space.all_blocks)} distinct blocks in {request.space.name}", err=True)
     with store.writing(*names), progress_bar() as progress:
+        kept = store.set_aside(*names) if fresh else None
         known = None if fresh else store.load_own(*names)
         table = build_table(request, known, on_update=store.save, on_progress=progress)
     print_report(table_report(table, request.space), "lut build", Format.JSON if json_ else format_)
     typer.echo(f"saved: {store.path(table.key.device, table.space, table.key.dtype)}", err=True)
+    if kept is not None:
+        typer.echo(f"the table before it is kept: {kept}", err=True)
 
 
 @app.command()
@@ -153,20 +156,21 @@ def show(
     json_: JsonOption = False,
 ) -> None:
     """Show a table; without a space and a device, list them."""
-    from edgebench.flows.lut.opening import load_table
+    from edgebench.flows.lut.opening import load_any_table
+    from edgebench.flows.spaces import open_space
     from edgebench.reports.tables import table_report
 
     if space is None or device is None:
         list_tables(space, results, format_, json_)
         return
-    request = _request(space, device, dtype, None, [])
-    table = load_table(results, request)
+    opened = open_space(space)
+    table = load_any_table(results, space, device, dtype)
     if format_ is Format.HTML and not json_:
         from edgebench.reports.html.lookup_table import table_page
 
-        write_content(table_page(table, request.space).encode(), output)
+        write_content(table_page(table, opened).encode(), output)
         return
-    print_report(table_report(table, request.space), "lut show", Format.JSON if json_ else format_, output)
+    print_report(table_report(table, opened), "lut show", Format.JSON if json_ else format_, output)
 
 
 @app.command()
@@ -178,71 +182,77 @@ def export(
     dtype: DtypeOption = None,
     results: ResultsOption = RESULTS,
 ) -> None:
-    """Write a table's entries for other programs."""
-    from edgebench.flows.lut.opening import load_table
-    from edgebench.reports.tables import table_report
+    """Write a table for other programs and other machines; edgebench lut import reads it again."""
+    from edgebench.flows.lut.opening import load_any_table
+    from edgebench.reports.report import Report
+    from edgebench.store.table_csv import table_records
 
-    request = _request(space, device, dtype, None, [])
-    print_report(table_report(load_table(results, request)), "lut export", format_, output)
+    table = load_any_table(results, space, device, dtype)
+    print_report(Report(tables=(), records=table_records(table)), "lut export", format_, output)
 
 
 @app.command("import")
 def import_(
-    file: Annotated[Path, typer.Argument(metavar="FILE.csv", help="Columns block, latency_s, energy_j, ...")],
-    space: Annotated[str, typer.Option(metavar="SPACE", help="The space that the blocks belong to.")],
-    device: DeviceOption,
-    source: Annotated[str, typer.Option(metavar="TEXT", help="Who measured it, and how.")],
-    provenance: Annotated[str, typer.Option(help="measured, exact, simulated or estimated.")] = "measured",
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE.csv", help="Columns block or architecture, latency_s or latency_ms, ...")
+    ],
+    space: Annotated[str, typer.Option(metavar="SPACE", help="The space that they belong to.")],
+    device: Annotated[
+        str | None,
+        typer.Option("--device", "-d", metavar="NAME", help="Device; one that is not here gets this name."),
+    ] = None,
+    source: Annotated[str, typer.Option(metavar="TEXT", help="Who measured it, and how.")] = "",
+    provenance: Annotated[
+        str, typer.Option(help="measured, exact, simulated or estimated, where the file does not say.")
+    ] = "measured",
     versions: Annotated[
         list[str],
-        typer.Option(
-            "--version", metavar="NAME=VERSION", help="What it was measured with; by default, what is installed here."
-        ),
+        typer.Option("--version", metavar="NAME=VERSION", help="What it was measured with."),
     ] = [],
-    machine: Annotated[str | None, typer.Option(metavar="TEXT", help="Processor it was measured on.")] = None,
+    machine: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="Machine it was measured on, if that is not this one.")
+    ] = None,
     dtype: DtypeOption = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing table.")] = False,
     results: ResultsOption = RESULTS,
 ) -> None:
-    """Import a table that somebody else measured; its source is recorded."""
-    from dataclasses import replace
+    """Import a table that was measured elsewhere: blocks, or whole networks.
 
+    A table of another machine makes a device of its own, which searches predict for and cannot measure on. From whole
+    networks (a column architecture) a predictor is learnt, and each network predicted from the others says how good.
+    """
     from edgebench.core.metric import Provenance
     from edgebench.errors import InputError
-    from edgebench.flows.lut.request import table_key
-    from edgebench.store.tables import TableStore, read_table_csv
-    from edgebench.targets.registry import create_target
+    from edgebench.flows.lut.importing import ImportRequest, import_table
+    from edgebench.flows.spaces import open_space
 
     if provenance not in set(Provenance):
         raise InputError(f"{provenance!r} is not a provenance", remedy=f"one of {', '.join(Provenance)}")
-    request = _request(space, device, dtype, None, [])
     given = dict(text.partition("=")[::2] for text in versions)
     if not all(given.values()):
         raise InputError(
             f"not all of {', '.join(versions)} are NAME=VERSION", where="--version", remedy="such as onnxruntime=1.31.0"
         )
-    target = create_target(request.device)
-    key = table_key(request.device, given or target.check(), request.dtype, measured=not target.deterministic)
-    key = key if machine is None else replace(key, machine=machine)
-    table = read_table_csv(file, space=request.space.name, key=key, provenance=Provenance(provenance), source=source)
-    known = {block.key for block in request.space.all_blocks}
-    strange = [block for block in table.entries if block not in known]
-    if strange:
-        raise InputError(
-            f"{len(strange)} of {len(table.entries)} blocks are not in {request.space.name}, such as {strange[0]!r}",
-            where=str(file),
-            remedy=f"blocks are written as `edgebench lut export {request.space.name} -d DEVICE` writes them",
+    imported = import_table(
+        ImportRequest(
+            file=file,
+            space=open_space(space),
+            device=device,
+            machine=machine,
+            source=source,
+            provenance=Provenance(provenance),
+            versions=given,
+            dtype=dtype,
+            force=force,
+            results=results,
         )
-    table = replace(table, space_digest=request.space.digest, complete=known == set(table.entries))
-    store = TableStore(results)
-    names = request.device.name, request.space.name, request.dtype
-    with store.writing(*names):
-        if store.path(*names).exists() and not force:
-            raise InputError(
-                "a table exists already", where=str(store.path(*names)), remedy="add --force to replace it"
-            )
-        path = store.save(table)
-    typer.echo(f"{len(table.entries)} of {len(known)} blocks\nwritten: {path}")
+    )
+    typer.echo(f"{imported.said}\nwritten: {imported.path}")
+    if imported.elsewhere:
+        typer.echo(
+            f"device {imported.table.key.device} is not attached: `edgebench search {imported.table.space} -d "
+            f"{imported.table.key.device}` predicts for it, and cannot measure on it"
+        )
 
 
 def _request(space: str, device: str, dtype: str | None, threads: int | None, options: list[str]) -> TableRequest:

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from edgebench.core.device import Device
+from edgebench.core.device import Device, DeviceKind
 from edgebench.core.dtype import DataType
 from edgebench.core.table import LookupTable, TableKey
 from edgebench.errors import InputError, NotComparableError
 from edgebench.flows.lut.request import TableRequest, table_key
+from edgebench.flows.spaces import open_space
 from edgebench.search.costs import with_declared_energy
 from edgebench.spaces.space import SearchSpace
-from edgebench.store.tables import TableStore
+from edgebench.store.devices import find_device
+from edgebench.store.tables import IMPORTED, TableStore
 from edgebench.targets.registry import create_target
 
 
@@ -26,6 +28,24 @@ def dtype_of(device: Device, wanted: str | None = None) -> DataType:
     if chosen not in set(DataType):
         raise InputError(f"{chosen!r} is not a data type of tables", where="--dtype", remedy=" or ".join(DataType))
     return DataType(chosen)
+
+
+def find_device_or_table(name: str, results: Path) -> Device:
+    """A device by its name; one that is known by an imported table only if there is no other of that name.
+
+    Raises:
+        InputError: There is neither.
+    """
+    try:
+        return find_device(name)
+    except InputError:
+        tables = [table for table in TableStore(results).of_device(name) if table.key.target == IMPORTED]
+        if not tables:
+            raise
+    where = f" on {tables[0].key.machine}" if tables[0].key.machine else ""
+    return Device(
+        name=name, kind=DeviceKind.CPU, target=IMPORTED, description=f"known by an imported table{where}, not attached"
+    )
 
 
 def load_table(results: Path, request: TableRequest) -> LookupTable:
@@ -45,6 +65,18 @@ def load_table(results: Path, request: TableRequest) -> LookupTable:
     return table
 
 
+def load_any_table(results: Path, space: str, device: str, dtype: str | None) -> LookupTable:
+    """A table to look at, of a device that is here or of an imported one.
+
+    Raises:
+        InputError: There is no such table, space or device.
+    """
+    opened, found = open_space(space), find_device_or_table(device, results)
+    if found.target == IMPORTED:
+        return _imported(results, opened, found, {} if dtype is None else {device: dtype})
+    return load_table(results, TableRequest(space=opened, device=found, dtype=dtype_of(found, dtype)))
+
+
 def open_tables(
     results: Path, space: SearchSpace, devices: Sequence[Device], dtypes: Mapping[str, str]
 ) -> dict[str, LookupTable]:
@@ -62,12 +94,37 @@ def open_tables(
     """
     found = {}
     for device in devices:
+        if device.target == IMPORTED:
+            found[device.name] = with_declared_energy(_imported(results, space, device, dtypes), device)
+            continue
         target = create_target(device)
         request = TableRequest(space=space, device=device, dtype=dtype_of(device, dtypes.get(device.name)))
         table = load_table(results, request)
         require_fit(table, space, table_key(device, target.check(), request.dtype, measured=not target.deterministic))
         found[device.name] = with_declared_energy(table, device)
     return found
+
+
+def _imported(results: Path, space: SearchSpace, device: Device, dtypes: Mapping[str, str]) -> LookupTable:
+    """A table that was made elsewhere, which is valid there whatever is installed here."""
+    wanted = dtypes.get(device.name)
+    known = [table for table in TableStore(results).of_device(device.name) if table.space == space.name]
+    fitting = [table for table in known if wanted in {None, table.key.dtype}]
+    if not fitting:
+        have = ", ".join(f"{table.key.dtype} of {table.space}" for table in known) or "none of this space"
+        raise InputError(
+            f"there is no {wanted or ''} table of {space.name} for {device.name}".replace("  ", " "),
+            where=str(results / "tables"),
+            remedy=f"there is {have}; edgebench lut import FILE.csv --space {space.name} -d {device.name} --source WHO",
+        )
+    table = fitting[0]
+    if not table.is_whole(space.digest):
+        raise InputError(
+            "the imported table does not have every block of the space, or the space has changed since",
+            where=f"{table.space} on {device.name}",
+            remedy=f"edgebench lut import FILE.csv --space {space.name} -d {device.name} --force with all blocks",
+        )
+    return table
 
 
 def require_fit(table: LookupTable, space: SearchSpace, here: TableKey) -> None:
@@ -88,7 +145,7 @@ def require_fit(table: LookupTable, space: SearchSpace, here: TableKey) -> None:
         raise NotComparableError(
             f"the table was built for something else: {'; '.join(differences)}",
             where=where,
-            remedy=f"{build} --fresh",
+            remedy=f"{build} --fresh builds another one, and keeps this one beside it",
         )
     if not table.is_whole(space.digest):
         why = (

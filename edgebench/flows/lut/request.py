@@ -60,6 +60,6 @@ def begun_table(request: TableRequest, key: TableKey, known: LookupTable | None)
         raise NotComparableError(
             f"the existing table was built for something else: {'; '.join(differences)}",
             where=f"{known.space} on {known.key.device}",
-            remedy="build a new one with --fresh, or return to what it was built with",
+            remedy="--fresh builds a new one and keeps this one beside it; or return to what it was built with",
         )
     return known

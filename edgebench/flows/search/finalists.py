@@ -18,6 +18,7 @@ from edgebench.core.summary import summarise
 from edgebench.flows.profile.profile import ProfileProgress, ProfileRequest, profile
 from edgebench.flows.search.full_training import Full, FullTraining
 from edgebench.flows.search.request import SearchRequest
+from edgebench.store.tables import IMPORTED
 from edgebench.targets.registry import create_target
 from edgebench.tasks.accuracy import accuracy_drop, wilson_interval
 from edgebench.workers.base import Workers
@@ -114,7 +115,8 @@ class Finals:
     def _profiled(self, files: Sequence[str], name: str) -> dict[str, Profile]:
         groups: dict[str, list[Device]] = {}
         for device in self._request.devices:
-            groups.setdefault(self._file(device, files), []).append(device)
+            if device.target != IMPORTED:
+                groups.setdefault(self._file(device, files), []).append(device)
         found: dict[str, Profile] = {}
         for file, devices in groups.items():
             self._on_progress(
@@ -129,6 +131,12 @@ class Finals:
         return found
 
     def _check(self, limit: Limit, predicted: Mapping[str, float], profiles: Mapping[str, Profile]) -> LimitCheck:
+        if limit.device not in profiles:
+            margins = dict(zip(self._request.budget.limits, self._request.margins, strict=True))
+            met = limit.is_met(predicted[limit.column], margins[limit])
+            return LimitCheck(
+                limit=limit, predicted=predicted[limit.column], found=None, holds=met, only_predicted=True
+            )
         result = profiles[limit.device]
         found = summarise(result).get(limit.figure) if result.outcome is Outcome.OK else None
         return LimitCheck(
@@ -186,7 +194,9 @@ class Finals:
             if result.outcome is not Outcome.OK
         ]
         faults += [
-            f"{check.limit.column} does not meet its limit" if check.found else f"{check.limit.column} is unknown"
+            f"{check.limit.column} does not meet its limit"
+            if check.found or check.only_predicted
+            else f"{check.limit.column} is unknown"
             for check in checks
             if not check.holds
         ]

@@ -12,6 +12,7 @@ from edgebench.flows.search.request import SearchRequest
 from edgebench.flows.search.trial import State
 from edgebench.flows.search.trials import Trials
 from edgebench.search.candidates import Candidates
+from edgebench.store.tables import IMPORTED
 from edgebench.workers.training.jobs import TaskFacts
 
 
@@ -69,4 +70,6 @@ def _summary(table: LookupTable) -> str:
     versions = ", ".join(f"{name} {value}" for name, value in table.key.versions.items())
     errors = ", ".join(f"{figure_of(name).title} {item.mean_error:.2%}" for name, item in table.validation.items())
     proven = f"mean error over {next(iter(table.validation.values())).networks} networks: {errors}" if errors else ""
-    return f"{table.key.dtype}, {len(table.entries)} blocks, {versions}; {proven or 'not validated'}"
+    held = f"{len(table.wholes)} whole networks" if table.learnt_whole else f"{len(table.entries)} blocks"
+    place = f" on {table.key.machine}, imported" if table.key.target == IMPORTED else ""
+    return f"{table.key.dtype}, {held}{place}, {versions or 'unknown versions'}; {proven or 'not validated'}"

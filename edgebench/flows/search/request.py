@@ -14,7 +14,7 @@ from edgebench.core.budget import Budget, Limit
 from edgebench.core.device import Device
 from edgebench.core.figure import ACCURACY
 from edgebench.core.record import Record
-from edgebench.core.table import LookupTable
+from edgebench.core.table import LookupTable, prediction_intervals
 from edgebench.errors import InputError
 from edgebench.spaces.space import SearchSpace
 from edgebench.tasks.recipe import Recipe
@@ -169,13 +169,16 @@ def new_study_name(space: str) -> str:
 
 
 def margins(limits: Sequence[Limit], tables: Mapping[str, LookupTable]) -> tuple[float, ...]:
-    """For each limit, the upper end of the interval of its table's predictions, as a factor; 1 if not validated."""
-    found = (tables[limit.device].validation.get(limit.figure) for limit in limits)
-    return tuple(1.0 if validation is None else max(1.0, validation.high) for validation in found)
+    """For each limit, the upper end of the interval of its table's predictions, as a factor; 1 if there is none."""
+    known = prediction_intervals(tables)
+    return tuple(max(1.0, known[limit.column][1]) if limit.column in known else 1.0 for limit in limits)
 
 
 def _identity(table: LookupTable) -> str:
     versions = ", ".join(f"{name} {value}" for name, value in sorted(table.key.versions.items()))
     figures = {name: (item.base, item.scale) for name, item in table.figures.items()}
-    content = json.dumps([figures, {key: dict(value) for key, value in table.entries.items()}], sort_keys=True)
+    held: list[object] = [figures, {key: dict(value) for key, value in table.entries.items()}]
+    # Tables without them keep the identity that studies know.
+    held += [learnt for item in table.figures.values() for learnt in (item.corrections, item.weights) if learnt]
+    content = json.dumps(held, sort_keys=True, default=dict)
     return f"{table.key.dtype} {table.key.target} {versions} {hashlib.sha256(content.encode()).hexdigest()[:12]}"
