@@ -20,8 +20,9 @@ from typing import Any
 
 from edgebench.core.figure import LATENCY
 from edgebench.core.table import LookupTable
-from edgebench.flows.lut.build import TableRequest, build_table
+from edgebench.flows.lut.build import build_table
 from edgebench.flows.lut.opening import dtype_of
+from edgebench.flows.lut.request import TableRequest
 from edgebench.flows.lut.validate import validate_table
 from edgebench.flows.spaces import open_space
 from edgebench.store.devices import find_device

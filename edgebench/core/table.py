@@ -60,6 +60,7 @@ class TableFigure(Record):
         scale: Factor of the blocks' sum, from whole networks.
         source: Where an estimate's constants come from.
         corrections: By group of blocks, what one costs more inside a whole network than its entry says, in SI units.
+        weights: Of a table that is learnt from whole networks: by family of features the weight of each, in SI units.
     """
 
     provenance: Provenance
@@ -68,6 +69,7 @@ class TableFigure(Record):
     scale: float = 1.0
     source: str | None = None
     corrections: Mapping[str, float] = field(default_factory=dict)
+    weights: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,6 +151,11 @@ class LookupTable(Record):
     wholes: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     left_out: Mapping[str, Validation] = field(default_factory=dict)
     disturbed: tuple[str, ...] = ()
+
+    @property
+    def learnt_whole(self) -> bool:
+        """Whether it predicts from features of whole networks, and not from blocks."""
+        return bool(self.figures) and all(figure.weights for figure in self.figures.values())
 
     def is_whole(self, space_digest: str) -> bool:
         """Whether a build for exactly this space has finished."""

@@ -19,7 +19,8 @@ def tables_report(tables: Sequence[LookupTable]) -> Report:
             "space": table.space,
             "device": table.key.device,
             "dtype": table.key.dtype,
-            "blocks": len(table.entries),
+            "blocks": len(table.entries) or None,
+            "networks": len(table.wholes) or None,
             "figures": ", ".join(figure_of(name).title for name in table.figures),
             "validated": ", ".join(
                 f"{figure_of(name).title} {item.mean_error:.1%}" for name, item in table.validation.items()
@@ -43,6 +44,8 @@ _BUILD = "edgebench lut build SPACE -d DEVICE"
 
 def table_report(table: LookupTable, space: SearchSpace | None = None) -> Report:
     """Every entry, what the table is valid for, and its validation."""
+    if table.learnt_whole:
+        return _learnt_report(table, space)
     rows = [_row(table, block) for block in table.entries]
     shown = [name for name in TABLE_FIGURES if name in table.figures]
     columns = [
@@ -60,6 +63,49 @@ def table_report(table: LookupTable, space: SearchSpace | None = None) -> Report
     records = tuple(_record(table, block) for block in table.entries)
     return Report(
         tables=tuple(part for part in (entries, left_out_table(table), validation_table(table)) if part.rows),
+        remarks=tuple(_remarks(table, space)),
+        records=records,
+    )
+
+
+def _learnt_report(table: LookupTable, space: SearchSpace | None) -> Report:
+    """A table without blocks: the whole networks that it was learnt from."""
+    shown = [name for name in TABLE_FIGURES if name in table.figures]
+    rows: list[dict[str, Cell]] = [
+        {
+            "architecture": text,
+            **{
+                name: Metric(
+                    value=figures[name],
+                    unit=figure_of(name).unit,
+                    provenance=table.figures[name].provenance,
+                    method=table.figures[name].method,
+                    source=table.figures[name].source,
+                )
+                for name in shown
+            },
+        }
+        for text, figures in table.wholes.items()
+    ]
+    held = ", ".join(f"{name} {value}" for name, value in table.key.versions.items())
+    networks = ReportTable(
+        title=f"{table.space} on {table.key.device}: learnt from {len(rows)} whole networks",
+        columns=(Column(key="architecture", title="architecture"), *map(figure_column, shown)),
+        rows=tuple(rows),
+        caption="; ".join(filter(None, (table.key.dtype, held, table.key.machine))),
+    )
+    records = tuple(
+        {
+            "architecture": text,
+            "device": table.key.device,
+            "dtype": table.key.dtype,
+            **{name: figures[name] for name in shown},
+            **{f"{name}.provenance": table.figures[name].provenance.value for name in shown},
+        }
+        for text, figures in table.wholes.items()
+    )
+    return Report(
+        tables=tuple(part for part in (networks, left_out_table(table), validation_table(table)) if part.rows),
         remarks=tuple(_remarks(table, space)),
         records=records,
     )
@@ -165,6 +211,12 @@ def _remarks(table: LookupTable, space: SearchSpace | None) -> list[Remark]:
                 remedy=f"edgebench lut validate {table.space} -d {table.key.device}",
             )
         )
+    return [*remarks, *_of_space(table, space, subject)]
+
+
+def _of_space(table: LookupTable, space: SearchSpace | None, subject: str) -> list[Remark]:
+    """What a table lacks of its space."""
+    remarks: list[Remark] = []
     if space is not None:
         if not table.is_whole(space.digest):
             remarks.append(
@@ -176,14 +228,15 @@ def _remarks(table: LookupTable, space: SearchSpace | None) -> list[Remark]:
                     remedy=f"edgebench lut build {table.space} -d {table.key.device}",
                 )
             )
-        missing = sum(block.key not in table.entries for block in space.all_blocks)
+        blocks = () if table.learnt_whole or space.learnt_whole else space.all_blocks
+        missing = sum(block.key not in table.entries for block in blocks)
         if missing:
             remarks.append(
                 Remark(
                     kind=Kind.WARNING,
                     code=Code.BLOCKS_MISSING,
                     subject=subject,
-                    text=f"{missing} of {len(space.all_blocks)} blocks are missing",
+                    text=f"{missing} of {len(blocks)} blocks are missing",
                     remedy=f"edgebench lut build {table.space} -d {table.key.device}",
                 )
             )

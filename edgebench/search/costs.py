@@ -11,11 +11,13 @@ from edgebench.core.metric import Provenance
 from edgebench.core.table import LookupTable, TableFigure, TableKey, Validation
 from edgebench.errors import InputError
 from edgebench.search.cost_model import CostModel
+from edgebench.search.predictor import Joined, Predictor
+from edgebench.search.whole_model import WholeModel
 from edgebench.spaces.blocks import Block
 from edgebench.spaces.space import SearchSpace
 
 
-def cost_model(space: SearchSpace, tables: Mapping[str, LookupTable]) -> CostModel:
+def cost_model(space: SearchSpace, tables: Mapping[str, LookupTable]) -> Predictor:
     """Predicts the networks of a space: the tables' figures, and ``macs`` and ``parameters`` of the network.
 
     Args:
@@ -25,15 +27,26 @@ def cost_model(space: SearchSpace, tables: Mapping[str, LookupTable]) -> CostMod
     Raises:
         InputError: A table lacks a block of the space.
     """
-    return CostModel(
-        [len(dimension.values) for dimension in space.dimensions],
+    whole = {device: table for device, table in tables.items() if table.learnt_whole}
+    if space.learnt_whole:
+        blocks = [device for device in tables if device not in whole]
+        if blocks:
+            raise InputError(
+                f"the table of {blocks[0]} is one of blocks, and {space.name} is learnt from whole networks",
+                remedy=f"edgebench lut build {space.name} -d {blocks[0]} --fresh",
+            )
+        return WholeModel(space, whole, sizes=True)
+    values = [len(dimension.values) for dimension in space.dimensions]
+    by_block = CostModel(
+        values,
         space.terms,
         [block.key for block in space.all_blocks],
-        {**tables, NETWORK: _sizes(space)},
+        {device: table for device, table in tables.items() if device not in whole} | {NETWORK: _sizes(space)},
     )
+    return Joined([by_block, WholeModel(space, whole, sizes=False)], values) if whole else by_block
 
 
-def require_columns(columns: Sequence[str], model: CostModel, space: str) -> None:
+def require_columns(columns: Sequence[str], model: Predictor, space: str) -> None:
     """Check that tables have the figures that limits and objectives need.
 
     Args:
@@ -70,6 +83,10 @@ def with_declared_energy(table: LookupTable, device: Device) -> LookupTable:
         base=latency.base * power.active_w,
         scale=latency.scale,
         corrections={group: value * power.active_w for group, value in latency.corrections.items()},
+        weights={
+            family: {label: value * power.active_w for label, value in own.items()}
+            for family, own in latency.weights.items()
+        },
         source=power.source,
     )
     return replace(

@@ -21,7 +21,7 @@ from edgebench.cli.options import (
 from edgebench.cli.output import Format, FormatOption, JsonOption, print_report, write_content
 
 if TYPE_CHECKING:
-    from edgebench.flows.lut.build import TableRequest
+    from edgebench.flows.lut.request import TableRequest
 
 app = typer.Typer(
     help="Lookup tables: what the blocks of a search space cost on a device.", invoke_without_command=True
@@ -72,7 +72,8 @@ def build(
     )
     store = TableStore(results)
     names = request.device.name, request.space.name, request.dtype
-    typer.echo(f"{len(request.space.all_blocks)} distinct blocks in {request.space.name}", err=True)
+    if not request.space.learnt_whole:
+        typer.echo(f"{len(request.space.all_blocks)} distinct blocks in {request.space.name}", err=True)
     with store.writing(*names), progress_bar() as progress:
         known = None if fresh else store.load_own(*names)
         table = build_table(request, known, on_update=store.save, on_progress=progress)
@@ -208,7 +209,7 @@ def import_(
 
     from edgebench.core.metric import Provenance
     from edgebench.errors import InputError
-    from edgebench.flows.lut.build import table_key
+    from edgebench.flows.lut.request import table_key
     from edgebench.store.tables import TableStore, read_table_csv
     from edgebench.targets.registry import create_target
 
@@ -246,8 +247,8 @@ def import_(
 
 def _request(space: str, device: str, dtype: str | None, threads: int | None, options: list[str]) -> TableRequest:
     from edgebench.cli.compose import compose_devices
-    from edgebench.flows.lut.build import TableRequest
     from edgebench.flows.lut.opening import dtype_of
+    from edgebench.flows.lut.request import TableRequest
     from edgebench.flows.spaces import open_space
 
     (found,) = compose_devices([device], options, threads=threads, optimization=None)

@@ -7,25 +7,23 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 
-from edgebench.core.device import Device, DeviceKind
-from edgebench.core.dtype import DataType
+from edgebench.core.device import DeviceKind
 from edgebench.core.figure import ENERGY, FLASH, LATENCY, RAM, TABLE_FIGURES
 from edgebench.core.metric import Metric, Provenance
-from edgebench.core.table import LookupTable, TableFigure, TableKey
-from edgebench.errors import NotComparableError
+from edgebench.core.table import LookupTable, TableFigure
 from edgebench.flows.lut.bench import Bench, over_processes
 from edgebench.flows.lut.context import after, before, first
-from edgebench.flows.lut.correction import Goal, corrected_until_good
+from edgebench.flows.lut.correction import corrected_until_good
 from edgebench.flows.lut.neighbours import Neighbours, choose_neighbours
+from edgebench.flows.lut.request import TableRequest, begun_table, table_key
+from edgebench.flows.lut.whole_table import build_whole_table
 from edgebench.flows.profile.profile import ProfileProgress
-from edgebench.machine.description import describe_machine
 from edgebench.models.network import Network
 from edgebench.spaces.blocks import Block
 from edgebench.spaces.space import SearchSpace
@@ -44,38 +42,6 @@ APART = 0.01
 _START = "start"
 
 Figures = Mapping[str, float]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TableRequest:
-    """What table to build.
-
-    Attributes:
-        space: The space whose blocks are measured.
-        device: Where to measure, with its options applied.
-        dtype: Data type of the networks.
-        jobs: Number of parallel child processes, for targets that do not measure time.
-        goal: How good predictions must be, for targets that measure.
-    """
-
-    space: SearchSpace
-    device: Device
-    dtype: DataType
-    jobs: int = 0
-    goal: Goal = field(default_factory=Goal)
-
-
-def table_key(device: Device, versions: Mapping[str, str], dtype: str, *, measured: bool) -> TableKey:
-    """What a table for this device is valid for, here and now; estimates are valid for one calibration only."""
-    calibration = {f"calibration {name}": str(value) for name, value in device.calibration.items()}
-    return TableKey(
-        device=device.name,
-        target=device.target,
-        versions=dict(versions),
-        options={name: str(value) for name, value in device.options.items()} | calibration,
-        dtype=dtype,
-        machine=describe_machine().get("cpu", "") if measured else "",
-    )
 
 
 def build_table(
@@ -100,6 +66,8 @@ def build_table(
         TargetUnavailableError: The device cannot be used here.
         UnsupportedModelError: A block does not run there.
     """
+    if request.space.learnt_whole:
+        return build_whole_table(request, known, on_update=on_update, on_progress=on_progress, workers=workers)
     reference = request.space.network(request.space.largest)
     digest = request.space.digest
     # Entries from another state of the space stay valid, but its largest network may have been another one.
@@ -110,7 +78,7 @@ def build_table(
     ):
         measured = not bench.deterministic
         key = table_key(request.device, bench.versions, request.dtype, measured=measured)
-        table = _begun(request, key, known)
+        table = begun_table(request, key, known)
         missing = [block for block in request.space.all_blocks if block.key not in table.entries]
         start, done = time.monotonic(), 0
         on_progress(
@@ -145,19 +113,6 @@ def build_table(
         finished = replace(whole, reference_s=bench.reference_s, space_digest=digest, complete=True, validation={})
         on_update(finished)
         return finished
-
-
-def _begun(request: TableRequest, key: TableKey, known: LookupTable | None) -> LookupTable:
-    if known is None:
-        return LookupTable(space=request.space.name, key=key, edgebench=version("edgebench"))
-    differences = known.key.differences(key)
-    if differences:
-        raise NotComparableError(
-            f"the existing table was built for something else: {'; '.join(differences)}",
-            where=f"{known.space} on {known.key.device}",
-            remedy="build a new one with --fresh, or return to what it was built with",
-        )
-    return known
 
 
 _Step = tuple[dict[str, Figures], Mapping[str, TableFigure]]

@@ -64,7 +64,16 @@ class Goal:
         """Whether every figure of a table is predicted as well as asked."""
         return all(self.met(found) for found in table.left_out.values())
 
-    def met_easily(self, table: LookupTable) -> bool:
+    def stops(self, table: LookupTable, was_good: bool) -> bool:
+        """Whether to stop measuring: who stops at the first good draw stops at the lucky ones, and promises too much.
+
+        Args:
+            table: As it is now.
+            was_good: Whether it met the goal the step before.
+        """
+        return self.met_by(table) and (was_good or self._met_easily(table))
+
+    def _met_easily(self, table: LookupTable) -> bool:
         """The same with half of the mean error, which a lucky draw of networks does not give."""
         return replace(self, mean_error=self.mean_error / 2).met_by(table)
 
@@ -109,14 +118,12 @@ def corrected_until_good(
                 wholes[text] = dict(measure(space.network(tuple(map(int, row)))))
         current = corrected(space, table, wholes)
         yield current
-        good = goal.met_by(current)
-        if len(wholes) >= min(FEWEST, len(rows)) and good and (was_good or goal.met_easily(current)):
+        if len(wholes) >= min(FEWEST, len(rows)) and goal.stops(current, was_good):
             break
-        # Who stops at the first good draw stops at the lucky ones, and promises too much.
-        was_good = good
+        was_good = goal.met_by(current)
         if end is not None and time.monotonic() > end:
             break
-    yield _with_verdict(space, current, goal)
+    yield with_verdict(space, current, goal)
 
 
 def corrected(space: SearchSpace, table: LookupTable, wholes: Mapping[str, Mapping[str, float]]) -> LookupTable:
@@ -150,7 +157,7 @@ def corrected(space: SearchSpace, table: LookupTable, wholes: Mapping[str, Mappi
         figures[name] = replace(plain.figures[name], scale=scale, corrections=corrections)
         drawn = space.sample(np.random.default_rng(_SEED + 1), DRAWN)
         sums_drawn = model.predict(drawn)[:, model.names.index(column_name(name, device))]
-        left_out[name] = _left_out(
+        left_out[name] = left_out_errors(
             found,
             predicted + fitted.left_out,
             tuple(wholes),
@@ -220,14 +227,21 @@ def _spread(sds: Floats, values: Floats) -> float:
     return float(np.sqrt(np.mean((sds / values) ** 2)))
 
 
-def _left_out(
+def left_out_errors(
     found: Floats, predicted: Floats, architectures: tuple[str, ...], *, freedom: float, least_spread: float
 ) -> Validation:
-    """Errors of predictions from the others, with an interval for networks that nobody has measured.
+    """How well whole networks were predicted from the others, with an interval for networks that nobody has measured.
 
     Widths and noise were chosen with every network at hand, and the build stops when errors are small, so the errors of
     those left out are a little too small. The interval has therefore only the degrees of freedom that the fit has left,
     and is not narrower than what the fit itself expects of other networks.
+
+    Args:
+        found: What each network came to.
+        predicted: What the others predict.
+        architectures: Their names.
+        freedom: Networks less what the fit has decided with them.
+        least_spread: Standard deviation that the fit expects, as a share.
     """
     error = prediction_error(found, predicted)
     low, high = normal_interval(found / predicted, freedom=freedom, least_spread=least_spread)
@@ -254,8 +268,14 @@ def _progress(table: LookupTable, number: int, goal: Goal) -> str:
     return f"whole network {number + 1}: mean error so far {known.mean_error:.1%}, goal {goal.mean_error:.1%}"
 
 
-def _with_verdict(space: SearchSpace, table: LookupTable, goal: Goal) -> LookupTable:
-    """The table with a note on each figure that is not as good as asked."""
+def with_verdict(space: SearchSpace, table: LookupTable, goal: Goal) -> LookupTable:
+    """The table with a note on each figure that is not as good as asked.
+
+    Args:
+        space: Where its networks are from.
+        table: With the errors of its own whole networks.
+        goal: What was asked for.
+    """
     notes = [note for note in table.notes if not note.startswith(_FAILED)]
     for name, found in table.left_out.items():
         if goal.met(found):

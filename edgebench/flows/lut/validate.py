@@ -15,9 +15,9 @@ from edgebench.core.figure import LATENCY, column_name
 from edgebench.core.prediction_error import prediction_error, ratio_interval
 from edgebench.core.table import LookupTable, Validation
 from edgebench.flows.lut.bench import Bench
-from edgebench.flows.lut.build import TableRequest, table_key
 from edgebench.flows.lut.correction import whole_networks
 from edgebench.flows.lut.opening import require_fit
+from edgebench.flows.lut.request import TableRequest, table_key
 from edgebench.flows.profile.profile import ProfileProgress
 from edgebench.models.network import Network
 from edgebench.search.costs import cost_model
@@ -91,8 +91,8 @@ def validate_table(
 def _unseen(space: SearchSpace, table: LookupTable, networks: int, seed: int) -> Architectures:
     """Distinct random architectures, without those that the table was corrected by."""
     drawn = np.unique(space.sample(np.random.default_rng(seed), networks * 4), axis=0)
-    known = whole_networks(space, max(len(table.wholes), FITTED_BEFORE))
-    seen = {row.tobytes() for row in known}
+    seen = {row.tobytes() for row in whole_networks(space, max(len(table.wholes), FITTED_BEFORE))}
+    seen |= {np.array(space.parse(text), dtype=np.int8).tobytes() for text in table.wholes}
     unseen = drawn[[row.tobytes() not in seen for row in drawn]]
     return np.random.default_rng(seed).permutation(unseen)[:networks]
 

@@ -16,8 +16,9 @@ from edgebench.core.table import LookupTable, TableFigure, TableKey
 from edgebench.errors import NotComparableError, TargetUnavailableError, UnsupportedModelError
 from edgebench.flows.lut import bench as benches
 from edgebench.flows.lut.bench import Bench
-from edgebench.flows.lut.build import TableRequest, build_table
+from edgebench.flows.lut.build import build_table
 from edgebench.flows.lut.correction import Goal, corrected, corrected_until_good, whole_networks
+from edgebench.flows.lut.request import TableRequest
 from edgebench.flows.lut.validate import validate_table
 from edgebench.flows.spaces import open_space
 from edgebench.models.network import Network
