@@ -22,7 +22,7 @@ from edgebench.store.renames import present_options
 
 KIND = "table"
 VERSION = 3
-_EXPORTED = {"device", "dtype"}
+_EXPORTED = {"device", "dtype", "disturbed"}
 MAX_CSV_BYTES = 64 << 20
 
 

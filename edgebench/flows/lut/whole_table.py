@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -99,6 +100,7 @@ def build_whole_table(
         rows = sampled_networks(space, min(MOST, goal.networks * 5))
         methods: dict[str, TableFigure] = dict(table.figures)
         was_good = False
+        end = None if goal.seconds is None else time.monotonic() + goal.seconds
         for start in range(0, len(rows), AT_A_TIME):
             for number, row in enumerate(rows[start : start + AT_A_TIME], start):
                 text = space.text(row)
@@ -121,6 +123,8 @@ def build_whole_table(
             if len(wholes) >= min(FEWEST, len(rows)) and goal.stops(table, was_good):
                 break
             was_good = goal.met_by(table)
+            if end is not None and time.monotonic() > end:
+                break
         finished = replace(with_verdict(space, table, goal), complete=True)
         on_update(finished)
         return finished
