@@ -213,7 +213,7 @@ def _remarks(table: LookupTable, space: SearchSpace | None) -> list[Remark]:
                 code=Code.DISTURBED,
                 subject=subject,
                 text=text,
-                remedy=f"edgebench lut build {table.space} -d {table.key.device} measures them again, on a quieter machine",
+                remedy=f"on a quieter machine, again: edgebench lut build {table.space} -d {table.key.device}",
             )
         )
     if not table.validation:
