@@ -2,8 +2,8 @@
 
     python benchmarks/table_correction.py FOLDER
 
-Nothing is measured: each table is corrected again by its first N whole networks, and by one scale from the same ones, and
-compared with the networks of its validation. One line of JSON for each table, N and method.
+Nothing is measured: each table is corrected again by its first N whole networks, and by one scale from the same ones,
+and compared with the networks of its validation. One line of JSON for each table, N and method.
 """
 
 from __future__ import annotations
