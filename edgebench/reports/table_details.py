@@ -57,7 +57,7 @@ def basis_table(table: LookupTable) -> ReportTable:
         marked = f", {len(table.disturbed)} of them while the machine was disturbed" if table.disturbed else ""
         facts["blocks"] = f"{len(table.entries)}{marked}"
     if table.wholes:
-        facts["whole networks"] = f"{len(table.wholes)}, of which the corrections are learnt"
+        facts["whole networks"] = f"{len(table.wholes)}, from which the corrections are learnt"
     for name, figure in table.figures.items():
         parts = [f"{figure.provenance}; {figure.method}"]
         if figure.scale != 1:
@@ -82,5 +82,5 @@ def basis_table(table: LookupTable) -> ReportTable:
     )
     rows: list[dict[str, Cell]] = [{"what": name, "value": text} for name, text in facts.items() if text]
     return plain_table(
-        f"What the table of {table.space} on {table.key.device} rests on", rows, {"what": "", "value": ""}
+        f"What the table of {table.space} on {table.key.device} rests on", rows, {"what": "what", "value": "value"}
     )
