@@ -116,22 +116,27 @@ def compose_inputs(
     )
 
 
-def compose_table_goal(mean_error: str, networks: int) -> Goal:
+def compose_table_goal(mean_error: str, within_5: str, networks: int, time_limit: str | None) -> Goal:
     """When a table of a device that measures is good enough.
 
     Args:
         mean_error: Such as ``2%``.
+        within_5: Share of networks within 5 %, such as ``90%``.
         networks: Most whole networks to measure.
+        time_limit: Most time for them, such as ``5min``.
 
     Raises:
-        InputError: It is no share of at most 100 %.
+        InputError: A share is not above 0 and at most 100 %, or a time is none.
     """
     from edgebench.flows.lut.correction import Goal
 
-    share = parse_quantity(mean_error, Dimension.RATIO, where="--goal")
-    if not 0 < share <= 1:
-        raise InputError(f"{mean_error} is no goal", where="--goal", remedy="write a percentage, such as 2%")
-    return Goal(mean_error=share, networks=networks)
+    shares = {}
+    for option, text in (("--goal", mean_error), ("--within-5", within_5)):
+        shares[option] = parse_quantity(text, Dimension.RATIO, where=option)
+        if not 0 < shares[option] <= 1:
+            raise InputError(f"{text} is no goal", where=option, remedy="write a percentage, such as 2%")
+    seconds = None if time_limit is None else parse_quantity(time_limit, Dimension.TIME, where="--time-limit")
+    return Goal(mean_error=shares["--goal"], within_5_percent=shares["--within-5"], networks=networks, seconds=seconds)
 
 
 def compose_label(text: str) -> str:

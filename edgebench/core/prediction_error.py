@@ -61,17 +61,22 @@ def ratio_interval(
     return min(1.0, low), max(1.0, high)
 
 
-def normal_interval(ratios: NDArray[np.float64]) -> tuple[float, float]:
+def normal_interval(
+    ratios: NDArray[np.float64], *, freedom: float | None = None, least_spread: float = 0.0
+) -> tuple[float, float]:
     """The 95 % prediction interval of one more ratio of found to predicted, around 1 (Student's t).
 
     Args:
         ratios: Found / predicted of networks that the predictions did not know.
+        freedom: Degrees of freedom, at least 1; by default one fewer than ratios.
+        least_spread: A standard deviation that counts where that of the ratios is smaller.
     """
     count = len(ratios)
     if count < 2:
         return 0.0, math.inf
-    spread = math.sqrt(float(np.sum((ratios - 1) ** 2)) / count)
-    margin = t_quantile(count - 1) * spread * math.sqrt(1 + 1 / count)
+    spread = max(math.sqrt(float(np.sum((ratios - 1) ** 2)) / count), least_spread)
+    left = count - 1 if freedom is None else max(1, min(count - 1, round(freedom)))
+    margin = t_quantile(left) * spread * math.sqrt(1 + 1 / count)
     return max(0.0, 1 - margin), 1 + margin
 
 

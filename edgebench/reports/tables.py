@@ -9,6 +9,7 @@ from edgebench.core.metric import Metric, Provenance
 from edgebench.core.table import LookupTable, Validation
 from edgebench.reports.codes import Code, Kind
 from edgebench.reports.report import Cell, Column, Remark, Report, ReportTable, figure_column, plain_table
+from edgebench.reports.table_details import basis_table, group_table
 from edgebench.spaces.space import SearchSpace
 
 
@@ -51,6 +52,7 @@ def table_report(table: LookupTable, space: SearchSpace | None = None) -> Report
     columns = [
         Column(key="block", title="block"),
         *map(figure_column, shown),
+        *([Column(key="disturbed", title="disturbed")] if table.disturbed else []),
     ]
     held = ", ".join(f"{name} {value}" for name, value in table.key.versions.items())
     caption = f"{table.key.dtype}; {held}"
@@ -62,10 +64,19 @@ def table_report(table: LookupTable, space: SearchSpace | None = None) -> Report
     )
     records = tuple(_record(table, block) for block in table.entries)
     return Report(
-        tables=tuple(part for part in (entries, left_out_table(table), validation_table(table)) if part.rows),
+        tables=tuple(
+            part
+            for part in (entries, left_out_table(table), validation_table(table), *_details(table, space))
+            if part.rows
+        ),
         remarks=tuple(_remarks(table, space)),
         records=records,
     )
+
+
+def _details(table: LookupTable, space: SearchSpace | None) -> Sequence[ReportTable]:
+    """Of tables that whole networks correct; those of simulators have nothing more to tell."""
+    return (group_table(table, space), basis_table(table)) if table.left_out else ()
 
 
 def _learnt_report(table: LookupTable, space: SearchSpace | None) -> Report:
@@ -105,7 +116,9 @@ def _learnt_report(table: LookupTable, space: SearchSpace | None) -> Report:
         for text, figures in table.wholes.items()
     )
     return Report(
-        tables=tuple(part for part in (networks, left_out_table(table), validation_table(table)) if part.rows),
+        tables=tuple(
+            part for part in (networks, left_out_table(table), validation_table(table), basis_table(table)) if part.rows
+        ),
         remarks=tuple(_remarks(table, space)),
         records=records,
     )
@@ -153,6 +166,8 @@ def _errors(title: str, known: Mapping[str, Validation], caption: str) -> Report
 
 def _row(table: LookupTable, block: str) -> dict[str, Cell]:
     row: dict[str, Cell] = {"block": block}
+    if block in table.disturbed:
+        row["disturbed"] = "yes"
     for name in table.entries[block]:
         figure = table.figures[name]
         source = figure.source or (figure.method if figure.provenance is Provenance.ESTIMATED else None)
@@ -174,6 +189,7 @@ def _record(table: LookupTable, block: str) -> dict[str, object]:
         "dtype": table.key.dtype,
         **figures,
         **{f"{name}.provenance": table.figures[name].provenance.value for name in figures},
+        **({"disturbed": True} if block in table.disturbed else {}),
     }
 
 
@@ -197,7 +213,7 @@ def _remarks(table: LookupTable, space: SearchSpace | None) -> list[Remark]:
                 code=Code.DISTURBED,
                 subject=subject,
                 text=text,
-                remedy=f"on a quieter machine: edgebench lut build {table.space} -d {table.key.device} --fresh",
+                remedy=f"on a quieter machine, again: edgebench lut build {table.space} -d {table.key.device}",
             )
         )
     if not table.validation:

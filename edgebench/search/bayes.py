@@ -50,6 +50,7 @@ class Fit:
         noise: Standard deviation of the noise as a share of the scale.
         left_out: For each observation its value as the others predict it.
         left_out_sd: The standard deviation of that prediction, noise included.
+        effective: How many parameters the observations have decided, from 0 to the number of observations.
     """
 
     weights: tuple[Floats, ...]
@@ -58,6 +59,7 @@ class Fit:
     noise: float
     left_out: Floats
     left_out_sd: Floats
+    effective: float
 
     def predict(self, features: Sequence[Floats], scales: Floats) -> tuple[Floats, Floats]:
         """Means and standard deviations of further observations, noise included.
@@ -107,6 +109,7 @@ def fit(
         noise=noise,
         left_out=(target - solved / own) * scales,
         left_out_sd=np.sqrt(1 / own) * scales,
+        effective=float(len(target) - noise**2 * np.trace(inverse)),
     )
 
 

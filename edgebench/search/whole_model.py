@@ -33,11 +33,15 @@ class Learnt:
         base: What every network has.
         weights: By family of features the weight of each; those that are 0 are left out.
         left_out: For each network what the others predict.
+        freedom: Networks less what the fit has decided with them.
+        spread: Standard deviation that the fit expects of predictions, as a share.
     """
 
     base: float
     weights: Mapping[str, Mapping[str, float]]
     left_out: Floats
+    freedom: float
+    spread: float
 
 
 def learn(families: Sequence[FeatureFamily], found: Floats) -> Learnt:
@@ -71,6 +75,8 @@ def learn(families: Sequence[FeatureFamily], found: Floats) -> Learnt:
         base=mean * (1 + float(fitted.weights[0][0])),
         weights={name: own for name, own in weights.items() if own},
         left_out=mean + fitted.left_out,
+        freedom=len(found) - fitted.effective,
+        spread=float(np.sqrt(np.mean((fitted.left_out_sd / found) ** 2))),
     )
 
 

@@ -17,6 +17,7 @@ from edgebench.errors import EdgebenchError, InputError
 MAX_CSV_BYTES = 64 << 20
 BLOCK, ARCHITECTURE = "block", "architecture"
 _FACTS = ("device", "dtype", "machine")
+_DISTURBED = "disturbed"
 _OF_FIGURE = ("provenance", "method", "source", "base", "low", "high")
 _OF_ERROR = ("networks", "mean_error", "within_5_percent", "within_10_percent")
 _LONGEST = {"latency_s": 60.0, "energy_j": 1000.0}
@@ -32,12 +33,14 @@ class CsvTable:
         rows: Figures by block or architecture, in SI units.
         lines: The line of each.
         facts: Device, type, machine, and what is known of figures (``latency_s.provenance``), where it is said.
+        disturbed: Blocks that were measured on a disturbed machine.
     """
 
     kind: str
     rows: Mapping[str, Mapping[str, float]]
     lines: Mapping[str, int] = field(default_factory=dict)
     facts: Mapping[str, str] = field(default_factory=dict)
+    disturbed: tuple[str, ...] = ()
 
     def figure(self, name: str, *, provenance: Provenance, method: str, source: str) -> TableFigure:
         """What a column is; what the file says of it stands behind what is given.
@@ -106,7 +109,7 @@ def read_table_csv(path: Path) -> CsvTable:
     names = [name.strip() for name in reader.fieldnames or []]
     reader.fieldnames = names
     kinds = [name for name in names if name in {BLOCK, ARCHITECTURE}]
-    columns = {name: _column(name) for name in names if name not in {*kinds, *_FACTS} and "." not in name}
+    columns = {name: _column(name) for name in names if name not in {*kinds, *_FACTS, _DISTURBED} and "." not in name}
     unknown = [name for name, found in columns.items() if found is None]
     if len(kinds) != 1 or unknown or not columns:
         raise InputError(
@@ -117,6 +120,7 @@ def read_table_csv(path: Path) -> CsvTable:
     rows: dict[str, Mapping[str, float]] = {}
     lines: dict[str, int] = {}
     facts: dict[str, str] = {}
+    disturbed: list[str] = []
     for row in reader:
         where = f"{path}, line {reader.line_num}"
         key = (row.get(kinds[0]) or "").strip()
@@ -128,12 +132,14 @@ def read_table_csv(path: Path) -> CsvTable:
                 f"{key!r} has other figures than in line {lines[key]}", where=where, remedy="keep one of the two"
             )
         rows[key], lines[key] = figures, reader.line_num
+        if (row.get(_DISTURBED) or "").strip():
+            disturbed.append(key)
         if not facts:
             facts = {name: value.strip() for name, value in row.items() if name and ("." in name or name in _FACTS)}
     if not rows:
         raise InputError("there are no lines", where=str(path))
     _refuse_other_units(rows, path)
-    return CsvTable(kind=kinds[0], rows=rows, lines=lines, facts=facts)
+    return CsvTable(kind=kinds[0], rows=rows, lines=lines, facts=facts, disturbed=tuple(sorted(disturbed)))
 
 
 def table_records(table: LookupTable) -> tuple[Mapping[str, object], ...]:
@@ -156,7 +162,12 @@ def table_records(table: LookupTable) -> tuple[Mapping[str, object], ...]:
     if table.learnt_whole:
         return tuple({ARCHITECTURE: text, **figures, **told} for text, figures in table.wholes.items())
     return tuple(
-        {BLOCK: block, **{name: table.cost(block, name) for name in figures}, **told}
+        {
+            BLOCK: block,
+            **{name: table.cost(block, name) for name in figures},
+            **told,
+            **({_DISTURBED: "yes" if block in table.disturbed else ""} if table.disturbed else {}),
+        }
         for block, figures in table.entries.items()
     )
 

@@ -10,7 +10,7 @@ from edgebench.core.metric import Provenance
 from edgebench.core.table import LookupTable, TableFigure, TableKey, Validation
 from edgebench.errors import InputError, StorageError
 from edgebench.store.table_csv import read_table_csv
-from edgebench.store.tables import TableStore
+from edgebench.store.tables import VERSION, TableStore
 
 KEY = TableKey(device="board", target="fake", versions={"fake": "1"}, dtype="int8")
 TABLE = LookupTable(
@@ -163,9 +163,53 @@ def test_a_table_of_version_1_opens_with_the_options_as_they_are_called_now(tmp_
     store = TableStore(tmp_path)
     key = replace(KEY, target="ethos-u", options={"optimization": "Size", "accelerator": "ethos-u55-128"})
     path = store.save(replace(TABLE, key=key))
-    text = path.read_text().replace('"edgebench.table/2"', '"edgebench.table/1"').replace("optimization", "optimise")
+    text = (
+        path.read_text()
+        .replace(f'"edgebench.table/{VERSION}"', '"edgebench.table/1"')
+        .replace("optimization", "optimise")
+    )
     path.write_text(text)
     assert "optimise" in text
     found = store.load("board", "toy", "int8")
     assert found is not None
     assert found.key == key
+
+
+def test_a_table_of_version_2_opens_without_what_was_not_known_then(tmp_path: Path) -> None:
+    store = TableStore(tmp_path)
+    path = store.save(TABLE)
+    document = json.loads(path.read_text())
+    for name in ("wholes", "left_out", "disturbed"):
+        document.pop(name, None)
+    for figure in document["figures"].values():
+        figure.pop("corrections", None)
+        figure.pop("weights", None)
+    path.write_text(json.dumps({**document, "schema": "edgebench.table/2"}))
+    assert store.load("board", "toy", "int8") == TABLE
+
+
+def test_what_whole_networks_taught_survives(tmp_path: Path) -> None:
+    known = Validation(
+        networks=2,
+        seed=0,
+        mean_error=0.01,
+        within_5_percent=1.0,
+        within_10_percent=1.0,
+        rank_correlation=None,
+        low=0.9,
+        high=1.1,
+        when="2026-11-26",
+        median_low=1.0,
+        median_high=1.2,
+    )
+    figure = next(iter(TABLE.figures))
+    taught = replace(
+        TABLE,
+        figures={**TABLE.figures, figure: replace(TABLE.figures[figure], corrections={"separable 4x4x8": -1e-6})},
+        wholes={"01": {figure: 1e-3}},
+        left_out={figure: known},
+        disturbed=(next(iter(TABLE.entries)),),
+    )
+    store = TableStore(tmp_path)
+    store.save(taught)
+    assert store.load("board", "toy", "int8") == taught

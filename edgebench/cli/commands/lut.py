@@ -48,6 +48,12 @@ def build(
     networks: Annotated[
         int, typer.Option("-n", "--networks", min=2, max=40, help="Most whole networks to measure for that.")
     ] = 40,
+    within_5: Annotated[
+        str, typer.Option("--within-5", metavar="90%", help="Share of them that must be predicted within 5 %.")
+    ] = "90%",
+    time_limit: Annotated[
+        str | None, typer.Option(metavar="5min", help="Most time for whole networks; by default no limit.")
+    ] = None,
     results: ResultsOption = RESULTS,
     format_: FormatOption = Format.TERMINAL,
     json_: JsonOption = False,
@@ -55,7 +61,8 @@ def build(
     """Measure every distinct block of a space; saves after each step, and resumes when run again.
 
     On a device that measures time, whole networks follow, a few at a time, until each is predicted well from the
-    others (--goal), or --networks are measured; the table then says what it can promise.
+    others (--goal, --within-5), or --networks are measured; the table then says what it can promise. Run again, it
+    measures blocks that were disturbed once more, and further networks if the goal is not met.
     """
     from dataclasses import replace
 
@@ -68,7 +75,7 @@ def build(
     request = replace(
         _request(space, device, dtype, threads, [*option, *old_option]),
         jobs=jobs,
-        goal=compose_table_goal(goal, networks),
+        goal=compose_table_goal(goal, within_5, networks, time_limit),
     )
     store = TableStore(results)
     names = request.device.name, request.space.name, request.dtype

@@ -17,9 +17,10 @@ from edgebench.core.device import DeviceKind
 from edgebench.core.figure import ENERGY, FLASH, LATENCY, RAM, TABLE_FIGURES
 from edgebench.core.metric import Metric, Provenance
 from edgebench.core.table import LookupTable, TableFigure
+from edgebench.errors import NotComparableError
 from edgebench.flows.lut.bench import Bench, over_processes
 from edgebench.flows.lut.context import after, before, first
-from edgebench.flows.lut.correction import corrected_until_good
+from edgebench.flows.lut.correction import corrected_until_good, whole_networks
 from edgebench.flows.lut.neighbours import Neighbours, choose_neighbours
 from edgebench.flows.lut.request import TableRequest, begun_table, table_key
 from edgebench.flows.lut.whole_table import build_whole_table
@@ -39,6 +40,9 @@ MORE_RACES = 3
 """How often a group is measured again while its processes do not agree."""
 APART = 0.01
 """Typical deviation of a block's cost between processes, as a share of a whole network here, that is too much."""
+PATIENCE = 5
+"""Groups in a row whose processes never agree before the machine is called disturbed throughout."""
+_CONTEXTS = "blocks were measured between others than in a network: "
 _START = "start"
 
 Figures = Mapping[str, float]
@@ -52,7 +56,7 @@ def build_table(
     on_progress: Callable[[ProfileProgress], None] = lambda _: None,
     workers: Workers = LOCAL,
 ) -> LookupTable:
-    """Measure the blocks that a table lacks.
+    """Measure the blocks that a table lacks, then those that were disturbed, then whole networks until it is good.
 
     Args:
         request: What to build.
@@ -62,7 +66,8 @@ def build_table(
         workers: Starts the processes that measure.
 
     Raises:
-        NotComparableError: The known table is valid for another version, machine or option.
+        NotComparableError: The known table is valid for another version, machine or option, or the machine is disturbed
+            throughout; what was measured is saved.
         TargetUnavailableError: The device cannot be used here.
         UnsupportedModelError: A block does not run there.
     """
@@ -80,39 +85,78 @@ def build_table(
         key = table_key(request.device, bench.versions, request.dtype, measured=measured)
         table = begun_table(request, key, known)
         missing = [block for block in request.space.all_blocks if block.key not in table.entries]
-        start, done = time.monotonic(), 0
+        again = [block for block in request.space.all_blocks if block.key in table.disturbed]
         on_progress(
             ProfileProgress(done=0.0, text=f"{len(missing)} of {len(request.space.all_blocks)} blocks to measure")
         )
-        if not missing and table.is_whole(digest):
+        if not missing and not again and table.is_whole(digest) and not (measured and _may_improve(request, table)):
             return table
-        for entries, figures in _measured(request, bench, missing, workers):
-            done += sum(key not in table.entries for key in entries)
+        blocks_done = table
+        for blocks_done in _blocks_measured(request, bench, table, [missing, again], on_progress, workers):
+            on_update(blocks_done)
+        whole = blocks_done
+        for whole in _as_a_whole(request, bench, blocks_done, on_progress):
+            on_update(replace(whole, reference_s=bench.reference_s, space_digest=digest, validation={}))
+        finished = replace(whole, reference_s=bench.reference_s, space_digest=digest, complete=True, validation={})
+        on_update(finished)
+        return finished
+
+
+def _may_improve(request: TableRequest, table: LookupTable) -> bool:
+    """Whether a finished table is not as good as asked, and more whole networks may be measured than were."""
+    rows = whole_networks(request.space, request.goal.networks)
+    return bool(table.left_out) and not request.goal.met_by(table) and len(table.wholes) < len(rows)
+
+
+def _blocks_measured(
+    request: TableRequest,
+    bench: Bench,
+    table: LookupTable,
+    rounds: Sequence[Sequence[Block]],
+    on_progress: Callable[[ProfileProgress], None],
+    workers: Workers,
+) -> Iterator[LookupTable]:
+    """The table after each unit of work: the first round's blocks are missing, the second's were disturbed."""
+    start, done, digest = time.monotonic(), 0, request.space.digest
+    count = sum(map(len, rounds))
+    for blocks in filter(None, rounds):
+        in_a_row = 0
+        for entries, figures in _measured(request, bench, blocks, workers):
+            done += len(entries)
+            disturbed = bench.disturbed & set(entries)
             table = replace(
                 table,
                 entries={**table.entries, **entries},
                 figures={**figures, **table.figures},
                 when=datetime.now(UTC).isoformat(timespec="seconds"),
                 validation={},
-                # What was learnt from whole networks was learnt about other entries.
+                # Whole networks are measured relative to the largest, which may have been another one.
                 wholes={} if table.space_digest != digest else table.wholes,
                 left_out={},
-                disturbed=tuple(sorted({*table.disturbed, *bench.disturbed})),
-                notes=tuple(dict.fromkeys([*table.notes, *bench.notes])),
+                disturbed=tuple(sorted({*table.disturbed} - set(entries) | disturbed)),
+                notes=(*(note for note in table.notes if not note.startswith(_CONTEXTS)), *bench.notes),
                 reference_s=bench.reference_s,
                 space_digest=digest,
                 complete=False,
             )
-            on_update(table)
-            left = (time.monotonic() - start) / max(done, 1) * (len(missing) - done)
-            text = f"{done} of {len(missing)} blocks, {left:.0f} s left"
-            on_progress(ProfileProgress(done=done / len(missing), text=text))
-        whole = table
-        for whole in _as_a_whole(request, bench, table, on_progress):
-            on_update(replace(whole, reference_s=bench.reference_s, space_digest=digest, validation={}))
-        finished = replace(whole, reference_s=bench.reference_s, space_digest=digest, complete=True, validation={})
-        on_update(finished)
-        return finished
+            yield table
+            left = (time.monotonic() - start) / max(done, 1) * (count - done)
+            on_progress(ProfileProgress(done=done / count, text=f"{done} of {count} blocks, {left:.0f} s left"))
+            in_a_row = in_a_row + 1 if disturbed else 0
+            if in_a_row == PATIENCE and any(block.key not in table.entries for block in blocks):
+                raise _too_disturbed(table, request)
+            if in_a_row == PATIENCE:
+                break
+
+
+def _too_disturbed(table: LookupTable, request: TableRequest) -> NotComparableError:
+    done, count = len(table.entries), len(request.space.all_blocks)
+    return NotComparableError(
+        f"gave up: the machine is disturbed throughout; for {PATIENCE} groups of blocks in a row processes did not "
+        f"agree about what they cost, however often they were measured; {done} of {count} blocks are kept",
+        where=f"{table.space} on {table.key.device}",
+        remedy="end other programs and run the command again: it resumes, and measures again what was disturbed",
+    )
 
 
 _Step = tuple[dict[str, Figures], Mapping[str, TableFigure]]
@@ -196,10 +240,11 @@ def _one_in_context(bench: Bench, block: Block, starts: set[str]) -> _Step:
 def _raced(request: TableRequest, bench: Bench, blocks: Sequence[Block], starts: set[str]) -> Iterator[_Step]:
     """For runtimes on a real processor: networks with and without the block, in turn, in the same processes."""
     chosen = choose_neighbours(request.space, bench)
+    bench.notes.clear()
     if chosen.missed:
         bench.notes.append(
-            f"blocks were measured between others than in a network: {chosen.missed:.1%} of the operators that the "
-            f"runtime executes differ, mostly {chosen.worst}; whole networks correct for it"
+            f"{_CONTEXTS}{chosen.missed:.1%} of the operators that the runtime executes differ, mostly {chosen.worst}; "
+            "whole networks correct for it"
         )
     shapes: dict[object, list[Block]] = {}
     for block in blocks:
@@ -221,8 +266,10 @@ def _group(bench: Bench, group: Sequence[Block], before_it: Neighbours, *, from_
         if not _apart(processes, len(group)):
             break
         processes += bench.race_each(networks, RACE_S)
+    keys = {block.key for block in group}
+    bench.disturbed.difference_update(keys)
     if _apart(processes, len(group)):
-        bench.disturbed.update(block.key for block in group)
+        bench.disturbed.update(keys)
     return _differences(group, over_processes(processes), bench.latency_provenance)
 
 

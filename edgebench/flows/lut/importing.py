@@ -173,7 +173,13 @@ def _of_blocks(request: ImportRequest, told: CsvTable, table: LookupTable) -> Lo
             remedy=f"blocks are written as `edgebench lut export {space.name} -d DEVICE` writes them",
         )
     errors = {name: error for name in table.figures if (error := told.error(name)) is not None}
-    return replace(table, entries=dict(told.rows), complete=known == set(told.rows), left_out=errors)
+    return replace(
+        table,
+        entries=dict(told.rows),
+        complete=known == set(told.rows),
+        left_out=errors,
+        disturbed=tuple(sorted(set(told.disturbed))),
+    )
 
 
 def _of_networks(request: ImportRequest, told: CsvTable, table: LookupTable) -> LookupTable:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -49,7 +50,9 @@ def learnt_from(space: SearchSpace, table: LookupTable, wholes: Mapping[str, Map
         found = np.array([item[name] for item in wholes.values()])
         learnt = learn(families, found)
         figures[name] = replace(column, base=learnt.base, weights=learnt.weights or {"base": {"all": 0.0}})
-        left_out[name] = left_out_errors(found, learnt.left_out, tuple(wholes))
+        left_out[name] = left_out_errors(
+            found, learnt.left_out, tuple(wholes), freedom=learnt.freedom, least_spread=learnt.spread
+        )
     return replace(table, figures=figures, wholes=dict(wholes), left_out=left_out, validation={})
 
 
@@ -96,6 +99,8 @@ def build_whole_table(
         wholes = dict(table.wholes) if table.space_digest == digest else {}
         rows = sampled_networks(space, min(MOST, goal.networks * 5))
         methods: dict[str, TableFigure] = dict(table.figures)
+        was_good = False
+        end = None if goal.seconds is None else time.monotonic() + goal.seconds
         for start in range(0, len(rows), AT_A_TIME):
             for number, row in enumerate(rows[start : start + AT_A_TIME], start):
                 text = space.text(row)
@@ -115,7 +120,10 @@ def build_whole_table(
                 complete=False,
             )
             on_update(table)
-            if len(wholes) >= min(FEWEST, len(rows)) and all(goal.met(found) for found in table.left_out.values()):
+            if len(wholes) >= min(FEWEST, len(rows)) and goal.stops(table, was_good):
+                break
+            was_good = goal.met_by(table)
+            if end is not None and time.monotonic() > end:
                 break
         finished = replace(with_verdict(space, table, goal), complete=True)
         on_update(finished)

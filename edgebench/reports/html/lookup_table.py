@@ -9,7 +9,8 @@ from edgebench.reports.html.page import Page, Section, charts_html, remarks_html
 from edgebench.reports.html.searches import prediction_charts
 from edgebench.reports.html.tables import table_html
 from edgebench.reports.html.text import html
-from edgebench.reports.tables import table_report, validation_table
+from edgebench.reports.table_details import basis_table, group_table
+from edgebench.reports.tables import left_out_table, table_report, validation_table
 from edgebench.spaces.space import SearchSpace
 
 
@@ -21,7 +22,8 @@ def table_page(table: LookupTable, space: SearchSpace | None = None) -> str:
     """
     require_charts()
     built = table_report(table, space)
-    validation = validation_table(table)
+    compared = [part for part in (validation_table(table), left_out_table(table)) if part.rows]
+    groups = group_table(table, space)
     return render_page(
         Page(
             title=f"{table.space} on {table.key.device}",
@@ -42,8 +44,10 @@ def table_page(table: LookupTable, space: SearchSpace | None = None) -> str:
                     key="predicted",
                     title="Predicted and found",
                     body=charts_html(list(prediction_charts(table)), 0)
-                    + (table_html(validation) if validation.rows else ""),
+                    + "".join(map(table_html, compared))
+                    + (table_html(groups) if groups.rows else ""),
                 ),
+                Section(key="basis", title="What it rests on", body=table_html(basis_table(table))),
                 Section(
                     key="comparison",
                     title="Blocks",
@@ -56,13 +60,19 @@ def table_page(table: LookupTable, space: SearchSpace | None = None) -> str:
 
 
 def _answer(table: LookupTable) -> str:
-    if not table.validation:
+    known = {**table.left_out, **table.validation}
+    if not known:
         text, kind, sign = (
             f"{len(table.entries)} blocks; how well they predict a whole network is unknown.",
             "broken",
             "✗",
         )
     else:
-        errors = ", ".join(f"{figure_of(name).title} {item.mean_error:.1%}" for name, item in table.validation.items())
-        text, kind, sign = f"{len(table.entries)} blocks; mean error for whole networks: {errors}.", "ok", "✓"
+        errors = ", ".join(
+            f"{figure_of(name).title} {item.mean_error:.1%} ({item.low - 1:+.1%} to {item.high - 1:+.1%})"
+            for name, item in known.items()
+        )
+        held = f"{len(table.entries)} blocks" if table.entries else f"{len(table.wholes)} whole networks"
+        how = "" if table.validation else ", each predicted from the others"
+        text, kind, sign = f"{held}; mean error for whole networks{how}, and 95 % interval: {errors}.", "ok", "✓"
     return f'<p class="verdict {kind}"><span class="sign" aria-hidden="true">{sign}</span><span>{html(text)}</span></p>'

@@ -36,10 +36,10 @@ def search_charts(record: SearchRecord) -> list[Chart]:
 
 
 def prediction_charts(table: LookupTable) -> Iterator[Chart]:
-    """What the table predicted for whole networks, compared with what was found."""
-    for name, validation in table.validation.items():
+    """What the table predicted for whole networks, compared with what was found: unseen ones, otherwise its own."""
+    for name, validation in {**table.left_out, **table.validation}.items():
         if validation.found and len(validation.found) == len(validation.predicted):
-            yield _prediction_chart(name, validation, table)
+            yield _prediction_chart(name, validation, table, own=name not in table.validation)
 
 
 def scaled(values: Sequence[float], unit: str) -> tuple[float, str]:
@@ -218,8 +218,9 @@ def _draw_course(record: SearchRecord, tried: Sequence[TrialResult], colours: Co
     return finished(alt.layer(steps, points).properties(width=width - 70, height=220), colours, networks=values)
 
 
-def _prediction_chart(name: str, validation: Validation, table: LookupTable) -> Chart:
+def _prediction_chart(name: str, validation: Validation, table: LookupTable, *, own: bool) -> Chart:
     title = figure_of(name).title
+    which = "that correct the table, each predicted from the others" if own else "that the table had not seen"
     outside = sum(
         not validation.low * said <= found <= validation.high * said
         for said, found in zip(validation.predicted, validation.found, strict=True)
@@ -227,7 +228,7 @@ def _prediction_chart(name: str, validation: Validation, table: LookupTable) -> 
     return Chart(
         name=f"predicted:{name}",
         title=f"{title[:1].upper()}{title[1:]}: predicted and found",
-        caption=f"{validation.networks} networks that the table had not seen; mean error {validation.mean_error:.2%}; "
+        caption=f"{validation.networks} networks {which}; mean error {validation.mean_error:.2%}; "
         f"the band is the 95 % interval, {validation.low - 1:+.1%} to {validation.high - 1:+.1%}",
         text=f"mean error {validation.mean_error:.2%} over {validation.networks} networks, {outside} outside the band",
         draw=lambda colours, width: _draw_predictions(name, validation, colours, width),

@@ -58,6 +58,7 @@ def blocks() -> LookupTable:
             for number, block in enumerate(MACRO.all_blocks)
         },
         left_out={"latency_s": error},
+        disturbed=(MACRO.all_blocks[3].key,),
         space_digest=MACRO.digest,
         complete=True,
     )

@@ -27,7 +27,7 @@ from edgebench.search.costs import cost_model, with_declared_energy
 from edgebench.search.front import feasible_front
 from edgebench.spaces.space import Architectures, SearchSpace
 from edgebench.store.devices import find_device
-from edgebench.workers.measuring.jobs import Race, Raced, RaceResult
+from edgebench.workers.measuring.jobs import CountOperators, ExecutedOperators, Race, Raced, RaceResult
 from tests.canned_workers import CannedWorkers
 from tests.small_space import open_twelve
 
@@ -240,7 +240,7 @@ def test_processes_that_do_not_agree_are_asked_again_and_the_blocks_are_marked(
             shaken = [time * float(random.normal(1, noise)) for time in times[:-1]] + times[-1:]
             return Raced(results=tuple(RaceResult(latency_p5_s=time, latency_s=time) for time in shaken))
 
-        return CannedWorkers({Race: race})
+        return CannedWorkers({Race: race, CountOperators: lambda _: ExecutedOperators(counts=None)})
 
     request = TableRequest(space=space, device=FAKE, dtype="float32", goal=Goal(networks=2))
     calm = build_table(request, None, on_update=lambda _: None, workers=answer(1e-4))
