@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edgebench.core.calibration import BoardCalibration
+from edgebench.core.device import PowerModel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,9 +45,10 @@ class BoardFit:
         device: Name of the device.
         networks: Networks that were measured on the board.
         calibration: What was measured, for the device file.
-        section: The same as the ``[[calibration]]`` section of a file.
+        section: The same, and the power if there is one, as the sections of a file.
         corrections: Terms besides the ratios that leave-one-out found worth having.
         noise: Relative error that no term explains.
+        power: Of the board, if energies were measured.
         repeated: Number of measurements that were of a network already listed.
     """
 
@@ -56,6 +58,7 @@ class BoardFit:
     section: str
     corrections: tuple[str, ...]
     noise: float
+    power: PowerModel | None = None
     repeated: int = 0
 
     @property

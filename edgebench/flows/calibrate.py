@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgebench.core.board_fit import BoardFit, CalibratedNetwork
 from edgebench.core.calibration import INTERPRETER, BoardCalibration, BoardMeasurement, LayerWork, Work
 from edgebench.core.device import Device
+from edgebench.core.measured_power import measured_power
 from edgebench.core.model import InputSource
 from edgebench.core.plan import MeasurementPlan
 from edgebench.core.profile import Outcome, Profile
@@ -17,7 +18,7 @@ from edgebench.core.units import Dimension, parse_quantity
 from edgebench.errors import InputError
 from edgebench.flows.profile.profile import ProfileProgress, ProfileRequest, profile
 from edgebench.store.board_calibrations import calibration_toml
-from edgebench.store.device_copies import write_calibration
+from edgebench.store.device_copies import power_toml, write_calibration
 from edgebench.targets.mcu.cycle_model import Sample, fit_cycles, left_out, merged, outliers
 from edgebench.workers.base import Workers
 from edgebench.workers.local import LOCAL
@@ -30,6 +31,8 @@ _INTERPRETERS = {
     "tensorflow lite for microcontrollers",
     "litert micro",
 }
+_ENERGIES = {"energy": "", "energy_j": "J", "energy_mj": "mJ", "energy_uj": "uJ"}
+_SUPPLY = "say what was measured, board or core, and at which voltage"
 _SOURCE = "say who measured it, on which board and with which supply"
 
 
@@ -38,6 +41,7 @@ class _Row:
     model: str
     latency_s: float
     runtime: str
+    energy_j: float | None
 
 
 def calibrate(
@@ -52,7 +56,8 @@ def calibrate(
     Args:
         device: An ``mcu`` device.
         measurements: CSV with the columns ``model`` (a path or ``zoo:NAME``), ``latency`` (``99.8ms``) or
-            ``latency_s``, ``latency_ms``, ``latency_us`` (numbers), and, if an interpreter ran them, ``runtime``.
+            ``latency_s``, ``latency_ms``, ``latency_us`` (numbers); if an interpreter ran them, ``runtime``; if it was
+            measured, ``energy`` (``5.2mJ``), ``energy_j``, ``energy_mj`` or ``energy_uj``.
         on_progress: Called with what happens.
         workers: Starts the processes that emulate.
 
@@ -82,7 +87,12 @@ def calibrate(
         networks=tuple(measured),
         core=str(device.options.get("core", "")),
     )
-    return _fitted(device.name, calibration)
+    energies = [(row.energy_j, row.latency_s) for row in rows if row.energy_j is not None]
+    power = measured_power(energies, supply=_SUPPLY, source=calibration.source)
+    fit = _fitted(device.name, calibration)
+    if power is None:
+        return fit
+    return replace(fit, power=power, section=f"{fit.section}\n{power_toml(power)}")
 
 
 def write_fit(device: Device, fit: BoardFit) -> Path:
@@ -98,7 +108,7 @@ def write_fit(device: Device, fit: BoardFit) -> Path:
             where=device.origin,
             remedy="check the latency and its unit, or remove the row",
         )
-    return write_calibration(device, fit.calibration)
+    return write_calibration(device, fit.calibration, fit.power)
 
 
 def _fitted(device: str, calibration: BoardCalibration) -> BoardFit:
@@ -135,8 +145,8 @@ def _read(path: Path) -> list[_Row]:
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file)
-            column = _latency_column(reader.fieldnames or (), where)
-            rows = [_row(row, column, f"{where}, line {number}") for number, row in enumerate(reader, start=2)]
+            columns = _columns(reader.fieldnames or (), where)
+            rows = [_row(row, *columns, f"{where}, line {number}") for number, row in enumerate(reader, start=2)]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"cannot be read: {error}", where=where) from None
     if not rows:
@@ -146,30 +156,39 @@ def _read(path: Path) -> list[_Row]:
     return rows
 
 
-def _latency_column(names: object, where: str) -> str:
-    given = list(names) if isinstance(names, (list, tuple)) else []
-    found = [name for name in _LATENCIES if name in given]
-    if "model" not in given or len(found) != 1:
+def _columns(names: Sequence[str], where: str) -> tuple[str, str | None]:
+    """The columns of latency and energy."""
+    latencies, energies = ([name for name in known if name in names] for known in (_LATENCIES, _ENERGIES))
+    if "model" not in names or len(latencies) != 1 or len(energies) > 1:
         raise InputError(
-            "the columns must be model and one of " + ", ".join(_LATENCIES),
+            f"the columns must be model, one of {', '.join(_LATENCIES)}, and at most one of {', '.join(_ENERGIES)}",
             where=where,
             remedy='for example "model,latency_ms", or "model,latency" with units in each row',
         )
-    return found[0]
+    return latencies[0], energies[0] if energies else None
 
 
-def _row(row: dict[str, str | None], column: str, where: str) -> _Row:
-    model, text, unit = (row.get("model") or "").strip(), (row.get(column) or "").strip(), _LATENCIES[column]
+def _row(row: Mapping[str, str | None], latency: str, energy: str | None, where: str) -> _Row:
+    model, runtime = (row.get("model") or "").strip(), (row.get("runtime") or "").strip()
     if not model:
         raise InputError("there is no model", where=where)
-    # A unit in the row is understood in any column.
-    latency_s = parse_quantity(text if text[-1:].isalpha() else text + unit, Dimension.TIME, where=where)
-    if latency_s <= 0:
-        raise InputError("a latency must be above 0", where=where)
-    runtime = (row.get("runtime") or "").strip()
+    if runtime.casefold() in _INTERPRETERS:
+        runtime = INTERPRETER
     return _Row(
-        model=model, latency_s=latency_s, runtime=INTERPRETER if runtime.casefold() in _INTERPRETERS else runtime
+        model=model,
+        latency_s=_quantity(row.get(latency), _LATENCIES[latency], Dimension.TIME, where),
+        runtime=runtime,
+        energy_j=_quantity(row[energy], _ENERGIES[energy], Dimension.ENERGY, where) if energy and row[energy] else None,
     )
+
+
+def _quantity(text: str | None, unit: str, dimension: Dimension, where: str) -> float:
+    given = (text or "").strip()
+    # A unit in the row is understood in any column.
+    value = parse_quantity(given if given[-1:].isalpha() else given + unit, dimension, where=where)
+    if value <= 0:
+        raise InputError("a figure must be above 0", where=where)
+    return value
 
 
 def _measurement(found: Profile, row: _Row) -> BoardMeasurement:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgebench.core.calibration import BoardCalibration
-from edgebench.core.device import Device
+from edgebench.core.device import Device, PowerModel
+from edgebench.core.measured_power import UNKNOWN_POWER_ERROR
 from edgebench.errors import InputError
 from edgebench.store.board_calibrations import calibration_toml
 from edgebench.store.devices import find_device
@@ -16,8 +17,6 @@ from edgebench.store.files import write_atomically
 from edgebench.store.locations import packaged_folder
 from edgebench.store.toml_files import NAME, read_toml
 
-TAKEN_POWER_ERROR = 0.5
-"""Half-width of the band of another board's power: one chip at one clock was published with 33 to 74 mW."""
 _HEADER = re.compile(r"^\s*(\[\[?)\s*([\w.-]+)\s*\]\]?", re.MULTILINE)
 
 
@@ -75,15 +74,12 @@ def _without_own_figures(text: str, original: Device) -> str:
     text += '\n[energy]\nmeter = "none"\n'
     power = original.power
     if power is not None:
-        error = max(power.relative_error, TAKEN_POWER_ERROR)
+        error = max(power.relative_error, UNKNOWN_POWER_ERROR)
         taken = (
             power.source if power.source.startswith("taken from ") else f"taken from {original.name}: {power.source}"
         )
-        text += (
-            f"# Of {original.name}, not of this board: replace it with yours, or delete the four lines.\n"
-            f'active_power = "{power.active_w * 1e3:g}mW"\nsupply = {_quoted(power.supply)}\n'
-            f'relative_error = "{error:.0%}"\nsource = {_quoted(taken)}\n'
-        )
+        text += f"# Of {original.name}, not of this board: replace it with yours, or delete the four lines.\n"
+        text += power_toml(replace(power, relative_error=error, source=taken)).partition('meter = "none"\n')[2]
     return text
 
 
@@ -129,10 +125,18 @@ def _to_fill_in(original: Device) -> list[str]:
     ]
 
 
-def write_calibration(device: Device, entry: BoardCalibration) -> Path:
+def power_toml(power: PowerModel) -> str:
+    """Declared power as a device file writes it."""
+    return (
+        f'[energy]\nmeter = "none"\nactive_power = "{power.active_w * 1e3:.4g}mW"\nsupply = {_quoted(power.supply)}\n'
+        f'relative_error = "{power.relative_error:.1%}"\nsource = {_quoted(power.source)}\n'
+    )
+
+
+def write_calibration(device: Device, entry: BoardCalibration, power: PowerModel | None = None) -> Path:
     """Put a calibration into a device's file: it takes the place of one for the same compiler and level.
 
-    Entries that were taken from another device are removed.
+    Entries that were taken from another device are removed. A power takes the place of the file's.
 
     Raises:
         InputError: The file is not the user's to write, or would not be valid afterwards.
@@ -150,8 +154,12 @@ def write_calibration(device: Device, entry: BoardCalibration) -> Path:
         if not other.taken_from
         and (other.compiler_name, other.optimization) != (entry.compiler_name, entry.optimization)
     ]
-    text = _without(read_toml(path, "device")[0], "calibration").rstrip()
-    text = "\n\n".join([text, *map(calibration_toml, [*others, entry])])
+    text = _without(read_toml(path, "device")[0], "calibration")
+    sections = [*map(calibration_toml, [*others, entry])]
+    if power is not None:
+        text = _without(text, "energy")
+        sections.append(power_toml(power))
+    text = "\n".join([text, *sections])
     try:
         tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

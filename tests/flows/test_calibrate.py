@@ -40,6 +40,8 @@ def listed(folder: Path, text: str) -> Path:
         ("model,latency_ms,latency\nzoo:tiny,1,1ms\n", "columns"),
         ("network,ms\nzoo:tiny,1\n", "columns"),
         ("", "columns"),
+        ("model,latency_ms,energy_mj\nzoo:tiny,1,-2\n", "-2"),
+        ("model,latency_ms,energy\nzoo:tiny,1,2\n", "2"),
     ],
 )
 def test_a_list_that_is_not_valid_is_refused_before_anything_runs(tmp_path: Path, text: str, message: str) -> None:
@@ -61,7 +63,8 @@ def test_latencies_become_a_calibration_that_the_device_then_has(
     monkeypatch.chdir(tmp_path)
     write_device_copy("mine", "nucleo-l4r5zi", tmp_path / "devices")
     device = find_device("mine")
-    fit = calibrate(device, listed(tmp_path, "model,runtime,latency\nzoo:ds-cnn,TFLM,99.81ms\nzoo:tiny,,300us\n"))
+    lines = "model,runtime,latency,energy_mj\nzoo:ds-cnn,TFLM,99.81ms,5.0\nzoo:tiny,,300us,\n"
+    fit = calibrate(device, listed(tmp_path, lines))
     assert [network.runtime for network in fit.calibration.networks] == [INTERPRETER, ""]
     assert [network.measured_s for network in fit.networks] == pytest.approx([0.09981, 0.0003])
     assert all(network.left_out is not None for network in fit.networks)
@@ -70,6 +73,9 @@ def test_latencies_become_a_calibration_that_the_device_then_has(
     (entry,) = again.calibrations
     assert entry.taken_from == ""
     assert entry.networks == fit.calibration.networks
+    assert again.power is not None
+    assert again.power.active_w == pytest.approx(5e-3 / 0.09981, rel=1e-3)
+    assert again.power.relative_error == 0.5
 
 
 @pytest.mark.child

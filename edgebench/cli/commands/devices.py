@@ -76,7 +76,7 @@ def calibrate(
         Path,
         typer.Option(
             metavar="FILE.csv",
-            help="Columns model (a path or zoo:NAME) and latency (99.8ms) or latency_ms; runtime if one interprets.",
+            help="Columns: model (a path or zoo:NAME); latency (99.8ms) or latency_ms; optional energy_mj, runtime.",
         ),
     ],
     write: Annotated[bool, typer.Option("--write", help="Put the calibration into the device's file.")] = False,

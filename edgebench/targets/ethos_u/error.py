@@ -11,8 +11,8 @@ _VERSIONS = (-0.36, 0.23)
 TINY_MACS = 100_000
 """Networks with fewer multiply-accumulates are mostly what Vela does not model: starting, waiting, passing on."""
 BAND_SOURCE = (
-    "band: the largest errors against hardware counters of an Ethos-U85-256 (-0.3, -19 and +21 % on three) and "
-    "the largest differences between versions of Vela (-36 to +23 %) together; other products were not compared"
+    "band: its published errors against hardware counters (-0.3, -19 and +21 %, an Ethos-U85-256) and the differences "
+    "between its versions (-36 to +23 %)"
 )
 OUTSIDE = "no error band for a network this small: Vela was 66 % below the hardware counters of a tiny recurrent one"
 

@@ -201,7 +201,7 @@ class EthosUModel(PlainModel):
         if is_tiny(self._compilation.macs):
             return plain
         factor = error_factor()
-        source = f"Vela {self._version}'s performance model; {BAND_SOURCE}"
+        source = f"Vela {self._version}'s model; {BAND_SOURCE}"
         return replace(plain, low=value / factor, high=value * factor, source=source)
 
     def _exact(self, value: float, what: str, unit: str = "bytes") -> Metric:
