@@ -187,8 +187,9 @@ def build_table(
         TargetUnavailableError: The device cannot be used here.
         UnsupportedModelError: A block does not run there.
     """
-    from edgebench.flows.lut.build import TableRequest, build_table
+    from edgebench.flows.lut.build import build_table
     from edgebench.flows.lut.opening import dtype_of
+    from edgebench.flows.lut.request import TableRequest
     from edgebench.flows.lut.validate import validate_table
     from edgebench.flows.spaces import open_space
     from edgebench.store.tables import TableStore

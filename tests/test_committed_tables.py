@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from edgebench.errors import NotComparableError, TargetUnavailableError
-from edgebench.flows.lut.build import TableRequest, build_table
+from edgebench.flows.lut.build import build_table
+from edgebench.flows.lut.request import TableRequest
 from edgebench.flows.spaces import open_space
 from edgebench.store.devices import find_device
 from edgebench.store.tables import load_table

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edgebench.core.device import Device, OptionValue
 from edgebench.core.dtype import DataType
@@ -15,6 +16,9 @@ from edgebench.core.units import Dimension, parse_quantity
 from edgebench.errors import InputError
 from edgebench.store.devices import find_device
 from edgebench.targets.registry import target_type
+
+if TYPE_CHECKING:
+    from edgebench.flows.lut.correction import Goal
 
 MAX_LABEL = 100
 
@@ -100,6 +104,24 @@ def compose_inputs(
         signature=signature,
         converter=converter,
     )
+
+
+def compose_table_goal(mean_error: str, networks: int) -> Goal:
+    """When a table of a device that measures is good enough.
+
+    Args:
+        mean_error: Such as ``2%``.
+        networks: Most whole networks to measure.
+
+    Raises:
+        InputError: It is no share of at most 100 %.
+    """
+    from edgebench.flows.lut.correction import Goal
+
+    share = parse_quantity(mean_error, Dimension.RATIO, where="--goal")
+    if not 0 < share <= 1:
+        raise InputError(f"{mean_error} is no goal", where="--goal", remedy="write a percentage, such as 2%")
+    return Goal(mean_error=share, networks=networks)
 
 
 def compose_label(text: str) -> str:

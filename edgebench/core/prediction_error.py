@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from edgebench.core.statistics import t_quantile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +59,20 @@ def ratio_interval(
     low = float(np.quantile(lowest / predicted, 0.025, method="lower"))
     high = float(np.quantile(highest / predicted, 0.975, method="higher"))
     return min(1.0, low), max(1.0, high)
+
+
+def normal_interval(ratios: NDArray[np.float64]) -> tuple[float, float]:
+    """The 95 % prediction interval of one more ratio of found to predicted, around 1 (Student's t).
+
+    Args:
+        ratios: Found / predicted of networks that the predictions did not know.
+    """
+    count = len(ratios)
+    if count < 2:
+        return 0.0, math.inf
+    spread = math.sqrt(float(np.sum((ratios - 1) ** 2)) / count)
+    margin = t_quantile(count - 1) * spread * math.sqrt(1 + 1 / count)
+    return max(0.0, 1 - margin), 1 + margin
 
 
 def _spearman(first: NDArray[np.float64], second: NDArray[np.float64]) -> float | None:

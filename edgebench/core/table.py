@@ -57,8 +57,10 @@ class TableFigure(Record):
         provenance: How its values were obtained.
         method: How exactly, in one phrase.
         base: What every network adds to its blocks, such as the code of kernels.
-        scale: Factor of the blocks' sum, from a few whole networks.
+        scale: Factor of the blocks' sum, from whole networks.
         source: Where an estimate's constants come from.
+        corrections: By group of blocks, what one costs more inside a whole network than its entry says, in SI units.
+        weights: Of a table that is learnt from whole networks: by family of features the weight of each, in SI units.
     """
 
     provenance: Provenance
@@ -66,6 +68,8 @@ class TableFigure(Record):
     base: float = 0.0
     scale: float = 1.0
     source: str | None = None
+    corrections: Mapping[str, float] = field(default_factory=dict)
+    weights: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,13 +84,14 @@ class Validation(Record):
         within_10_percent: Share of networks with an error of at most 10 %.
         rank_correlation: Spearman's.
         low: 2.5 % quantile of found / predicted, where found is the lower end of what a profile reports: of an
-            estimate its error band's; for a measured latency the median, while the errors are those of the 5th
-            percentile, which repeats best.
+            estimate its error band's. Of a measured latency it is the 5th percentile, which is what is predicted.
         high: 97.5 % quantile of it, for the upper end.
         when: Date, ISO 8601.
         architectures: Those that were profiled.
         found: The figure of each, in SI units.
         predicted: What the table said.
+        median_low: Of a measured latency, the 2.5 % quantile of the median over the 5th percentile.
+        median_high: 97.5 % quantile of it.
     """
 
     networks: int
@@ -101,6 +106,13 @@ class Validation(Record):
     architectures: tuple[str, ...] = ()
     found: tuple[float, ...] = ()
     predicted: tuple[float, ...] = ()
+    median_low: float | None = None
+    median_high: float | None = None
+
+
+def block_group(block: str) -> str:
+    """The kind and the input shape of a block, which begin its key: ``inverted_residual 14x14x8``."""
+    return " ".join(block.split(" ")[:2])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,8 +130,11 @@ class LookupTable(Record):
         when: Date of the last entry, ISO 8601.
         reference_s: On targets that measure, the latency of the space's largest network, which takes part in every
             measurement: latencies are relative to it, so that a busy machine does not change them.
-        complete: Whether all blocks are measured, and what the whole space has in common: bases and scales.
+        complete: Whether all blocks are measured, and what the whole space has in common: bases and corrections.
         notes: What a reader should know, such as who measured an imported table.
+        wholes: By architecture, figures of the whole networks that the table was corrected by.
+        left_out: By figure, how well each of these is predicted from the others: the promise until it is validated.
+        disturbed: Blocks whose processes did not agree, however often they were measured.
     """
 
     space: str
@@ -133,6 +148,14 @@ class LookupTable(Record):
     reference_s: float | None = None
     complete: bool = False
     notes: tuple[str, ...] = ()
+    wholes: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    left_out: Mapping[str, Validation] = field(default_factory=dict)
+    disturbed: tuple[str, ...] = ()
+
+    @property
+    def learnt_whole(self) -> bool:
+        """Whether it predicts from features of whole networks, and not from blocks."""
+        return bool(self.figures) and all(figure.weights for figure in self.figures.values())
 
     def is_whole(self, space_digest: str) -> bool:
         """Whether a build for exactly this space has finished."""
@@ -144,17 +167,19 @@ class LookupTable(Record):
         Raises:
             KeyError: The table lacks it.
         """
-        return self.entries[block][figure] * self.figures[figure].scale
+        column = self.figures[figure]
+        return self.entries[block][figure] * column.scale + column.corrections.get(block_group(block), 0.0)
 
 
 def prediction_intervals(tables: Mapping[str, LookupTable]) -> dict[str, tuple[float, float]]:
     """By column (``latency_s@host``), the interval of the actual figures, as factors of the prediction.
 
     Args:
-        tables: By device; those that are not validated have no interval.
+        tables: By device. Those that are not validated have the interval of their own whole networks, each predicted
+            from the others, or none.
     """
     return {
-        column_name(figure, device): (validation.low, validation.high)
+        column_name(figure, device): (known.low, known.high)
         for device, table in tables.items()
-        for figure, validation in table.validation.items()
+        for figure, known in {**table.left_out, **table.validation}.items()
     }

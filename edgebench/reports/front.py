@@ -8,15 +8,15 @@ from edgebench.core.figure import column_title
 from edgebench.core.table import LookupTable, prediction_intervals
 from edgebench.reports.predictions import predicted_by
 from edgebench.reports.report import Cell, Column, Report, ReportTable, figure_column, flat_record
-from edgebench.search.cost_model import CostModel
 from edgebench.search.front import FeasibleFront
+from edgebench.search.predictor import Predictor
 from edgebench.spaces.space import SearchSpace
 
 
 def front_report(
     front: FeasibleFront,
     space: SearchSpace,
-    model: CostModel,
+    model: Predictor,
     tables: Mapping[str, LookupTable],
     *,
     columns: Sequence[str],

@@ -24,7 +24,7 @@ def spaces_report(spaces: Mapping[str, SearchSpace | EdgebenchError]) -> Report:
             "space": name,
             "family": space.description.family,
             "architectures": space.size,
-            "blocks": len(space.all_blocks),
+            "blocks": None if space.learnt_whole else len(space.all_blocks),
             "description": space.description.description,
         }
         for name, space in spaces.items()
@@ -49,7 +49,10 @@ def space_report(space: SearchSpace) -> Report:
         for dimension in space.dimensions
     ]
     ends = _networks(space, [("smallest", space.smallest), ("largest", space.largest)])
-    title = f"{space.name}: {space.size:,} architectures of {len(space.all_blocks)} distinct blocks"
+    made = "learnt from whole networks" if space.learnt_whole else f"{len(space.all_blocks)} distinct blocks"
+    title = f"{space.name}: {space.size:,} architectures of {made}"
+    if space.learnt_whole:
+        title = f"{space.name}: {space.size:,} different cells of {space.combinations:,}"
     return Report(
         tables=(plain_table(title, dimensions), ends),
         records=tuple({"space": space.name, "architectures": space.size, **row} for row in dimensions),

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgebench.core.budget import Limit
-from edgebench.search.cost_model import CostModel
 from edgebench.search.pareto import feasible
+from edgebench.search.predictor import Predictor
 from edgebench.spaces.space import Architectures, SearchSpace
 
 ENUMERATED = 1 << 22
@@ -41,7 +41,7 @@ class Candidates:
 
 
 def find_candidates(
-    space: SearchSpace, model: CostModel, limits: Sequence[Limit], margins: Sequence[float], seed: int
+    space: SearchSpace, model: Predictor, limits: Sequence[Limit], margins: Sequence[float], seed: int
 ) -> Candidates:
     """Examine as much of a space as possible, and keep what is feasible.
 
@@ -92,7 +92,7 @@ def unique_rows(rows: Architectures) -> Architectures:
 
 def _grown(
     space: SearchSpace,
-    model: CostModel,
+    model: Predictor,
     limits: Sequence[Limit],
     margins: Sequence[float],
     found: Architectures,
@@ -124,7 +124,7 @@ class SizeFeatures:
         seed: Of the sample that mean and deviation are taken over.
     """
 
-    def __init__(self, space: SearchSpace, model: CostModel, seed: int) -> None:
+    def __init__(self, space: SearchSpace, model: Predictor, seed: int) -> None:
         self._model = model
         sample = space.sample(np.random.default_rng(seed), _STATISTICS)
         values = _logarithms(model.predict(sample))

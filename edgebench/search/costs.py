@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from edgebench.core.device import Device
+from edgebench.core.device import Device, PowerModel
 from edgebench.core.figure import ENERGY, LATENCY, MACS, NETWORK, PARAMETERS, split_column
 from edgebench.core.metric import Provenance
-from edgebench.core.table import LookupTable, TableFigure, TableKey
+from edgebench.core.table import LookupTable, TableFigure, TableKey, Validation
 from edgebench.errors import InputError
 from edgebench.search.cost_model import CostModel
+from edgebench.search.predictor import Joined, Predictor
+from edgebench.search.whole_model import WholeModel
 from edgebench.spaces.blocks import Block
 from edgebench.spaces.space import SearchSpace
 
 
-def cost_model(space: SearchSpace, tables: Mapping[str, LookupTable]) -> CostModel:
+def cost_model(space: SearchSpace, tables: Mapping[str, LookupTable]) -> Predictor:
     """Predicts the networks of a space: the tables' figures, and ``macs`` and ``parameters`` of the network.
 
     Args:
@@ -25,15 +27,26 @@ def cost_model(space: SearchSpace, tables: Mapping[str, LookupTable]) -> CostMod
     Raises:
         InputError: A table lacks a block of the space.
     """
-    return CostModel(
-        [len(dimension.values) for dimension in space.dimensions],
+    whole = {device: table for device, table in tables.items() if table.learnt_whole}
+    if space.learnt_whole:
+        blocks = [device for device in tables if device not in whole]
+        if blocks:
+            raise InputError(
+                f"the table of {blocks[0]} is one of blocks, and {space.name} is learnt from whole networks",
+                remedy=f"edgebench lut build {space.name} -d {blocks[0]} --fresh",
+            )
+        return WholeModel(space, whole, sizes=True)
+    values = [len(dimension.values) for dimension in space.dimensions]
+    by_block = CostModel(
+        values,
         space.terms,
         [block.key for block in space.all_blocks],
-        {**tables, NETWORK: _sizes(space)},
+        {device: table for device, table in tables.items() if device not in whole} | {NETWORK: _sizes(space)},
     )
+    return Joined([by_block, WholeModel(space, whole, sizes=False)], values) if whole else by_block
 
 
-def require_columns(columns: Sequence[str], model: CostModel, space: str) -> None:
+def require_columns(columns: Sequence[str], model: Predictor, space: str) -> None:
     """Check that tables have the figures that limits and objectives need.
 
     Args:
@@ -69,24 +82,35 @@ def with_declared_energy(table: LookupTable, device: Device) -> LookupTable:
         method=f"declared power {power.active_w:g} W ({power.supply}) x {latency.provenance} latency",
         base=latency.base * power.active_w,
         scale=latency.scale,
+        corrections={group: value * power.active_w for group, value in latency.corrections.items()},
+        weights={
+            family: {label: value * power.active_w for label, value in own.items()}
+            for family, own in latency.weights.items()
+        },
         source=power.source,
     )
-    validation = dict(table.validation)
-    if LATENCY in validation:
-        known = validation[LATENCY]
-        validation[ENERGY] = replace(
-            known,
-            low=known.low * (1 - power.relative_error),
-            high=known.high * (1 + power.relative_error),
-            found=tuple(value * power.active_w for value in known.found),
-            predicted=tuple(value * power.active_w for value in known.predicted),
-        )
     return replace(
         table,
         figures={**table.figures, ENERGY: figure},
         entries={key: {**figures, ENERGY: figures[LATENCY] * power.active_w} for key, figures in table.entries.items()},
-        validation=validation,
+        validation=_with_energy(table.validation, power),
+        left_out=_with_energy(table.left_out, power),
     )
+
+
+def _with_energy(known: Mapping[str, Validation], power: PowerModel) -> Mapping[str, Validation]:
+    """Errors of energy are those of the latency; its interval is widened by the error of the power."""
+    if LATENCY not in known:
+        return known
+    latency = known[LATENCY]
+    energy = replace(
+        latency,
+        low=latency.low * (1 - power.relative_error),
+        high=latency.high * (1 + power.relative_error),
+        found=tuple(value * power.active_w for value in latency.found),
+        predicted=tuple(value * power.active_w for value in latency.predicted),
+    )
+    return {**known, ENERGY: energy}
 
 
 def _sizes(space: SearchSpace) -> LookupTable:

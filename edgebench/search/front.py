@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from edgebench.core.budget import Limit
 from edgebench.core.figure import Better, split_column
-from edgebench.search.cost_model import CostModel
 from edgebench.search.pareto import beaten, feasible, non_dominated
+from edgebench.search.predictor import Predictor
 from edgebench.spaces.space import Architectures, SearchSpace
 
 
@@ -34,7 +34,7 @@ class FeasibleFront:
 
 def feasible_front(
     space: SearchSpace,
-    model: CostModel,
+    model: Predictor,
     limits: Sequence[Limit],
     margins: Sequence[float],
     objectives: Sequence[str],

@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 from edgebench.core.budget import Limit
 from edgebench.core.search import Infeasibility, LimitFact, Nearest
 from edgebench.search.candidates import DRAWN, ENUMERATED
-from edgebench.search.cost_model import CostModel
+from edgebench.search.predictor import Predictor
 from edgebench.spaces.space import Architectures, SearchSpace
 
 NEAREST = 5
 
 
 def explain(
-    space: SearchSpace, model: CostModel, limits: Sequence[Limit], margins: Sequence[float], seed: int
+    space: SearchSpace, model: Predictor, limits: Sequence[Limit], margins: Sequence[float], seed: int
 ) -> Infeasibility:
     """Examine the space once more, for what comes nearest."""
     columns = [model.names.index(limit.column) for limit in limits]

@@ -12,6 +12,7 @@ from edgebench.spaces.space import SearchSpace
 
 GROUP = "edgebench.spaces"
 BUILTIN: Mapping[str, str] = {
+    "cell": "edgebench.spaces.cell_space:create",
     "dscnn": "edgebench.spaces.dscnn:create",
     "mobile": "edgebench.spaces.mobile:create",
     "nas-bench-macro": "edgebench.spaces.nas_bench_macro:create",

@@ -71,6 +71,27 @@ class Term:
     blocks: NDArray[np.int32]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeatureFamily:
+    """What networks are described by where whole networks are learnt from; weights of a family resemble each other.
+
+    Attributes:
+        name: For people and files.
+        labels: One for each feature.
+        values: One row per architecture, one column per feature.
+        width: How far weights are from 0 before anything is known, as a share of a whole network.
+    """
+
+    name: str
+    labels: tuple[str, ...]
+    values: NDArray[np.float64]
+    width: float
+
+
+MAX_PAIRS = 600
+"""Pairs of choices that are features; in spaces with more, choices alone must do."""
+
+
 class SearchSpace:
     """A set of networks, each a chain of blocks.
 
@@ -81,7 +102,12 @@ class SearchSpace:
 
     Raises:
         InputError: Names repeat, a dimension is empty, or the blocks of some choice do not fit together.
+
+    Attributes:
+        learnt_whole: Whether a table is learnt from whole networks because there are too many different blocks.
     """
+
+    learnt_whole = False
 
     def __init__(self, description: SpaceDescription, dimensions: Sequence[Dimension], slots: Sequence[Slot]) -> None:
         self.description = description
@@ -243,6 +269,57 @@ class SearchSpace:
                 yield rows
             else:
                 yield rows[(self.canonical(rows) == rows).all(axis=1)]
+
+    def features(self, architectures: Architectures) -> list[FeatureFamily]:
+        """What architectures are described by, for predictions that are learnt from whole networks.
+
+        Args:
+            architectures: One row per architecture.
+        """
+        counts = np.zeros((len(architectures), len(self.all_blocks) + 1))
+        for term in self.terms:
+            numbers = term.blocks[tuple(architectures[:, column] for column in term.dimensions)]
+            counts[np.arange(len(architectures)), numbers] += 1
+        labels = tuple(block.key for block in self.all_blocks)
+        found = [FeatureFamily(name="blocks", labels=labels, values=counts[:, :-1], width=0.05)]
+        return [*found, *self.choice_features(architectures)]
+
+    def sizes(self, architectures: Architectures) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Multiply-accumulates and parameters of architectures.
+
+        Args:
+            architectures: One row per architecture.
+        """
+        networks = [self.network(tuple(map(int, row))) for row in architectures]
+        return (
+            np.array([float(network.macs) for network in networks]),
+            np.array([float(network.parameters) for network in networks]),
+        )
+
+    def choice_features(self, architectures: Architectures) -> list[FeatureFamily]:
+        """Each choice, and pairs of choices where these are not too many."""
+        texts = [f"{dimension.name}={value}" for dimension in self.dimensions for value in range(len(dimension.values))]
+        chosen = np.concatenate(
+            [
+                architectures[:, column, None] == np.arange(len(dimension.values))
+                for column, dimension in enumerate(self.dimensions)
+            ],
+            axis=1,
+        ).astype(float)
+        found = [FeatureFamily(name="choices", labels=tuple(texts), values=chosen, width=0.02)]
+        owner = [column for column, dimension in enumerate(self.dimensions) for _ in dimension.values]
+        pairs = [
+            (one, other)
+            for one in range(len(texts))
+            for other in range(one + 1, len(texts))
+            if owner[one] != owner[other]
+        ]
+        if 0 < len(pairs) <= MAX_PAIRS:
+            first, second = np.array(pairs).T
+            names = tuple(f"{texts[one]} {texts[other]}" for one, other in pairs)
+            both = chosen[:, first] * chosen[:, second]
+            found.append(FeatureFamily(name="pairs of choices", labels=names, values=both, width=0.01))
+        return found
 
     @cached_property
     def terms(self) -> tuple[Term, ...]:

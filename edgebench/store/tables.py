@@ -21,7 +21,7 @@ from edgebench.store.locations import packaged_folder
 from edgebench.store.renames import present_options
 
 KIND = "table"
-VERSION = 2
+VERSION = 3
 _EXPORTED = {"device", "dtype"}
 MAX_CSV_BYTES = 64 << 20
 
@@ -197,5 +197,5 @@ def _with_present_options(document: dict[str, Any]) -> dict[str, Any]:
     return {**document, "key": {**key, "options": present_options(str(key.get("target")), key["options"])}}
 
 
-# Version 2 has the current names of targets' options.
-_MIGRATIONS: Mapping[int, Migration] = {1: _with_present_options}
+# Version 2 has the current names of targets' options, version 3 corrections and whole networks, which may be absent.
+_MIGRATIONS: Mapping[int, Migration] = {1: _with_present_options, 2: dict}

@@ -155,3 +155,16 @@ class MadeReadyOnce(Protocol):
         Raises:
             TargetUnavailableError: It cannot be done.
         """
+
+
+@runtime_checkable
+class TellsOperators(Protocol):
+    """What a target offers in addition if its runtime rewrites a model, and can say into which operators."""
+
+    def operators(self, model: Path) -> Mapping[str, int]:
+        """How often each operator is executed, without running the model.
+
+        Raises:
+            UnsupportedModelError: The model does not run there.
+            InputError: The file is damaged.
+        """

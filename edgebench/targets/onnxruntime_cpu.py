@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import tempfile
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -87,6 +89,23 @@ class OnnxRuntimeTarget:
             InputError: The file or the inputs are not valid.
         """
         yield OnnxRuntimeModel(model, inputs, read_options(self.device, OnnxRuntimeOptions))
+
+    def operators(self, model: Path) -> Mapping[str, int]:
+        """Operators of the graph as ONNX Runtime rewrites it for this processor, such as ``ReorderInput``.
+
+        Raises:
+            UnsupportedModelError: ONNX Runtime does not support an operator or a version of it.
+            InputError: The file is not valid.
+        """
+        import onnx
+
+        options = session_options(read_options(self.device, OnnxRuntimeOptions))
+        with tempfile.TemporaryDirectory(prefix="edgebench-") as folder:
+            place = Path(folder) / "optimized.onnx"
+            options.optimized_model_filepath = str(place)
+            create_session(model, options, ["CPUExecutionProvider"])
+            graph = onnx.load(str(place), load_external_data=False).graph
+        return Counter(f"{node.domain}.{node.op_type}".lstrip(".") for node in graph.node)
 
 
 class OnnxRuntimeModel(PlainModel):

@@ -21,7 +21,7 @@ from edgebench.cli.options import (
 from edgebench.cli.output import Format, FormatOption, JsonOption, print_report, write_content
 
 if TYPE_CHECKING:
-    from edgebench.flows.lut.build import TableRequest
+    from edgebench.flows.lut.request import TableRequest
 
 app = typer.Typer(
     help="Lookup tables: what the blocks of a search space cost on a device.", invoke_without_command=True
@@ -42,22 +42,38 @@ def build(
     old_option: OldTargetOption = [],
     jobs: Annotated[int, typer.Option(min=0, help="Processes for simulators; one per core if 0.")] = 0,
     fresh: Annotated[bool, typer.Option("--fresh", help="Start again instead of continuing.")] = False,
+    goal: Annotated[
+        str, typer.Option(metavar="2%", help="Mean error for whole networks at which a measured table is good enough.")
+    ] = "2%",
+    networks: Annotated[
+        int, typer.Option("-n", "--networks", min=2, max=40, help="Most whole networks to measure for that.")
+    ] = 40,
     results: ResultsOption = RESULTS,
     format_: FormatOption = Format.TERMINAL,
     json_: JsonOption = False,
 ) -> None:
-    """Measure every distinct block of a space; saves after each step, and resumes when run again."""
+    """Measure every distinct block of a space; saves after each step, and resumes when run again.
+
+    On a device that measures time, whole networks follow, a few at a time, until each is predicted well from the
+    others (--goal), or --networks are measured; the table then says what it can promise.
+    """
     from dataclasses import replace
 
+    from edgebench.cli.compose import compose_table_goal
     from edgebench.cli.progress import progress_bar
     from edgebench.flows.lut.build import build_table
     from edgebench.reports.tables import table_report
     from edgebench.store.tables import TableStore
 
-    request = replace(_request(space, device, dtype, threads, [*option, *old_option]), jobs=jobs)
+    request = replace(
+        _request(space, device, dtype, threads, [*option, *old_option]),
+        jobs=jobs,
+        goal=compose_table_goal(goal, networks),
+    )
     store = TableStore(results)
     names = request.device.name, request.space.name, request.dtype
-    typer.echo(f"{len(request.space.all_blocks)} distinct blocks in {request.space.name}", err=True)
+    if not request.space.learnt_whole:
+        typer.echo(f"{len(request.space.all_blocks)} distinct blocks in {request.space.name}", err=True)
     with store.writing(*names), progress_bar() as progress:
         known = None if fresh else store.load_own(*names)
         table = build_table(request, known, on_update=store.save, on_progress=progress)
@@ -193,7 +209,7 @@ def import_(
 
     from edgebench.core.metric import Provenance
     from edgebench.errors import InputError
-    from edgebench.flows.lut.build import table_key
+    from edgebench.flows.lut.request import table_key
     from edgebench.store.tables import TableStore, read_table_csv
     from edgebench.targets.registry import create_target
 
@@ -231,8 +247,8 @@ def import_(
 
 def _request(space: str, device: str, dtype: str | None, threads: int | None, options: list[str]) -> TableRequest:
     from edgebench.cli.compose import compose_devices
-    from edgebench.flows.lut.build import TableRequest
     from edgebench.flows.lut.opening import dtype_of
+    from edgebench.flows.lut.request import TableRequest
     from edgebench.flows.spaces import open_space
 
     (found,) = compose_devices([device], options, threads=threads, optimization=None)

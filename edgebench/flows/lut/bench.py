@@ -22,7 +22,7 @@ from edgebench.models.write import write_network
 from edgebench.targets.registry import create_target
 from edgebench.workers.base import Workers
 from edgebench.workers.local import LOCAL
-from edgebench.workers.measuring.jobs import Finish, Load, Prepare, Race, RaceResult
+from edgebench.workers.measuring.jobs import CountOperators, Finish, Load, Prepare, Race, RaceResult
 from edgebench.workers.protocol import Answer, Request
 from edgebench.workers.worker import ChildError, Worker
 
@@ -46,6 +46,8 @@ class Bench:
 
     Attributes:
         reference_s: What latencies are relative to; None until something is measured.
+        disturbed: Keys of blocks that were measured while processes did not agree.
+        notes: What a reader of the table must know.
 
     Raises:
         TargetUnavailableError: The device cannot be used here.
@@ -64,6 +66,8 @@ class Bench:
     ) -> None:
         self.device = device
         self.reference_s = reference_s
+        self.disturbed: set[str] = set()
+        self.notes: list[str] = []
         self._reference = reference
         self._reference_path: Path | None = None
         target = create_target(device)
@@ -122,6 +126,18 @@ class Bench:
                 figures[name] = metric
         return figures
 
+    def operators(self, networks: Sequence[Network]) -> tuple[Mapping[str, int], ...] | None:
+        """How often the runtime executes each operator in each network; None where the target does not tell.
+
+        Raises:
+            UnsupportedModelError: A network does not run there.
+        """
+        paths = [self._prepared(network) for network in networks]
+        found = self._ask(CountOperators(device=self.device, models=tuple(map(str, paths)))).counts
+        for path in paths:
+            path.unlink(missing_ok=True)
+        return found
+
     def race(self, networks: Sequence[Network], seconds: float) -> tuple[RaceResult, ...]:
         """Run networks and the reference in turn in several fresh processes.
 
@@ -139,6 +155,10 @@ class Bench:
         Raises:
             UnsupportedModelError: A network does not run there.
         """
+        return over_processes(self.race_each(networks, seconds))
+
+    def race_each(self, networks: Sequence[Network], seconds: float) -> list[tuple[RaceResult, ...]]:
+        """The same for each process on its own."""
         if self._reference_path is None:
             self._reference_path = self._prepared(self._reference)
         if self.reference_s is None:
@@ -149,8 +169,10 @@ class Bench:
         self._end()
         for path in paths:
             path.unlink(missing_ok=True)
-        shares = [[_in_terms_of(result, results[-1], self.reference_s) for result in results] for results in taken]
-        return tuple(_over_processes(results) for results in zip(*shares, strict=True))[: len(paths)]
+        return [
+            tuple(_in_terms_of(result, results[-1], self.reference_s) for result in results[: len(paths)])
+            for results in taken
+        ]
 
     def race_whole(self, network: Network) -> RaceResult:
         """A race of one network of the space against the reference.
@@ -202,7 +224,16 @@ def _in_terms_of(result: RaceResult, reference: RaceResult, reference_s: float) 
     return replace(result, latency_p5_s=result.latency_p5_s * scale, latency_s=result.latency_s * scale)
 
 
-def _over_processes(results: Sequence[RaceResult]) -> RaceResult:
+def over_processes(processes: Sequence[Sequence[RaceResult]]) -> tuple[RaceResult, ...]:
+    """For each network the median over processes.
+
+    Args:
+        processes: For each process a result for each network.
+    """
+    return tuple(_median(results) for results in zip(*processes, strict=True))
+
+
+def _median(results: Sequence[RaceResult]) -> RaceResult:
     energies = [result.energy_j for result in results if result.energy_j is not None]
     return RaceResult(
         latency_p5_s=statistics.median(result.latency_p5_s for result in results),

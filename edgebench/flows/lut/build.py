@@ -7,22 +7,23 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 
-from edgebench.core.device import Device, DeviceKind
-from edgebench.core.dtype import DataType
+import numpy as np
+
+from edgebench.core.device import DeviceKind
 from edgebench.core.figure import ENERGY, FLASH, LATENCY, RAM, TABLE_FIGURES
 from edgebench.core.metric import Metric, Provenance
-from edgebench.core.table import LookupTable, TableFigure, TableKey
-from edgebench.errors import NotComparableError
-from edgebench.flows.lut.bench import Bench
+from edgebench.core.table import LookupTable, TableFigure
+from edgebench.flows.lut.bench import Bench, over_processes
 from edgebench.flows.lut.context import after, before, first
-from edgebench.flows.lut.scale import with_scale
+from edgebench.flows.lut.correction import corrected_until_good
+from edgebench.flows.lut.neighbours import Neighbours, choose_neighbours
+from edgebench.flows.lut.request import TableRequest, begun_table, table_key
+from edgebench.flows.lut.whole_table import build_whole_table
 from edgebench.flows.profile.profile import ProfileProgress
-from edgebench.machine.description import describe_machine
 from edgebench.models.network import Network
 from edgebench.spaces.blocks import Block
 from edgebench.spaces.space import SearchSpace
@@ -34,40 +35,13 @@ GROUP = 7
 """How many blocks share one race, and so one measurement of what surrounds them."""
 RACE_S = 0.17
 """Time for each network in each process."""
+MORE_RACES = 3
+"""How often a group is measured again while its processes do not agree."""
+APART = 0.01
+"""Typical deviation of a block's cost between processes, as a share of a whole network here, that is too much."""
 _START = "start"
 
 Figures = Mapping[str, float]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TableRequest:
-    """What table to build.
-
-    Attributes:
-        space: The space whose blocks are measured.
-        device: Where to measure, with its options applied.
-        dtype: Data type of the networks.
-        jobs: Number of parallel child processes, for targets that do not measure time.
-    """
-
-    space: SearchSpace
-    device: Device
-    dtype: DataType
-    jobs: int = 0
-
-
-def table_key(device: Device, versions: Mapping[str, str], dtype: str, *, measured: bool) -> TableKey:
-    """What a table for this device is valid for, here and now; estimates are valid for one calibration only."""
-    calibration = {f"calibration {name}": str(value) for name, value in device.calibration.items()}
-    calibration |= {f"calibration {number}": entry.digest for number, entry in enumerate(device.calibrations, start=1)}
-    return TableKey(
-        device=device.name,
-        target=device.target,
-        versions=dict(versions),
-        options={name: str(value) for name, value in device.options.items()} | calibration,
-        dtype=dtype,
-        machine=describe_machine().get("cpu", "") if measured else "",
-    )
 
 
 def build_table(
@@ -92,6 +66,8 @@ def build_table(
         TargetUnavailableError: The device cannot be used here.
         UnsupportedModelError: A block does not run there.
     """
+    if request.space.learnt_whole:
+        return build_whole_table(request, known, on_update=on_update, on_progress=on_progress, workers=workers)
     reference = request.space.network(request.space.largest)
     digest = request.space.digest
     # Entries from another state of the space stay valid, but its largest network may have been another one.
@@ -102,7 +78,7 @@ def build_table(
     ):
         measured = not bench.deterministic
         key = table_key(request.device, bench.versions, request.dtype, measured=measured)
-        table = _begun(request, key, known)
+        table = begun_table(request, key, known)
         missing = [block for block in request.space.all_blocks if block.key not in table.entries]
         start, done = time.monotonic(), 0
         on_progress(
@@ -118,6 +94,11 @@ def build_table(
                 figures={**figures, **table.figures},
                 when=datetime.now(UTC).isoformat(timespec="seconds"),
                 validation={},
+                # What was learnt from whole networks was learnt about other entries.
+                wholes={} if table.space_digest != digest else table.wholes,
+                left_out={},
+                disturbed=tuple(sorted({*table.disturbed, *bench.disturbed})),
+                notes=tuple(dict.fromkeys([*table.notes, *bench.notes])),
                 reference_s=bench.reference_s,
                 space_digest=digest,
                 complete=False,
@@ -126,28 +107,12 @@ def build_table(
             left = (time.monotonic() - start) / max(done, 1) * (len(missing) - done)
             text = f"{done} of {len(missing)} blocks, {left:.0f} s left"
             on_progress(ProfileProgress(done=done / len(missing), text=text))
-        table = replace(
-            _as_a_whole(request, bench, table, on_progress),
-            reference_s=bench.reference_s,
-            space_digest=digest,
-            complete=True,
-            validation={},
-        )
-        on_update(table)
-        return table
-
-
-def _begun(request: TableRequest, key: TableKey, known: LookupTable | None) -> LookupTable:
-    if known is None:
-        return LookupTable(space=request.space.name, key=key, edgebench=version("edgebench"))
-    differences = known.key.differences(key)
-    if differences:
-        raise NotComparableError(
-            f"the existing table was built for something else: {'; '.join(differences)}",
-            where=f"{known.space} on {known.key.device}",
-            remedy="build a new one with --fresh, or return to what it was built with",
-        )
-    return known
+        whole = table
+        for whole in _as_a_whole(request, bench, table, on_progress):
+            on_update(replace(whole, reference_s=bench.reference_s, space_digest=digest, validation={}))
+        finished = replace(whole, reference_s=bench.reference_s, space_digest=digest, complete=True, validation={})
+        on_update(finished)
+        return finished
 
 
 _Step = tuple[dict[str, Figures], Mapping[str, TableFigure]]
@@ -156,7 +121,7 @@ _Step = tuple[dict[str, Figures], Mapping[str, TableFigure]]
 def _measured(request: TableRequest, bench: Bench, blocks: Sequence[Block], workers: Workers) -> Iterator[_Step]:
     starts = {block.key for block in _first_blocks(request.space)}
     if not bench.deterministic:
-        yield from _raced(bench, blocks, starts)
+        yield from _raced(request, bench, blocks, starts)
         return
     jobs = request.jobs or os.cpu_count() or 1
     one = _one_alone if request.device.kind is DeviceKind.MCU else _one_in_context
@@ -228,18 +193,53 @@ def _one_in_context(bench: Bench, block: Block, starts: set[str]) -> _Step:
     return {block.key: figures}, {**methods, **in_context}
 
 
-def _raced(bench: Bench, blocks: Sequence[Block], starts: set[str]) -> Iterator[_Step]:
+def _raced(request: TableRequest, bench: Bench, blocks: Sequence[Block], starts: set[str]) -> Iterator[_Step]:
     """For runtimes on a real processor: networks with and without the block, in turn, in the same processes."""
+    chosen = choose_neighbours(request.space, bench)
+    if chosen.missed:
+        bench.notes.append(
+            f"blocks were measured between others than in a network: {chosen.missed:.1%} of the operators that the "
+            f"runtime executes differ, mostly {chosen.worst}; whole networks correct for it"
+        )
     shapes: dict[object, list[Block]] = {}
     for block in blocks:
         shapes.setdefault(_START if block.key in starts else block.input_shape, []).append(block)
     for shape, members in shapes.items():
         for position in range(0, len(members), GROUP):
-            group = members[position : position + GROUP]
-            networks: list[Network] = [first(block) if shape == _START else after(block) for block in group]
-            if shape != _START:
-                networks.append(before(group[0]))
-            yield _differences(group, bench.race(networks, RACE_S), bench.latency_provenance)
+            yield _group(bench, members[position : position + GROUP], chosen.before, from_start=shape == _START)
+
+
+def _group(bench: Bench, group: Sequence[Block], before_it: Neighbours, *, from_start: bool) -> _Step:
+    """One race, and further ones while its processes do not agree about what the blocks cost."""
+    if from_start:
+        networks: list[Network] = [first(block) for block in group]
+    else:
+        neighbour = before_it.get(group[0].input_shape)
+        networks = [after(block, neighbour) for block in group] + [before(group[0], neighbour)]
+    processes = list(bench.race_each(networks, RACE_S))
+    for _ in range(MORE_RACES):
+        if not _apart(processes, len(group)):
+            break
+        processes += bench.race_each(networks, RACE_S)
+    if _apart(processes, len(group)):
+        bench.disturbed.update(block.key for block in group)
+    return _differences(group, over_processes(processes), bench.latency_provenance)
+
+
+def _apart(processes: Sequence[Sequence[RaceResult]], count: int) -> bool:
+    """Whether half of the processes or more are apart in what the blocks of a group cost."""
+    costs = np.array(
+        [
+            [
+                result.latency_p5_s - (results[count].latency_p5_s if len(results) > count else 0.0)
+                for result in results[:count]
+            ]
+            for results in processes
+        ]
+    )
+    whole = float(np.median([result.latency_p5_s for results in processes for result in results]))
+    deviations = np.abs(costs - np.median(costs, axis=0))
+    return bool(np.median(np.median(deviations, axis=0)) > APART * whole)
 
 
 def _differences(group: Sequence[Block], results: Sequence[RaceResult], provenance: Provenance) -> _Step:
@@ -269,15 +269,19 @@ def _kernel_code(found: Mapping[str, Metric]) -> float:
 
 def _as_a_whole(
     request: TableRequest, bench: Bench, table: LookupTable, on_progress: Callable[[ProfileProgress], None]
-) -> LookupTable:
+) -> Iterator[LookupTable]:
     """What only whole networks show: what they contain besides their blocks, and how far sums are from them."""
     if bench.deterministic:
-        return _with_base(request, bench, table)
+        yield _with_base(request, bench, table)
+        return
 
-    def report(share: float) -> None:
-        on_progress(ProfileProgress(done=share, text="a few whole networks"))
+    def report(share: float, text: str) -> None:
+        on_progress(ProfileProgress(done=share, text=text))
 
-    return with_scale(request.space, table, lambda network: bench.race_whole(network).robust, report)
+    def measure(network: Network) -> Mapping[str, float]:
+        return bench.race_whole(network).robust
+
+    yield from corrected_until_good(request.space, table, measure, request.goal, report)
 
 
 def _with_base(request: TableRequest, bench: Bench, table: LookupTable) -> LookupTable:

@@ -9,7 +9,7 @@ from edgebench.core.device import Device
 from edgebench.core.dtype import DataType
 from edgebench.core.table import LookupTable, TableKey
 from edgebench.errors import InputError, NotComparableError
-from edgebench.flows.lut.build import TableRequest, table_key
+from edgebench.flows.lut.request import TableRequest, table_key
 from edgebench.search.costs import with_declared_energy
 from edgebench.spaces.space import SearchSpace
 from edgebench.store.tables import TableStore

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,9 +15,9 @@ from edgebench.core.figure import LATENCY, column_name
 from edgebench.core.prediction_error import prediction_error, ratio_interval
 from edgebench.core.table import LookupTable, Validation
 from edgebench.flows.lut.bench import Bench
-from edgebench.flows.lut.build import TableRequest, table_key
+from edgebench.flows.lut.correction import whole_networks
 from edgebench.flows.lut.opening import require_fit
-from edgebench.flows.lut.scale import scale_networks
+from edgebench.flows.lut.request import TableRequest, table_key
 from edgebench.flows.profile.profile import ProfileProgress
 from edgebench.models.network import Network
 from edgebench.search.costs import cost_model
@@ -25,14 +25,18 @@ from edgebench.spaces.space import Architectures, SearchSpace
 from edgebench.workers.base import Workers
 from edgebench.workers.local import LOCAL
 
+FITTED_BEFORE = 12
+"""Whole networks that tables had a scale from, before they kept them."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Found:
-    """Figures of one network, by name: the one that repeats best, and the interval that a profile reports."""
+    """Figures of one network, by name: what repeats best, the ends of its error band, and the median of times."""
 
     robust: Mapping[str, float]
     lowest: Mapping[str, float]
     highest: Mapping[str, float]
+    median: Mapping[str, float] = field(default_factory=dict)
 
 
 def validate_table(
@@ -53,7 +57,7 @@ def validate_table(
         NotComparableError: The table is valid for another version, machine or option.
     """
     space = request.space
-    chosen = _unseen(space, networks, seed)
+    chosen = _unseen(space, table, networks, seed)
     found: list[_Found] = []
     with (
         tempfile.TemporaryDirectory(prefix="edgebench-") as folder,
@@ -84,10 +88,11 @@ def validate_table(
     return replace(table, validation=validation)
 
 
-def _unseen(space: SearchSpace, networks: int, seed: int) -> Architectures:
-    """Distinct random architectures, without those that the table's scale was fitted to."""
+def _unseen(space: SearchSpace, table: LookupTable, networks: int, seed: int) -> Architectures:
+    """Distinct random architectures, without those that the table was corrected by."""
     drawn = np.unique(space.sample(np.random.default_rng(seed), networks * 4), axis=0)
-    seen = {row.tobytes() for row in scale_networks(space)}
+    seen = {row.tobytes() for row in whole_networks(space, max(len(table.wholes), FITTED_BEFORE))}
+    seen |= {np.array(space.parse(text), dtype=np.int8).tobytes() for text in table.wholes}
     unseen = drawn[[row.tobytes() not in seen for row in drawn]]
     return np.random.default_rng(seed).permutation(unseen)[:networks]
 
@@ -101,8 +106,7 @@ def _profiled(bench: Bench, network: Network) -> _Found:
             highest={name: metric.most for name, metric in figures.items()},
         )
     result = bench.race_whole(network)
-    reported = {**result.robust, LATENCY: result.latency_s}
-    return _Found(robust=result.robust, lowest=reported, highest=reported)
+    return _Found(robust=result.robust, lowest=result.robust, highest=result.robust, median={LATENCY: result.latency_s})
 
 
 def _validation(
@@ -115,6 +119,7 @@ def _validation(
         np.array([item.highest[figure] for item in found]),
         predicted,
     )
+    steps = np.array([item.median[figure] / item.robust[figure] for item in found if figure in item.median])
     return Validation(
         networks=len(found),
         seed=seed,
@@ -128,4 +133,6 @@ def _validation(
         architectures=architectures,
         found=tuple(map(float, robust)),
         predicted=tuple(map(float, predicted)),
+        median_low=float(np.quantile(steps, 0.025)) if len(steps) else None,
+        median_high=float(np.quantile(steps, 0.975)) if len(steps) else None,
     )

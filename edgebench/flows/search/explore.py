@@ -18,8 +18,8 @@ from edgebench.flows.search.request import SearchRequest
 from edgebench.flows.search.sampler import prunes
 from edgebench.flows.search.study import SearchStudy
 from edgebench.flows.search.trial import OpenTrial, State
-from edgebench.search.cost_model import CostModel
 from edgebench.search.limits import excess, meets_limits
+from edgebench.search.predictor import Predictor
 from edgebench.spaces.space import Architecture
 from edgebench.workers.training.jobs import Epoch
 from edgebench.workers.training.pool import TrialFailedError
@@ -68,7 +68,7 @@ class Exploration:
         self,
         request: SearchRequest,
         study: SearchStudy,
-        model: CostModel,
+        model: Predictor,
         source: AccuracySource,
         min_accuracy: float | None,
         on_progress: Callable[[ProfileProgress], None],

@@ -12,7 +12,7 @@ from edgebench.flows.search.request import SearchRequest
 from edgebench.flows.search.trial import Trial
 from edgebench.flows.search.trials import Trials
 from edgebench.search.candidates import Candidates, SizeFeatures
-from edgebench.search.cost_model import CostModel
+from edgebench.search.predictor import Predictor
 from edgebench.search.proposer import Observation, Proposer, SpaceExhaustedError
 from edgebench.spaces.space import SearchSpace
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 def search_sampler(
     request: SearchRequest,
-    model: CostModel,
+    model: Predictor,
     candidates: Candidates,
     *,
     min_accuracy: float | None,

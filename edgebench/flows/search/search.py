@@ -23,9 +23,9 @@ from edgebench.flows.search.request import SearchRequest
 from edgebench.flows.search.sampler import search_pruner, search_sampler
 from edgebench.flows.search.study import SearchStudy, open_study
 from edgebench.search.candidates import Candidates, find_candidates
-from edgebench.search.cost_model import CostModel
 from edgebench.search.costs import cost_model, require_columns
 from edgebench.search.infeasible import explain
+from edgebench.search.predictor import Predictor
 from edgebench.workers.base import Workers
 from edgebench.workers.local import LOCAL
 from edgebench.workers.training.jobs import TaskFacts
@@ -125,7 +125,7 @@ class _Opened:
     study: SearchStudy
     goal: Goal
 
-    def explored(self, record: SearchRecord, model: CostModel, candidates: Candidates) -> SearchRecord:
+    def explored(self, record: SearchRecord, model: Predictor, candidates: Candidates) -> SearchRecord:
         """The record with what trials find; finished work is kept on an interrupt."""
         call, request, study, least = self.call, self.call.request, self.study, self.goal.least
         record = replace(record, reference=self.goal.reference)

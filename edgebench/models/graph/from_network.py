@@ -25,6 +25,7 @@ from edgebench.models.network.layers import (
     Padding,
     Reshape,
     Softmax,
+    Zeros,
 )
 from edgebench.models.network.weights import Weights
 
@@ -181,6 +182,12 @@ def _activation(writer: _Writer, layer: Activation) -> str:
     return writer.graph.node(_ACTIVATIONS[layer.kind], writer.sources(layer), writer.shape(layer.name), name=layer.name)
 
 
+def _zeros(writer: _Writer, layer: Zeros) -> str:
+    zero = writer.graph.constant(f"{layer.name}.zero", np.zeros(1, np.float32))
+    inputs = [*writer.sources(layer), zero]
+    return writer.graph.node("MUL", inputs, writer.shape(layer.name), name=layer.name, fusedActivationFunction=0)
+
+
 def _pad(writer: _Writer, layer: Pad) -> str:
     return writer.pad(layer.name, layer.padding, writer.sources(layer)[0], layer.name)
 
@@ -208,4 +215,5 @@ _WRITERS: Mapping[type[Layer], Callable[[_Writer, Any], str]] = {
     Pad: _pad,
     Reshape: _reshape,
     Softmax: _softmax,
+    Zeros: _zeros,
 }

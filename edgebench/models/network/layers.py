@@ -256,6 +256,15 @@ class Activation(Layer):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Zeros(Layer):
+    """Zeros in the shape of the input: what a cell gives on whose output nothing reaches."""
+
+    def output_shape(self, shapes: Sequence[Shape]) -> Shape:
+        """That of the input."""
+        return shapes[0]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Pad(Layer):
     """Zeros around an image."""
 

@@ -9,6 +9,7 @@ from functools import cached_property
 
 from edgebench.errors import InputError
 from edgebench.models.network.layers import (
+    Activation,
     ActivationKind,
     Add,
     AveragePool2D,
@@ -23,6 +24,7 @@ from edgebench.models.network.layers import (
     Reshape,
     Shape,
     Softmax,
+    Zeros,
 )
 
 INPUT = "input"
@@ -229,12 +231,29 @@ class NetworkBuilder:
         """A concatenation of channels."""
         return self.add_layer(Concat(name=self._next("concat"), inputs=names))
 
-    def average_pool(self, kernel: int | tuple[int, int], stride: int | tuple[int, int] | None = None) -> str:
-        """Means of windows without padding; by default, windows do not overlap."""
-        window = _pair(kernel)
+    def activation(self, kind: ActivationKind, *, after: str | None = None) -> str:
+        """A function of each element."""
+        return self.add_layer(Activation(name=self._next(kind), inputs=(after or self.last,), kind=kind))
+
+    def zeros(self, *, after: str | None = None) -> str:
+        """Zeros in the shape of a layer."""
+        return self.add_layer(Zeros(name=self._next("zeros"), inputs=(after or self.last,)))
+
+    def average_pool(
+        self,
+        kernel: int | tuple[int, int],
+        stride: int | tuple[int, int] | None = None,
+        *,
+        same: bool = False,
+        after: str | None = None,
+    ) -> str:
+        """Means of windows; by default windows do not overlap, and nothing is padded unless the size is to stay."""
+        source, window = after or self.last, _pair(kernel)
         step = _pair(stride) if stride is not None else window
+        padding = self._padding(source, window, step, None if same else Padding())
         name = self._next("average_pool")
-        return self.add_layer(AveragePool2D(name=name, inputs=(self.last,), kernel=window, stride=step))
+        layer = AveragePool2D(name=name, inputs=(source,), kernel=window, stride=step, padding=padding)
+        return self.add_layer(layer)
 
     def max_pool(self, kernel: int | tuple[int, int], stride: int | tuple[int, int] | None = None) -> str:
         """Maxima of windows without padding; by default, windows do not overlap."""

@@ -28,6 +28,7 @@ from edgebench.models.network.layers import (
     Reshape,
     Shape,
     Softmax,
+    Zeros,
 )
 from edgebench.models.network.weights import Weights
 
@@ -184,6 +185,10 @@ def _write_activation(graph: _Graph, layer: Activation) -> None:
     graph.activation(layer.kind, layer.inputs[0], layer.name)
 
 
+def _write_zeros(graph: _Graph, layer: Zeros) -> None:
+    graph.node("Mul", [layer.inputs[0], graph.constant(f"{layer.name}.zero", np.zeros(1, np.float32))], layer.name)
+
+
 def _write_pad(graph: _Graph, layer: Pad) -> None:
     padding = layer.padding
     sizes = np.array([0, 0, padding.top, padding.left, 0, 0, padding.bottom, padding.right], np.int64)
@@ -228,4 +233,5 @@ _WRITERS: Mapping[type[Layer], Callable[[_Graph, Any], None]] = {
     Pad: _write_pad,
     Reshape: _write_reshape,
     Softmax: _write_softmax,
+    Zeros: _write_zeros,
 }

@@ -25,6 +25,7 @@ from edgebench.models.network.layers import (
     Padding,
     Reshape,
     Softmax,
+    Zeros,
 )
 from edgebench.models.network.weights import LayerWeights, Weights
 from edgebench.models.onnx.writer import channels_first
@@ -202,6 +203,10 @@ def _apply(_: Network, layer: Activation) -> _Call:
     return call
 
 
+def _zeros(_: Network, __: Zeros) -> _Call:
+    return lambda value: value * 0.0
+
+
 def _pad(_: Network, layer: Pad) -> _Call:
     from torch.nn import functional
 
@@ -234,6 +239,7 @@ _PLAIN: Mapping[type[Layer], Callable[[Network, Any], Any]] = {
     Pad: _pad,
     Reshape: _reshape,
     Softmax: _softmax,
+    Zeros: _zeros,
 }
 
 

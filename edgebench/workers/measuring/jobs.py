@@ -48,6 +48,32 @@ class MakeReady(Request[Done]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ExecutedOperators(Record):
+    """What a runtime makes of models.
+
+    Attributes:
+        counts: For each model how often each operator is executed; None where the target does not tell.
+    """
+
+    counts: tuple[Mapping[str, int], ...] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CountOperators(Request[ExecutedOperators]):
+    """Ask a target which operators it executes, without running anything.
+
+    Attributes:
+        device: The device.
+        models: Paths of files that its target takes.
+    """
+
+    verb: ClassVar[str] = "count operators"
+    step: ClassVar[str] = "while operators were counted"
+    device: Device
+    models: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Try(Request[Support]):
     """Find out whether a device runs a model, without measuring it.
 

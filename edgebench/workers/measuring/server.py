@@ -12,7 +12,9 @@ from edgebench.errors import InputError
 from edgebench.models.prepare import Prepared
 from edgebench.workers.measuring.jobs import (
     CompareOutputs,
+    CountOperators,
     Done,
+    ExecutedOperators,
     Finish,
     Finished,
     Load,
@@ -42,6 +44,7 @@ class MeasuringServer(Server):
         self.on(Prepare, self._prepare)
         self.on(MakeReady, self._make_ready)
         self.on(Try, self._try)
+        self.on(CountOperators, self._count_operators)
         self.on(WriteProject, self._write_project)
         self.on(Load, self._load)
         self.on(Run, self._run)
@@ -67,6 +70,16 @@ class MeasuringServer(Server):
         from edgebench.workers.measuring.trying import try_model
 
         return try_model(request.device, Path(request.model), request.inputs)
+
+    def _count_operators(self, request: CountOperators) -> ExecutedOperators:
+        from edgebench.targets.base import TellsOperators
+        from edgebench.targets.registry import create_target
+
+        target = create_target(request.device)
+        if not isinstance(target, TellsOperators):
+            return ExecutedOperators(counts=None)
+        target.check()
+        return ExecutedOperators(counts=tuple(dict(target.operators(Path(model))) for model in request.models))
 
     def _write_project(self, request: WriteProject) -> Written:
         from edgebench.targets.mcu.project import write_project

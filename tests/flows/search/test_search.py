@@ -23,7 +23,7 @@ from edgebench.core.profile import Footprint, Sample
 from edgebench.core.search import SearchRecord, TrialResult
 from edgebench.core.table import LookupTable, TableFigure
 from edgebench.errors import InputError, NotComparableError, StorageError
-from edgebench.flows.lut.build import table_key
+from edgebench.flows.lut.request import table_key
 from edgebench.flows.search import storage
 from edgebench.flows.search import study as studies
 from edgebench.flows.search.ranking import spread
