@@ -182,6 +182,43 @@ class CellSpace(SearchSpace):
         families.append(FeatureFamily(name="unused", labels=unused, values=idle, width=0.02))
         return families
 
+    def sizes(self, architectures: Architectures) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Multiply-accumulates and parameters: sums over the operations that are executed.
+
+        Args:
+            architectures: One row per architecture.
+        """
+        if self._options.output == "concat":
+            # What joins nodes depends on all of them.
+            return super().sizes(architectures)
+        done = executed(architectures, self._edges, self._none)
+        macs, parameters = (np.full(len(architectures), float(size)) for size in self._frame)
+        for index, (cost, held) in enumerate(self._of_operation):
+            count = ((architectures == index) & done).sum(axis=1)
+            macs += cost * count
+            parameters += held * count
+        return macs, parameters
+
+    @cached_property
+    def _frame(self) -> tuple[int, int]:
+        """What every network has besides its cells."""
+        fixed = [slot.block({}) for slot in self.slots if not slot.dimensions]
+        networks = [block.network() for block in fixed if block is not None]
+        return sum(network.macs for network in networks), sum(network.parameters for network in networks)
+
+    @cached_property
+    def _of_operation(self) -> list[tuple[int, int]]:
+        """What an edge of each operation costs in all cells of all stages."""
+        stages = [slot.block(dict.fromkeys(slot.dimensions, self._options.operations[0])) for slot in self.slots]
+        shapes = [stage.input_shape for stage in stages if isinstance(stage, CellStage)]
+        found = []
+        for name in self._options.operations:
+            one = [CellStage(input_shape=shape, cells=1, edges=(name,)) for shape in shapes]
+            networks = [cell.network() for cell in one] if name not in {NONE, SKIP} else []
+            cells = self._options.cells
+            found.append((cells * sum(n.macs for n in networks), cells * sum(n.parameters for n in networks)))
+        return found
+
     def _graph(self, done: NDArray[np.bool_], real: NDArray[np.float64]) -> tuple[NDArray[np.float64], tuple[str, ...]]:
         """Sums, the longest path of operations, and whether anything reaches the output."""
         nodes = self._options.nodes

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from edgebench.core.figure import FLASH, RAM, TABLE_FIGURES
-from edgebench.core.metric import Metric, Provenance
+from edgebench.core.metric import Metric
 from edgebench.core.table import LookupTable, TableFigure
 from edgebench.flows.lut.bench import Bench
 from edgebench.flows.lut.correction import Goal, left_out_errors, with_verdict
@@ -137,9 +137,9 @@ def _figures(bench: Bench, network: Network) -> tuple[dict[str, float], dict[str
 
 
 def _column(metric: Metric) -> TableFigure:
-    """Sums over features are estimates, whatever they were learnt from."""
-    kind = metric.provenance if metric.provenance is not Provenance.EXACT else Provenance.ESTIMATED
-    return TableFigure(provenance=kind, method=f"learnt from whole networks; {metric.method}", source=metric.source)
+    """What the figures of the networks are; what is predicted from them is an estimate."""
+    method = f"learnt from whole networks; {metric.method}"
+    return TableFigure(provenance=metric.provenance, method=method, source=metric.source)
 
 
 def _progress(table: LookupTable, number: int, goal: Goal) -> str:
