@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from edgebench.core.calibration import INTERPRETER, BoardCalibration, LayerWork, Work
 from edgebench.core.device import Device
 from edgebench.errors import InputError
-from edgebench.targets.mcu.cycle_model import CycleModel, Sample, fit_cycles
+from edgebench.targets.mcu.cycle_model import CycleModel, Sample, fit_cycles, outliers
 
 _NUMBERS = ("convolution", "convolution_error", "fully_connected", "fully_connected_error")
 _KEYS = (*_NUMBERS, "compiler", "source")
@@ -123,6 +123,11 @@ class Calibration:
         if isinstance(self.rests_on, Ratios):
             return notes
         model = self.rests_on
+        notes += [
+            f"{sample.name} is an outlier of the calibration, {factor:.2g} times the usual cycles per instruction: "
+            "its latency may be written down wrongly"
+            for sample, factor in outliers(model.samples)
+        ]
         if model.estimate(work).beyond:
             notes.append(
                 "this network is unlike those that the latency estimate rests on (kinds of layers, channels): "

@@ -193,6 +193,17 @@ def test_another_compiler_or_clock_is_said_and_widens_the_band(change: dict[str,
     assert after.high > before.high * 1.15
 
 
+def test_an_outlier_in_a_device_file_is_named_with_every_estimate() -> None:
+    wrong = replace(ENTRY.networks[1], latency_s=ENTRY.networks[1].latency_s * 10)
+    device = replace(BOARD, calibrations=(replace(ENTRY, networks=(ENTRY.networks[0], wrong, ENTRY.networks[2])),))
+    found, right = calibration_for(device, **USED), calibration_for(BOARD, **USED)  # type: ignore[arg-type]
+    assert found is not None
+    assert right is not None
+    (note,) = (note for note in found.notes(work(2_000_000)) if "outlier" in note)
+    assert note.startswith("1 is")
+    assert not any("outlier" in note for note in right.notes(work(2_000_000)))
+
+
 def test_another_board_is_said_and_another_core_is_not_used() -> None:
     taken = replace(BOARD, calibrations=(replace(ENTRY, taken_from="elsewhere"),))
     found, own = calibration_for(taken, **USED), calibration_for(BOARD, **USED)  # type: ignore[arg-type]
