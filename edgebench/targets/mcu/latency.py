@@ -13,7 +13,7 @@ MOST_CYCLES = 2.5
 """Maximum cycles per instruction, on average, if nothing is known about a board."""
 _RANGE_SOURCE = (
     "no measurement of this core: from the fewest cycles that its pipeline allows to a little above the maximum "
-    "found on a calibrated board (1.09 to 2.2 cycles per instruction); slow memory may take longer"
+    "found on a calibrated board (1.03 to 2.2 cycles per instruction); slow memory may take longer"
 )
 
 
