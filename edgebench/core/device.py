@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from edgebench.core.calibration import BoardCalibration
 from edgebench.core.record import Record
 
 OptionValue = bool | int | float | str | tuple[str, ...] | tuple[int, ...] | Mapping[str, str]
@@ -70,6 +71,7 @@ class Device(Record):
         meter: Energy meter: a name, ``auto`` (the first that works) or ``none``.
         power: Declared power for devices without a meter.
         calibration: Figures that the target's estimates are based on, checked by the target itself.
+        calibrations: Networks measured on a board, one entry per compiler.
         notes: Caveats printed with every profile of the device.
         origin: File the description was read from.
     """
@@ -83,5 +85,6 @@ class Device(Record):
     meter: str = "auto"
     power: PowerModel | None = None
     calibration: Mapping[str, str | float | Mapping[str, str | float]] = field(default_factory=dict)
+    calibrations: tuple[BoardCalibration, ...] = ()
     notes: tuple[str, ...] = ()
     origin: str = ""

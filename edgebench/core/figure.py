@@ -129,6 +129,7 @@ FIGURES: Mapping[str, Figure] = {
         Figure(name="latency_min_s", title="min", unit="s"),
         Figure(name="latency_at_least_s", title="at least", unit="s"),
         Figure(name="latency_at_most_s", title="at most", unit="s"),
+        Figure(name="interpreted_latency_s", title="in TFLite Micro", unit="s"),
         Figure(name="throughput_per_s", title="per second", unit="1/s", better=Better.GREATER),
         Figure(name="load_s", title="load", unit="s"),
         Figure(name="first_inference_s", title="first run", unit="s"),

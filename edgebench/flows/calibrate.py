@@ -1,24 +1,47 @@
-"""The verb ``devices calibrate``: cycles per instruction of a board from latencies measured on it."""
+"""The verb ``devices calibrate``: cycles of a board from latencies measured on it."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from edgebench.core.board_fit import BoardFit, CalibratedNetwork
+from edgebench.core.calibration import INTERPRETER, BoardCalibration, BoardMeasurement, LayerWork, Work
 from edgebench.core.device import Device
+from edgebench.core.measured_power import measured_power
 from edgebench.core.model import InputSource
 from edgebench.core.plan import MeasurementPlan
 from edgebench.core.profile import Outcome, Profile
 from edgebench.core.units import Dimension, parse_quantity
 from edgebench.errors import InputError
 from edgebench.flows.profile.profile import ProfileProgress, ProfileRequest, profile
-from edgebench.targets.mcu.calibration_fit import Calibration, Fit, Measurement, fit_calibration
+from edgebench.store.board_calibrations import calibration_toml
+from edgebench.store.device_copies import power_toml, write_calibration
+from edgebench.targets.mcu.cycle_model import Sample, fit_cycles, left_out, merged, outliers
 from edgebench.workers.base import Workers
 from edgebench.workers.local import LOCAL
 
-_COLUMNS = ("model", "latency")
+_LATENCIES = {"latency": "", "latency_s": "s", "latency_ms": "ms", "latency_us": "us"}
+_INTERPRETERS = {
+    "tflm",
+    "tflite micro",
+    "tensorflow lite micro",
+    "tensorflow lite for microcontrollers",
+    "litert micro",
+}
+_ENERGIES = {"energy": "", "energy_j": "J", "energy_mj": "mJ", "energy_uj": "uJ"}
+_SUPPLY = "say what was measured, board or core, and at which voltage"
+_SOURCE = "say who measured it, on which board and with which supply"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Row:
+    model: str
+    latency_s: float
+    runtime: str
+    energy_j: float | None
 
 
 def calibrate(
@@ -27,17 +50,19 @@ def calibrate(
     on_progress: Callable[[ProfileProgress], None] = lambda _: None,
     *,
     workers: Workers = LOCAL,
-) -> Calibration:
+) -> BoardFit:
     """Count instructions of the measured networks on the emulated core, and fit the board's cycles to them.
 
     Args:
         device: An ``mcu`` device.
-        measurements: CSV with the columns ``model`` (a path or ``zoo:NAME``) and ``latency`` (``99.8ms``).
+        measurements: CSV with the columns ``model`` (a path or ``zoo:NAME``), ``latency`` (``99.8ms``) or
+            ``latency_s``, ``latency_ms``, ``latency_us`` (numbers); if an interpreter ran them, ``runtime``; if it was
+            measured, ``energy`` (``5.2mJ``), ``energy_j``, ``energy_mj`` or ``energy_uj``.
         on_progress: Called with what happens.
         workers: Starts the processes that emulate.
 
     Returns:
-        The fit with each network's error when it is left out, and a ``[calibration]`` section for the file.
+        The fit with each network's error when it is left out, and a ``[[calibration]]`` section for the file.
 
     Raises:
         InputError: The device is not a microcontroller, the file is not valid, or a network does not run.
@@ -47,54 +72,137 @@ def calibrate(
     rows = _read(measurements)
     clock_hz = parse_quantity(str(device.options.get("clock", "")), Dimension.FREQUENCY, where="options.clock")
     request = ProfileRequest(
-        models=[model for model, _ in rows],
-        devices=[replace(device, calibration={})],
+        models=[row.model for row in rows],
+        devices=[replace(device, calibration={}, calibrations=())],
         plan=MeasurementPlan(layers=True, time_limit_s=300),
         inputs=InputSource(),
     )
     profiles = profile(request, on_update=lambda _: None, on_progress=on_progress, workers=workers)
-    found = [_measurement(p, seconds * clock_hz) for p, (_, seconds) in zip(profiles, rows, strict=True)]
-    try:
-        fit = fit_calibration(found)
-    except ValueError as error:
-        raise InputError(str(error), where=str(measurements)) from None
-    section = _section(fit, profiles[0], measurements)
-    return Calibration(measurements=tuple(found), fit=fit, clock_hz=clock_hz, section=section)
+    measured = [_measurement(found, row) for found, row in zip(profiles, rows, strict=True)]
+    calibration = BoardCalibration(
+        compiler=profiles[0].versions["compiler"],
+        optimization=str(device.options.get("optimization", "O2")),
+        clock_hz=clock_hz,
+        source=f"{measurements.name}: {_SOURCE}",
+        networks=tuple(measured),
+        core=str(device.options.get("core", "")),
+    )
+    energies = [(row.energy_j, row.latency_s) for row in rows if row.energy_j is not None]
+    power = measured_power(energies, supply=_SUPPLY, source=calibration.source)
+    fit = _fitted(device.name, calibration)
+    if power is None:
+        return fit
+    return replace(fit, power=power, section=f"{fit.section}\n{power_toml(power)}")
 
 
-def _read(path: Path) -> list[tuple[str, float]]:
+def write_fit(device: Device, fit: BoardFit) -> Path:
+    """Put a fit into the device's file.
+
+    Raises:
+        InputError: A measurement is an outlier, or the file is not the user's to write.
+        StorageError: It cannot be written.
+    """
+    if fit.outliers:
+        raise InputError(
+            f"{', '.join(network.name for network in fit.outliers)}: far from the other networks, nothing was written",
+            where=device.origin,
+            remedy="check the latency and its unit, or remove the row",
+        )
+    return write_calibration(device, fit.calibration, fit.power)
+
+
+def _fitted(device: str, calibration: BoardCalibration) -> BoardFit:
+    every = [Sample.of(network, calibration.clock_hz) for network in calibration.networks]
+    samples = merged(every)
+    model = fit_cycles(samples)
+    off = {sample.name: factor for sample, factor in outliers(samples)}
+    networks = []
+    for sample, others in zip(samples, left_out(samples), strict=True):
+        fitted = model.estimate(sample.work, interpreted=sample.interpreted)
+        networks.append(
+            CalibratedNetwork(
+                name=sample.name,
+                measured_s=sample.cycles / calibration.clock_hz,
+                fitted_s=fitted.cycles / calibration.clock_hz,
+                left_out=None if others is None else others.cycles / sample.cycles - 1,
+                band=None if others is None else others.factor - 1,
+                off=off.get(sample.name),
+            )
+        )
+    return BoardFit(
+        device=device,
+        networks=tuple(networks),
+        calibration=calibration,
+        section=calibration_toml(calibration),
+        corrections=model.corrections,
+        noise=model.noise,
+        repeated=len(every) - len(samples),
+    )
+
+
+def _read(path: Path) -> list[_Row]:
     where = str(path)
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file)
-            if reader.fieldnames is None or set(_COLUMNS) - set(reader.fieldnames):
-                raise InputError(f"the columns must be {', '.join(_COLUMNS)}", where=where)
-            rows = [
-                (row["model"], parse_quantity(row["latency"] or "", Dimension.TIME, where=f"{where}, line {number}"))
-                for number, row in enumerate(reader, start=2)
-            ]
+            columns = _columns(reader.fieldnames or (), where)
+            rows = [_row(row, *columns, f"{where}, line {number}") for number, row in enumerate(reader, start=2)]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"cannot be read: {error}", where=where) from None
-    if len({model for model, _ in rows}) < len(rows) or any(seconds <= 0 for _, seconds in rows):
-        raise InputError("each model must be listed once, with a latency above 0", where=where)
+    if not rows:
+        raise InputError("no network is listed", where=where)
+    if len({(row.model, row.runtime) for row in rows}) < len(rows):
+        raise InputError("each model must be listed once per runtime", where=where)
     return rows
 
 
-def _measurement(found: Profile, cycles: float) -> Measurement:
+def _columns(names: Sequence[str], where: str) -> tuple[str, str | None]:
+    """The columns of latency and energy."""
+    latencies, energies = ([name for name in known if name in names] for known in (_LATENCIES, _ENERGIES))
+    if "model" not in names or len(latencies) != 1 or len(energies) > 1:
+        raise InputError(
+            f"the columns must be model, one of {', '.join(_LATENCIES)}, and at most one of {', '.join(_ENERGIES)}",
+            where=where,
+            remedy='for example "model,latency_ms", or "model,latency" with units in each row',
+        )
+    return latencies[0], energies[0] if energies else None
+
+
+def _row(row: Mapping[str, str | None], latency: str, energy: str | None, where: str) -> _Row:
+    model, runtime = (row.get("model") or "").strip(), (row.get("runtime") or "").strip()
+    if not model:
+        raise InputError("there is no model", where=where)
+    if runtime.casefold() in _INTERPRETERS:
+        runtime = INTERPRETER
+    return _Row(
+        model=model,
+        latency_s=_quantity(row.get(latency), _LATENCIES[latency], Dimension.TIME, where),
+        runtime=runtime,
+        energy_j=_quantity(row[energy], _ENERGIES[energy], Dimension.ENERGY, where) if energy and row[energy] else None,
+    )
+
+
+def _quantity(text: str | None, unit: str, dimension: Dimension, where: str) -> float:
+    given = (text or "").strip()
+    # A unit in the row is understood in any column.
+    value = parse_quantity(given if given[-1:].isalpha() else given + unit, dimension, where=where)
+    if value <= 0:
+        raise InputError("a figure must be above 0", where=where)
+    return value
+
+
+def _measurement(found: Profile, row: _Row) -> BoardMeasurement:
     if found.outcome is not Outcome.OK:
         reason = found.failure.message if found.failure else str(found.outcome)
         raise InputError(f"does not run on the emulated core: {reason}", where=found.model.source)
-    counts = {False: 0, True: 0}
-    for layer in found.layers:
-        counts[layer.operator == "FULLY_CONNECTED"] += int(layer.metrics["instructions"].value)
-    return Measurement(model=found.model.name, cycles=cycles, convolution=counts[False], fully_connected=counts[True])
-
-
-def _section(fit: Fit, found: Profile, measurements: Path) -> str:
-    compiler = found.versions["compiler"].split()[0]
-    return (
-        "[calibration]\n"
-        f"convolution = {fit.convolution:.4f}\nconvolution_error = {fit.convolution_error:.4f}\n"
-        f"fully_connected = {fit.fully_connected:.4f}\nfully_connected_error = {fit.fully_connected_error:.4f}\n"
-        f'compiler = "{compiler}"\nsource = "{measurements.name}: say who measured it, on which board and runtime"\n'
-    )
+    layers = [
+        LayerWork(
+            operator=layer.operator,
+            instructions=int(layer.metrics["instructions"].value),
+            macs=int(layer.metrics["macs"].value),
+        )
+        for layer in found.layers
+    ]
+    rest = int(found.metrics["instructions"].value) - sum(layer.instructions for layer in layers)
+    work = Work.of([*layers, LayerWork(operator="", instructions=rest)])
+    return BoardMeasurement(name=found.model.name, latency_s=row.latency_s, work=work, runtime=row.runtime)

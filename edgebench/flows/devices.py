@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from edgebench.core.device_status import DeviceStatus
-from edgebench.errors import EdgebenchError
-from edgebench.store.devices import device_names, find_device
+from edgebench.errors import EdgebenchError, InputError
+from edgebench.store.devices import device_names, find_device, search_devices
 from edgebench.targets.registry import create_target
 
 
-def all_statuses() -> list[DeviceStatus]:
-    """Status of every device that can be found; a damaged file is a status, not an error."""
-    return [status_of(name) for name in device_names()]
+def all_statuses(words: Sequence[str] = ()) -> list[DeviceStatus]:
+    """Status of every device that can be found; a damaged file is a status, not an error.
+
+    Args:
+        words: If any are given, only of devices whose file has all of them.
+
+    Raises:
+        InputError: No device has these words.
+    """
+    names = search_devices(words) if words else device_names()
+    if not names:
+        raise InputError(
+            f"no device has the words {' '.join(words)!r}",
+            where="--search",
+            remedy="`edgebench devices` lists them all",
+        )
+    return [status_of(name) for name in names]
 
 
 def status_of(name: str) -> DeviceStatus:

@@ -8,17 +8,21 @@ from dataclasses import dataclass, replace
 
 from edgebench.core.certainty import undecided_latency
 from edgebench.core.conditions import conditions
-from edgebench.core.figure import figure_of
+from edgebench.core.figure import LATENCY, figure_of
 from edgebench.core.memory_fit import memory_fits
+from edgebench.core.metric import Provenance
 from edgebench.core.profile import Profile
 from edgebench.core.run import Run
-from edgebench.core.summary import disturbances, sample_count
+from edgebench.core.summary import disturbances, sample_count, summarise
 from edgebench.reports.codes import Code, Kind
 from edgebench.reports.report import Remark
 
 Profiles = Sequence[tuple[Run, Profile]]
 _NAMED = 3
 """How many pairs of model and device a remark names; the rest are only counted."""
+
+_WIDE = 1.5
+"""Ratio of the ends of an estimate's band from which its source is told without being asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +72,9 @@ def _of_profile(run: Run, profile: Profile) -> Iterator[_About]:
         yield about(Kind.WARNING, Code.DISTURBED, "the machine was not quiet while this was measured", remedy)
     for sentence in found:
         yield about(Kind.WARNING, Code.DISTURBANCE, sentence, detail=True)
+    latency = summarise(profile).get(LATENCY)
+    if latency is not None and latency.provenance is Provenance.ESTIMATED and latency.most > _WIDE * latency.least:
+        yield about(Kind.NOTE, Code.WIDE_BAND, f"the latency is an estimate with a wide band: {latency.source}")
     for note in profile.notes:
         yield about(Kind.NOTE, Code.DEVICE_NOTE, note, detail=True)
     for caveat in (*profile.model.caveats, *(profile.deployed.caveats if profile.deployed else ())):

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from edgebench.core.calibration import BoardCalibration
 from edgebench.core.device import Device, DeviceKind, Memory, OptionValue, PowerModel
 from edgebench.core.units import Dimension, parse_quantity
 from edgebench.errors import EdgebenchError, InputError
+from edgebench.store.board_calibrations import CalibrationSection, board_calibration
 from edgebench.store.codec import first_problem
-from edgebench.store.files import write_atomically
 from edgebench.store.renames import present_options
-from edgebench.store.toml_files import NAME, find_toml, names_as_counted, place_in, read_toml, toml_files
+from edgebench.store.toml_files import find_toml, names_as_counted, place_in, read_toml, toml_files
 
 SCHEMA = "edgebench.device/1"
 _Calibration = dict[str, str | float | dict[str, str | float]]
+_ENTRIES = "[[calibration]]"
 
 
 class _Section(BaseModel):
@@ -49,6 +53,7 @@ class DeviceFile(_Section):
     memory: _MemorySection | None = None
     energy: _EnergySection = _EnergySection()
     calibration: _Calibration = {}
+    calibrations: list[CalibrationSection] = Field(default=[], alias="[[calibration]]")
 
 
 def device_names() -> list[str]:
@@ -62,16 +67,68 @@ def find_device(reference: str) -> Device:
     Raises:
         InputError: No device has that name, or its file is not valid (file, key and line are named).
     """
-    return read_device(find_toml(reference, "devices", "device", "edgebench devices"))
+    return read_device(_find_file(reference))
 
 
-def read_device(path: Path) -> Device:
+def _find_file(reference: str) -> Path:
+    try:
+        return find_toml(reference, "devices", "device", "edgebench devices")
+    except InputError:
+        generic = _generic_device(reference)
+        if generic is None:
+            raise
+        return generic
+
+
+def _generic_device(core: str) -> Path | None:
+    """The device that stands for a core, if the reference is the name of one."""
+    for name, path in toml_files("devices").items():
+        if name.startswith("generic-") and read_toml(path, "device")[1].get("options", {}).get("core") == core:
+            return path
+    return None
+
+
+def search_devices(words: Sequence[str]) -> list[str]:
+    """Names of devices whose file has all the words: in its name, description, options or sources.
+
+    Upper and lower case are the same, and hyphens do not matter: ``stm32``, ``cortex m4``, ``nordic``.
+    """
+    wanted = [_plain(part) for word in words for part in word.split()]
+    found = {}
+    for name, path in toml_files("devices").items():
+        try:
+            text = _plain(" ".join([name, *_strings(read_toml(path, "device")[1])]))
+        except InputError:
+            text = _plain(name)
+        if all(word in text for word in wanted):
+            found[name] = path
+    return names_as_counted(found)
+
+
+def _plain(text: str) -> str:
+    return text.casefold().replace("-", "")
+
+
+def _strings(content: object) -> Iterator[str]:
+    if isinstance(content, str):
+        yield content
+    elif isinstance(content, Mapping):
+        for value in content.values():
+            yield from _strings(value)
+    elif isinstance(content, list):
+        for value in content:
+            yield from _strings(value)
+
+
+def read_device(path: Path, _takers: tuple[Path, ...] = ()) -> Device:
     """Read one device file.
 
     Raises:
         InputError: It is missing or not valid; file, key and line are named.
     """
     text, content = read_toml(path, "device")
+    if isinstance(content.get("calibration"), list):
+        content[_ENTRIES] = content.pop("calibration")
     try:
         table = DeviceFile.model_validate(content)
     except ValidationError as error:
@@ -80,13 +137,13 @@ def read_device(path: Path) -> Device:
             first_problem(error), where=place_in(path, text, keys), remedy="devices/README.md describes the format"
         ) from None
     try:
-        return _device(path.stem, table, path)
+        return _device(path.stem, table, path, _takers)
     except EdgebenchError as error:
         keys = (error.where or "").split(".")
         raise InputError(error.what, where=place_in(path, text, keys), remedy=error.remedy) from None
 
 
-def _device(name: str, table: DeviceFile, path: Path) -> Device:
+def _device(name: str, table: DeviceFile, path: Path, takers: tuple[Path, ...]) -> Device:
     if table.format != SCHEMA:
         raise InputError(
             f"schema {table.format!r} is not {SCHEMA!r}",
@@ -108,9 +165,25 @@ def _device(name: str, table: DeviceFile, path: Path) -> Device:
         meter=table.energy.meter,
         power=_power(table.energy),
         calibration=table.calibration,
+        calibrations=_calibrations(table, path, takers),
         notes=tuple(table.notes),
         origin=str(path),
     )
+
+
+def _calibrations(table: DeviceFile, path: Path, takers: tuple[Path, ...]) -> tuple[BoardCalibration, ...]:
+    core = str(table.options.get("core", ""))
+    found: list[BoardCalibration] = []
+    for number, section in enumerate(table.calibrations, start=1):
+        if section.taken_from is None:
+            found.append(board_calibration(section, core, number))
+            continue
+        if path.resolve() in takers:
+            raise InputError("the calibration is taken from the device itself", where=_ENTRIES)
+        other = read_device(_find_file(section.taken_from), (*takers, path.resolve()))
+        name = other.name
+        found.extend(replace(entry, taken_from=entry.taken_from or name) for entry in other.calibrations)
+    return tuple(found)
 
 
 def _option(value: Any, where: str) -> OptionValue:
@@ -157,24 +230,3 @@ def _power(table: _EnergySection) -> PowerModel | None:
         )
     except ValueError as error:
         raise InputError(str(error), where="energy") from None
-
-
-def write_device_copy(name: str, source: str, folder: Path) -> Path:
-    """Write a new device file with the content, comments included, of another.
-
-    Raises:
-        InputError: The name is not valid, is taken, or the source does not exist.
-        StorageError: The file cannot be written.
-    """
-    if not NAME.fullmatch(name):
-        raise InputError(f"{name!r} is not a valid device name", remedy="use lower-case letters, digits, - and .")
-    original = Path(find_device(source).origin)
-    path = folder / f"{name}.toml"
-    if path.exists():
-        raise InputError("this device file exists already", where=str(path), remedy="choose another name")
-    header = (
-        f"# Device {name!r}, started as a copy of {source!r}. devices/README.md describes every key.\n"
-        "# Files in ./devices override those in ~/.config/edgebench/devices, and both override those of edgebench.\n\n"
-    )
-    write_atomically(path, (header + read_toml(original, "device")[0]).encode())
-    return path

@@ -26,6 +26,8 @@ def device_schema(options: Mapping[str, type]) -> dict[str, Any]:
     """
     schema = _file_schema(DeviceFile, devices.SCHEMA, "A device of edgebench")
     schema["properties"]["kind"] = {"enum": list(DeviceKind), **schema["properties"]["kind"]}
+    entries = schema["properties"].pop("[[calibration]]")
+    schema["properties"]["calibration"] = {"anyOf": [schema["properties"]["calibration"], entries]}
     schema["properties"]["target"]["examples"] = list(options)
     definitions = schema.setdefault("$defs", {})
     conditions = []

@@ -224,3 +224,23 @@ def test_masks_may_be_inputs(device: str, on_cpu: list[str], tmp_path: Path) -> 
     (found,) = run(path, device)
     assert found.outcome is Outcome.OK, found.failure
     assert [layer.operator for layer in found.layers if layer.placement == "CPU"] == on_cpu
+
+
+@pytest.mark.child
+def test_estimates_have_a_band_with_its_source_and_tiny_networks_none() -> None:
+    request = ProfileRequest(
+        models=["zoo:ds-cnn", "zoo:tiny"],
+        devices=[find_device("ethos-u55-128")],
+        plan=MeasurementPlan(),
+        inputs=InputSource(),
+    )
+    ordinary, tiny = (item for item in profile(request, on_update=lambda _: None))
+    latency = summarise(ordinary)["latency_s"]
+    # All that was published of ordinary networks is inside: the hardware took 0.83 to 1.23 times the estimate.
+    assert latency.least < latency.value / 1.25
+    assert latency.most > latency.value * 1.25
+    assert "hardware counters" in str(latency.source)
+    # The tiny recurrent network, three times as slow as estimated, is not.
+    assert latency.most < latency.value / (1 - 0.66)
+    assert summarise(tiny)["latency_s"].low is None
+    assert any("no error band" in note for note in tiny.notes)

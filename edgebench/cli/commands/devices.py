@@ -11,23 +11,34 @@ from edgebench.cli.output import Format, FormatOption, JsonOption, print_report
 
 app = typer.Typer(help="Devices that can be targeted here.", invoke_without_command=True)
 
+SearchOption = Annotated[
+    list[str] | None,
+    typer.Option("--search", metavar="WORDS", help="Only devices with these words: core, vendor, chip, anything."),
+]
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="A device, or the path of a device file.")]
 
 
 @app.callback()
-def default(context: typer.Context, format_: FormatOption = Format.TERMINAL, json_: JsonOption = False) -> None:
+def default(
+    context: typer.Context,
+    format_: FormatOption = Format.TERMINAL,
+    json_: JsonOption = False,
+    search: SearchOption = None,
+) -> None:
     """Devices that can be targeted here; lists them if no command is given."""
     if context.invoked_subcommand is None:
-        list_devices(format_, json_)
+        list_devices(format_, json_, search)
 
 
 @app.command("list")
-def list_devices(format_: FormatOption = Format.TERMINAL, json_: JsonOption = False) -> None:
+def list_devices(
+    format_: FormatOption = Format.TERMINAL, json_: JsonOption = False, search: SearchOption = None
+) -> None:
     """List all devices: their kind, their target, whether they are ready, and what to do if not."""
     from edgebench.flows.devices import all_statuses
     from edgebench.reports.devices import devices_report
 
-    print_report(devices_report(all_statuses()), "devices list", Format.JSON if json_ else format_)
+    print_report(devices_report(all_statuses(search or ())), "devices list", Format.JSON if json_ else format_)
 
 
 @app.command()
@@ -62,21 +73,29 @@ def check(name: NameArgument, format_: FormatOption = Format.TERMINAL, json_: Js
 def calibrate(
     name: NameArgument,
     measurements: Annotated[
-        Path, typer.Option(metavar="FILE.csv", help="Columns model (a path or zoo:NAME) and latency (99.8ms).")
+        Path,
+        typer.Option(
+            metavar="FILE.csv",
+            help="Columns: model (a path or zoo:NAME); latency (99.8ms) or latency_ms; optional energy_mj, runtime.",
+        ),
     ],
+    write: Annotated[bool, typer.Option("--write", help="Put the calibration into the device's file.")] = False,
     json_: JsonOption = False,
 ) -> None:
-    """Fit a microcontroller's cycles per instruction to latencies measured on the board."""
+    """Fit a microcontroller's cycles to latencies measured on the board."""
     from edgebench.cli.progress import progress_bar
     from edgebench.flows.calibrate import calibrate as fit
+    from edgebench.flows.calibrate import write_fit
     from edgebench.reports.calibration import calibration_report
     from edgebench.store.devices import find_device
 
+    device = find_device(name)
     with progress_bar() as progress:
-        found = fit(find_device(name), measurements, on_progress=progress)
+        found = fit(device, measurements, on_progress=progress)
     print_report(calibration_report(found), "devices calibrate", Format.JSON if json_ else Format.TERMINAL)
+    path = write_fit(device, found) if write else None
     if not json_:
-        typer.echo(f"\nfor the device file:\n\n{found.section}")
+        typer.echo(f"\nwritten: {path}" if path else f"\nfor the device file (--write does it):\n\n{found.section}")
 
 
 @app.command()
@@ -85,8 +104,9 @@ def new(
     from_: Annotated[str, typer.Option("--from", metavar="DEVICE", help="Device to start from.")] = "host",
     folder: Annotated[Path, typer.Option(metavar="FOLDER", help="Where to write it.")] = Path("devices"),
 ) -> None:
-    """Write a commented device file to start from."""
-    from edgebench.store.devices import write_device_copy
+    """Write a commented device file to start from, and say what to fill in."""
+    from edgebench.store.device_copies import write_device_copy
 
-    path = write_device_copy(name, from_, folder)
-    typer.echo(f"written: {path}\nedit it, then: edgebench devices check {name}")
+    made = write_device_copy(name, from_, folder)
+    lines = [f"written: {made.path}", "fill in:", *(f"  {line}" for line in made.to_fill_in)]
+    typer.echo("\n".join([*lines, f"then: edgebench devices check {name}"]))

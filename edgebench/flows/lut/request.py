@@ -37,6 +37,7 @@ class TableRequest:
 def table_key(device: Device, versions: Mapping[str, str], dtype: str, *, measured: bool) -> TableKey:
     """What a table for this device is valid for, here and now; estimates are valid for one calibration only."""
     calibration = {f"calibration {name}": str(value) for name, value in device.calibration.items()}
+    calibration |= {f"calibration {number}": entry.digest for number, entry in enumerate(device.calibrations, start=1)}
     return TableKey(
         device=device.name,
         target=device.target,

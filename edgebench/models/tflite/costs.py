@@ -41,12 +41,21 @@ def count_macs(graph: Graph) -> tuple[int, list[str]]:
 def _operator_macs(operator: Operator, graph: Graph) -> int | None:
     if operator.custom or operator.kind in _UNCOUNTED:
         return None
-    rule = _RULES.get(operator.kind)
-    if rule is None:
-        return 0
     inputs = [graph.tensors[index].shape if index >= 0 else () for index in operator.inputs]
+    return operator_macs(operator.kind, inputs, graph.tensors[operator.outputs[0]].shape) if operator.outputs else 0
+
+
+def operator_macs(kind: str, inputs: _Shapes, output: _Shape) -> int | None:
+    """Multiply-accumulates of one operator; None if its shapes do not fit together.
+
+    Args:
+        kind: Name in TFLite's schema.
+        inputs: Shapes of its inputs.
+        output: Shape of its first output.
+    """
+    rule = _RULES.get(kind)
     try:
-        return rule(inputs, graph.tensors[operator.outputs[0]].shape)
+        return rule(inputs, output) if rule else 0
     except (IndexError, ZeroDivisionError):
         return None
 

@@ -21,6 +21,7 @@ from edgebench.errors import InputError, UnsupportedModelError
 from edgebench.models.tflite.int8.state import write_without_variables
 from edgebench.targets.base import PlainModel
 from edgebench.targets.ethos_u.compile import Compilation, Operation, compile_model
+from edgebench.targets.ethos_u.error import BAND_SOURCE, OUTSIDE, error_factor, is_tiny
 from edgebench.targets.ethos_u.options import LARGEST, EthosUOptions, read_ethos_u_options
 from edgebench.targets.ethos_u.truth import is_added, write_without_truth
 from edgebench.targets.packages import require_package
@@ -146,12 +147,12 @@ class EthosUModel(PlainModel):
     def metrics(self) -> Mapping[str, Metric]:
         """Cycles, latency unless operators fell back, utilisation, and the use of each memory."""
         compilation = self._compilation
-        figures = {"npu_cycles": self._estimated(compilation.cycles, "cycles", "cycles of the NPU's part")}
+        figures = {"npu_cycles": self._banded(compilation.cycles, "cycles", "cycles of the NPU's part")}
         if not compilation.on_cpu:
             seconds = compilation.cycles / compilation.clock_hz
             clock = f"cycles / {compilation.clock_hz / 1e6:g} MHz"
-            figures["latency_s"] = self._estimated(seconds, "s", clock)
-            figures["throughput_per_s"] = self._estimated(1 / seconds, "1/s", "1 / latency")
+            figures["latency_s"] = self._banded(seconds, "s", clock)
+            figures["throughput_per_s"] = self._banded(1 / seconds, "1/s", "1 / latency")
             peak = compilation.cycles * self._options.macs_per_cycle
             figures["utilisation"] = self._estimated(
                 compilation.macs / peak, "1", f"MACs / (cycles x {self._options.macs_per_cycle} MACs per cycle)"
@@ -166,7 +167,7 @@ class EthosUModel(PlainModel):
 
     def notes(self) -> list[str]:
         """Arm's caveat, and what is not counted."""
-        return [CAVEAT, *self._notes]
+        return [CAVEAT, *([OUTSIDE] if is_tiny(self._compilation.macs) else []), *self._notes]
 
     def _layer(self, operation: Operation) -> LayerCost:
         total = self._compilation.cycles
@@ -193,6 +194,15 @@ class EthosUModel(PlainModel):
             method=f"{what}; {self.method}",
             source=f"Vela {self._version}'s performance model; Arm publishes no error band",
         )
+
+    def _banded(self, value: float, unit: str, what: str) -> Metric:
+        """An estimate of time with its error band; a network that is too small for it has none."""
+        plain = self._estimated(value, unit, what)
+        if is_tiny(self._compilation.macs):
+            return plain
+        factor = error_factor()
+        source = f"Vela {self._version}'s model; {BAND_SOURCE}"
+        return replace(plain, low=value / factor, high=value * factor, source=source)
 
     def _exact(self, value: float, what: str, unit: str = "bytes") -> Metric:
         return Metric(value=value, unit=unit, provenance=Provenance.EXACT, method=f"{what}; {self.method}")

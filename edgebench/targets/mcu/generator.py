@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from edgebench.errors import InputError, UnsupportedModelError
+from edgebench.models.tflite.costs import operator_macs
 from edgebench.models.tflite.quantised_graph import QuantisedGraph, QuantisedOperator
 from edgebench.targets.mcu.float_edges import without_float_edges
 from edgebench.targets.mcu.layer_code import ARENA, WEIGHTS_MACRO, CodeContext, LayerCode, share_arrays
@@ -146,13 +147,20 @@ def _written(writer: Writer, context: CodeContext, operator: QuantisedOperator, 
     if any(operator.options.get(key, 1) < 1 for key in ("strideW", "strideH")):
         raise InputError(f"{operator.kind} moves by less than 1", where=f"layer {name!r}")
     try:
-        return writer(context, operator, index)
+        return replace(writer(context, operator, index), macs=_macs(context.graph, operator))
     except UnsupportedModelError as error:
         raise in_layer(error, context.graph, operator) from None
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise InputError(
             f"{operator.kind} does not fit together ({type(error).__name__}: {error})", where=f"layer {name!r}"
         ) from None
+
+
+def _macs(graph: QuantisedGraph, operator: QuantisedOperator) -> int:
+    inputs = [graph.tensors[number].shape if number >= 0 else () for number in operator.inputs]
+    return (
+        operator_macs(operator.kind, inputs, graph.tensors[operator.outputs[0]].shape) or 0 if operator.outputs else 0
+    )
 
 
 def _port(graph: QuantisedGraph, index: int, plan: Plan, places: Mapping[int, int], upper: int | None = None) -> Port:

@@ -38,6 +38,7 @@ class LayerCode:
         constants: Definitions its function needs.
         scratch_bytes: Working memory while it runs.
         notes: What a user of the layer must know.
+        macs: Multiply-accumulates of one inference.
     """
 
     name: str
@@ -46,6 +47,7 @@ class LayerCode:
     constants: str = ""
     scratch_bytes: int = 0
     notes: tuple[str, ...] = ()
+    macs: int = 0
 
 
 class CodeContext:

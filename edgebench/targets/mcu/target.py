@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from edgebench.core.calibration import Work
 from edgebench.core.device import Device, Memory
 from edgebench.core.dtype import DataType
 from edgebench.core.metric import Metric, Provenance
@@ -26,10 +27,11 @@ from edgebench.errors import InputError, TargetUnavailableError, UnsupportedMode
 from edgebench.models.tflite.quantised_graph import read_quantised_graph
 from edgebench.targets.base import PlainModel
 from edgebench.targets.mcu.block_counter import compile_block_hook, has_block_hook
-from edgebench.targets.mcu.calibration import Calibration, read_calibration
+from edgebench.targets.mcu.calibration import calibration_for, layer_works
 from edgebench.targets.mcu.cores import CORES, Core
 from edgebench.targets.mcu.emulator import create_emulator
 from edgebench.targets.mcu.generator import GeneratedModel, generate
+from edgebench.targets.mcu.latency import LatencyModel
 from edgebench.targets.mcu.ports import split_outputs
 from edgebench.targets.mcu.program import Execution, Program, read_program
 from edgebench.targets.mcu.qemu_emulator import qemu_version
@@ -43,12 +45,6 @@ EMULATION_S = 3600.0
 MAX_BYTES = 100 << 20
 """Maximum memory that the emulators have for a program; no microcontroller has as much."""
 _EXTRA = "pip install 'edgebench[mcu]'"
-MOST_CYCLES = 2.0
-"""Maximum cycles per instruction, on average, if nothing is known about a board."""
-_RANGE_SOURCE = (
-    "no measurement of this core: from the fewest cycles that its pipeline allows to a little above the maximum "
-    "found on a calibrated board (1.09 to 1.74 cycles per instruction, MLPerf Tiny v1.0); slow memory may take longer"
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +95,7 @@ class McuTarget:
             InputError: The device's options or calibration are not valid.
         """
         options = _read_options(self.device)
-        read_calibration(self.device)
+        latency_model(self.device)
         versions = {"pyelftools": require_package("pyelftools", remedy=_EXTRA)}
         if CORES[options.core].machine:
             versions["qemu"] = qemu_version()
@@ -194,6 +190,25 @@ def device_toolchain(device: Device) -> Toolchain:
     )
 
 
+def latency_model(device: Device) -> LatencyModel:
+    """How latency follows from a device's instructions.
+
+    Raises:
+        InputError: The device's options or calibration are not valid.
+    """
+    options = _read_options(device)
+    calibration = calibration_for(
+        device,
+        core=options.core,
+        compiler=Path(options.compiler).name,
+        optimization=options.optimization,
+        clock_hz=options.clock_hz,
+    )
+    return LatencyModel(
+        calibration=calibration, core=CORES[options.core], clock=options.clock, clock_hz=options.clock_hz
+    )
+
+
 class McuModel(PlainModel):
     """A program in the emulator."""
 
@@ -214,7 +229,7 @@ class McuModel(PlainModel):
         self._program = program
         self._path = model
         self._core: Core = CORES[options.core]
-        self._calibration: Calibration | None = read_calibration(device)
+        self._latency = latency_model(device)
         self._emulator = create_emulator(self._core, program, len(generated.layers))
         random = np.random.default_rng(seed)
         self._inputs = [port.random_values(random) for port in generated.inputs]
@@ -293,12 +308,7 @@ class McuModel(PlainModel):
             ),
             "stack_bytes": self._metric(self._ran.stack_bytes, "bytes", Provenance.SIMULATED, "deepest stack"),
         }
-        if self._calibration is not None:
-            figures["latency_s"] = self._latency(self._calibration)
-        else:
-            for end, cycles in (("least", self._core.least_cycles), ("most", MOST_CYCLES)):
-                figures[f"latency_at_{end}_s"] = self._range_end(cycles)
-        return figures
+        return figures | self._latency.metrics(self._work, self.method)
 
     def layers(self) -> list[LayerCost]:
         """Instructions of each operator, and the code that calls its kernel."""
@@ -316,6 +326,7 @@ class McuModel(PlainModel):
                         Provenance.EXACT,
                         "code of the operator, kernels not counted",
                     ),
+                    "macs": self._metric(layer.macs, "", Provenance.EXACT, "MACs of the operator"),
                     "live_bytes": self._metric(
                         alive.get(number, 0), "bytes", Provenance.EXACT, "of the arena, alive while the operator runs"
                     ),
@@ -334,14 +345,7 @@ class McuModel(PlainModel):
         notes = [*self._generated.notes, size]
         if self._reference is None:
             notes.append(self._uncompared)
-        if self._calibration is None:
-            notes.append("nothing calibrates this core with its memory: latency is a range, not a figure")
-        elif self._calibration.compiler != self._toolchain.version.split()[0]:
-            notes.append(
-                f"the calibration was made with {self._calibration.compiler}: its error with "
-                f"{self._toolchain.version} is unknown"
-            )
-        return notes
+        return [*notes, *self._latency.notes(self._work)]
 
     @property
     def _ran(self) -> Execution:
@@ -356,34 +360,19 @@ class McuModel(PlainModel):
         return sum(self._ran.instructions) + self._ran.other_instructions
 
     @property
+    def _work(self) -> Work:
+        layers = self._generated.layers
+        return layer_works(
+            [layer.kind for layer in layers],
+            self._ran.instructions,
+            [layer.macs for layer in layers],
+            self._ran.other_instructions,
+        )
+
+    @property
     def _flash_bytes(self) -> int:
         program = self._program
         return program.code_bytes + program.constant_bytes + program.weight_bytes + program.data_bytes
-
-    def _latency(self, calibration: Calibration) -> Metric:
-        kinds = [*(layer.kind for layer in self._generated.layers), ""]
-        counts = [*self._ran.instructions, self._ran.other_instructions]
-        cycles = [count * calibration.cycles_per_instruction(kind) for kind, count in zip(kinds, counts, strict=True)]
-        errors = [part * calibration.error(kind) for kind, part in zip(kinds, cycles, strict=True)]
-        seconds, error = sum(cycles) / self._options.clock_hz, sum(errors) / self._options.clock_hz
-        return Metric(
-            value=seconds,
-            unit="s",
-            provenance=Provenance.ESTIMATED,
-            method=f"instructions x {calibration.description} / {self._options.clock}; {self.method}",
-            low=seconds - error,
-            high=seconds + error,
-            source=calibration.source,
-        )
-
-    def _range_end(self, cycles: float) -> Metric:
-        return Metric(
-            value=self._instructions * cycles / self._options.clock_hz,
-            unit="s",
-            provenance=Provenance.ESTIMATED,
-            method=f"instructions x {cycles:g} cycles / {self._options.clock}; {self.method}",
-            source=_RANGE_SOURCE,
-        )
 
     def _metric(self, value: float, unit: str, provenance: Provenance, what: str) -> Metric:
         return Metric(value=value, unit=unit, provenance=provenance, method=f"{what}; {self.method}")

@@ -26,7 +26,6 @@ from edgebench.models.tflite.quantised_graph import read_quantised_graph
 from edgebench.models.tflite.writer import to_tflite
 from edgebench.models.zoo import export
 from edgebench.store.devices import find_device
-from edgebench.targets.mcu.calibration import read_calibration
 from edgebench.targets.mcu.cores import CORES
 from edgebench.targets.mcu.fixed_point import quantise_multiplier
 from edgebench.targets.mcu.generator import generate
@@ -155,7 +154,20 @@ def test_gcc_and_zig_agree_on_outputs(int8_models: dict[str, Path]) -> None:
     device = find_device("nucleo-l4r5zi")
     (found,) = run(int8_models["ds-cnn"], replace(device, options={**device.options, "compiler": "arm-none-eabi-gcc"}))
     assert found.outcome is Outcome.OK, found.failure
-    assert any("calibration was made with zig" in note for note in found.notes)
+    latency = summarise(found)["latency_s"]
+    assert "made with" not in str(latency.source)
+    assert not any("its band is wider" in note for note in found.notes)
+
+
+@pytest.mark.child
+@needs_emulator
+def test_another_optimisation_level_than_the_calibration_is_said(int8_models: dict[str, Path]) -> None:
+    device = find_device("nucleo-l4r5zi")
+    (plain,) = run(int8_models["ds-cnn"], device)
+    (found,) = run(int8_models["ds-cnn"], replace(device, options={**device.options, "optimization": "Os"}))
+    assert any("calibration made with -O2, not -Os" in note for note in found.notes)
+    before, after = summarise(plain)["latency_s"], summarise(found)["latency_s"]
+    assert after.most / after.value > 1.3 * before.most / before.value
 
 
 @pytest.mark.child
@@ -195,11 +207,3 @@ def test_multipliers_keep_their_value() -> None:
         multiplier, shift = quantise_multiplier(value)
         assert multiplier / 2**31 * 2.0**shift == pytest.approx(value, rel=1e-9)
         assert 2**30 <= multiplier < 2**31
-
-
-def test_calibrations_name_wrong_keys() -> None:
-    device = find_device("nucleo-l4r5zi")
-    assert read_calibration(device) is not None
-    for change in ({"convolutoin": 1.0}, {"convolution": -1.0}):
-        with pytest.raises(InputError):
-            read_calibration(replace(device, calibration={**device.calibration, **change}))
