@@ -24,7 +24,9 @@ from edgebench.tasks.recipe import Recipe
 from edgebench.workers import protocol
 from edgebench.workers.measuring.jobs import (
     CompareOutputs,
+    CountOperators,
     Done,
+    ExecutedOperators,
     Finish,
     Finished,
     Load,
@@ -92,6 +94,10 @@ EXCHANGES: list[tuple[Request[Any], Record]] = [
         Prepared(info=INFO, path="/f/m.onnx"),
     ),
     (MakeReady(device=find_device("nucleo-l4r5zi")), Done()),
+    (
+        CountOperators(device=find_device("host"), models=("a.onnx", "b.onnx")),
+        ExecutedOperators(counts=({"Conv": 3}, {})),
+    ),
     (
         CompareOutputs(device=find_device("host"), before="a.onnx", after="b.onnx", inputs=InputSource()),
         OutputsCompared(compared=2, difference=0.25),
