@@ -20,7 +20,7 @@ def read_options(device: Device, kind: type[T]) -> T:
     Args:
         device: Its ``options`` are read.
         kind: A dataclass whose fields are of type bool, int, float, str, a Literal of strings, a tuple
-            of strings or integers, a mapping of strings, or one of these or None.
+            of strings or integers, a mapping of strings (or of anything), or one of these or None.
 
     Raises:
         InputError: An option is unknown to ``kind``, of the wrong type, or missing without a default.
@@ -111,7 +111,8 @@ def _checked(value: Any, hint: Any, *, where: str) -> Any:
             if isinstance(value, (list, tuple)) and all(isinstance(item, get_args(option)[0]) for item in value):
                 return tuple(value)
         elif origin is not None and issubclass(origin, Mapping):
-            if isinstance(value, Mapping) and all(isinstance(item, str) for item in value.values()):
+            held = get_args(option)[1]
+            if isinstance(value, Mapping) and (held is Any or all(isinstance(item, held) for item in value.values())):
                 return dict(value)
         elif option is float and isinstance(value, int) and not isinstance(value, bool):
             return float(value)
@@ -130,7 +131,7 @@ def _described(hint: Any) -> str:
         elif origin is tuple:
             described.append("a list")
         elif origin is not None:
-            described.append("a table of strings")
+            described.append("a table" if get_args(option)[1] is Any else "a table of strings")
         else:
             described.append(names.get(option, str(option)))
     return " or ".join(described)

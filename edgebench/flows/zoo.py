@@ -9,7 +9,6 @@ import numpy as np
 
 from edgebench.core.model import ModelFormat, format_of_suffix
 from edgebench.errors import InputError
-from edgebench.models.network import INPUT
 from edgebench.models.tflite.quantize import RANDOM_SAMPLES, quantise_tflite
 from edgebench.models.zoo import export, zoo_entry
 
@@ -38,8 +37,10 @@ def export_network(name: str, output: Path, *, int8: bool, seed: int) -> None:
             export(name, format_, output, seed=seed)
             return
         random = np.random.default_rng(seed)
-        shape = (1, *network.input_shape)
-        samples = [{INPUT: random.standard_normal(shape, dtype=np.float32)} for _ in range(RANDOM_SAMPLES)]
+        samples = [
+            {name: random.standard_normal((1, *shape), dtype=np.float32) for name, shape in network.inputs.items()}
+            for _ in range(RANDOM_SAMPLES)
+        ]
         with tempfile.TemporaryDirectory() as folder:
             float_model = Path(folder) / "float.tflite"
             export(name, format_, float_model, seed=seed)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import mmap
-import re
 import stat
 import struct
 import zipfile
@@ -12,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgebench.core.model import SUFFIXES, ModelFormat
+from edgebench.core.named_function import FUNCTION
 from edgebench.core.suggestions import did_you_mean
 from edgebench.errors import InputError
 from edgebench.models.onnx.protobuf_wire import LENGTH_DELIMITED, WireError, walk_fields
 
 ZOO_PREFIX = "zoo:"
-_FUNCTION = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 DAMAGED_ARCHIVE = (
     zipfile.BadZipFile, OSError, NotImplementedError, RuntimeError, ValueError, EOFError, IndexError, OverflowError,
     struct.error, zlib.error,
@@ -72,7 +71,7 @@ def parse_source(text: str) -> ModelSource:
         name = text.removeprefix(ZOO_PREFIX)
         return ModelSource(text=text, name=name, zoo=name)
     path = Path(text)
-    if _FUNCTION.fullmatch(text) and not path.exists():
+    if FUNCTION.fullmatch(text) and not path.exists():
         return ModelSource(text=text, name=text.rpartition(":")[2], function=text)
     return ModelSource(text=text, name=path.stem or text, path=path)
 

@@ -24,7 +24,7 @@ def spaces_report(spaces: Mapping[str, SearchSpace | EdgebenchError]) -> Report:
             "space": name,
             "family": space.description.family,
             "architectures": space.size,
-            "blocks": None if space.learnt_whole else len(space.all_blocks),
+            "blocks": None if space.runs_code or space.learnt_whole else len(space.all_blocks),
             "description": space.description.description,
         }
         for name, space in spaces.items()
@@ -52,7 +52,7 @@ def space_report(space: SearchSpace) -> Report:
     made = "learnt from whole networks" if space.learnt_whole else f"{len(space.all_blocks)} distinct blocks"
     title = f"{space.name}: {space.size:,} architectures of {made}"
     if space.learnt_whole:
-        title = f"{space.name}: {space.size:,} different cells of {space.combinations:,}"
+        title = f"{space.name}: {space.size:,} different networks of {space.combinations:,} choices"
     return Report(
         tables=(plain_table(title, dimensions), ends),
         records=tuple({"space": space.name, "architectures": space.size, **row} for row in dimensions),

@@ -35,7 +35,7 @@ def cost_model(space: SearchSpace, tables: Mapping[str, LookupTable]) -> Predict
                 f"the table of {blocks[0]} is one of blocks, and {space.name} is learnt from whole networks",
                 remedy=f"edgebench lut build {space.name} -d {blocks[0]} --fresh",
             )
-        return WholeModel(space, whole, sizes=True)
+        return WholeModel(space, whole, sizes=space.counts_sizes)
     values = [len(dimension.values) for dimension in space.dimensions]
     by_block = CostModel(
         values,

@@ -14,6 +14,7 @@ GROUP = "edgebench.spaces"
 BUILTIN: Mapping[str, str] = {
     "cell": "edgebench.spaces.cell_space:create",
     "dscnn": "edgebench.spaces.dscnn:create",
+    "function": "edgebench.spaces.function_space:create",
     "mobile": "edgebench.spaces.mobile:create",
     "nas-bench-macro": "edgebench.spaces.nas_bench_macro:create",
     "resnet": "edgebench.spaces.resnet:create",

@@ -98,31 +98,39 @@ class SearchSpace:
     Args:
         description: Name, family and options.
         dimensions: What can be chosen.
-        slots: Places in the chain, from the input to the output.
+        slots: Places in the chain, from the input to the output; None if the subclass finds them when they are needed.
 
     Raises:
         InputError: Names repeat, a dimension is empty, or the blocks of some choice do not fit together.
 
     Attributes:
         learnt_whole: Whether a table is learnt from whole networks because there are too many different blocks.
+        counts_sizes: Whether ``sizes`` is quick enough for every architecture.
+        runs_code: Whether its networks are made by the user's own code.
     """
 
-    learnt_whole = False
+    learnt_whole: bool = False
+    counts_sizes: bool = True
+    runs_code: bool = False
+    slots: tuple[Slot, ...]
 
-    def __init__(self, description: SpaceDescription, dimensions: Sequence[Dimension], slots: Sequence[Slot]) -> None:
+    def __init__(
+        self, description: SpaceDescription, dimensions: Sequence[Dimension], slots: Sequence[Slot] | None
+    ) -> None:
         self.description = description
         self.name = description.name
         self.dimensions = tuple(dimensions)
-        self.slots = tuple(slots)
         names = [dimension.name for dimension in dimensions]
-        if not names or len(set(names)) != len(names) or not slots:
+        if not names or len(set(names)) != len(names) or (slots is not None and not slots):
             raise InputError(f"space {self.name!r} has no dimensions, or two with the same name")
         for dimension in dimensions:
             if not 1 <= len(dimension.values) <= 127 or len(set(dimension.values)) != len(dimension.values):
                 raise InputError(f"dimension {dimension.name!r} of space {self.name!r} needs 1 to 127 distinct values")
         self._position = {name: index for index, name in enumerate(names)}
-        self.network(self.smallest)
-        self.network(self.largest)
+        if slots is not None:
+            self.slots = tuple(slots)
+            self.network(self.smallest)
+            self.network(self.largest)
 
     @cached_property
     def digest(self) -> str:

@@ -38,6 +38,12 @@ def check_input(network: Network, channels: int) -> None:
     Raises:
         InputError: It does not.
     """
+    if len(network.inputs) > 1:
+        raise InputError(
+            f"the network has {len(network.inputs)} inputs, {', '.join(network.inputs)}; a task gives it one image",
+            where=network.name,
+            remedy="search without --task: latency and memory need no data",
+        )
     if len(network.input_shape) != 3 or network.input_shape[2] != channels:
         raise InputError(
             f"the network takes {list(network.input_shape)}, but the images have {channels} channels",

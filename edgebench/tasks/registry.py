@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
+from edgebench.core.named_function import FUNCTION, first_line, imported
 from edgebench.core.plugins import load_plugin, plugin_names
 from edgebench.errors import EdgebenchError, InputError
 from edgebench.tasks.image_folder import load_folder
@@ -21,7 +20,6 @@ BUILTIN: Mapping[str, str] = {
     "digits": "edgebench.tasks.builtin:digits",
     "mnist5k": "edgebench.tasks.builtin:mnist5k",
 }
-_FUNCTION = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 _PAIR = 2
 
 
@@ -57,8 +55,8 @@ def load_task(text: str, *, seed: int = 0) -> Task:
         return load_npz(path, seed=seed)
     if path.is_dir():
         return load_folder(path, seed=seed)
-    if _FUNCTION.fullmatch(text):
-        return _made(text, _imported(text), seed)
+    if FUNCTION.fullmatch(text):
+        return _made(text, imported(text), seed)
     if "/" in text or path.exists():
         raise InputError(
             "there is no such folder" if not path.exists() else "a task cannot be read from this kind of file",
@@ -69,22 +67,6 @@ def load_task(text: str, *, seed: int = 0) -> Task:
     return _made(text, load_plugin(GROUP, text, BUILTIN), seed)
 
 
-def _imported(text: str) -> object:
-    module, _, attribute = text.partition(":")
-    try:
-        found: object = importlib.import_module(module)
-        for name in attribute.split("."):
-            found = getattr(found, name)
-    except (Exception, SystemExit) as error:
-        # Foreign code runs here, so anything at all may come out of it.
-        raise InputError(
-            f"it cannot be imported: {_first_line(error)}",
-            where=text,
-            remedy="install the package that contains it into this environment (pip install -e FOLDER)",
-        ) from error
-    return found
-
-
 def _made(text: str, source: object, seed: int) -> Task:
     """The task of a function's result, or of the result itself."""
     try:
@@ -93,7 +75,7 @@ def _made(text: str, source: object, seed: int) -> Task:
         raise
     except (Exception, SystemExit) as error:
         raise InputError(
-            f"it fails: {_first_line(error)}", where=text, remedy="call the function directly to see where"
+            f"it fails: {first_line(error)}", where=text, remedy="call the function directly to see where"
         ) from error
     if isinstance(result, Task):
         return result
@@ -105,8 +87,3 @@ def _made(text: str, source: object, seed: int) -> Task:
         where=text,
         remedy="return an edgebench.tasks.task.Task, or the arrays (images, labels)",
     )
-
-
-def _first_line(error: BaseException) -> str:
-    text = str(error).partition("\n")[0]
-    return f"{type(error).__name__}: {text}"[:300]

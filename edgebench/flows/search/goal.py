@@ -11,6 +11,7 @@ from edgebench.flows.profile.profile import ProfileProgress
 from edgebench.flows.search.accuracy import AccuracySource
 from edgebench.flows.search.request import SearchRequest
 from edgebench.flows.search.study import SearchStudy
+from edgebench.tasks.fitting import check_input
 from edgebench.workers.training.jobs import TaskFacts
 from edgebench.workers.training.pool import TrainingPool
 
@@ -70,6 +71,7 @@ def task_facts(request: SearchRequest, pool: TrainingPool) -> TaskFacts | None:
     with pool.process() as process:
         facts = process.facts(request.task)
     network = request.space.network(request.space.smallest)
+    check_input(network, network.input_shape[-1])
     if network.input_shape[-1] != facts.input_shape[-1] or network.shapes[network.output] != (facts.classes,):
         raise InputError(
             f"networks of {request.space.name} have {network.input_shape[-1]} input channels and "

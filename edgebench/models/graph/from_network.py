@@ -9,7 +9,7 @@ import numpy as np
 
 from edgebench.errors import InputError
 from edgebench.models.graph.tensor_graph import GraphBuilder, Port, Shape, TensorGraph
-from edgebench.models.network import INPUT, Network, same_padding
+from edgebench.models.network import Network, same_padding
 from edgebench.models.network.layers import (
     Activation,
     Add,
@@ -48,16 +48,16 @@ def graph_of(network: Network, weights: Weights) -> TensorGraph:
         writer.names[layer.name] = _WRITERS[type(layer)](writer, layer)
     ports = [
         Port(tensor=writer.names[name], name=name, layout=tuple(range(len(writer.shape(name)))))
-        for name in (INPUT, network.output)
+        for name in (*network.inputs, network.output)
     ]
-    return writer.graph.build(ports[:1], ports[1:])
+    return writer.graph.build(ports[:-1], ports[-1:])
 
 
 class _Writer:
     def __init__(self, network: Network, weights: Weights) -> None:
         self.network, self.weights = network, weights
         self.graph = GraphBuilder(network.name)
-        self.names = {INPUT: self.graph.tensor(INPUT, (1, *network.input_shape))}
+        self.names = {name: self.graph.tensor(name, (1, *shape)) for name, shape in network.inputs.items()}
 
     def shape(self, name: str) -> Shape:
         return (1, *self.network.shapes[name])

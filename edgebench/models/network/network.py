@@ -28,17 +28,18 @@ from edgebench.models.network.layers import (
 )
 
 INPUT = "input"
-"""Name of every network's input."""
+"""Name of every network's first input."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Network:
-    """Layers in the order of execution, with one input and one output, the last layer's.
+    """Layers in the order of execution, with one output, the last layer's.
 
     Attributes:
         name: For files and tables.
         input_shape: Without the batch: rows, columns, channels, or the length of a vector.
-        layers: Each reads the input or layers before it.
+        layers: Each reads inputs or layers before it.
+        further_inputs: Names and shapes of inputs besides the first.
 
     Raises:
         InputError: A name is taken or unknown, or shapes do not fit.
@@ -47,18 +48,27 @@ class Network:
     name: str
     input_shape: Shape
     layers: tuple[Layer, ...]
+    further_inputs: tuple[tuple[str, Shape], ...] = ()
 
     def __post_init__(self) -> None:
         if not self.layers:
             raise InputError(f"network {self.name!r} has no layers")
-        if any(size < 1 for size in self.input_shape):
-            raise InputError(f"network {self.name!r} has an input of the shape {self.input_shape}")
+        if len(self.inputs) != 1 + len(self.further_inputs):
+            raise InputError(f"network {self.name!r} has two inputs of the same name")
+        for shape in self.inputs.values():
+            if any(size < 1 for size in shape):
+                raise InputError(f"network {self.name!r} has an input of the shape {shape}")
         self.shapes  # noqa: B018 - computing them is the check
+
+    @property
+    def inputs(self) -> dict[str, Shape]:
+        """Shapes of all inputs by their names, the first one's first."""
+        return {INPUT: self.input_shape, **dict(self.further_inputs)}
 
     @cached_property
     def shapes(self) -> Mapping[str, Shape]:
-        """Shape of the input and of every layer's output."""
-        shapes: dict[str, Shape] = {INPUT: self.input_shape}
+        """Shape of every input and of every layer's output."""
+        shapes: dict[str, Shape] = self.inputs
         for layer in self.layers:
             if layer.name in shapes:
                 raise InputError(f"network {self.name!r} has two layers {layer.name!r}")
@@ -105,7 +115,7 @@ class Network:
 
     @property
     def activation_elements(self) -> int:
-        """Elements of the input and of all outputs of layers."""
+        """Elements of the inputs and of all outputs of layers."""
         return sum(math.prod(shape) for shape in self.shapes.values())
 
 
@@ -136,8 +146,15 @@ class NetworkBuilder:
         self._input_shape = input_shape
         self._layers: list[Layer] = []
         self._shapes: dict[str, Shape] = {INPUT: input_shape}
+        self._further: list[tuple[str, Shape]] = []
         self._scope = ""
         self._in_scope = 0
+
+    def input(self, name: str, shape: Shape) -> str:
+        """A further input; layers read it by its name."""
+        self._further.append((name, shape))
+        self._shapes[name] = shape
+        return name
 
     def enter(self, scope: str) -> None:
         """Name the layers that follow after a part of the network, counted from 1 again.
@@ -145,6 +162,10 @@ class NetworkBuilder:
         Layers keep their names whatever comes before that part, which weight sharing relies on.
         """
         self._scope, self._in_scope = scope, len(self._layers)
+
+    def name_of(self, name: str) -> str:
+        """A layer's name with that of the part before it."""
+        return f"{self._scope}_{name}" if self._scope else name
 
     @property
     def last(self) -> str:
@@ -215,12 +236,20 @@ class NetworkBuilder:
             )
         )
 
-    def dense(self, units: int, *, activation: ActivationKind = "none", batch_norm: bool = False) -> str:
+    def dense(
+        self,
+        units: int,
+        *,
+        activation: ActivationKind = "none",
+        batch_norm: bool = False,
+        after: str | None = None,
+    ) -> str:
         """A matrix product, after flattening an image."""
-        if len(self.shape()) != 1:
-            self.flatten()
+        source = after or self.last
+        if len(self.shape(source)) != 1:
+            source = self.flatten(after=source)
         name = self._next("dense")
-        layer = Dense(name=name, inputs=(self.last,), units=units, activation=activation, batch_norm=batch_norm)
+        layer = Dense(name=name, inputs=(source,), units=units, activation=activation, batch_norm=batch_norm)
         return self.add_layer(layer)
 
     def add(self, first: str, second: str, *, activation: ActivationKind = "none") -> str:
@@ -266,9 +295,9 @@ class NetworkBuilder:
         """Means of channels."""
         return self.add_layer(GlobalAveragePool(name=self._next("global_average_pool"), inputs=(self.last,)))
 
-    def flatten(self) -> str:
+    def flatten(self, *, after: str | None = None) -> str:
         """A vector of all elements."""
-        return self.add_layer(Reshape(name=self._next("flatten"), inputs=(self.last,)))
+        return self.add_layer(Reshape(name=self._next("flatten"), inputs=(after or self.last,)))
 
     def softmax(self) -> str:
         """Probabilities."""
@@ -276,7 +305,12 @@ class NetworkBuilder:
 
     def build(self) -> Network:
         """The network."""
-        return Network(name=self._name, input_shape=self._input_shape, layers=tuple(self._layers))
+        return Network(
+            name=self._name,
+            input_shape=self._input_shape,
+            layers=tuple(self._layers),
+            further_inputs=tuple(self._further),
+        )
 
     def _next(self, kind: str) -> str:
         prefix = f"{self._scope}_" if self._scope else ""

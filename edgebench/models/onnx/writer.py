@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgebench.errors import InputError
-from edgebench.models.network import INPUT, Network
+from edgebench.models.network import Network
 from edgebench.models.network.layers import (
     Activation,
     Add,
@@ -57,9 +57,9 @@ def to_onnx(network: Network, weights: Weights, path: Path) -> None:
         _WRITERS[type(layer)](graph, layer)
     tensors = [
         helper.make_tensor_value_info(name, TensorProto.FLOAT, channels_first(network.shapes[name]))
-        for name in (INPUT, network.output)
+        for name in (*network.inputs, network.output)
     ]
-    onnx_graph = helper.make_graph(graph.nodes, network.name, tensors[:1], tensors[1:], graph.initializers)
+    onnx_graph = helper.make_graph(graph.nodes, network.name, tensors[:-1], tensors[-1:], graph.initializers)
     model = helper.make_model(
         onnx_graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION, producer_name="edgebench"
     )

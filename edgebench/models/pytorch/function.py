@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from edgebench.core.named_function import first_line, imported
 from edgebench.errors import EdgebenchError, InputError, UnsupportedModelError
 from edgebench.models.input_file import array_names, opened, read_array
 from edgebench.models.pytorch.load import quiet, require_torch
@@ -50,7 +50,7 @@ def export_function(
         raise
     except Exception as error:  # whatever the module's own code raises
         raise UnsupportedModelError(
-            f"torch.export cannot write the module: {_first_line(error)}",
+            f"torch.export cannot write the module: {first_line(error)}",
             where=text,
             remedy="check the inputs with module(*inputs); a path that depends on values of tensors needs torch.cond, "
             "or torch.jit.script and its file",
@@ -61,14 +61,14 @@ def _made(text: str) -> tuple[Any, Any]:
     """A module and its example inputs, if there are any."""
     import torch
 
-    found = _imported(text)
+    found = imported(text)
     try:
         result = found if isinstance(found, torch.nn.Module) or not callable(found) else found()
     except EdgebenchError:
         raise
     except (Exception, SystemExit) as error:
         raise InputError(
-            f"it fails: {_first_line(error)}", where=text, remedy="call the function directly to see where"
+            f"it fails: {first_line(error)}", where=text, remedy="call the function directly to see where"
         ) from error
     examples = None
     if isinstance(result, tuple) and len(result) == _PAIR:
@@ -80,22 +80,6 @@ def _made(text: str) -> tuple[Any, Any]:
             remedy="return the module, or the module and its example inputs",
         )
     return result, examples
-
-
-def _imported(text: str) -> Any:
-    module, _, attribute = text.partition(":")
-    try:
-        found: Any = importlib.import_module(module)
-        for name in attribute.split("."):
-            found = getattr(found, name)
-    except (Exception, SystemExit) as error:
-        # Foreign code runs here, so anything at all may come out of it.
-        raise InputError(
-            f"it cannot be imported: {_first_line(error)}",
-            where=text,
-            remedy="run edgebench in the folder with the module, or install its package",
-        ) from error
-    return found
 
 
 def _arguments(
@@ -139,8 +123,3 @@ def _of_file(file: str | None, names: list[str]) -> dict[str, Any]:
         return {}
     with opened(Path(file)) as archive:
         return {name: torch.from_numpy(read_array(archive, name)) for name in array_names(archive) if name in names}
-
-
-def _first_line(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return f"{type(error).__name__}: {lines[0] if lines else ''}"[:300]

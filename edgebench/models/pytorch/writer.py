@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from edgebench.errors import MissingPackageError
-from edgebench.models.network import INPUT, Network
+from edgebench.models.network import Network
 from edgebench.models.network.layers import (
     Activation,
     Add,
@@ -34,7 +34,7 @@ _Call = Callable[..., Any]
 
 
 def to_torch(network: Network, weights: Weights | None = None) -> Any:
-    """A module that takes channels-first images, with a batch of any size.
+    """A module that takes the network's inputs in their order, images channels first, with a batch of any size.
 
     Args:
         network: Its ``batch_norm`` layers become convolutions with batch normalisation when there are no
@@ -60,8 +60,8 @@ def to_torch(network: Network, weights: Weights | None = None) -> Any:
                 else:
                     self.calls[layer.name] = made
 
-        def forward(self, image: Any) -> Any:
-            values = {INPUT: image}
+        def forward(self, *inputs: Any) -> Any:
+            values = dict(zip(network.inputs, inputs, strict=True))
             for layer in network.layers:
                 step = self.parts[layer.name] if layer.name in self.parts else self.calls[layer.name]
                 values[layer.name] = step(*(values[name] for name in layer.inputs))
@@ -255,6 +255,6 @@ def export_torch(network: Network, weights: Weights, path: Path) -> None:
         raise MissingPackageError(
             "PyTorch is not installed", remedy="pip install -c constraints.txt 'edgebench[train]'"
         ) from error
-    example = torch.zeros(channels_first(network.input_shape))
+    examples = tuple(torch.zeros(channels_first(shape)) for shape in network.inputs.values())
     with torch.inference_mode(mode=False):
-        torch.export.save(torch.export.export(to_torch(network, weights), (example,)), path)
+        torch.export.save(torch.export.export(to_torch(network, weights), examples), path)
