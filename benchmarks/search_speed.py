@@ -4,7 +4,8 @@
 
 Three figures:
 
-- architectures of `mobile` per second, predicted on three devices;
+- architectures of `mobile` per second, predicted on three devices, from tables of blocks and from tables that are
+  learnt from whole networks; the same of `nas-bench-201`;
 - the exact feasible front of `mobile-fixed`, 43,046,721 networks on three devices;
 - seconds that the sampler adds to a trial of a study with 1,000 trials.
 
@@ -44,6 +45,7 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=Path("results"))
     results = parser.parse_args().results
     predictions(results)
+    whole_predictions()
     front(results)
     sampler(results)
 
@@ -81,6 +83,32 @@ def predictions(results: Path) -> None:
         f"{len(model.names)} figures of an architecture on 3 devices: {rates[3] / 1e6:.1f} million per second", end=" "
     )
     print(f"(median of 7; {rates[0] / 1e6:.1f} to {rates[-1] / 1e6:.1f})")
+
+
+def whole_predictions() -> None:
+    for name in ("mobile", "nas-bench-201"):
+        space = open_space(name)
+        model = cost_model(space, {device: whole_table(space, device, dtype) for device, dtype in DEVICES.items()})
+        rows = space.sample(np.random.default_rng(0), 2_000_000)
+        model.predict(rows[:1])
+        rates = sorted(len(rows) / seconds(lambda model=model, rows=rows: model.predict(rows)) for _ in range(7))
+        print(f"{name}, learnt from whole networks: {rates[3] / 1e6:.1f} million per second", end=" ")
+        print(f"(median of 7; {rates[0] / 1e6:.1f} to {rates[-1] / 1e6:.1f})")
+
+
+def whole_table(space: SearchSpace, device: str, dtype: str) -> LookupTable:
+    """Random weights for every feature."""
+    random = np.random.default_rng(0)
+    families = space.features(space.sample(random, 2))
+    names = ("latency_s",) if device == "host" else ("latency_s", "ram_bytes", "flash_bytes")
+    weights = {family.name: {label: random.random() for label in family.labels} for family in families}
+    figure = TableFigure(provenance=Provenance.ESTIMATED, method="random", base=1.0, weights=weights)
+    return LookupTable(
+        space=space.name,
+        key=TableKey(device=device, target="none", dtype=dtype),
+        figures=dict.fromkeys(names, figure),
+        entries={},
+    )
 
 
 def front(results: Path) -> None:

@@ -1,14 +1,8 @@
-"""Predicts millions of architectures at once from the tables of several devices.
-
-Every slot of a network looks up its block in a table. Slots whose choices overlap are joined into one larger
-table, so that an architecture costs a few lookups whatever its depth.
-"""
+"""Predicts architectures from the tables of several devices: every slot of a network looks up its block."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,22 +10,11 @@ from numpy.typing import NDArray
 from edgebench.core.figure import Combination, column_name, figure_of, split_column
 from edgebench.core.table import LookupTable
 from edgebench.errors import InputError
+from edgebench.search.lookup_sums import LookupSums, Part
 from edgebench.spaces.space import Term
 
-MAX_CHUNK = 1 << 18
-MAX_JOINED = 1 << 16
-"""Maximum number of rows of a joined table: few enough to stay in a cache."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Joined:
-    dimensions: tuple[int, ...]
-    strides: NDArray[np.int64]
-    sums: NDArray[np.float64]
-    maxima: NDArray[np.float64]
-
-
-class CostModel:
+class CostModel(LookupSums):
     """Figures of architectures on several devices.
 
     Args:
@@ -42,9 +25,6 @@ class CostModel:
 
     Raises:
         InputError: A table lacks a block of the space.
-
-    Attributes:
-        names: Column names of what ``predict`` returns, such as ``latency_s@host``.
     """
 
     def __init__(
@@ -54,145 +34,39 @@ class CostModel:
         blocks: Sequence[str],
         tables: Mapping[str, LookupTable],
     ) -> None:
-        self._sizes = tuple(sizes)
-        self.names: tuple[str, ...] = tuple(
+        names = tuple(
             column_name(figure, device)
             for combination in Combination
             for device, table in tables.items()
             for figure in table.figures
             if figure_of(figure).combines is combination
         )
-        self._sum_count = sum(split_column(name)[0].combines is Combination.SUM for name in self.names)
-        costs = self._block_costs(blocks, tables)
-        places = [split_column(name) for name in self.names]
-        self._base = np.array([tables[device].figures[figure.name].base for figure, device in places])
-        self._joined = self._join([self._expanded(slot, costs) for slot in slots])
-
-    def predict(self, architectures: NDArray[np.int8]) -> NDArray[np.float64]:
-        """Figures of architectures.
-
-        Args:
-            architectures: One row per architecture, one column per dimension.
-
-        Returns:
-            One row per architecture, one column for each of ``names``, in SI units.
-        """
-        figures = np.empty((len(architectures), len(self.names)))
-        # In chunks: what is looked up together stays in the cache.
-        for start in range(0, len(architectures), MAX_CHUNK):
-            rows = architectures[start : start + MAX_CHUNK]
-            sums, maxima = self._partial(self._joined, rows)
-            figures[start : start + len(rows), : self._sum_count] = sums
-            figures[start : start + len(rows), self._sum_count :] = maxima
-        figures += self._base
-        return figures
-
-    def scan(self) -> Iterator[tuple[int, NDArray[np.float64]]]:
-        """Every combination of the space, in chunks.
-
-        Yields:
-            The number of the chunk's first combination (the last dimension counts fastest), and the figures of
-            the chunk's combinations, as ``predict`` would return them.
-        """
-        total = math.prod(self._sizes)
-        leading = 0
-        while math.prod(self._sizes[leading:]) > MAX_CHUNK:
-            leading += 1
-        inner = math.prod(self._sizes[leading:])
-        rows = self._decoded(np.arange(inner), leading)
-        free = [part for part in self._joined if min(part.dimensions, default=0) >= leading]
-        bound = [part for part in self._joined if min(part.dimensions, default=0) < leading]
-        # What does not depend on the leading dimensions is the same in every chunk.
-        fixed = self._partial(free, rows)
-        for start in range(0, total, inner):
-            rows[:, :leading] = self._digits(start)[:leading]
-            sums, maxima = self._partial(bound, rows)
-            yield start, np.concatenate([fixed[0] + sums, np.maximum(fixed[1], maxima)], axis=1) + self._base
-
-    def _digits(self, number: int) -> NDArray[np.int8]:
-        digits = np.zeros(len(self._sizes), dtype=np.int8)
-        for column in range(len(self._sizes) - 1, -1, -1):
-            number, digits[column] = divmod(number, self._sizes[column])
-        return digits
-
-    def _decoded(self, numbers: NDArray[np.int64], leading: int) -> NDArray[np.int8]:
-        rows = np.zeros((len(numbers), len(self._sizes)), dtype=np.int8)
-        for column in range(len(self._sizes) - 1, leading - 1, -1):
-            numbers, rows[:, column] = np.divmod(numbers, self._sizes[column])
-        return rows
-
-    def _partial(
-        self, parts: Sequence[_Joined], rows: NDArray[np.int8]
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        sums = np.zeros((len(rows), self._sum_count))
-        maxima = np.zeros((len(rows), len(self.names) - self._sum_count))
-        for part in parts:
-            index = np.zeros(len(rows), dtype=np.int32)
-            for dimension, stride in zip(part.dimensions, part.strides, strict=True):
-                index += rows[:, dimension] * np.int32(stride)
-            sums += part.sums.take(index, axis=0)
-            if maxima.shape[1]:
-                np.maximum(maxima, part.maxima.take(index, axis=0), out=maxima)
-        return sums, maxima
-
-    def _block_costs(self, blocks: Sequence[str], tables: Mapping[str, LookupTable]) -> NDArray[np.float64]:
-        """One row per block and a last row of zeros for an empty slot."""
-        costs = np.zeros((len(blocks) + 1, len(self.names)))
-        for position, name in enumerate(self.names):
-            figure, device = split_column(name)
-            entries = tables[device].entries
-            missing = [key for key in blocks if figure.name not in entries.get(key, {})]
-            if missing:
-                raise InputError(
-                    f"the table of {device} lacks {len(missing)} of {len(blocks)} blocks",
-                    remedy=f"edgebench lut build {tables[device].space} -d {device}",
-                )
-            costs[:-1, position] = [tables[device].cost(key, figure.name) for key in blocks]
-        return costs
-
-    def _expanded(self, slot: Term, costs: NDArray[np.float64]) -> tuple[tuple[int, ...], NDArray[np.float64]]:
-        expanded: NDArray[np.float64] = costs[slot.blocks]
-        return slot.dimensions, expanded
-
-    def _join(self, slots: Sequence[tuple[tuple[int, ...], NDArray[np.float64]]]) -> list[_Joined]:
-        """Joins neighbouring slots into one table as long as it stays small."""
-        joined: list[tuple[tuple[int, ...], NDArray[np.float64]]] = []
-        for dimensions, costs in slots:
-            if joined:
-                union = tuple(sorted({*joined[-1][0], *dimensions}))
-                if math.prod(self._sizes[column] for column in union) <= MAX_JOINED:
-                    joined[-1] = (
-                        union,
-                        self._combined(self._spread(*joined[-1], union), self._spread(dimensions, costs, union)),
-                    )
-                    continue
-            joined.append((dimensions, costs))
-        return [self._flat(dimensions, costs) for dimensions, costs in joined]
-
-    def _spread(
-        self, dimensions: tuple[int, ...], costs: NDArray[np.float64], union: tuple[int, ...]
-    ) -> NDArray[np.float64]:
-        """The same costs with an axis for every dimension of the union."""
-        order = [dimensions.index(column) for column in sorted(dimensions)]
-        ordered = costs.transpose(*order, len(dimensions))
-        shape = [self._sizes[column] if column in dimensions else 1 for column in union]
-        return np.broadcast_to(
-            ordered.reshape(*shape, costs.shape[-1]), (*(self._sizes[column] for column in union), costs.shape[-1])
+        places = [split_column(name) for name in names]
+        costs = _block_costs(names, blocks, tables)
+        super().__init__(
+            sizes,
+            names,
+            sum(figure.combines is Combination.SUM for figure, _ in places),
+            np.array([tables[device].figures[figure.name].base for figure, device in places]),
+            [_part(slot, costs) for slot in slots],
         )
 
-    def _combined(self, first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64]:
-        count = self._sum_count
-        return np.concatenate(
-            [first[..., :count] + second[..., :count], np.maximum(first[..., count:], second[..., count:])], axis=-1
-        )
 
-    def _flat(self, dimensions: tuple[int, ...], costs: NDArray[np.float64]) -> _Joined:
-        sizes = [self._sizes[column] for column in dimensions]
-        strides = [math.prod(sizes[position + 1 :]) for position in range(len(sizes))]
-        flat = costs.reshape(-1, costs.shape[-1])
-        return _Joined(
-            dimensions=dimensions,
-            strides=np.array(strides, dtype=np.int64),
-            sums=np.ascontiguousarray(flat[:, : self._sum_count]),
-            maxima=np.ascontiguousarray(flat[:, self._sum_count :]),
-        )
+def _part(slot: Term, costs: NDArray[np.float64]) -> Part:
+    return slot.dimensions, costs[slot.blocks]
+
+
+def _block_costs(names: Sequence[str], blocks: Sequence[str], tables: Mapping[str, LookupTable]) -> NDArray[np.float64]:
+    """One row per block and a last row of zeros for an empty slot."""
+    costs = np.zeros((len(blocks) + 1, len(names)))
+    for position, name in enumerate(names):
+        figure, device = split_column(name)
+        entries = tables[device].entries
+        missing = [key for key in blocks if figure.name not in entries.get(key, {})]
+        if missing:
+            raise InputError(
+                f"the table of {device} lacks {len(missing)} of {len(blocks)} blocks",
+                remedy=f"edgebench lut build {tables[device].space} -d {device}",
+            )
+        costs[:-1, position] = [tables[device].cost(key, figure.name) for key in blocks]
+    return costs

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from edgebench.core.figure import MACS, NETWORK, PARAMETERS, column_name
 from edgebench.core.table import LookupTable
 from edgebench.search.bayes import Family, fit
+from edgebench.search.lookup_sums import LookupSums, Part
 from edgebench.spaces.space import Architectures, FeatureFamily, SearchSpace
 
 KEPT = 1 << 17
@@ -100,9 +101,15 @@ class WholeModel:
         self.names: tuple[str, ...] = (*places, *counted)
         self._values = [len(dimension.values) for dimension in space.dimensions]
         self._kept: Floats | None = None
+        parts = None if sizes or math.prod(self._values) <= KEPT else self._parts()
+        base = np.array([figure.base for figure in self._figures])
+        self._looked_up = None if parts is None else LookupSums(self._values, self.names, len(base), base, parts)
 
     def predict(self, architectures: NDArray[np.int8]) -> Floats:
         """As ``Predictor``."""
+        if self._looked_up is not None:
+            # Equal networks are predicted alike.
+            return self._looked_up.predict(self._space.canonical(architectures))
         if math.prod(self._values) > KEPT:
             return self._computed(architectures)
         if self._kept is None:
@@ -118,6 +125,17 @@ class WholeModel:
         total = math.prod(self._values)
         for start in range(0, total, _CHUNK):
             yield start, self.predict(self._decoded(np.arange(start, min(start + _CHUNK, total))))
+
+    def _parts(self) -> list[Part] | None:
+        """What each slot, choice and pair of choices adds, where nothing else is a feature."""
+        found: list[Part] = []
+        for family in self._space.lookups():
+            weights = np.zeros((len(family.labels) + 1, len(self._figures)))
+            for column, figure in enumerate(self._figures):
+                known = figure.weights.get(family.name, {})
+                weights[:-1, column] = [known.get(label, 0.0) for label in family.labels]
+            found += [(dimensions, weights[numbers]) for dimensions, numbers in family.parts]
+        return found or None
 
     def _decoded(self, numbers: NDArray[np.int64]) -> Architectures:
         return np.stack(np.unravel_index(numbers, self._values), axis=1).astype(np.int8)

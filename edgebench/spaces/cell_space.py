@@ -31,6 +31,7 @@ from edgebench.spaces.space import (
     Architectures,
     Dimension,
     FeatureFamily,
+    FeatureLookups,
     SearchSpace,
     Slot,
 )
@@ -181,6 +182,10 @@ class CellSpace(SearchSpace):
         unused = tuple(f"unused {edge}" for edge in edges)
         families.append(FeatureFamily(name="unused", labels=unused, values=idle, width=0.02))
         return families
+
+    def lookups(self) -> list[FeatureLookups]:
+        """None: what is executed depends on all edges together."""
+        return []
 
     def sizes(self, architectures: Architectures) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Multiply-accumulates and parameters: sums over the operations that are executed.

@@ -24,7 +24,15 @@ from edgebench.models.network.layers import Shape
 from edgebench.models.pytorch.load import quiet, require_torch
 from edgebench.models.pytorch.to_network import Traced, traced
 from edgebench.spaces.blocks import Block
-from edgebench.spaces.space import Architecture, Architectures, Dimension, FeatureFamily, SearchSpace, Slot
+from edgebench.spaces.space import (
+    Architecture,
+    Architectures,
+    Dimension,
+    FeatureFamily,
+    FeatureLookups,
+    SearchSpace,
+    Slot,
+)
 from edgebench.spaces.traced_block import cut
 
 MOST_BLOCKS = 2000
@@ -155,6 +163,10 @@ class FunctionSpace(SearchSpace):
     def features(self, architectures: Architectures) -> list[FeatureFamily]:
         """Choices and pairs of them, where there are no blocks to count."""
         return self.choice_features(architectures) if self.learnt_whole else super().features(architectures)
+
+    def lookups(self) -> list[FeatureLookups]:
+        """Those of the features."""
+        return self._choice_lookups() if self.learnt_whole else super().lookups()
 
     @cached_property
     def slots(self) -> tuple[Slot, ...]:  # type: ignore[override]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -86,6 +87,21 @@ class FeatureFamily:
     labels: tuple[str, ...]
     values: NDArray[np.float64]
     width: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeatureLookups:
+    """Where the features of a family depend on a few dimensions each: which one is 1 for every choice of these.
+
+    Attributes:
+        name: Of the family.
+        labels: Of its features.
+        parts: Columns of an architecture, and the position in ``labels`` (-1 for none) with one axis per column.
+    """
+
+    name: str
+    labels: tuple[str, ...]
+    parts: tuple[tuple[tuple[int, ...], NDArray[np.int64]], ...]
 
 
 MAX_PAIRS = 600
@@ -306,27 +322,37 @@ class SearchSpace:
 
     def choice_features(self, architectures: Architectures) -> list[FeatureFamily]:
         """Each choice, and pairs of choices where these are not too many."""
+        families = []
+        for family in self._choice_lookups():
+            values = np.zeros((len(architectures), len(family.labels) + 1))
+            for columns, numbers in family.parts:
+                values[np.arange(len(architectures)), numbers[tuple(architectures[:, item] for item in columns)]] = 1
+            width = 0.02 if family.name == "choices" else 0.01
+            families.append(FeatureFamily(name=family.name, labels=family.labels, values=values[:, :-1], width=width))
+        return families
+
+    def lookups(self) -> list[FeatureLookups]:
+        """The features once more, as what the choices of a few dimensions look up; empty where they are not that."""
+        labels = tuple(block.key for block in self.all_blocks)
+        parts = tuple((term.dimensions, term.blocks.astype(np.int64)) for term in self.terms)
+        return [FeatureLookups(name="blocks", labels=labels, parts=parts), *self._choice_lookups()]
+
+    def _choice_lookups(self) -> list[FeatureLookups]:
+        sizes = [len(dimension.values) for dimension in self.dimensions]
+        starts = np.cumsum([0, *sizes])
         texts = [f"{dimension.name}={value}" for dimension in self.dimensions for value in range(len(dimension.values))]
-        chosen = np.concatenate(
-            [
-                architectures[:, column, None] == np.arange(len(dimension.values))
-                for column, dimension in enumerate(self.dimensions)
-            ],
-            axis=1,
-        ).astype(float)
-        found = [FeatureFamily(name="choices", labels=tuple(texts), values=chosen, width=0.02)]
-        owner = [column for column, dimension in enumerate(self.dimensions) for _ in dimension.values]
-        pairs = [
-            (one, other)
-            for one in range(len(texts))
-            for other in range(one + 1, len(texts))
-            if owner[one] != owner[other]
-        ]
-        if 0 < len(pairs) <= MAX_PAIRS:
-            first, second = np.array(pairs).T
-            names = tuple(f"{texts[one]} {texts[other]}" for one, other in pairs)
-            both = chosen[:, first] * chosen[:, second]
-            found.append(FeatureFamily(name="pairs of choices", labels=names, values=both, width=0.01))
+        single = tuple(((column,), np.arange(size) + starts[column]) for column, size in enumerate(sizes))
+        found = [FeatureLookups(name="choices", labels=tuple(texts), parts=single)]
+        names: list[str] = []
+        parts: list[tuple[tuple[int, ...], NDArray[np.int64]]] = []
+        for one, other in itertools.combinations(range(len(sizes)), 2):
+            shape = sizes[one], sizes[other]
+            parts.append(((one, other), len(names) + np.arange(math.prod(shape)).reshape(shape)))
+            names += [
+                f"{texts[starts[one] + first]} {texts[starts[other] + second]}" for first, second in np.ndindex(shape)
+            ]
+        if 0 < len(names) <= MAX_PAIRS:
+            found.append(FeatureLookups(name="pairs of choices", labels=tuple(names), parts=tuple(parts)))
         return found
 
     @cached_property

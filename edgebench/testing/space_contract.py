@@ -75,6 +75,17 @@ class SpaceContract:
             else:
                 assert one.layers == other.layers
 
+    def test_what_is_looked_up_are_the_features(self, space: SearchSpace) -> None:
+        """Fast predictions look up what slow ones compute."""
+        rows = np.array(_drawn(space), dtype=np.int8)
+        computed = {family.name: family for family in space.features(rows)}
+        for family in space.lookups():
+            assert family.labels == computed[family.name].labels
+            values = np.zeros((len(rows), len(family.labels) + 1))
+            for columns, numbers in family.parts:
+                values[np.arange(len(rows)), numbers[tuple(rows[:, column] for column in columns)]] += 1
+            np.testing.assert_array_equal(values[:, :-1], computed[family.name].values)
+
     def test_enumeration_gives_each_architecture_once(self, space: SearchSpace) -> None:
         """The size of a space is that of its enumeration."""
         if space.combinations > _ENUMERATED:

@@ -13,8 +13,9 @@ from edgebench.core.metric import Provenance
 from edgebench.core.table import LookupTable, TableFigure, TableKey
 from edgebench.errors import InputError
 from edgebench.flows.spaces import open_space
-from edgebench.search.cost_model import MAX_CHUNK, CostModel
+from edgebench.search.cost_model import CostModel
 from edgebench.search.costs import cost_model
+from edgebench.search.lookup_sums import MAX_CHUNK
 from edgebench.spaces.space import Term
 from edgebench.store.spaces import space_names
 
