@@ -93,32 +93,83 @@ def fit(
         raise ValueError("observations with scales above 0 are needed")
     target = values / scales
     parts = [family.features / scales[:, None] for family in families]
-    kernels = [part @ part.T for part in parts]
-    widths, noise = _most_likely(families, kernels, target, max(noise, least_noise), least_noise)
     joined = np.concatenate(parts, axis=1)
+    data = _condensed(parts, joined, target)
+    widths, noise = _most_likely(families, data, max(noise, least_noise), least_noise)
     prior = np.concatenate([np.full(part.shape[1], width**2) for part, width in zip(parts, widths, strict=True)])
-    inverse = np.linalg.inv(_kernel(kernels, widths, noise))
-    solved = inverse @ target
-    reach = joined * prior
+    inverse = np.linalg.inv(data.covariance(widths, noise))
+    reach = data.features * prior
+    # The inverse of the covariance of all observations, as far as it is needed.
+    rest = target - data.basis @ data.target
+    solved = data.basis @ (inverse @ data.target) + rest / noise**2
+    own = np.einsum("ij,jk,ik->i", data.basis, inverse, data.basis, optimize=True)
+    own += (1 - (data.basis**2).sum(axis=1)) / noise**2
     ends = np.cumsum([part.shape[1] for part in parts])[:-1]
-    own = np.diag(inverse)
     return Fit(
-        weights=tuple(np.split(reach.T @ solved, ends)),
+        weights=tuple(np.split(reach.T @ (inverse @ data.target), ends)),
         covariance=np.diag(prior) - reach.T @ inverse @ reach,
         widths=tuple(widths),
         noise=noise,
         left_out=(target - solved / own) * scales,
         left_out_sd=np.sqrt(1 / own) * scales,
-        effective=float(len(target) - noise**2 * np.trace(inverse)),
+        effective=float(len(target) - noise**2 * own.sum()),
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Condensed:
+    """Observations, of which there are no more than features: others are condensed to as many without loss.
+
+    Attributes:
+        basis: Orthonormal columns; observations are what it makes of the condensed ones, and a rest.
+        features: One row per condensed observation.
+        kernels: For each family the products of its rows.
+        target: What was observed, condensed.
+        rest: Square of the part of the observations that no weights explain.
+        count: Observations that were condensed away.
+    """
+
+    basis: Floats
+    features: Floats
+    kernels: tuple[Floats, ...]
+    target: Floats
+    rest: float
+    count: int
+
+    def covariance(self, widths: Sequence[float], noise: float) -> Floats:
+        """Of the condensed observations."""
+        total = np.eye(len(self.target)) * noise**2
+        for kernel, width in zip(self.kernels, widths, strict=True):
+            total += width**2 * kernel
+        return total
+
+    def evidence(self, widths: Sequence[float], noise: float) -> float:
+        """Logarithm of the marginal likelihood, without its constant."""
+        factor = np.linalg.cholesky(self.covariance(widths, noise))
+        half = np.linalg.solve(factor, self.target)
+        condensed = -0.5 * half @ half - np.log(np.diag(factor)).sum()
+        return float(condensed - 0.5 * self.rest / noise**2 - self.count * np.log(noise))
+
+
+def _condensed(parts: Sequence[Floats], joined: Floats, target: Floats) -> _Condensed:
+    observations, features = joined.shape
+    if observations <= features:
+        basis, reduced = np.eye(observations), joined
+    else:
+        basis, reduced = np.linalg.qr(joined)
+    ends = np.cumsum([part.shape[1] for part in parts])[:-1]
+    kernels = tuple(own @ own.T for own in np.split(reduced, ends, axis=1))
+    short = basis.T @ target
+    rest = float(((target - basis @ short) ** 2).sum())
+    return _Condensed(basis, reduced, kernels, short, rest, observations - len(short))
+
+
 def _most_likely(
-    families: Sequence[Family], kernels: Sequence[Floats], target: Floats, noise: float, least_noise: float
+    families: Sequence[Family], data: _Condensed, noise: float, least_noise: float
 ) -> tuple[list[float], float]:
     """One width after the other, larger steps first."""
     widths = [family.width for family in families]
-    best = _evidence(kernels, widths, noise, target)
+    best = data.evidence(widths, noise)
     free = [number for number, family in enumerate(families) if not family.fixed]
     for steps in (_STEPS, _FINE):
         for _ in range(_ROUNDS):
@@ -126,28 +177,13 @@ def _most_likely(
             for number in free:
                 for candidate in [*(widths[number] * step for step in steps), families[number].width * 0.1, _OFF]:
                     trial = [*widths[:number], max(candidate, _OFF), *widths[number + 1 :]]
-                    found = _evidence(kernels, trial, noise, target)
+                    found = data.evidence(trial, noise)
                     if found > best:
                         best, widths = found, trial
             for step in steps:
-                found = _evidence(kernels, widths, max(noise * step, least_noise), target)
+                found = data.evidence(widths, max(noise * step, least_noise))
                 if found > best:
                     best, noise = found, max(noise * step, least_noise)
             if best - before < 1e-3:
                 break
     return widths, noise
-
-
-def _kernel(kernels: Sequence[Floats], widths: Sequence[float], noise: float) -> Floats:
-    count = len(kernels[0]) if kernels else 0
-    total = np.eye(count) * noise**2
-    for kernel, width in zip(kernels, widths, strict=True):
-        total += width**2 * kernel
-    return total
-
-
-def _evidence(kernels: Sequence[Floats], widths: Sequence[float], noise: float, target: Floats) -> float:
-    """Logarithm of the marginal likelihood, without its constant."""
-    factor = np.linalg.cholesky(_kernel(kernels, widths, noise))
-    half = np.linalg.solve(factor, target)
-    return float(-0.5 * half @ half - np.log(np.diag(factor)).sum())

@@ -24,6 +24,7 @@ from edgebench.spaces.cells import (
     Reduction,
     edges_of,
     executed,
+    fed_with_zeros,
     kind_of,
 )
 from edgebench.spaces.space import (
@@ -127,14 +128,16 @@ class CellSpace(SearchSpace):
             return self.combinations
         return len(np.unique(self._numbers(self._first_equal)))
 
-    def parse(self, text: str) -> Architecture:
-        """The architecture of a word made by ``text``, or of the text that NAS-Bench-201 writes for a cell.
+    def written(self, text: str) -> Architecture:
+        """A word made by ``text``, or the text that NAS-Bench-201 writes for a cell.
+
+        Others may compute edges that do nothing, so they are kept.
 
         Raises:
-            InputError: Not one.
+            InputError: Not an architecture.
         """
         if not text.startswith("|"):
-            return super().parse(text)
+            return self.indices(text)
         found: dict[tuple[int, int], int] = {}
         for target, node in enumerate(text.split("+"), start=1):
             for item in filter(None, node.split("|")):
@@ -146,7 +149,7 @@ class CellSpace(SearchSpace):
                 found[edge] = self._options.operations.index(operation)
         if set(found) != set(self._edges):
             raise InputError(f"{text!r} is not a cell of {self.name!r}: it has {len(found)} edges")
-        return self.canonical_one([found[edge] for edge in self._edges])
+        return tuple(found[edge] for edge in self._edges)
 
     def features(self, architectures: Architectures) -> list[FeatureFamily]:
         """What is executed: operations by kind and by edge, what depends on what, and what is chosen for nothing."""
@@ -178,6 +181,9 @@ class CellSpace(SearchSpace):
             both = flat[:, first] * flat[:, second]
             texts = tuple(f"{edges[one]} {edges[other]}" for one, other in pairs)
             families.append(FeatureFamily(name="pairs", labels=texts, values=both, width=0.02))
+        zeros = (chosen & fed_with_zeros(architectures, self._edges, self._none)[:, :, None]).sum(axis=1).astype(float)
+        of_zeros = tuple(f"{name} of zeros" for name in options.operations)
+        families.append(FeatureFamily(name="of zeros", labels=of_zeros, values=zeros, width=0.3))
         idle = (chosen & ~done[:, :, None]).astype(float).reshape(len(architectures), -1)
         unused = tuple(f"unused {edge}" for edge in edges)
         families.append(FeatureFamily(name="unused", labels=unused, values=idle, width=0.02))

@@ -40,6 +40,28 @@ def executed(rows: Architectures, edges: Sequence[Edge], none: int) -> NDArray[n
         edges: Source and target of each.
         none: Index of the operation that gives nothing on; -1 if there is none.
     """
+    begins, ends = _live_ends(rows, edges, none)
+    both: NDArray[np.bool_] = begins & ends
+    return both
+
+
+def fed_with_zeros(rows: Architectures, edges: Sequence[Edge], none: int) -> NDArray[np.bool_]:
+    """Which edges lead to the output from a node that nothing reaches.
+
+    They change nothing, and edgebench leaves them out; networks that others wrote down may compute them.
+
+    Args:
+        rows: One row per cell, one column per edge: the index of its operation.
+        edges: Source and target of each.
+        none: Index of the operation that gives nothing on; -1 if there is none.
+    """
+    begins, ends = _live_ends(rows, edges, none)
+    zeros: NDArray[np.bool_] = ends & ~begins & (rows != none)
+    return zeros
+
+
+def _live_ends(rows: Architectures, edges: Sequence[Edge], none: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Of each edge that is there, whether something reaches its source, and whether its target leads to the output."""
     nodes = edges[-1][1] + 1
     there = rows != none
     reached = np.zeros((len(rows), nodes), dtype=bool)
@@ -52,8 +74,7 @@ def executed(rows: Architectures, edges: Sequence[Edge], none: int) -> NDArray[n
         source, target = edges[column]
         leads[:, source] |= there[:, column] & leads[:, target]
     sources, targets = np.array(edges).T
-    found: NDArray[np.bool_] = there & reached[:, sources] & leads[:, targets]
-    return found
+    return there & reached[:, sources], there & leads[:, targets]
 
 
 def kind_of(choice: Sequence[str], edges: Sequence[Edge]) -> str:

@@ -249,6 +249,22 @@ class SearchSpace:
         Raises:
             InputError: Not one.
         """
+        return self.canonical_one(self.written(text))
+
+    def written(self, text: str) -> Architecture:
+        """What a word says of a network that others measured, with all that they may have computed.
+
+        Raises:
+            InputError: Not an architecture.
+        """
+        return self.canonical_one(self.indices(text))
+
+    def indices(self, text: str) -> Architecture:
+        """The indices of a word made by ``text``.
+
+        Raises:
+            InputError: Not an architecture.
+        """
         parts = text.split("-") if "-" in text else list(text)
         if not all(part.isdigit() for part in parts):
             raise InputError(
@@ -256,7 +272,7 @@ class SearchSpace:
             )
         architecture = tuple(map(int, parts))
         self.values(architecture)
-        return self.canonical_one(architecture)
+        return architecture
 
     def canonical_one(self, architecture: Sequence[int]) -> Architecture:
         """The same network, with 0 for every dimension that has no effect."""

@@ -191,7 +191,7 @@ def _of_networks(request: ImportRequest, told: CsvTable, table: LookupTable) -> 
         if wrong is not None:
             raise InputError(f"{wrong} is {figures[wrong]:g}, which is not above 0", where=where)
         try:
-            name = space.text(space.parse(text))
+            name = space.text(space.written(text))
         except InputError as error:
             raise InputError(error.what, where=where, remedy=error.remedy) from None
         # Equal networks that were measured twice: both count, as their mean.

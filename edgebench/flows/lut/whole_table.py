@@ -43,7 +43,7 @@ def learnt_from(space: SearchSpace, table: LookupTable, wholes: Mapping[str, Map
         table: Its figures say how they were obtained.
         wholes: By architecture, figures above 0.
     """
-    rows = np.array([space.parse(text) for text in wholes], dtype=np.int8)
+    rows = np.array([space.written(text) for text in wholes], dtype=np.int8)
     families = space.features(rows)
     figures, left_out = {}, {}
     for name, column in table.figures.items():

@@ -124,6 +124,26 @@ def test_networks_that_go_out_come_back(tmp_path: Path) -> None:
     assert again.figures["latency_s"].weights.keys() == first.figures["latency_s"].weights.keys()
 
 
+def test_what_others_compute_without_need_is_learnt_too(tmp_path: Path) -> None:
+    """Whoever converts a cell as it is written computes convolutions of zeros, which we leave out."""
+    rows = np.random.default_rng(5).integers(0, 5, (120, 6)).astype(np.int8)
+    rows = np.unique(rows[CELLS.features(rows)[2].values[:, 2] == 0], axis=0)
+    families = {family.name: family.values for family in CELLS.features(rows)}
+    cost = np.array([0, 0, 4e-4, 3e-3, 5e-4])
+    actual = 1e-3 + (families["operations"] + families["of zeros"]) @ cost
+    lines = [f"{CELLS.text(row)},{value}" for row, value in zip(rows, actual, strict=True)]
+    file = tmp_path / "as_written.csv"
+    file.write_text("\n".join(["architecture,latency_s", *lines]))
+    table = import_table(request(file, space=CELLS, device="pi5", machine="Raspberry Pi 5", dtype="float32")).table
+    assert set(table.wholes) == {CELLS.text(row) for row in rows}
+    assert table.left_out["latency_s"].within_5_percent > 0.85
+    # Ours compute nothing of the kind.
+    drawn = CELLS.sample(np.random.default_rng(8), 200)
+    expected = 1e-3 + CELLS.features(drawn)[0].values @ cost
+    predicted = cost_model(CELLS, {"pi5": table}).predict(drawn)[:, 0]
+    assert np.mean(np.abs(predicted / expected - 1) < 0.05) > 0.85
+
+
 def test_a_table_is_not_replaced_unasked(tmp_path: Path) -> None:
     imported_cells(tmp_path)
     with pytest.raises(InputError, match="exists already"):
