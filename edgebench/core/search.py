@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from edgebench.core.accuracy_limits import Share
 from edgebench.core.budget import Budget, Limit
 from edgebench.core.metric import Metric
 from edgebench.core.record import Record
@@ -74,21 +75,6 @@ class TrialResult(Record):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Share(Record):
-    """A share of samples with its 95 % interval.
-
-    Attributes:
-        value: From 0 to 1.
-        low: Lower end.
-        high: Upper end.
-    """
-
-    value: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class LimitCheck(Record):
     """A limit checked against what was found.
 
@@ -117,6 +103,8 @@ class DeviceAccuracy(Record):
         runtime: What classified the test samples.
         accuracy: On test samples.
         drop: Accuracy lost against the reference network on the same samples, or None without a reference.
+        samples: How many test samples there were; 0 where that is not known.
+        most_frequent: Share of the class that most of them are of.
     """
 
     device: str
@@ -124,6 +112,8 @@ class DeviceAccuracy(Record):
     runtime: str
     accuracy: Share
     drop: Share | None = None
+    samples: int = 0
+    most_frequent: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +128,8 @@ class Finalist(Record):
         accuracies: By device.
         faults: Why it is not a solution, one sentence each; empty for a solution.
         files: What was exported.
+        undecided: Whether all faults are limits of accuracy that more test samples could show to be met.
+        latencies: What was found on devices that have no limit of it, by column.
     """
 
     architecture: str
@@ -147,6 +139,8 @@ class Finalist(Record):
     accuracies: tuple[DeviceAccuracy, ...] = ()
     faults: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
+    undecided: bool = False
+    latencies: Mapping[str, Metric] = field(default_factory=dict)
 
     @property
     def solution(self) -> bool:
@@ -204,6 +198,7 @@ class SearchRecord(Record):
         infeasibility: Why nothing meets the limits, if so.
         seconds: Wall time of this call.
         tried: Every network whose accuracy is known, in the order of its trial.
+        wanted: Trials that were asked for; 0 where that is not known.
     """
 
     study: str
@@ -231,3 +226,4 @@ class SearchRecord(Record):
     infeasibility: Infeasibility | None = None
     seconds: float = 0.0
     tried: tuple[TrialResult, ...] = ()
+    wanted: int = 0

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from edgebench.core.budget import Limit
-from edgebench.core.figure import column_title, figure_of
+from edgebench.core.figure import LATENCY, column_name, column_title, figure_of
 from edgebench.core.metric import Metric, Provenance
-from edgebench.core.search import Finalist, Infeasibility, LimitFact, SearchRecord, Share, TrialResult
+from edgebench.core.search import Finalist, Infeasibility, LimitFact, SearchRecord, TrialResult
 from edgebench.reports.codes import Code, Kind
 from edgebench.reports.predictions import Intervals, predicted
 from edgebench.reports.report import Cell, Column, Remark, Report, ReportTable, figure_column, plain_table
@@ -34,10 +34,11 @@ def _front(record: SearchRecord) -> ReportTable:
     columns = [
         Column(key="trial", title="trial"),
         Column(key="architecture", title="architecture"),
-        Column(key="accuracy", title="accuracy"),
+        Column(key="accuracy", title="score" if _is_score(record) else "accuracy"),
     ]
     # Figures without a limit or an objective are in the records, but not on the screen.
     wanted = [limit.column for limit in record.budget.limits] + list(record.objectives)
+    wanted += [column_name(LATENCY, device) for device in record.tables]
     names = [name for name in dict.fromkeys(wanted) if name in record.front[0].figures]
     columns += [figure_column(name, column_title(name)) for name in names]
     rows = tuple(_trial_row(trial, names, record.intervals) for trial in record.front)
@@ -79,6 +80,8 @@ def _checks(record: SearchRecord) -> ReportTable:
                     "met": ("predicted" if check.only_predicted else "yes") if check.holds else "NO",
                 }
             )
+        for name, found in finalist.latencies.items():
+            rows.append({"network": finalist.architecture, "limit": column_title(name), "found": found})
     return plain_table(
         "Finalists against the limits",
         rows,
@@ -92,10 +95,10 @@ def _accuracies(record: SearchRecord) -> ReportTable:
         {
             "network": finalist.architecture,
             "device": item.device,
-            "accuracy": _share(item.accuracy),
-            "drop": None if item.drop is None else _share(item.drop),
+            "accuracy": str(item.accuracy),
+            "drop": None if item.drop is None else str(item.drop),
             "classified by": item.runtime,
-            "solution": ("predicted" if finalist.unmeasured else "yes") if finalist.solution else "no",
+            "solution": _verdict(finalist),
         }
         for finalist in record.finalists
         for item in finalist.accuracies
@@ -106,6 +109,17 @@ def _accuracies(record: SearchRecord) -> ReportTable:
         rows,
         caption=f"with 95 % intervals{drops}",
     )
+
+
+def _verdict(finalist: Finalist) -> str:
+    if finalist.solution:
+        return "predicted" if finalist.unmeasured else "yes"
+    return "undecided" if finalist.undecided else "no"
+
+
+def _is_score(record: SearchRecord) -> bool:
+    """Whether what trials are ranked by is no accuracy."""
+    return record.accuracy.startswith("proxy")
 
 
 def infeasible_tables(found: Infeasibility) -> Iterator[ReportTable]:
@@ -199,7 +213,7 @@ def _reference(record: SearchRecord) -> str:
     if reference.search_accuracy is not None:
         parts.append(f"{_accuracy(reference.search_accuracy)} after the training that trials get")
     if reference.test_accuracy is not None:
-        parts.append(f"{_share(reference.test_accuracy)} test accuracy after full training")
+        parts.append(f"{reference.test_accuracy} test accuracy after full training")
     return ", ".join(parts)
 
 
@@ -217,7 +231,7 @@ def _verdicts(record: SearchRecord) -> Iterator[Remark]:
                 kind=Kind.WARNING,
                 code=Code.NOT_A_SOLUTION,
                 subject=finalist.architecture,
-                text=f"not a solution: {'; '.join(finalist.faults)}",
+                text=f"{'undecided' if finalist.undecided else 'not a solution'}: {'; '.join(finalist.faults)}",
             )
     if record.infeasibility is None and not record.front:
         yield Remark(
@@ -233,8 +247,14 @@ def _verdicts(record: SearchRecord) -> Iterator[Remark]:
             code=Code.NO_SOLUTION,
             subject=record.study,
             text="no finalist meets every limit when checked",
-            remedy="validate the tables (edgebench lut validate), or relax the limit that is not met",
+            remedy=_what_helps(record),
         )
+
+
+def _what_helps(record: SearchRecord) -> str:
+    if any(finalist.undecided for finalist in record.finalists):
+        return "give the task more test samples, or relax the limit of accuracy"
+    return "validate the tables (edgebench lut validate), or relax the limit that is not met"
 
 
 def _solved(finalist: Finalist) -> str:
@@ -256,7 +276,7 @@ def _records(record: SearchRecord) -> Iterator[Mapping[str, object]]:
             "kind": "front",
             "architecture": trial.architecture,
             "trial": trial.number,
-            "accuracy": trial.accuracy,
+            "score" if _is_score(record) else "accuracy": trial.accuracy,
             **trial.figures,
         }
     for finalist in record.finalists:
@@ -273,6 +293,7 @@ def _records(record: SearchRecord) -> Iterator[Mapping[str, object]]:
             row[check.limit.column] = None if check.found is None else check.found.value
             row[f"{check.limit.column}.predicted"] = check.predicted
             row[f"{check.limit.column}.limit"] = check.limit.value
+        row |= {name: metric.value for name, metric in finalist.latencies.items()}
         for item in finalist.accuracies:
             row[f"test_accuracy@{item.device}"] = item.accuracy.value
             row[f"accuracy_drop@{item.device}"] = None if item.drop is None else item.drop.value
@@ -296,7 +317,3 @@ def _exactly(limit: Limit) -> Metric:
 def _accuracy(value: float) -> str:
     """A share in percent; a proxy's score unchanged."""
     return f"{value:.2%}" if 0 <= value <= 1 else f"{value:.3f}"
-
-
-def _share(share: Share) -> str:
-    return f"{share.value:.2%} ({share.low:.1%} to {share.high:.1%})"

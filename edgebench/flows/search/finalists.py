@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from edgebench.core.accuracy_limits import AccuracyFault, Share, above_most, below_least, no_better_than_guessing
 from edgebench.core.budget import Limit
 from edgebench.core.device import Device, DeviceKind
 from edgebench.core.dtype import DataType
+from edgebench.core.figure import LATENCY, column_name, column_title
+from edgebench.core.metric import Metric
 from edgebench.core.model import InputSource, ModelFormat
 from edgebench.core.plan import MeasurementPlan
 from edgebench.core.profile import Outcome, Profile
-from edgebench.core.search import DeviceAccuracy, Finalist, LimitCheck, Reference, Share, TrialResult
+from edgebench.core.search import DeviceAccuracy, Finalist, LimitCheck, Reference, TrialResult
 from edgebench.core.summary import summarise
 from edgebench.flows.profile.profile import ProfileProgress, ProfileRequest, profile
 from edgebench.flows.search.full_training import Full, FullTraining
@@ -80,6 +84,8 @@ class Finals:
         self.profiles.extend(profiles.values())
         checks = tuple(self._check(limit, trial.figures, profiles) for limit in self._request.budget.limits)
         accuracies = tuple(self._accuracies(files))
+        faults = list(self._faults(checks, profiles, trial))
+        inaccurate = [fault for item in accuracies for fault in self._inaccuracies(item)]
         boards = [device for device in self._request.devices if device.target == "mcu"]
         projects = self._training.c_projects(files[2], trial.architecture, boards) if boards else ()
         return Finalist(
@@ -88,8 +94,10 @@ class Finals:
             validation_accuracy=None if full is None else full.validation_accuracy,
             checks=checks,
             accuracies=accuracies,
-            faults=tuple(self._faults(checks, accuracies, profiles, trial)),
+            faults=(*faults, *(fault.text for fault in inaccurate)),
             files=(*files, *projects),
+            undecided=not faults and bool(inaccurate) and all(fault.undecided for fault in inaccurate),
+            latencies=self._unlimited_latencies(profiles),
         )
 
     def _made(self, trial: TrialResult) -> tuple[Full | None, list[str]]:
@@ -146,6 +154,12 @@ class Finals:
             holds=found is not None and limit.is_met(found.most),
         )
 
+    def _unlimited_latencies(self, profiles: Mapping[str, Profile]) -> dict[str, Metric]:
+        """Latencies of devices that were given without a limit of it."""
+        limited = {limit.column for limit in self._request.budget.limits}
+        found = {column_name(LATENCY, name): summarise(result).get(LATENCY) for name, result in profiles.items()}
+        return {name: metric for name, metric in found.items() if metric is not None and name not in limited}
+
     def _accuracies(self, files: Sequence[str]) -> list[DeviceAccuracy]:
         """Accuracy of what each device runs, if there is a task; equal files in equal runtimes are tested once."""
         task = self._request.task
@@ -169,6 +183,8 @@ class Finals:
                     runtime=runtime,
                     accuracy=_share(known[key]),
                     drop=self._drop(known[key]),
+                    samples=len(known[key].labels),
+                    most_frequent=max(Counter(known[key].labels).values()) / len(known[key].labels),
                 )
             )
         return found
@@ -183,33 +199,40 @@ class Finals:
     def _faults(
         self,
         checks: Sequence[LimitCheck],
-        accuracies: Sequence[DeviceAccuracy],
         profiles: Mapping[str, Profile],
         trial: TrialResult,
     ) -> list[str]:
-        budget = self._request.budget
         faults = [
             f"{name}: {result.failure.message if result.failure else result.outcome}"
             for name, result in profiles.items()
             if result.outcome is not Outcome.OK
         ]
         faults += [
-            f"{check.limit.column} does not meet its limit"
+            f"{column_title(check.limit.column)} does not meet its limit"
             if check.found or check.only_predicted
-            else f"{check.limit.column} is unknown"
+            else f"{column_title(check.limit.column)} is unknown"
             for check in checks
             if not check.holds
         ]
-        for item in accuracies:
-            if budget.min_accuracy is not None and item.accuracy.value < budget.min_accuracy:
-                faults.append(f"accuracy on {item.device} is {item.accuracy.value:.2%}")
-            limit = budget.max_accuracy_drop
-            if limit is not None and item.drop is not None and item.drop.value > limit:
-                faults.append(f"accuracy on {item.device} drops by {item.drop.value:.2%}")
-        if not accuracies and self._least is not None and (trial.accuracy is None or trial.accuracy < self._least):
+        if (
+            self._request.task is None
+            and self._least is not None
+            and (trial.accuracy is None or trial.accuracy < self._least)
+        ):
             known = "unknown" if trial.accuracy is None else f"{trial.accuracy:.2%}"
             faults.append(f"accuracy is {known}, not {self._least:.2%} or more")
         return faults
+
+    def _inaccuracies(self, item: DeviceAccuracy) -> list[AccuracyFault]:
+        """Limits of accuracy that the bad end of the interval does not meet."""
+        budget, place = self._request.budget, f"on {item.device}"
+        faults = [no_better_than_guessing(f"accuracy {place}", item.accuracy, item.most_frequent)]
+        if budget.min_accuracy is not None:
+            faults.append(below_least(f"accuracy {place}", item.accuracy, budget.min_accuracy, item.samples))
+        if budget.max_accuracy_drop is not None and item.drop is not None:
+            what = f"the drop of accuracy {place}"
+            faults.append(above_most(what, item.drop, budget.max_accuracy_drop, item.samples))
+        return [fault for fault in faults if fault is not None]
 
 
 _RUNTIMES = {".onnx": "ONNX Runtime", ".tflite": "LiteRT"}
