@@ -82,7 +82,7 @@ def print_report(
     if format_ is Format.TERMINAL and output is None:
         from edgebench.cli.render.terminal import output_console, render_terminal
 
-        render_terminal(report, output_console())
+        render_terminal(report, output_console(report))
         return
     content = _content(report, command, format_)
     if output is None and format_ is Format.PARQUET and sys.stdout.isatty():

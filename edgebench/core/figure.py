@@ -151,7 +151,7 @@ FIGURES: Mapping[str, Figure] = {
         Figure(name="weight_bytes", title="weights", unit="bytes"),
         Figure(name="arena_bytes", title="arena", unit="bytes"),
         Figure(name="stack_bytes", title="stack", unit="bytes"),
-        Figure(name="live_bytes", title="live", unit="bytes"),
+        Figure(name="live_bytes", title="RAM in use", unit="bytes"),
     )
 }
 TABLE_FIGURES: tuple[str, ...] = tuple(name for name, figure in FIGURES.items() if figure.combines is not None)

@@ -71,6 +71,8 @@ def parse_quantity(text: str, dimension: Dimension, *, where: str) -> float:
     value = float(match[1]) * factor
     if not math.isfinite(value) or value < 0:
         raise InputError(f"{text!r} is not a usable {dimension}", where=where, remedy=remedy)
+    if dimension is Dimension.RATIO and not match[2] and value > 1:
+        raise InputError(f"{text!r} is {value:.0%}", where=where, remedy=f"did you mean {text.strip()}%?")
     return value
 
 

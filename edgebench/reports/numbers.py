@@ -49,6 +49,14 @@ def format_metric(metric: Metric, *, interval: bool = False, unit: bool = True) 
     return f"{text} {LETTERS[metric.provenance]}"
 
 
+def format_share(metric: Metric, limit: Metric) -> str:
+    """A figure and what there is of it, with the unit once where it is the same: ``68.6 of 640 KiB x``."""
+    needed, there = format_value(metric.value, metric.unit), format_value(limit.value, limit.unit)
+    number, _, prefix = needed.rpartition(" ")
+    shown = number if number and prefix == there.rpartition(" ")[2] else needed
+    return f"{shown} of {there} {LETTERS[metric.provenance]}"
+
+
 def _range(low: float, high: float, unit: str) -> str:
     """Both ends, with the unit once where it is the same."""
     first, second = format_value(low, unit), format_value(high, unit)

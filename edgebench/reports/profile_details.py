@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import groupby
 
 from edgebench.core.figure import ENERGY, FLASH, LATENCY, MACS, MODEL_BYTES, PARAMETERS, RAM
 from edgebench.core.memory_fit import fits, memory_fits
-from edgebench.core.metric import Provenance
+from edgebench.core.metric import Metric, Provenance
 from edgebench.core.profile import Outcome, Profile
 from edgebench.core.run import Run
 from edgebench.core.summary import sample_count, summarise
@@ -16,6 +17,8 @@ from edgebench.reports.naming import run_names, subject_columns
 from edgebench.reports.report import Cell, Column, ReportTable, figure_column, filled, plain_table
 
 Profiles = Sequence[tuple[Run, Profile]]
+_FEWEST_FOLDED = 3
+_SHORT_KINDS = 40
 _SPEED = (
     figure_column(LATENCY, "median latency"),
     *map(figure_column, ("latency_p5_s", "latency_p90_s", "latency_p99_s", "latency_min_s")),
@@ -48,8 +51,15 @@ def detail_tables(profiles: Profiles) -> list[ReportTable]:
     ]
 
 
-def layer_table(profile: Profile) -> ReportTable:
-    """Operators in the order the target reported them, with every figure that any of them has."""
+def layer_table(profile: Profile, run: str = "") -> ReportTable:
+    """Operators in the order the target reported them, with every figure that any of them has.
+
+    Those without figures are part of others, and those that take nothing are folded.
+
+    Args:
+        profile: Whose operators.
+        run: Name of its run where there are several.
+    """
     keys = list(dict.fromkeys(key for layer in profile.layers for key in layer.metrics))
     rows: list[Mapping[str, Cell]] = [
         {
@@ -61,14 +71,48 @@ def layer_table(profile: Profile) -> ReportTable:
             **layer.metrics,
         }
         for layer in profile.layers
+        if layer.metrics or layer.reason
     ]
+    rows = _folded(rows, keys)
+    parts = len(profile.layers) - sum(bool(layer.metrics or layer.reason) for layer in profile.layers)
+    places = {layer.placement for layer in profile.layers}
+    lines = [f"all on the {place}" for place in places if len(places) == 1 and place]
+    if parts:
+        lines.append(f"{parts} operators are part of others and not shown; --format csv has all")
     titles = {"layer": "layer", "operator": "operator", "share": "share", "placement": "on", "reason": "why"}
     columns = [Column(key=key, title=title) for key, title in titles.items()]
     return ReportTable(
-        title=f"Operators of {profile.model.name} on {profile.device.name}",
-        columns=filled([*columns, *map(figure_column, keys)], rows),
+        title=f"Operators of {profile.model.name} on {profile.device.name}" + (f" ({run})" if run else ""),
+        columns=tuple(
+            column
+            for column in filled([*columns, *map(figure_column, keys)], rows)
+            if column.key != "placement" or len(places) > 1
+        ),
         rows=tuple(rows),
+        caption="; ".join(lines),
     )
+
+
+def _folded(rows: list[Mapping[str, Cell]], keys: Sequence[str]) -> list[Mapping[str, Cell]]:
+    """Several operators in a row that take 0.0 % are one line."""
+    found: list[Mapping[str, Cell]] = []
+    for small, group in groupby(rows, key=lambda row: row["share"] == "0.0%"):
+        members = list(group)
+        if not small or len(members) < _FEWEST_FOLDED:
+            found += members
+            continue
+        sums: dict[str, Cell] = {}
+        for key in keys:
+            cells = [row[key] for row in members if isinstance(row.get(key), Metric)]
+            metrics = [cell for cell in cells if isinstance(cell, Metric)]
+            if metrics and key != "live_bytes":
+                sums[key] = replace(metrics[0], value=sum(metric.value for metric in metrics), low=None, high=None)
+            elif metrics:
+                sums[key] = max(metrics, key=lambda metric: metric.value)
+        kinds = ", ".join(dict.fromkeys(str(row["operator"]) for row in members))
+        shown = kinds if len(kinds) <= _SHORT_KINDS else kinds[: _SHORT_KINDS - 3].rpartition(",")[0] + ", ..."
+        found.append({"layer": f"{len(members)} together", "operator": shown, "share": "0.0%", **sums})
+    return found
 
 
 def energy_source(profile: Profile) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from edgebench.core.certainty import undecided_latency
 from edgebench.core.conditions import conditions
-from edgebench.core.figure import LATENCY, figure_of
+from edgebench.core.figure import LATENCY, LATENCY_P5, figure_of
 from edgebench.core.memory_fit import memory_fits
 from edgebench.core.metric import Provenance
 from edgebench.core.profile import Profile
@@ -20,6 +20,9 @@ from edgebench.reports.report import Remark
 Profiles = Sequence[tuple[Run, Profile]]
 _NAMED = 3
 """How many pairs of model and device a remark names; the rest are only counted."""
+
+_CLOSE = 1.1
+"""Ratio of p5 to the fastest run up to which p5 is that of an undisturbed machine."""
 
 _WIDE = 1.5
 """Ratio of the ends of an estimate's band from which its source is told without being asked for."""
@@ -55,20 +58,25 @@ def _of_profile(run: Run, profile: Profile) -> Iterator[_About]:
     if profile.failure is not None:
         text = f"{profile.outcome}: {profile.failure.message}"
         yield about(Kind.FAILURE, Code.PROFILE_FAILED, text, profile.failure.remedy)
-    for fit in memory_fits(profile).values():
-        if fit.left < 0:
-            needed = f"{fit.needed.value:,.0f} bytes of {figure_of(fit.figure).title}"
-            text = f"does not fit: needs {needed}, {-fit.left:,.0f} more than the device has"
-            yield about(Kind.FAILURE, Code.DOES_NOT_FIT, text, "--layers shows which operators need them")
+    for text in _too_large(profile):
+        yield about(
+            Kind.FAILURE,
+            Code.DOES_NOT_FIT,
+            text,
+            None if profile.layers else "--layers shows which operators need them",
+        )
     undecided = undecided_latency(profile, run.plan)
     if undecided is not None:
         times = (undecided.most - undecided.least) / undecided.value / run.plan.goal
         text = f"the latency is unknown: its 95 % interval is {times:,.0f} times as wide as the goal"
         remedy = "measure again when the machine is quiet, or with more --repetitions and --time-limit"
         yield about(Kind.FAILURE, Code.UNDECIDED, text, remedy)
-    found = disturbances(profile)
+    found, moved = disturbances(profile), _moved(profile)
+    if moved:
+        yield about(Kind.WARNING, Code.DISTURBED, moved, "measure again when the machine is quiet")
     if found:
-        remedy = "compare on p5, or measure again when it is quiet; --details says what disturbed it"
+        advice = "measure again when it is quiet" if moved else "compare on p5, or measure again when it is quiet"
+        remedy = f"{advice}; --details says what disturbed it"
         yield about(Kind.WARNING, Code.DISTURBED, "the machine was not quiet while this was measured", remedy)
     for sentence in found:
         yield about(Kind.WARNING, Code.DISTURBANCE, sentence, detail=True)
@@ -81,6 +89,24 @@ def _of_profile(run: Run, profile: Profile) -> Iterator[_About]:
         yield about(Kind.NOTE, Code.MODEL_CAVEAT, caveat)
     for note in profile.model.notes:
         yield about(Kind.NOTE, Code.MODEL_NOTE, note, detail=True)
+
+
+def _too_large(profile: Profile) -> Iterator[str]:
+    for fit in memory_fits(profile).values():
+        if fit.left < 0:
+            needed = f"{fit.needed.value:,.0f} bytes of {figure_of(fit.figure).title}"
+            yield f"does not fit: needs {needed}, {-fit.left:,.0f} more than the device has"
+
+
+def _moved(profile: Profile) -> str:
+    """Whether even the fast runs were slowed down, so that p5 is no better to compare on than the median."""
+    figures = summarise(profile)
+    p5, least = figures.get(LATENCY_P5), figures.get("latency_min_s")
+    if p5 is None or least is None or p5.provenance is not Provenance.MEASURED or p5.value <= _CLOSE * least.value:
+        return ""
+    return (
+        f"p5 is {p5.value / least.value - 1:.0%} above the fastest run: it was slowed down too, so do not compare on it"
+    )
 
 
 def _said_once(remarks: Sequence[_About], profiles: Profiles) -> Iterator[Remark]:

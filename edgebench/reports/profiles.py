@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from edgebench.core.figure import ENERGY, FLASH, LATENCY, RAM, figure_of
 from edgebench.core.memory_fit import fits, memory_fits
+from edgebench.core.metric import Provenance
 from edgebench.core.profile import Outcome, Profile
 from edgebench.core.run import Run
 from edgebench.core.summary import sample_count, summarise
@@ -13,21 +15,22 @@ from edgebench.reports.checks import profile_checks
 from edgebench.reports.naming import run_names, subject_columns
 from edgebench.reports.profile_details import detail_tables, layer_table
 from edgebench.reports.profile_remarks import profile_remarks
-from edgebench.reports.report import Cell, Column, Report, ReportTable, figure_column, filled
+from edgebench.reports.report import Cell, Column, Report, ReportTable, figure_column, filled, flat_record
 from edgebench.reports.search import search_report
 
 _PROCESS_RAM = "peak_ram_bytes"
 _ANSWER = (
+    # The verdict first.
+    Column(key="fits", title="fits"),
+    Column(key="outcome", title="outcome"),
     figure_column(LATENCY),
     figure_column("latency_at_least_s"),
     figure_column("latency_at_most_s"),
-    figure_column(RAM),
+    Column(key=RAM, title=figure_of(RAM).title, of="ram_limit"),
     figure_column(_PROCESS_RAM),
-    figure_column(FLASH),
+    Column(key=FLASH, title=figure_of(FLASH).title, of="flash_limit"),
     # Its interval is among the details: the answer fits a hundred columns.
     Column(key=ENERGY, title=figure_of(ENERGY).title),
-    Column(key="fits", title="fits"),
-    Column(key="outcome", title="outcome"),
 )
 
 
@@ -40,13 +43,16 @@ def report(runs: Sequence[Run]) -> Report:
     profiles = [(run, profile) for run in runs for profile in run.profiles]
     searches = [search_report(run.search) for run in runs if run.search is not None]
     tables = [_answer(profiles), *detail_tables(profiles)]
-    tables.extend(layer_table(profile) for _, profile in profiles if profile.layers)
+    names = run_names(runs)
+    tables.extend(
+        layer_table(profile, names[run.name] if len(names) > 1 else "") for run, profile in profiles if profile.layers
+    )
     return Report(
         tables=(*(table for found in searches for table in found.tables), *(table for table in tables if table.rows)),
         remarks=(*(remark for found in searches for remark in found.remarks), *profile_remarks(runs)),
         records=(
             *(record for found in searches for record in found.records),
-            *(_record(run, profile) for run, profile in profiles),
+            *(record for run, profile in profiles for record in (_record(run, profile), *_layer_records(run, profile))),
         ),
         checks=tuple(profile_checks(profile for _, profile in profiles)),
     )
@@ -61,6 +67,7 @@ def _answer(profiles: Sequence[tuple[Run, Profile]]) -> ReportTable:
             "model": profile.model.name,
             "device": profile.device.name,
             **summarise(profile),
+            **_limits(profile),
             "fits": {None: None, True: "yes", False: "NO"}[fits(profile)],
             "outcome": None if profile.outcome is Outcome.OK else profile.outcome.value,
         }
@@ -73,6 +80,33 @@ def _answer(profiles: Sequence[tuple[Run, Profile]]) -> ReportTable:
     intervals = any(sample_count(profile) for _, profile in profiles)
     caption = "latency: the median with its 95 % interval over fresh processes" if intervals else ""
     return ReportTable(title="Result", columns=(*subject_columns(names), *columns), rows=tuple(rows), caption=caption)
+
+
+def _limits(profile: Profile) -> dict[str, Cell]:
+    """What the device has of each memory."""
+    return {
+        "ram_limit" if name == RAM else "flash_limit": replace(fit.needed, value=fit.limit, provenance=Provenance.EXACT)
+        for name, fit in memory_fits(profile).items()
+    }
+
+
+def _layer_records(run: Run, profile: Profile) -> list[Mapping[str, object]]:
+    """One flat row per operator; ``layer`` tells it from a profile's row."""
+    return [
+        {
+            "run": run.name,
+            "label": run.label or None,
+            "model": profile.model.name,
+            "device": profile.device.name,
+            "layer": layer.name,
+            "operator": layer.operator,
+            "share": layer.share,
+            "placement": layer.placement,
+            "reason": layer.reason,
+            **flat_record(layer.metrics),
+        }
+        for layer in profile.layers
+    ]
 
 
 def _record(run: Run, profile: Profile) -> Mapping[str, object]:

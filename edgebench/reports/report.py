@@ -23,11 +23,13 @@ class Column:
         key: Name of the figure, as ``core.figure`` spells it, or of anything else.
         title: Heading for people.
         interval: Whether people see the interval or error band of its figures.
+        of: Key of a figure that is written behind it as what there is: ``68.6 of 640 KiB``.
     """
 
     key: str
     title: str
     interval: bool = False
+    of: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -72,12 +72,12 @@ def _checks(record: SearchRecord) -> ReportTable:
             rows.append(
                 {
                     "network": finalist.architecture,
+                    "met": ("predicted" if check.only_predicted else "yes") if check.holds else "NO",
                     "limit": column_title(check.limit.column),
                     "allowed": _exactly(check.limit),
                     "predicted": predicted(check.limit.column, check.predicted, record.intervals),
                     "found": check.found,
                     "error": error,
-                    "met": ("predicted" if check.only_predicted else "yes") if check.holds else "NO",
                 }
             )
         for name, found in finalist.latencies.items():
@@ -94,11 +94,11 @@ def _accuracies(record: SearchRecord) -> ReportTable:
     rows: list[dict[str, Cell]] = [
         {
             "network": finalist.architecture,
+            "solution": _verdict(finalist),
             "device": item.device,
             "accuracy": str(item.accuracy),
             "drop": None if item.drop is None else str(item.drop),
             "classified by": item.runtime,
-            "solution": _verdict(finalist),
         }
         for finalist in record.finalists
         for item in finalist.accuracies
@@ -190,8 +190,8 @@ def _remarks(record: SearchRecord) -> Iterator[Remark]:
             kind=Kind.NOTE,
             code=Code.TRIALS,
             subject=record.study,
-            text=f"{record.trials} trials, {record.pruned} cut short, {record.failed} failed; sampler "
-            f"{record.sampler}, seed {record.seed}, {record.seconds:.0f} s; study in {record.storage}",
+            text=f"{record.trials} trials{_of_wanted(record)}, {record.pruned} cut short, {record.failed} failed; "
+            f"sampler {record.sampler}, seed {record.seed}, {record.seconds:.0f} s; study in {record.storage}",
         )
     elif all(fact.needed is None for fact in record.infeasibility.limits):
         yield Remark(
@@ -203,6 +203,11 @@ def _remarks(record: SearchRecord) -> Iterator[Remark]:
     if record.reference is not None:
         yield Remark(kind=Kind.NOTE, code=Code.REFERENCE, subject="reference", text=_reference(record))
     yield from _verdicts(record)
+
+
+def _of_wanted(record: SearchRecord) -> str:
+    ended = record.trials + record.pruned
+    return f" of {record.wanted}" if record.wanted > ended else ""
 
 
 def _reference(record: SearchRecord) -> str:
@@ -233,7 +238,7 @@ def _verdicts(record: SearchRecord) -> Iterator[Remark]:
                 subject=finalist.architecture,
                 text=f"{'undecided' if finalist.undecided else 'not a solution'}: {'; '.join(finalist.faults)}",
             )
-    if record.infeasibility is None and not record.front:
+    if record.infeasibility is None and not record.front and (record.trials or not record.wanted):
         yield Remark(
             kind=Kind.FAILURE,
             code=Code.NO_TRIAL_ACCURATE,

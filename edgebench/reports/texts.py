@@ -5,15 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from edgebench.core.metric import Metric, Provenance
-from edgebench.reports.numbers import format_metric
+from edgebench.reports.numbers import format_metric, format_share
 from edgebench.reports.report import Cell, Column, ReportTable
 from edgebench.reports.visible import visible
 
 
-def cell_text(column: Column, cell: Cell) -> str:
-    """One cell; an absent figure is a dash."""
+def cell_text(column: Column, cell: Cell, limit: Cell = None) -> str:
+    """One cell; an absent figure is a dash.
+
+    Args:
+        column: Where it is.
+        cell: What it holds.
+        limit: What there is of it, or None.
+    """
     if cell is None:
         return "-"
+    if isinstance(cell, Metric) and isinstance(limit, Metric):
+        return format_share(cell, limit)
     if isinstance(cell, Metric):
         # A column of cycles need not say so in each row.
         said = bool(cell.unit) and cell.unit in column.title.lower().split()
@@ -23,7 +31,7 @@ def cell_text(column: Column, cell: Cell) -> str:
 
 def row_texts(table: ReportTable, row: Mapping[str, Cell]) -> list[str]:
     """All cells of a row in the order of the columns."""
-    return [cell_text(column, row.get(column.key)) for column in table.columns]
+    return [cell_text(column, row.get(column.key), row.get(column.of)) for column in table.columns]
 
 
 def provenances(table: ReportTable) -> set[Provenance]:

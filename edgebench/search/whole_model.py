@@ -17,7 +17,8 @@ from edgebench.core.figure import MACS, NETWORK, PARAMETERS, column_name
 from edgebench.core.table import LookupTable
 from edgebench.search.bayes import Family, fit
 from edgebench.search.lookup_sums import LookupSums, Part
-from edgebench.spaces.space import Architectures, FeatureFamily, SearchSpace
+from edgebench.spaces.features import FeatureFamily
+from edgebench.spaces.space import Architectures, SearchSpace
 
 KEPT = 1 << 17
 """Spaces with no more combinations are predicted once."""

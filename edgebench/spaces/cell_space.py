@@ -27,15 +27,8 @@ from edgebench.spaces.cells import (
     fed_with_zeros,
     kind_of,
 )
-from edgebench.spaces.space import (
-    Architecture,
-    Architectures,
-    Dimension,
-    FeatureFamily,
-    FeatureLookups,
-    SearchSpace,
-    Slot,
-)
+from edgebench.spaces.features import Dimension, FeatureFamily, FeatureLookups
+from edgebench.spaces.space import Architecture, Architectures, SearchSpace, Slot
 
 ENUMERABLE = 1 << 17
 """Cells up to this number are all looked at, so that equal ones are known to be one."""

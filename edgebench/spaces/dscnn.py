@@ -10,8 +10,9 @@ from edgebench.core.options import read_settings
 from edgebench.core.space import SpaceDescription
 from edgebench.models.network.layers import Shape
 from edgebench.spaces.blocks import Block, Head, Separable, Stem
+from edgebench.spaces.features import Dimension
 from edgebench.spaces.scaling import strided
-from edgebench.spaces.space import Dimension, SearchSpace, Slot
+from edgebench.spaces.space import SearchSpace, Slot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,15 +24,8 @@ from edgebench.models.network.layers import Shape
 from edgebench.models.pytorch.load import quiet, require_torch
 from edgebench.models.pytorch.to_network import Traced, traced
 from edgebench.spaces.blocks import Block
-from edgebench.spaces.space import (
-    Architecture,
-    Architectures,
-    Dimension,
-    FeatureFamily,
-    FeatureLookups,
-    SearchSpace,
-    Slot,
-)
+from edgebench.spaces.features import Dimension, FeatureFamily, FeatureLookups, choice_lookups
+from edgebench.spaces.space import Architecture, Architectures, SearchSpace, Slot
 from edgebench.spaces.traced_block import cut
 
 MOST_BLOCKS = 2000
@@ -166,7 +159,7 @@ class FunctionSpace(SearchSpace):
 
     def lookups(self) -> list[FeatureLookups]:
         """Those of the features."""
-        return self._choice_lookups() if self.learnt_whole else super().lookups()
+        return choice_lookups(self.dimensions) if self.learnt_whole else super().lookups()
 
     @cached_property
     def slots(self) -> tuple[Slot, ...]:  # type: ignore[override]

@@ -16,7 +16,8 @@ from edgebench.core.options import read_settings
 from edgebench.core.space import SpaceDescription
 from edgebench.models.network.layers import Shape
 from edgebench.spaces.blocks import Block, Head, InvertedResidual, Projection, Stem
-from edgebench.spaces.space import Dimension, SearchSpace, Slot
+from edgebench.spaces.features import Dimension
+from edgebench.spaces.space import SearchSpace, Slot
 
 _STEM_CHANNELS = 32
 _FEATURES = 1280

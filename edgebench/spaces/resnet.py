@@ -13,8 +13,9 @@ from edgebench.core.units import parse_quantity
 from edgebench.models.network.layers import Shape
 from edgebench.models.zoo import round_channels
 from edgebench.spaces.blocks import Block, Head, Residual, Stem
+from edgebench.spaces.features import Dimension
 from edgebench.spaces.scaling import strided
-from edgebench.spaces.space import Dimension, SearchSpace, Slot
+from edgebench.spaces.space import SearchSpace, Slot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

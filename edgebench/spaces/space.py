@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,28 +17,12 @@ from edgebench.core.space import SpaceDescription
 from edgebench.errors import InputError
 from edgebench.models.network import Network, NetworkBuilder
 from edgebench.spaces.blocks import Block
+from edgebench.spaces.features import Dimension, FeatureFamily, FeatureLookups, Value, choice_lookups
 
-Value = int | float | str
 Architecture = tuple[int, ...]
 """One choice: for each dimension the index of its value."""
 Architectures = NDArray[np.int8]
 """Many choices: one row per architecture, one column per dimension."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Dimension:
-    """One thing to choose.
-
-    Attributes:
-        name: For people and for Optuna.
-        values: Its possible values, from the cheapest to the most expensive if that has a meaning.
-        needs: Name of another dimension and the lowest index of its value at which this one has an effect,
-            such as the kernel of a block that only deep stages have.
-    """
-
-    name: str
-    values: tuple[Value, ...]
-    needs: tuple[str, int] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,42 +53,6 @@ class Term:
     slot: str
     dimensions: tuple[int, ...]
     blocks: NDArray[np.int32]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FeatureFamily:
-    """What networks are described by where whole networks are learnt from; weights of a family resemble each other.
-
-    Attributes:
-        name: For people and files.
-        labels: One for each feature.
-        values: One row per architecture, one column per feature.
-        width: How far weights are from 0 before anything is known, as a share of a whole network.
-    """
-
-    name: str
-    labels: tuple[str, ...]
-    values: NDArray[np.float64]
-    width: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FeatureLookups:
-    """Where the features of a family depend on a few dimensions each: which one is 1 for every choice of these.
-
-    Attributes:
-        name: Of the family.
-        labels: Of its features.
-        parts: Columns of an architecture, and the position in ``labels`` (-1 for none) with one axis per column.
-    """
-
-    name: str
-    labels: tuple[str, ...]
-    parts: tuple[tuple[tuple[int, ...], NDArray[np.int64]], ...]
-
-
-MAX_PAIRS = 600
-"""Pairs of choices that are features; in spaces with more, choices alone must do."""
 
 
 class SearchSpace:
@@ -339,7 +286,7 @@ class SearchSpace:
     def choice_features(self, architectures: Architectures) -> list[FeatureFamily]:
         """Each choice, and pairs of choices where these are not too many."""
         families = []
-        for family in self._choice_lookups():
+        for family in choice_lookups(self.dimensions):
             values = np.zeros((len(architectures), len(family.labels) + 1))
             for columns, numbers in family.parts:
                 values[np.arange(len(architectures)), numbers[tuple(architectures[:, item] for item in columns)]] = 1
@@ -351,25 +298,7 @@ class SearchSpace:
         """The features once more, as what the choices of a few dimensions look up; empty where they are not that."""
         labels = tuple(block.key for block in self.all_blocks)
         parts = tuple((term.dimensions, term.blocks.astype(np.int64)) for term in self.terms)
-        return [FeatureLookups(name="blocks", labels=labels, parts=parts), *self._choice_lookups()]
-
-    def _choice_lookups(self) -> list[FeatureLookups]:
-        sizes = [len(dimension.values) for dimension in self.dimensions]
-        starts = np.cumsum([0, *sizes])
-        texts = [f"{dimension.name}={value}" for dimension in self.dimensions for value in range(len(dimension.values))]
-        single = tuple(((column,), np.arange(size) + starts[column]) for column, size in enumerate(sizes))
-        found = [FeatureLookups(name="choices", labels=tuple(texts), parts=single)]
-        names: list[str] = []
-        parts: list[tuple[tuple[int, ...], NDArray[np.int64]]] = []
-        for one, other in itertools.combinations(range(len(sizes)), 2):
-            shape = sizes[one], sizes[other]
-            parts.append(((one, other), len(names) + np.arange(math.prod(shape)).reshape(shape)))
-            names += [
-                f"{texts[starts[one] + first]} {texts[starts[other] + second]}" for first, second in np.ndindex(shape)
-            ]
-        if 0 < len(names) <= MAX_PAIRS:
-            found.append(FeatureLookups(name="pairs of choices", labels=tuple(names), parts=tuple(parts)))
-        return found
+        return [FeatureLookups(name="blocks", labels=labels, parts=parts), *choice_lookups(self.dimensions)]
 
     @cached_property
     def terms(self) -> tuple[Term, ...]:

@@ -49,17 +49,20 @@ def profile_layers(model: Path, make_interpreter: Callable[[Path], Any]) -> list
         for _ in range(_ROUNDS):
             for index, path in enumerate(paths):
                 fastest[index] = min(fastest[index], _fastest_run(make_interpreter(path)))
-    differences = [max(0.0, later - earlier) for earlier, later in pairwise([0.0, *fastest])]
-    total = sum(differences)
+    differences = [later - earlier for earlier, later in pairwise([0.0, *fastest])]
+    total = sum(seconds for seconds in differences if seconds > 0)
     return [
-        LayerCost(
-            name=name,
-            operator=operator,
-            share=seconds / total if total else None,
-            metrics={"latency_s": Metric(value=seconds, unit="s", provenance=Provenance.MEASURED, method=_METHOD)},
-        )
+        _cost(name, operator, seconds, total)
         for (name, operator), seconds in zip(_operators(model, schema), differences, strict=True)
     ]
+
+
+def _cost(name: str, operator: str, seconds: float, total: float) -> LayerCost:
+    """What an operator costs; one that makes its cut no slower was not measured: that is not 0."""
+    if seconds <= 0:
+        return LayerCost(name=name, operator=operator, reason="no time of its own: fused into others, or too short")
+    metric = Metric(value=seconds, unit="s", provenance=Provenance.MEASURED, method=_METHOD)
+    return LayerCost(name=name, operator=operator, share=seconds / total, metrics={"latency_s": metric})
 
 
 def _cuts(model: Path, schema: Any) -> Iterator[bytes]:

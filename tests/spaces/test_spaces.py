@@ -10,8 +10,9 @@ from edgebench.core.space import SpaceDescription
 from edgebench.errors import InputError
 from edgebench.flows.spaces import open_space
 from edgebench.spaces.blocks import Block, Head, Stem
+from edgebench.spaces.features import Dimension
 from edgebench.spaces.registry import create_space
-from edgebench.spaces.space import Dimension, SearchSpace, Slot
+from edgebench.spaces.space import SearchSpace, Slot
 from edgebench.store.spaces import read_space, space_names
 from edgebench.testing.space_contract import SpaceContract
 

@@ -22,11 +22,18 @@ from edgebench.cli.output import Format, FormatOption, JsonOption
 
 if TYPE_CHECKING:
     from edgebench.core.run import Run
+    from edgebench.core.search import SearchRecord
     from edgebench.flows.search.request import SearchRequest
 
 
 def search(
-    space: Annotated[str, typer.Argument(metavar="SPACE", help="A search space, or `show` to print a study.")],
+    context: typer.Context,
+    space: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="SPACE", help="A search space; `show` or `resume` and a study; or nothing with --study."
+        ),
+    ] = None,
     name: Annotated[str | None, typer.Argument(metavar="[STUDY]", help="Study to show.", hidden=True)] = None,
     device: Annotated[
         list[str], typer.Option("--device", "-d", metavar="NAME", help="Device to search for; repeatable.")
@@ -55,7 +62,7 @@ def search(
     trials: Annotated[int, typer.Option(min=1, help="Total number of trials in the study.")] = 50,
     sampler: Annotated[str, typer.Option(help="edgebench, random, tpe, nsga2, nsga3, gp, ...")] = "edgebench",
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of everything random.")] = 0,
-    study: Annotated[str | None, typer.Option(metavar="NAME", help="Study to resume or start.")] = None,
+    study: Annotated[str | None, typer.Option(metavar="NAME", help="Study to go on with, or to start.")] = None,
     storage: Annotated[
         str, typer.Option(metavar="URL", help="sqlite:///F, postgresql://..., grpc://HOST:PORT; by default, a journal.")
     ] = "",
@@ -71,51 +78,30 @@ def search(
 
     Costs come from lookup tables (edgebench lut build); trials are trained only if the tables predict that every
     limit is met. The best are trained fully, exported, and profiled on every device.
+
+    `edgebench search --study NAME` goes on with a study as it was started; `edgebench search show NAME` prints the best
+    so far.
     """
-    from edgebench.cli.compose import compose_devices, compose_dtypes, compose_label, compose_plan
-    from edgebench.cli.limits import compose_budget, compose_objectives
+    from edgebench.cli.compose import compose_label
+    from edgebench.cli.compose_search import compose_search, with_known_call
     from edgebench.cli.progress import progress_bar
-    from edgebench.flows.lut.opening import open_tables
     from edgebench.flows.search.recording import record_search
-    from edgebench.flows.search.request import SearchRequest, new_study_name
-    from edgebench.flows.spaces import open_space
-    from edgebench.tasks.recipe import Recipe
-    from edgebench.workers.training.jobs import TaskText
 
     shown = Format.JSON if json_ else format_
     if space == "show":
         _show_study(name or study, results, shown)
         return
-    opened = open_space(space)
-    devices = compose_devices(device, [], threads=None, optimization=None, tables=results)
-    tables = open_tables(results, opened, devices, compose_dtypes(dtype, devices))
-    limits = {"latency": max_latency, "energy": max_energy, "ram": max_ram, "flash": max_flash}
-    request = SearchRequest(
-        space=opened,
-        devices=tuple(devices),
-        tables=tables,
-        budget=compose_budget(limits, tables, min_accuracy=min_accuracy, max_accuracy_drop=max_accuracy_drop),
-        objectives=compose_objectives(objective, devices),
-        accuracy=accuracy,
-        task=None if task is None else TaskText(text=task, seed=seed),
-        recipe=Recipe(epochs=epochs),
-        final_recipe=Recipe(epochs=final_epochs, distillation=0.5 if distil else 0.0),
-        finalists=finalists,
-        sampler=sampler,
-        trials=trials,
-        seed=seed,
-        study=study or new_study_name(opened.name),
-        storage=storage,
-        jobs=jobs,
-        results=results,
-    )
-    plan = compose_plan(repetitions=5, time_limit=time_limit, goal="2%", memory_limit=None, layers=False)
+    if space == "resume":
+        context.params |= {"space": None, "study": name or study}
+    request, plan = compose_search(with_known_call(context, context.params["study"], storage, results))
     typer.echo(f"study {request.study}", err=True)
     with progress_bar() as progress:
         recorded = record_search(
             request, plan, command=("edgebench", *sys.argv[1:]), label=compose_label(label), on_progress=progress
         )
     _show(recorded.run, request, shown)
+    if recorded.interrupted:
+        _say_how_to_go_on(recorded.run, request)
     raise typer.Exit(130 if recorded.interrupted else _exit_code(recorded.run))
 
 
@@ -125,11 +111,42 @@ def _show(run: Run, request: SearchRequest, format_: Format) -> None:
     from edgebench.reports.search import search_report
 
     print_report(search_report(run.search) if run.search else Report(tables=()), "search", format_)
-    place = "" if request.results == Path("results") else f" --results {request.results}"
+    place = _results_option(request.results)
     typer.echo(
         f"\nall figures: edgebench report {run.name}{place}; the study: edgebench search show {request.study}{place}",
         err=True,
     )
+    dashboard = _dashboard(request)
+    if dashboard:
+        typer.echo(f"every trial in a browser: {dashboard} (pip install optuna-dashboard)", err=True)
+
+
+def _say_how_to_go_on(run: Run, request: SearchRequest) -> None:
+    done = run.search.trials if run.search else 0
+    from edgebench.flows.search.storage import without_password
+
+    storage = f" --storage {without_password(request.storage)}" if request.storage else ""
+    saved = (
+        f"{done} of {request.trials} trials and what was measured are saved" if run.search else "nothing was tried yet"
+    )
+    typer.echo(
+        f"\ninterrupted: {saved}\n  go on: edgebench search --study {request.study}{storage}"
+        f"{_results_option(request.results)}",
+        err=True,
+    )
+
+
+def _dashboard(request: SearchRequest) -> str:
+    """The command that shows a study in a browser, where optuna-dashboard can open its storage."""
+    from edgebench.flows.search.storage import without_password
+
+    if request.storage.startswith("grpc://") or not (request.storage or request.folder.exists()):
+        return ""
+    return f"optuna-dashboard {without_password(request.storage) or request.folder / 'journal.log'}"
+
+
+def _results_option(results: Path) -> str:
+    return "" if results == Path("results") else f" --results {results}"
 
 
 def _exit_code(run: Run) -> int:
@@ -141,6 +158,15 @@ def _exit_code(run: Run) -> int:
     return 1 if unsolved else 0
 
 
+def _say_that_it_goes_on(record: SearchRecord, results: Path) -> None:
+    wanted = f" of {record.wanted}" if record.wanted else ""
+    typer.echo(
+        f"\nnot finished: {record.trials}{wanted} trials so far\n  if it is not running elsewhere, go on: "
+        f"edgebench search --study {record.study}{_results_option(results)}",
+        err=True,
+    )
+
+
 def _show_study(name: str | None, results: Path, format_: Format) -> None:
     """Print the newest run of a study.
 
@@ -148,7 +174,9 @@ def _show_study(name: str | None, results: Path, format_: Format) -> None:
         InputError: There is no such study.
     """
     from edgebench.cli.output import print_report
+    from edgebench.core.suggestions import did_you_mean
     from edgebench.errors import InputError
+    from edgebench.flows.search.calls import study_names
     from edgebench.reports.search import search_report
     from edgebench.store.runs import RunStore
 
@@ -157,9 +185,12 @@ def _show_study(name: str | None, results: Path, format_: Format) -> None:
         run = store.load(run_name)
         if run.search is not None and name in {None, run.search.study}:
             print_report(search_report(run.search), "search show", format_)
+            if not run.complete:
+                _say_that_it_goes_on(run.search, results)
             return
     raise InputError(
         f"there is no study {name!r}" if name else "there are no studies yet",
         where=str(results / "runs"),
-        remedy="edgebench search SPACE -d DEVICE --max-latency 50ms --task mnist5k",
+        remedy=did_you_mean(name or "", study_names(results / "studies"))
+        or "edgebench search SPACE -d DEVICE --max-latency 50ms --task mnist5k",
     )

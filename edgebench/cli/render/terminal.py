@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from io import StringIO
 
 from rich import box
@@ -11,26 +12,48 @@ from rich.table import Table as RichTable
 
 from edgebench.reports.codes import Kind
 from edgebench.reports.numbers import legend
-from edgebench.reports.report import Remark, Report, ReportTable
+from edgebench.reports.report import Column, Remark, Report, ReportTable
 from edgebench.reports.texts import cell_text, is_numeric, provenances, row_texts
 from edgebench.reports.visible import visible
 
 _STYLES = {Kind.FAILURE: ("red", "x"), Kind.WARNING: ("yellow", "!"), Kind.NOTE: ("dim", "-")}
 _SHORT = 36
 """Text up to this length stays on one line, so that a narrow terminal wraps the long cells first."""
+_BETWEEN = 3
+"""Characters between two columns."""
+_STAYS = {
+    "run",
+    "model",
+    "device",
+    "network",
+    "architecture",
+    "block",
+    "layer",
+    "fits",
+    "outcome",
+    "met",
+    "solution",
+    "verdict",
+    "ready",
+}
+"""Columns that a narrow terminal keeps: what a row is about, and what became of it."""
 _MIN_WIDTH = 160
 """If the output is not a terminal, tables are not wrapped to a made-up width."""
 
 
 def render_terminal(report: Report, console: Console) -> None:
     """Print tables and remarks."""
-    for table in report.tables:
+    for whole in report.tables:
+        table, left_out = fitting(whole, console.width)
         console.print(f"\n[bold]{escape(table.title)}[/]", soft_wrap=True)
         console.print(_rich_table(table))
         letters = legend(provenances(table))
         lines = [line for line in (letters, table.caption) if line]
         if lines:
             console.print(escape("  " + "; ".join(lines)), style="dim", highlight=False, emoji=False)
+        if left_out:
+            text = f"  too narrow for: {', '.join(left_out)} (widen the terminal, or add --format csv)"
+            console.print(escape(text), style="yellow", highlight=False, emoji=False, soft_wrap=True)
     if report.remarks and report.tables:
         console.print()
     for remark, subjects in _merged(report.remarks):
@@ -40,16 +63,50 @@ def render_terminal(report: Report, console: Console) -> None:
 def render_text(report: Report) -> str:
     """The same as a string without colours, for output that is not a terminal."""
     text = StringIO()
-    render_terminal(report, Console(file=text, width=_MIN_WIDTH, highlight=False, emoji=False))
+    width = max([_MIN_WIDTH, *map(_needed, report.tables)])
+    render_terminal(report, Console(file=text, width=width, highlight=False, emoji=False))
     return text.getvalue()
 
 
-def output_console() -> Console:
-    """Standard output, wide enough for a table when it is not a terminal."""
+def output_console(report: Report) -> Console:
+    """Standard output, wide enough for every table when it is not a terminal."""
     console = Console(highlight=False, emoji=False)
-    return (
-        console if console.is_terminal else Console(highlight=False, emoji=False, width=max(console.width, _MIN_WIDTH))
-    )
+    if console.is_terminal:
+        return console
+    width = max([console.width, _MIN_WIDTH, *map(_needed, report.tables)])
+    return Console(highlight=False, emoji=False, width=width)
+
+
+def fitting(table: ReportTable, width: int) -> tuple[ReportTable, list[str]]:
+    """A table with the columns that fit, and the titles of those that do not; a figure is never cut.
+
+    What a row is about and the verdict stay; of the rest, the last columns leave first.
+    """
+    columns = list(table.columns)
+    left_out: list[str] = []
+    for column in reversed(table.columns[1:]):
+        if _needed(replace(table, columns=tuple(columns))) <= width:
+            break
+        if column.key not in _STAYS:
+            columns.remove(column)
+            left_out.insert(0, column.title)
+    return replace(table, columns=tuple(columns)), left_out
+
+
+def _needed(table: ReportTable) -> int:
+    """Characters that a table takes if no figure and no short text is wrapped."""
+    return sum(_least_width(table, column) for column in table.columns) + _BETWEEN * (len(table.columns) - 1)
+
+
+def _least_width(table: ReportTable, column: Column) -> int:
+    longest = _longest(table, column)
+    heading = max(map(len, column.title.split()), default=0)
+    stays = is_numeric(table, column.key) or longest <= _SHORT
+    return max(heading, longest if stays else _SHORT)
+
+
+def _longest(table: ReportTable, column: Column) -> int:
+    return max((len(cell_text(column, row.get(column.key), row.get(column.of))) for row in table.rows), default=0)
 
 
 def escape(text: str) -> str:
@@ -62,7 +119,7 @@ def _rich_table(table: ReportTable) -> RichTable:
     rich = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, show_header=headed)
     for column in table.columns:
         numeric = is_numeric(table, column.key)
-        longest = max((len(cell_text(column, row.get(column.key))) for row in table.rows), default=0)
+        longest = _longest(table, column)
         rich.add_column(
             escape(column.title),
             justify="right" if numeric else "left",

@@ -62,6 +62,7 @@ class Exploration:
         source: Determines accuracies.
         min_accuracy: What a solution must have, as far as trials show it.
         on_progress: Called for every step.
+        on_trial: Called when trials have ended.
     """
 
     def __init__(
@@ -72,10 +73,11 @@ class Exploration:
         source: AccuracySource,
         min_accuracy: float | None,
         on_progress: Callable[[ProfileProgress], None],
+        on_trial: Callable[[], object] = lambda: None,
     ) -> None:
         self._request, self._study, self._model, self._source = request, study, model, source
         self._min_accuracy = min_accuracy
-        self._on_progress = on_progress
+        self._on_progress, self._on_trial = on_progress, on_trial
         self._owner = owner()
         self._stop = threading.Event()
         self._epochs: dict[int, int] = {}
@@ -196,6 +198,8 @@ class Exploration:
         done, _ = wait(running, timeout=1.0, return_when=FIRST_COMPLETED)
         for future in done:
             self._tell(running.pop(future), future)
+        if done:
+            self._on_trial()
         if not done and any(
             trial.state is State.RUNNING and trial.owner != self._owner for trial in self._study.trials
         ):

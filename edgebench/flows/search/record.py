@@ -35,6 +35,7 @@ def begun(request: SearchRequest, candidates: Candidates) -> SearchRecord:
         looked_at=candidates.looked_at,
         feasible=candidates.feasible,
         complete=candidates.complete,
+        wanted=request.trials,
     )
 
 

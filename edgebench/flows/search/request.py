@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from edgebench.core.budget import Budget, Limit
 from edgebench.core.device import Device
@@ -91,6 +92,7 @@ class SearchRequest:
         storage: URL of an Optuna storage, or empty for a journal under ``results``.
         jobs: Number of parallel trainings.
         results: The results folder.
+        call: What the search was asked for with, for going on by the study's name.
     """
 
     space: SearchSpace
@@ -110,6 +112,7 @@ class SearchRequest:
     storage: str = ""
     jobs: int = 1
     results: Path = Path("results")
+    call: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.sampler not in SAMPLERS:

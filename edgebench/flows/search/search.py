@@ -31,6 +31,8 @@ from edgebench.workers.local import LOCAL
 from edgebench.workers.training.jobs import TaskFacts
 from edgebench.workers.training.pool import TrainingPool
 
+_PAUSE_S = 5.0
+_SHARE = 0.02
 OnProgress = Callable[[ProfileProgress], None]
 OnUpdate = Callable[[SearchRecord, Sequence[Profile]], object]
 
@@ -139,8 +141,10 @@ class _Opened:
             call.on_update(found, ())
             return found
 
+        # The best so far, for whoever looks from elsewhere; seldom enough that it takes no time.
+        saved = Seldom(lambda: call.on_update(call.timed(with_trials(record, request, study.trials, least)), ()))
         try:
-            Exploration(request, study, model, self.source, least, call.on_progress).run()
+            Exploration(request, study, model, self.source, least, call.on_progress, saved.ask).run()
         except StorageError:
             raise  # Trials are unreachable.
         except BaseException:
@@ -168,6 +172,26 @@ class _Opened:
                 record = replace(record, finalists=(*record.finalists, finals.finalist(trial)))
                 call.on_update(record, finals.profiles)
         return record
+
+
+class Seldom:
+    """Does something when it is asked to, but for a small share of the time only.
+
+    Args:
+        step: What to do.
+    """
+
+    def __init__(self, step: Callable[[], object]) -> None:
+        self._step, self._next = step, time.monotonic() + _PAUSE_S
+
+    def ask(self) -> None:
+        """Do it, unless it was done a short time ago."""
+        start = time.monotonic()
+        if start < self._next:
+            return
+        self._step()
+        end = time.monotonic()
+        self._next = end + max(_PAUSE_S, (end - start) / _SHARE)
 
 
 def _opened(call: _Call, pool: TrainingPool) -> _Opened:

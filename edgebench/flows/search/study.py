@@ -6,16 +6,16 @@ import threading
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgebench.core.figure import ACCURACY
-from edgebench.errors import InputError, NotComparableError
+from edgebench.errors import NotComparableError
+from edgebench.flows.search.calls import keep_call
 from edgebench.flows.search.request import SearchRequest, SearchSettings
-from edgebench.flows.search.storage import lasting, open_storage, without_password
+from edgebench.flows.search.storage import lasting, open_storage
 from edgebench.flows.search.trial import OpenTrial, State, Trial, retry
 from edgebench.flows.search.trials import Trials
-from edgebench.spaces.space import Value
+from edgebench.spaces.features import Value
 from edgebench.store.codec import from_plain, to_plain
 
 if TYPE_CHECKING:
@@ -155,6 +155,7 @@ def open_study(request: SearchRequest, settings: SearchSettings) -> SearchStudy:
     stored = lasting(lambda: study.user_attrs).get(SETTINGS)
     if stored is None:
         _begin(study, request, settings)
+        keep_call(study, request.call)
         return SearchStudy(study, exhausted)
     before = from_plain(SearchSettings, stored, where=f"study {request.study}")
     differences = settings.differences(before)
@@ -163,26 +164,8 @@ def open_study(request: SearchRequest, settings: SearchSettings) -> SearchStudy:
             f"study {request.study!r} was started with other settings: {'; '.join(differences)}",
             remedy="choose another name with --study, or return to those settings",
         )
+    keep_call(study, request.call)
     return SearchStudy(study, exhausted)
-
-
-def load_study(name: str, storage: str, folder: Path) -> optuna.Study:
-    """An existing study.
-
-    Raises:
-        InputError: It does not exist.
-    """
-    import optuna
-
-    opened = open_storage(storage, folder / name)
-    try:
-        return optuna.load_study(study_name=name, storage=opened)
-    except KeyError:
-        raise InputError(
-            f"there is no study {name!r}",
-            where=without_password(storage) or str(folder),
-            remedy="give its storage with --storage, or its folder with --results",
-        ) from None
 
 
 def _begin(study: optuna.Study, request: SearchRequest, settings: SearchSettings) -> None:

@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 from edgebench.flows.search.storage import lasting
-from edgebench.spaces.space import Dimension, Value
+from edgebench.spaces.features import Dimension, Value
 
 if TYPE_CHECKING:
     import optuna

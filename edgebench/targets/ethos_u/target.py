@@ -171,6 +171,9 @@ class EthosUModel(PlainModel):
 
     def _layer(self, operation: Operation) -> LayerCost:
         total = self._compilation.cycles
+        if operation.on_npu and not (operation.cycles or operation.live_bytes or operation.macs):
+            # An activation that the operation before it applies.
+            return LayerCost(name=operation.name, operator=operation.operator, placement="NPU")
         metrics = {"live_bytes": self._exact(operation.live_bytes, "working memory in use while it runs")}
         if operation.on_npu:
             metrics |= {

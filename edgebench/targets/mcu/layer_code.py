@@ -126,6 +126,11 @@ def share_arrays(layers: Iterable[LayerCode]) -> list[LayerCode]:
     return [replace(layer, constants=_ARRAY.sub(shared, layer.constants)) for layer in layers]
 
 
+def arrays_in(constants: str) -> list[str]:
+    """Names of the arrays that a layer's constants define, not of those that it shares with an earlier one."""
+    return [match[2] for match in _ARRAY.finditer(constants)]
+
+
 def array(kind: str, name: str, values: NDArray[np.generic], *, weights: bool = False) -> str:
     """A constant array; weights go into their own section, so that their size can be read separately."""
     section = f" {WEIGHTS}" if weights else ""

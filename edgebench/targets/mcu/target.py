@@ -32,6 +32,7 @@ from edgebench.targets.mcu.cores import CORES, Core
 from edgebench.targets.mcu.emulator import create_emulator
 from edgebench.targets.mcu.generator import GeneratedModel, generate
 from edgebench.targets.mcu.latency import LatencyModel
+from edgebench.targets.mcu.layer_code import arrays_in
 from edgebench.targets.mcu.ports import split_outputs
 from edgebench.targets.mcu.program import Execution, Program, read_program
 from edgebench.targets.mcu.qemu_emulator import qemu_version
@@ -311,7 +312,7 @@ class McuModel(PlainModel):
         return figures | self._latency.metrics(self._work, self.method)
 
     def layers(self) -> list[LayerCost]:
-        """Instructions of each operator, and the code that calls its kernel."""
+        """Instructions, RAM and flash of each operator."""
         alive = dict(enumerate(self._generated.plan.alive))
         return [
             LayerCost(
@@ -320,11 +321,14 @@ class McuModel(PlainModel):
                 share=count / self._instructions,
                 metrics={
                     "instructions": self._metric(count, "instructions", Provenance.SIMULATED, "of the operator"),
-                    "code_bytes": self._metric(
-                        self._program.sizes[f"edgebench_layer_{number}"],
+                    "flash_bytes": self._metric(
+                        sum(
+                            self._program.sizes.get(name, 0)
+                            for name in (f"edgebench_layer_{number}", *arrays_in(layer.constants))
+                        ),
                         "bytes",
                         Provenance.EXACT,
-                        "code of the operator, kernels not counted",
+                        "weights and code of the operator, kernels not counted",
                     ),
                     "macs": self._metric(layer.macs, "", Provenance.EXACT, "MACs of the operator"),
                     "live_bytes": self._metric(

@@ -24,8 +24,7 @@ from edgebench.core.search import SearchRecord, TrialResult
 from edgebench.core.table import LookupTable, TableFigure
 from edgebench.errors import InputError, NotComparableError, StorageError
 from edgebench.flows.lut.request import table_key
-from edgebench.flows.search import storage
-from edgebench.flows.search import study as studies
+from edgebench.flows.search import calls, storage
 from edgebench.flows.search.ranking import spread
 from edgebench.flows.search.request import SearchRequest
 from edgebench.flows.search.search import search
@@ -125,7 +124,7 @@ def run(wanted: SearchRequest) -> SearchRecord:
 
 
 def tried(wanted: SearchRequest) -> list[str]:
-    study = studies.load_study(wanted.study, wanted.storage, wanted.results / "studies")
+    study = calls.load_study(wanted.study, wanted.storage, wanted.results / "studies")
     return [trial.user_attrs["architecture"] for trial in study.trials if trial.state.name == "COMPLETE"]
 
 
@@ -287,7 +286,7 @@ def test_accuracies_of_a_table_are_held_against_the_drop(space: SearchSpace, tmp
 def test_a_trial_that_died_before_it_had_chosen_is_replaced(space: SearchSpace, tmp_path: Path) -> None:
     wanted = request(space, tmp_path, trials=2)
     run(wanted)
-    study = studies.load_study("s", "", tmp_path / "results" / "studies")
+    study = calls.load_study("s", "", tmp_path / "results" / "studies")
     trial = study.ask()
     trial.suggest_categorical(space.dimensions[0].name, space.dimensions[0].values)
     trial.set_user_attr(OWNER, json.dumps([socket.gethostname(), 4194305, 0.0]))
@@ -519,6 +518,48 @@ def test_a_killed_search_loses_and_repeats_nothing(space: SearchSpace, tmp_path:
     after = tried(request(space, tmp_path, study="cli"))
     assert set(before) <= set(after)
     assert len(after) == len(set(after))
-    study = studies.load_study("cli", "", tmp_path / "results" / "studies")
+    study = calls.load_study("cli", "", tmp_path / "results" / "studies")
     assert not any(trial.state.name == "RUNNING" for trial in study.trials)
     assert sum(trial.state.name in {"COMPLETE", "PRUNED"} for trial in study.trials) == 6
+
+
+@pytest.mark.child
+@needs_training
+def test_an_interrupted_search_goes_on_by_its_name(space: SearchSpace, tmp_path: Path) -> None:
+    TableStore(tmp_path / "results").save(fake_table(space))
+    line = command(
+        space, tmp_path, "--task", "digits", "--epochs", "2", "--trials", "5", "--finalists", "0", "--sampler", "random"
+    )
+    journal = tmp_path / "results" / "studies" / "cli" / "journal.log"
+    process = subprocess.Popen(line, stderr=subprocess.PIPE, text=True)
+    until = time.monotonic() + 120
+    while time.monotonic() < until and '"accuracy"' not in (journal.read_text() if journal.exists() else ""):
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    said = process.communicate(timeout=60)[1]
+    assert process.returncode == 130
+    assert "of 5 trials and what was measured are saved" in said
+    # The command that is printed, with nothing but the name, does go on.
+    printed = said.partition("go on: edgebench ")[2].splitlines()[0].split()
+    shown = edgebench_in(tmp_path, "search", "show", "cli", "--results", str(tmp_path / "results"))
+    assert shown.returncode == 0
+    assert "not finished" in shown.stderr
+    done = edgebench_in(tmp_path, *printed)
+    assert done.returncode == 0, done.stderr
+    assert "optuna-dashboard" in done.stderr
+    study = calls.load_study("cli", "", tmp_path / "results" / "studies")
+    assert sum(trial.state.name in {"COMPLETE", "PRUNED"} for trial in study.trials) == 5
+    # What is given anew is compared.
+    other = edgebench_in(tmp_path, *printed, "--max-latency", "2ms")
+    assert other.returncode == 4
+    assert "limit of latency_s@fake was 0.001, is now 0.002" in other.stderr
+    resumed = edgebench_in(tmp_path, "search", "resume", "cli", *printed[3:], "--trials", "6")
+    assert resumed.returncode == 0, resumed.stderr
+    mistyped = edgebench_in(tmp_path, "search", "--study", "clii", "--results", str(tmp_path / "results"))
+    assert mistyped.returncode == 2
+    assert "did you mean 'cli'" in mistyped.stderr
+
+
+def edgebench_in(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    line = [sys.executable, "-m", "edgebench.cli.main", *arguments]
+    return subprocess.run(line, cwd=folder, capture_output=True, text=True, timeout=200)

@@ -17,6 +17,7 @@ import pytest
 
 from edgebench.core.budget import Budget, Limit
 from edgebench.flows.profile.profile import ProfileProgress
+from edgebench.flows.search import calls
 from edgebench.flows.search import study as studies
 from edgebench.flows.search.ownership import others_at_work, owner, requeue_abandoned
 from edgebench.flows.search.sampler import make_sampler
@@ -215,7 +216,7 @@ def test_a_trial_whose_process_dies_when_nothing_else_is_left_is_done_here(space
     found = tried(wanted)
     assert len(found) == len(set(found)) == 12
     assert found[-1] == text
-    study = studies.load_study("s", "", tmp_path / "results" / "studies")
+    study = calls.load_study("s", "", tmp_path / "results" / "studies")
     assert study.get_trials()[-1].user_attrs["retry_of"] == 0
 
 
