@@ -4,6 +4,8 @@ What this module exports is the Python API: documented, typed, and kept stable a
 else is private. Importing it imports no ML runtime.
 """
 
+from importlib.metadata import version as _version
+
 # Packages must be loaded before functions take their names: loading them later would take the names back.
 import edgebench.gate
 
@@ -24,6 +26,8 @@ from edgebench.errors import (
     UnsupportedModelError,
 )
 
+__version__ = _version("edgebench")
+
 __all__ = [
     "CheckResult",
     "Comparison",
@@ -41,6 +45,7 @@ __all__ = [
     "TargetUnavailableError",
     "UnavailableError",
     "UnsupportedModelError",
+    "__version__",
     "assert_within_budget",
     "build_table",
     "check",

@@ -7,10 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgebench.cli.device_values import split_value
 from edgebench.core.device import Device, OptionValue
 from edgebench.core.dtype import DataType
 from edgebench.core.model import Converter, InputSource
-from edgebench.core.options import parse_option
+from edgebench.core.options import parse_option, takes_several
 from edgebench.core.plan import MeasurementPlan
 from edgebench.core.units import Dimension, parse_quantity
 from edgebench.errors import InputError
@@ -160,12 +161,12 @@ def compose_dtypes(texts: Sequence[str], devices: Sequence[Device]) -> dict[str,
     names = [device.name for device in devices]
     chosen: dict[str, str] = {}
     for text in texts:
-        name, separator, dtype = text.rpartition("=")
-        if dtype not in set(DataType) or (separator and name not in names):
+        name, dtype = split_value(text, names, where="--dtype")
+        if dtype not in set(DataType):
             raise InputError(
                 f"{text!r} is not a data type for {' or '.join(names)}", where="--dtype", remedy=" or ".join(DataType)
             )
-        chosen.update(dict.fromkeys([name] if separator else names, dtype))
+        chosen.update(dict.fromkeys([name] if name else names, dtype))
     return chosen
 
 
@@ -173,8 +174,17 @@ def _shape(text: str) -> tuple[str, tuple[int, ...]]:
     # Names may hold "=" or ":", sizes never do.
     name, separator, sizes = text.rpartition("=")
     parts = [part for part in sizes.replace("x", ",").split(",") if part.strip()]
-    if not separator or not name or not all(part.strip().isdigit() and len(part) < 12 for part in parts):
-        raise InputError(f"{text!r} is not a valid shape", where="--shape", remedy="write it as NAME=1,3,224,224")
+    # Without a name it is that of the only input.
+    if (
+        bool(separator) != bool(name)
+        or not parts
+        or not all(part.strip().isdigit() and len(part) < 12 for part in parts)
+    ):
+        raise InputError(
+            f"{text!r} is not a valid shape",
+            where="--shape",
+            remedy="write it as NAME=1,3,224,224, or without a name for the only input",
+        )
     return name, tuple(int(part) for part in parts)
 
 
@@ -183,14 +193,29 @@ def _with_option(devices: Sequence[Device], text: str) -> list[Device]:
     key, separator, _ = rest.partition("=")
     if not separator:
         raise InputError(f"{text!r} is not a valid option", where="--option", remedy="write it as KEY=VALUE")
-    chosen = [device for device in devices if not scope or device.name == scope]
+    # A device of a sweep answers to the name that it had before.
+    chosen = [device for device in devices if not scope or scope in {device.name, device.name.partition(":")[0]}]
     fitting = [device for device in chosen if _knows(device, key)]
     if not chosen:
         raise InputError(f"--option {text} names the device {scope!r}, which is not among those profiled")
     if not fitting:
         # The target's own error message lists the options that it has.
         parse_option(rest, chosen[0], target_type(chosen[0].target).options_type)
-    return [_replaced(device, key, rest) if device in fitting else device for device in devices]
+    found: list[Device] = []
+    for device in devices:
+        found += _swept(device, key, rest) if device in fitting else [device]
+    return found
+
+
+def _swept(device: Device, key: str, text: str) -> list[Device]:
+    """The device with an option; with several values where one is meant, a device for each: ``host threads=2``."""
+    options = target_type(device.target).options_type
+    values = text.partition("=")[2].split(",")
+    if len(values) == 1 or takes_several(options, key):
+        return [_replaced(device, key, text)]
+    chosen = dict.fromkeys(value.strip() for value in values if value.strip())
+    named = [replace(device, name=f"{device.name}:{key}={value}") for value in chosen]
+    return [_replaced(own, key, f"{key}={value}") for own, value in zip(named, chosen, strict=True)]
 
 
 def _knows(device: Device, key: str) -> bool:

@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from edgebench.cli.device_values import split_value
 from edgebench.core.baseline import Baseline
 from edgebench.core.device import Device
 from edgebench.core.figure import LIMITED
 from edgebench.core.model import InputSource
 from edgebench.core.plan import MeasurementPlan
-from edgebench.core.suggestions import did_you_mean
 from edgebench.core.units import Dimension, parse_quantity
 from edgebench.errors import InputError
 from edgebench.flows.gate.cells import chosen_cells
@@ -105,13 +105,7 @@ def compose_ceilings(limits: Mapping[str, Sequence[str]], devices: Sequence[Devi
     for figure in LIMITED:
         for text in limits.get(figure.short, ()):
             where = f"{figure.limit_option} {text}"
-            device, separator, quantity = text.rpartition("=")
-            if separator and device not in names:
-                raise InputError(
-                    f"{device!r} is not among the devices",
-                    where=where,
-                    remedy=did_you_mean(device, names) or f"they are {', '.join(names)}",
-                )
+            device, quantity = split_value(text, names, where=where)
             value = parse_quantity(quantity, figure.dimension or Dimension.RATIO, where=where)
             if value <= 0:
                 raise InputError("a limit must be above 0", where=where)

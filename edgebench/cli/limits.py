@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from edgebench.cli.device_values import split_value
 from edgebench.core.budget import Budget, Limit
 from edgebench.core.device import Device
 from edgebench.core.figure import FIGURES, LIMITED, NETWORK, TABLE_FIGURES, Figure, column_name, figure_named
-from edgebench.core.suggestions import did_you_mean
 from edgebench.core.table import LookupTable
 from edgebench.core.units import Dimension, parse_quantity
 from edgebench.errors import InputError
@@ -36,7 +36,7 @@ def compose_budget(
         (limit.figure, limit.device): limit
         for figure in LIMITED
         # Limits for all devices first, so that limits for one device replace them.
-        for text in sorted(limits.get(figure.short, ()), key=lambda item: "=" in item)
+        for text in sorted(limits.get(figure.short, ()), key=lambda item: any(sign in item for sign in "=:@"))
         for limit in _limits(figure, text, tables)
     }
     return Budget(
@@ -57,17 +57,11 @@ def compose_objectives(text: str, devices: Sequence[Device]) -> tuple[str, ...]:
 
 def _limits(figure: Figure, text: str, tables: Mapping[str, LookupTable]) -> Iterator[Limit]:
     where = f"{figure.limit_option} {text}"
-    device, separator, quantity = text.rpartition("=")
+    device, quantity = split_value(text, tables, where=where)
     value = parse_quantity(quantity, figure.dimension or Dimension.RATIO, where=where)
     if value <= 0:
         raise InputError("a limit must be above 0", where=where)
-    if separator and device not in tables:
-        raise InputError(
-            f"{device!r} is not a device of this search",
-            where=where,
-            remedy=did_you_mean(device, tables) or f"its devices are {', '.join(tables)}",
-        )
-    chosen = [device] if separator else [name for name in tables if figure.name in tables[name].figures]
+    chosen = [device] if device else [name for name in tables if figure.name in tables[name].figures]
     if not chosen:
         raise InputError(f"no table for {', '.join(tables)} has {figure.title}", where=where)
     for name in chosen:

@@ -24,8 +24,10 @@ from edgebench.cli.commands import (
     search,
     setup,
     spaces,
+    tasks,
     zoo,
 )
+from edgebench.cli.config import defaults
 from edgebench.errors import EdgebenchError
 
 EXIT_INTERRUPTED = 130
@@ -54,6 +56,7 @@ app.add_typer(lut.app, name="lut")
 app.add_typer(runs.app, name="runs")
 app.add_typer(setup.app, name="setup")
 app.add_typer(spaces.app, name="spaces")
+app.add_typer(tasks.app, name="tasks")
 app.add_typer(zoo.app, name="zoo")
 
 
@@ -81,13 +84,16 @@ def main() -> None:
     # Accepted anywhere on the line, because users add it after a command has failed.
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     try:
-        app(args=arguments, prog_name="edgebench")
+        command = typer.main.get_command(app)
+        known = {} if "_EDGEBENCH_COMPLETE" in os.environ else defaults(command)
+        command(args=arguments, prog_name="edgebench", default_map=known)
     except EdgebenchError as error:
         if debug:
             raise
         _print_error(error)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
+        typer.echo("interrupted", err=True)
         sys.exit(EXIT_INTERRUPTED)
     except BrokenPipeError:
         # The reader is gone (`edgebench report | head`): there is nobody left to report to.

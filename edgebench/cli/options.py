@@ -7,11 +7,15 @@ from typing import Annotated
 
 import typer
 
+from edgebench.cli import completion
 from edgebench.core.model import Converter
 
 RESULTS = Path("results")
 
-SpaceArgument = Annotated[str, typer.Argument(metavar="SPACE", help="A search space, or the path of its file.")]
+SpaceArgument = Annotated[
+    str,
+    typer.Argument(metavar="SPACE", help="A search space, or the path of its file.", autocompletion=completion.spaces),
+]
 ResultsOption = Annotated[Path, typer.Option(metavar="FOLDER", help="Where tables, studies and runs are kept.")]
 ThreadsOption = Annotated[int | None, typer.Option(min=1, help="Threads, for runtimes that have them.")]
 SeedOption = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]

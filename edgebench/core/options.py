@@ -95,6 +95,11 @@ def parse_option(text: str, device: Device, kind: type[Any]) -> bool | int | flo
     return checked
 
 
+def takes_several(kind: type[Any], key: str) -> bool:
+    """Whether an option of a target is a list."""
+    return any(get_origin(option) is tuple for option in _alternatives(get_type_hints(kind).get(key)))
+
+
 def _alternatives(hint: Any) -> tuple[Any, ...]:
     if get_origin(hint) in {Union, types.UnionType}:
         return tuple(option for option in get_args(hint) if option is not type(None))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -31,6 +32,7 @@ class ExportForm(StrEnum):
     C = "c"
     INT8_TFLITE = "int8-tflite"
     TFLITE = "tflite"
+    VELA = "vela"
 
 
 def export_model(
@@ -46,10 +48,10 @@ def export_model(
 
     Args:
         model: A path or ``zoo:NAME``.
-        form: C for microcontrollers, or TFLite.
+        form: C for microcontrollers, TFLite, or TFLite that Vela compiled for an Ethos-U.
         output: A folder for C, otherwise a file.
         inputs: Shapes, seed, calibration data, signature and converter.
-        device: The microcontroller that the C code is for; by default, any core without vectors.
+        device: What the C code or the compiled file is for; by default, any core without vectors.
         workers: Starts the process that converts.
 
     Returns:
@@ -78,15 +80,20 @@ def export_model(
         )
         prepared = worker.ask(Prepare(wanted=request), timeout_s=_TIME_LIMIT_S)
         notes = (*prepared.notes, *(prepared.deployed.caveats if prepared.deployed else ()))
-        if form is not ExportForm.C:
+        if form not in {ExportForm.C, ExportForm.VELA}:
             write_atomically(output, Path(prepared.path).read_bytes())
             return [output], notes
         project = Path(folder) / "project"
         project.mkdir()
+        # The shapes that were given are in a converted file, and its layout may be another.
+        fed = inputs if prepared.deployed is None else replace(inputs, shapes={})
         order = WriteProject(
-            device=device or find_device(_ANY_DEVICE), model=prepared.path, inputs=inputs, folder=str(project)
+            device=device or find_device(_ANY_DEVICE), model=prepared.path, inputs=fed, folder=str(project)
         )
         written = worker.ask(order, timeout_s=_TIME_LIMIT_S)
+        if form is ExportForm.VELA:
+            write_atomically(output, (project / written.files[0]).read_bytes())
+            return [output], (*notes, *written.notes)
         for name in written.files:
             write_atomically(output / name, (project / name).read_bytes())
     return [output / name for name in written.files], (*notes, *written.notes)

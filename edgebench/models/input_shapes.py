@@ -24,12 +24,30 @@ _AUDIO_SIZE = 16000
 """A second of audio."""
 
 
+def with_name(shapes: Mapping[str, tuple[int, ...]], names: Sequence[str]) -> Mapping[str, tuple[int, ...]]:
+    """Shapes by name; one without a name is that of the only input.
+
+    Raises:
+        InputError: There are several inputs.
+    """
+    if "" not in shapes:
+        return shapes
+    if len(names) != 1:
+        raise InputError(
+            f"the model has {len(names)} inputs, so a shape needs a name",
+            where="--shape",
+            remedy=" ".join(f"--shape {name}=..." for name in names) or None,
+        )
+    return {**{name: shape for name, shape in shapes.items() if name}, names[0]: shapes[""]}
+
+
 def with_batch_of_one(specs: Sequence[TensorSpec], shapes: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
     """The user's shapes, and those of inputs whose only open size is the batch.
 
     Such a batch is 1, or what the user gave another input whose batch has the same name. A batch is a dimension that
     is named so, otherwise the first of several, unless it is named as a side of an image or the length of a sequence.
     """
+    shapes = with_name(shapes, [spec.name for spec in specs])
     known: dict[str, int] = {}
     for spec in specs:
         for name, given in zip(_names(spec), shapes.get(spec.name, ()), strict=False):

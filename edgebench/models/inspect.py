@@ -9,7 +9,7 @@ from pathlib import Path
 from edgebench.core.model import ModelFormat, ModelInfo
 from edgebench.core.suggestions import did_you_mean
 from edgebench.errors import InputError
-from edgebench.models.input_shapes import batch_note, check_shape, unset_dimensions_error, with_batch_of_one
+from edgebench.models.input_shapes import batch_note, check_shape, unset_dimensions_error, with_batch_of_one, with_name
 from edgebench.models.source import ModelSource, identify
 
 Shapes = Mapping[str, tuple[int, ...]]
@@ -30,6 +30,9 @@ def inspect(
     Raises:
         InputError: The file is not a valid model, or an input's shape is open or does not fit.
     """
+    if "" in shapes:
+        named = inspect(path, source, {}, signature, open_shapes=True).inputs
+        shapes = with_name(shapes, [spec.name for spec in named])
     format_ = identify(path)
     if signature is not None and format_ is not ModelFormat.TFLITE:
         raise InputError(f"{format_} files have no signatures", where=f"--signature {signature}", remedy="leave it out")

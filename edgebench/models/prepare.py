@@ -12,7 +12,7 @@ from edgebench.core.model import PYTORCH, Converter, InputSource, ModelFormat, M
 from edgebench.core.record import Record
 from edgebench.errors import InputError, UnsupportedModelError
 from edgebench.models.input_file import array_shapes, input_shapes
-from edgebench.models.input_shapes import shapes_by_tensor
+from edgebench.models.input_shapes import shapes_by_tensor, with_name
 from edgebench.models.inspect import inspect
 from edgebench.models.source import ModelSource, identify, parse_source
 
@@ -102,6 +102,7 @@ def prepare(request: PrepareRequest) -> Prepared:
         format_ = identify(path)
     shapes = _shapes(request, path, source, format_)
     info = inspect(path, source, shapes, request.signature)
+    shapes = dict(with_name(shapes, [spec.name for spec in info.inputs]))
     conversion = _convert(request, path, format_, info.inputs, shapes, folder)
     if conversion.path == path:
         return Prepared(info=info, path=str(path))

@@ -46,6 +46,7 @@ class Code(StrEnum):
     ARCHITECTURES_LOOKED_AT = "architectures-looked-at"
     TABLE_USED = "table-used"
     TASK = "task"
+    SPACE_FILE = "space-file"
     TRIALS = "trials"
     RELAX_SEVERAL = "relax-several"
     REFERENCE = "reference"

@@ -9,6 +9,8 @@ from edgebench.meters.registry import MeterStatus
 from edgebench.reports.codes import Code, Kind
 from edgebench.reports.report import Cell, Column, Remark, Report, ReportTable, plain_columns
 
+_TITLES = {"cpu": "Processors", "npu": "NPUs", "mcu": "Microcontrollers", "gpu": "GPUs"}
+
 
 def devices_report(statuses: Iterable[DeviceStatus]) -> Report:
     """A table of devices, with the remedy of each that is not ready."""
@@ -24,9 +26,11 @@ def devices_report(statuses: Iterable[DeviceStatus]) -> Report:
         }
         for status in known
     ]
-    columns = plain_columns(("device", "kind", "target", "ready", "versions", "description"))
     return Report(
-        tables=(ReportTable(title="Devices", columns=columns, rows=tuple(rows)),),
+        tables=tuple(
+            _of_kind(rows, kind)
+            for kind in sorted({row["kind"] for row in rows}, key=lambda kind: (*_TITLES, kind).index(kind))
+        ),
         remarks=tuple(
             Remark(
                 kind=Kind.FAILURE,
@@ -42,6 +46,22 @@ def devices_report(statuses: Iterable[DeviceStatus]) -> Report:
             {**row, "ready": status.ready, "problem": status.problem, "remedy": status.remedy}
             for row, status in zip(rows, known, strict=True)
         ),
+    )
+
+
+def _of_kind(rows: Sequence[Mapping[str, Cell]], kind: Cell) -> ReportTable:
+    """Devices of one kind; what they need is said once."""
+    own = [row for row in rows if row["kind"] == kind]
+    needed = {str(row["target"]): str(row["versions"]) for row in own if row["versions"]}
+    # QEMU and Unicorn emulate different cores, so one target may have several.
+    versions = dict.fromkeys(f"{row['target']}: {row['versions']}" for row in own if row["versions"])
+    columns = plain_columns(("device", "ready", "description"))
+    caption = "; ".join(versions) if len(versions) <= len(needed) + 1 else ""
+    return ReportTable(
+        title=_TITLES.get(str(kind), "Not valid"),
+        columns=columns,
+        rows=tuple(own),
+        caption=caption,
     )
 
 

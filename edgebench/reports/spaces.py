@@ -53,7 +53,15 @@ def space_report(space: SearchSpace) -> Report:
     title = f"{space.name}: {space.size:,} architectures of {made}"
     if space.learnt_whole:
         title = f"{space.name}: {space.size:,} different networks of {space.combinations:,} choices"
+    origin = Remark(
+        kind=Kind.NOTE,
+        code=Code.SPACE_FILE,
+        subject=space.name,
+        text=f"{space.description.description}; family {space.description.family}; {space.description.origin}",
+        remedy=f"edgebench spaces new my-space --from {space.name} makes one of your own from it",
+    )
     return Report(
+        remarks=(origin,) if space.description.origin else (),
         tables=(plain_table(title, dimensions), ends),
         records=tuple({"space": space.name, "architectures": space.size, **row} for row in dimensions),
     )

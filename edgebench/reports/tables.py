@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from edgebench.core.figure import TABLE_FIGURES, figure_of
 from edgebench.core.metric import Metric, Provenance
@@ -72,6 +74,29 @@ def table_report(table: LookupTable, space: SearchSpace | None = None) -> Report
         remarks=tuple(_remarks(table, space)),
         records=records,
     )
+
+
+def built_report(table: LookupTable, space: SearchSpace) -> Report:
+    """What a table came to, without its entries: how they spread by kind, and how well they predict."""
+    whole = table_report(table, space)
+    if table.learnt_whole:
+        return replace(whole, tables=tuple(part for part in whole.tables if "learnt from" not in part.title))
+    kinds: dict[str, list[str]] = defaultdict(list)
+    for block in table.entries:
+        kinds[block.partition(" ")[0]].append(block)
+    rows: list[dict[str, Cell]] = []
+    for kind, blocks in kinds.items():
+        row: dict[str, Cell] = {"kind": kind, "blocks": len(blocks)}
+        for name in (name for name in TABLE_FIGURES if name in table.figures):
+            values = sorted(table.cost(block, name) for block in blocks)
+            for end, value in (("least", values[0]), ("most", values[-1])):
+                row[f"{name} {end}"] = _cost(table, name, value)
+        rows.append(row)
+    titles = {f"{name} {end}": f"{figure_of(name).title}, {end}" for name in table.figures for end in ("least", "most")}
+    held = ", ".join(f"{name} {value}" for name, value in table.key.versions.items())
+    title = f"{table.space} on {table.key.device}: {len(table.entries)} blocks"
+    summary = plain_table(title, rows, titles, f"{table.key.dtype}; {held}")
+    return replace(whole, tables=(summary, *whole.tables[1:]))
 
 
 def _details(table: LookupTable, space: SearchSpace | None) -> Sequence[ReportTable]:
@@ -169,16 +194,15 @@ def _row(table: LookupTable, block: str) -> dict[str, Cell]:
     if block in table.disturbed:
         row["disturbed"] = "yes"
     for name in table.entries[block]:
-        figure = table.figures[name]
-        source = figure.source or (figure.method if figure.provenance is Provenance.ESTIMATED else None)
-        row[name] = Metric(
-            value=table.cost(block, name),
-            unit=figure_of(name).unit,
-            provenance=figure.provenance,
-            method=figure.method,
-            source=source,
-        )
+        row[name] = _cost(table, name, table.cost(block, name))
     return row
+
+
+def _cost(table: LookupTable, name: str, value: float) -> Metric:
+    figure = table.figures[name]
+    source = figure.source or (figure.method if figure.provenance is Provenance.ESTIMATED else None)
+    unit = figure_of(name).unit
+    return Metric(value=value, unit=unit, provenance=figure.provenance, method=figure.method, source=source)
 
 
 def _record(table: LookupTable, block: str) -> dict[str, object]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import ClassVar, Protocol, runtime_checkable
@@ -136,6 +136,21 @@ class Tries(Protocol):
         Raises:
             UnsupportedModelError: It does not, for a reason other than missing operators.
             InputError: The file is damaged.
+        """
+
+
+@runtime_checkable
+class WritesDeployed(Protocol):
+    """A target that can write what its device runs."""
+
+    def write_deployed(self, model: Path, inputs: InputSource, folder: Path) -> tuple[Sequence[str], Sequence[str]]:
+        """Write the files that are deployed, from a model in a format of the target.
+
+        Returns:
+            Paths in the folder, and what their user must know.
+
+        Raises:
+            UnsupportedModelError: The device cannot run the model.
         """
 
 

@@ -21,7 +21,7 @@ from edgebench.core.options import read_options
 from edgebench.core.profile import LayerCost, Sample
 from edgebench.errors import InputError, TargetUnavailableError, UnsupportedModelError
 from edgebench.models.input_file import OtherNames
-from edgebench.models.input_shapes import shapes_by_tensor
+from edgebench.models.input_shapes import shapes_by_tensor, with_name
 from edgebench.models.inputs import make_inputs
 from edgebench.models.tflite.inspect import other_names
 from edgebench.models.tflite.signatures import write_signature
@@ -220,7 +220,8 @@ def set_inputs(interpreter: Any, inputs: InputSource, names: OtherNames | None =
         InputError: The inputs do not match the model.
     """
     details = interpreter.get_input_details()
-    inputs = replace(inputs, shapes=shapes_by_tensor(inputs.shapes, names or {}))
+    shapes = with_name(inputs.shapes, [detail["name"] for detail in details])
+    inputs = replace(inputs, shapes=shapes_by_tensor(shapes, names or {}))
     arrays = make_inputs([_spec(detail, inputs) for detail in details], inputs, names)
     try:
         for detail in details:

@@ -62,6 +62,18 @@ def checked_split(where: str, images: NDArray[np.generic], labels: NDArray[np.ge
     Raises:
         InputError: Types, shapes or values are not those of labelled images.
     """
+    if labels.dtype.kind == "f" and not np.array_equal(labels, labels.round()):
+        raise InputError(
+            f"labels are {labels.dtype} that are no whole numbers: regression is not supported",
+            where=where,
+            remedy="tasks are classifications: turn the values into classes, such as numpy.digitize(labels, borders)",
+        )
+    if labels.ndim == 2 and labels.shape[1] > 1 and (np.count_nonzero(labels, axis=1) > 1).any():
+        raise InputError(
+            "some samples have several labels: multi-label tasks are not supported",
+            where=where,
+            remedy="give each sample one class, or make a task for each label",
+        )
     if labels.dtype.kind not in "iu" or labels.ndim not in {1, 2} or (labels.ndim == 2 and labels.shape[1] != 1):
         raise InputError(
             f"labels are {labels.dtype} of shape {list(labels.shape)}, not one integer for each image",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from edgebench.cli import completion
 from edgebench.cli.options import (
     RESULTS,
     CalibrationOption,
@@ -28,13 +29,38 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Figures that later models are held to.", no_args_is_help=True)
 
-_NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Name of the baseline.")]
-_ModelsArgument = Annotated[
-    list[str] | None, typer.Argument(metavar="[MODEL...]", help="Model files, or zoo:NAME; none with --run.")
+_NameArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME",
+        help="Name of the baseline.",
+        autocompletion=completion.baselines,
+    ),
 ]
-_DeviceOption = Annotated[list[str], typer.Option("--device", "-d", metavar="NAME", help="Device; repeatable.")]
+_ModelsArgument = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[MODEL...]", help="Model files, or zoo:NAME; none with --run.", autocompletion=completion.models
+    ),
+]
+_DeviceOption = Annotated[
+    list[str],
+    typer.Option(
+        "--device",
+        "-d",
+        metavar="NAME",
+        help="Device; repeatable.",
+        autocompletion=completion.devices,
+    ),
+]
 _RunOption = Annotated[
-    str | None, typer.Option("--run", metavar="RUN", help="Take the figures of this run instead of measuring now.")
+    str | None,
+    typer.Option(
+        "--run",
+        metavar="RUN",
+        help="Take the figures of this run instead of measuring now.",
+        autocompletion=completion.runs,
+    ),
 ]
 _LimitsOption = Annotated[
     list[str], typer.Option("--limit", metavar="LIMIT", help='How far figures may be off, such as "latency 2%".')

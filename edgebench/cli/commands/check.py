@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from edgebench.cli import completion
 from edgebench.cli.options import (
     CalibrationOption,
     ConverterOption,
@@ -20,11 +21,21 @@ from edgebench.core.model import Converter
 def check(
     models: Annotated[
         list[str],
-        typer.Argument(metavar="MODEL...", help="Model files, folders of them, module:function, or zoo:NAME."),
+        typer.Argument(
+            metavar="MODEL...",
+            help="Model files, folders of them, module:function, or zoo:NAME.",
+            autocompletion=completion.models,
+        ),
     ],
     device: Annotated[
         list[str] | None,
-        typer.Option("--device", "-d", metavar="NAME", help="Device; repeatable. By default, one of each kind."),
+        typer.Option(
+            "--device",
+            "-d",
+            metavar="NAME",
+            help="Device; repeatable. By default, one of each kind.",
+            autocompletion=completion.devices,
+        ),
     ] = None,
     shape: ShapeOption = [],
     calibration: CalibrationOption = None,

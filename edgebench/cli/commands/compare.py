@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from edgebench.cli import completion
 from edgebench.cli.options import (
     RESULTS,
     CalibrationOption,
@@ -30,7 +31,14 @@ def compare(
         str | None, typer.Option(metavar="FILE", help="What is given are git revisions, and this is the file.")
     ] = None,
     device: Annotated[
-        list[str], typer.Option("--device", "-d", metavar="NAME", help="Device to compare files on; repeatable.")
+        list[str],
+        typer.Option(
+            "--device",
+            "-d",
+            metavar="NAME",
+            help="Device to compare files on; repeatable.",
+            autocompletion=completion.devices,
+        ),
     ] = ["host"],
     pairs: Annotated[int, typer.Option(min=2, help="Pairs of fresh processes, for figures that are measured.")] = 8,
     force: Annotated[bool, typer.Option("--force", help="Show ratios of what cannot be compared, marked.")] = False,

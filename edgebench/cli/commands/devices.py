@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from edgebench.cli import completion
 from edgebench.cli.output import Format, FormatOption, JsonOption, print_report
 
 app = typer.Typer(help="Devices that can be targeted here.", invoke_without_command=True)
@@ -15,7 +16,14 @@ SearchOption = Annotated[
     list[str] | None,
     typer.Option("--search", metavar="WORDS", help="Only devices with these words: core, vendor, chip, anything."),
 ]
-NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="A device, or the path of a device file.")]
+NameArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME",
+        help="A device, or the path of a device file.",
+        autocompletion=completion.devices,
+    ),
+]
 
 
 @app.callback()

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from edgebench.cli import completion
 from edgebench.cli.options import (
     RESULTS,
     DtypesOption,
@@ -22,7 +23,14 @@ from edgebench.cli.output import Format, FormatOption, JsonOption, print_report
 def front(
     space: SpaceArgument,
     device: Annotated[
-        list[str], typer.Option("--device", "-d", metavar="NAME", help="A device with a table; repeatable.")
+        list[str],
+        typer.Option(
+            "--device",
+            "-d",
+            metavar="NAME",
+            help="A device with a table; repeatable.",
+            autocompletion=completion.devices,
+        ),
     ],
     max_latency: MaxLatencyOption = [],
     max_energy: MaxEnergyOption = [],

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from edgebench.cli import completion
 from edgebench.cli.options import (
     RESULTS,
     CalibrationOption,
@@ -35,7 +36,11 @@ from edgebench.core.model import Converter
 def gate(
     models: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[MODEL...]", help="Model files, or zoo:NAME; by default, those of the baseline."),
+        typer.Argument(
+            metavar="[MODEL...]",
+            help="Model files, or zoo:NAME; by default, those of the baseline.",
+            autocompletion=completion.models,
+        ),
     ] = None,
     baseline: Annotated[
         str | None, typer.Option(metavar="NAME", help="Hold models to this baseline: a name, or its file.")
@@ -49,7 +54,13 @@ def gate(
     ] = None,
     device: Annotated[
         list[str],
-        typer.Option("--device", "-d", metavar="NAME", help="Device; repeatable. By default, those of the baseline."),
+        typer.Option(
+            "--device",
+            "-d",
+            metavar="NAME",
+            help="Device; repeatable. By default, those of the baseline.",
+            autocompletion=completion.devices,
+        ),
     ] = [],
     limit: Annotated[
         list[str],

@@ -6,13 +6,28 @@ from typing import Annotated
 
 import typer
 
+from edgebench.cli import completion
 from edgebench.cli.options import RESULTS, OutputOption, ResultsOption
 from edgebench.cli.output import Format, FormatOption, JsonOption, print_report, write_content
 
 
 def history(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="As reports call it, or its path, or zoo:NAME.")],
-    device: Annotated[str, typer.Option("--device", "-d", metavar="NAME", help="Which device.")] = "host",
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL", help="As reports call it, or its path, or zoo:NAME.", autocompletion=completion.models
+        ),
+    ],
+    device: Annotated[
+        str,
+        typer.Option(
+            "--device",
+            "-d",
+            metavar="NAME",
+            help="Which device.",
+            autocompletion=completion.devices,
+        ),
+    ] = "host",
     metric: Annotated[str, typer.Option(metavar="NAME", help="latency, energy, ram, flash, latency_p5_s, ...")] = (
         "latency"
     ),

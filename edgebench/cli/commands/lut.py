@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from edgebench.cli import completion
 from edgebench.cli.commands.front import front
+from edgebench.cli.interrupts import goes_on
 from edgebench.cli.options import (
     RESULTS,
     DtypeOption,
@@ -27,7 +31,16 @@ app = typer.Typer(
     help="Lookup tables: what the blocks of a search space cost on a device.", invoke_without_command=True
 )
 
-DeviceOption = Annotated[str, typer.Option("--device", "-d", metavar="NAME", help="Device the table is for.")]
+DeviceOption = Annotated[
+    str,
+    typer.Option(
+        "--device",
+        "-d",
+        metavar="NAME",
+        help="Device the table is for.",
+        autocompletion=completion.devices,
+    ),
+]
 
 app.command()(front)
 
@@ -69,7 +82,7 @@ def build(
     from edgebench.cli.compose import compose_table_goal
     from edgebench.cli.progress import progress_bar
     from edgebench.flows.lut.build import build_table
-    from edgebench.reports.tables import table_report
+    from edgebench.reports.tables import built_report, table_report
     from edgebench.store.tables import TableStore
 
     request = replace(
@@ -81,12 +94,21 @@ def build(
     names = request.device.name, request.space.name, request.dtype
     if not request.space.learnt_whole:
         typer.echo(f"{len(request.space.all_blocks)} distinct blocks in {request.space.name}", err=True)
-    with store.writing(*names), progress_bar() as progress:
+    saved = "what was measured so far is in the table"
+    # With --fresh the same command would start again.
+    command = shlex.join(["edgebench", *(word for word in sys.argv[1:] if word != "--fresh")])
+    with store.writing(*names), goes_on(saved, again=command), progress_bar() as progress:
         kept = store.set_aside(*names) if fresh else None
         known = None if fresh else store.load_own(*names)
         table = build_table(request, known, on_update=store.save, on_progress=progress)
-    print_report(table_report(table, request.space), "lut build", Format.JSON if json_ else format_)
-    typer.echo(f"saved: {store.path(table.key.device, table.space, table.key.dtype)}", err=True)
+    shown = Format.JSON if json_ else format_
+    brief = shown in {Format.TERMINAL, Format.MARKDOWN, Format.GITHUB}
+    print_report((built_report if brief else table_report)(table, request.space), "lut build", shown)
+    typer.echo(
+        f"saved: {store.path(table.key.device, table.space, table.key.dtype)}; every entry: edgebench lut show "
+        f"{request.space.name} -d {table.key.device}",
+        err=True,
+    )
     if kept is not None:
         typer.echo(f"the table before it is kept: {kept}", err=True)
 
@@ -115,7 +137,8 @@ def validate(
 
     request = _request(space, device, dtype, threads, [*option, *old_option])
     store = TableStore(results)
-    with store.writing(request.device.name, request.space.name, request.dtype), progress_bar() as progress:
+    names = request.device.name, request.space.name, request.dtype
+    with store.writing(*names), goes_on("the table is as it was before"), progress_bar() as progress:
         known = load_table(results, request)
         table = validate_table(request, known, networks=networks, seed=seed, on_progress=progress)
         store.save(table)
@@ -155,7 +178,16 @@ def show(
     space: Annotated[
         str | None, typer.Argument(metavar="[SPACE]", help="A search space; by default, all tables.")
     ] = None,
-    device: Annotated[str | None, typer.Option("--device", "-d", metavar="NAME", help="Device of the table.")] = None,
+    device: Annotated[
+        str | None,
+        typer.Option(
+            "--device",
+            "-d",
+            metavar="NAME",
+            help="Device of the table.",
+            autocompletion=completion.devices,
+        ),
+    ] = None,
     dtype: DtypeOption = None,
     output: OutputOption = None,
     results: ResultsOption = RESULTS,
@@ -206,7 +238,13 @@ def import_(
     space: Annotated[str, typer.Option(metavar="SPACE", help="The space that they belong to.")],
     device: Annotated[
         str | None,
-        typer.Option("--device", "-d", metavar="NAME", help="Device; one that is not here gets this name."),
+        typer.Option(
+            "--device",
+            "-d",
+            metavar="NAME",
+            help="Device; one that is not here gets this name.",
+            autocompletion=completion.devices,
+        ),
     ] = None,
     source: Annotated[str, typer.Option(metavar="TEXT", help="Who measured it, and how.")] = "",
     provenance: Annotated[

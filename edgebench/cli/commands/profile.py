@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from edgebench.cli import completion
 from edgebench.cli.options import (
     RESULTS,
     CalibrationOption,
@@ -46,11 +47,22 @@ if TYPE_CHECKING:
 
 def profile(
     models: Annotated[
-        list[str], typer.Argument(metavar="MODEL...", help="Model files, module:function of PyTorch, or zoo:NAME.")
+        list[str],
+        typer.Argument(
+            metavar="MODEL...",
+            help="Model files, module:function of PyTorch, or zoo:NAME.",
+            autocompletion=completion.models,
+        ),
     ],
     device: Annotated[
         list[str],
-        typer.Option("--device", "-d", metavar="NAME", help="Device to profile on; repeatable."),
+        typer.Option(
+            "--device",
+            "-d",
+            metavar="NAME",
+            help="Device to profile on; repeatable.",
+            autocompletion=completion.devices,
+        ),
     ] = ["host"],
     shape: ShapeOption = [],
     inputs: Annotated[

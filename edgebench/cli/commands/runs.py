@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from edgebench.cli import completion
 from edgebench.cli.commands.report import ReportFormat, ReportFormatOption, print_runs, report
 from edgebench.cli.options import RESULTS, ResultsOption
 from edgebench.cli.output import DetailsOption, Format, FormatOption, JsonOption
@@ -35,7 +36,14 @@ def list_runs(
 
 @app.command()
 def show(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="Name, name prefix or file of a run.")],
+    run: Annotated[
+        str,
+        typer.Argument(
+            metavar="RUN",
+            help="Name, name prefix or file of a run.",
+            autocompletion=completion.runs,
+        ),
+    ],
     results: ResultsOption = RESULTS,
     details: DetailsOption = False,
     format_: ReportFormatOption = ReportFormat.TERMINAL,

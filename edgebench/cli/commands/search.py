@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from edgebench.cli import completion
 from edgebench.cli.options import (
     RESULTS,
     DtypesOption,
@@ -36,7 +37,14 @@ def search(
     ] = None,
     name: Annotated[str | None, typer.Argument(metavar="[STUDY]", help="Study to show.", hidden=True)] = None,
     device: Annotated[
-        list[str], typer.Option("--device", "-d", metavar="NAME", help="Device to search for; repeatable.")
+        list[str],
+        typer.Option(
+            "--device",
+            "-d",
+            metavar="NAME",
+            help="Device to search for; repeatable.",
+            autocompletion=completion.devices,
+        ),
     ] = ["host"],
     max_latency: MaxLatencyOption = [],
     max_energy: MaxEnergyOption = [],
@@ -50,7 +58,10 @@ def search(
         str, typer.Option(help="accuracy, latency@DEVICE, ram@DEVICE, macs, ..., separated by commas.")
     ] = ("accuracy"),
     task: Annotated[
-        str | None, typer.Option(help="digits, mnist5k, FILE.npz, a folder of images, module:function.")
+        str | None,
+        typer.Option(
+            help="digits, mnist5k, FILE.npz, a folder of images, module:function.", autocompletion=completion.tasks
+        ),
     ] = None,
     accuracy: Annotated[
         str, typer.Option(help="train, supernet, proxy:parameters|macs|synflow, or table:FILE.")
@@ -62,7 +73,14 @@ def search(
     trials: Annotated[int, typer.Option(min=1, help="Total number of trials in the study.")] = 50,
     sampler: Annotated[str, typer.Option(help="edgebench, random, tpe, nsga2, nsga3, gp, ...")] = "edgebench",
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of everything random.")] = 0,
-    study: Annotated[str | None, typer.Option(metavar="NAME", help="Study to go on with, or to start.")] = None,
+    study: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Study to go on with, or to start.",
+            autocompletion=completion.studies,
+        ),
+    ] = None,
     storage: Annotated[
         str, typer.Option(metavar="URL", help="sqlite:///F, postgresql://..., grpc://HOST:PORT; by default, a journal.")
     ] = "",

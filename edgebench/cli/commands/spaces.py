@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -44,6 +45,30 @@ def show(
     opened = open_space(space)
     found = space_report(opened) if architecture is None else architecture_report(opened, architecture)
     print_report(found, "spaces show", Format.JSON if json_ else format_)
+
+
+@app.command()
+def new(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the new space.")],
+    from_: Annotated[str, typer.Option("--from", metavar="SPACE", help="Space to start from.")] = "mobile",
+    task: Annotated[
+        str | None, typer.Option("--task", metavar="TASK", help="Take image size, channels and classes from this data.")
+    ] = None,
+    folder: Annotated[Path, typer.Option(metavar="FOLDER", help="Where to write it.")] = Path("search_spaces"),
+) -> None:
+    """Write a commented space file to start from, with the images and classes of a task."""
+    from edgebench.flows.spaces import open_space
+    from edgebench.flows.tasks import look_at_task
+    from edgebench.store.space_copies import write_space_copy
+
+    facts = None if task is None else look_at_task(task, 0)
+    shape, classes = (None, None) if facts is None else (facts.input_shape, facts.classes)
+    path = write_space_copy(name, from_, folder, shape=shape, classes=classes)
+    opened = open_space(str(path))
+    typer.echo(
+        f"written: {path} ({opened.size:,} architectures)\nnext: edgebench spaces show {name}; "
+        f"edgebench lut build {name} -d host"
+    )
 
 
 @app.command()

@@ -65,6 +65,9 @@ class Ready:
     def input_source(self, inputs: InputSource) -> InputSource:
         """Inputs, with what the file knows about them and the runtime does not."""
         specs = self.loaded.inputs
+        if self.deployed is not None and self.deployed.format is ModelFormat.TFLITE:
+            # The shapes that were given are in the converted file, and its layout may be another.
+            inputs = replace(inputs, shapes={})
         return replace(inputs, upper={spec.name: spec.upper for spec in specs if spec.upper is not None})
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from edgebench.core.named_function import first_line, imported
 from edgebench.errors import EdgebenchError, InputError, UnsupportedModelError
 from edgebench.models.input_file import array_names, opened, read_array
+from edgebench.models.input_shapes import with_name
 from edgebench.models.pytorch.load import quiet, require_torch
 
 _PAIR = 2
@@ -90,6 +91,7 @@ def _arguments(
     parameters = inspect.signature(module.forward).parameters.values()
     positional = [item for item in parameters if item.kind in {item.POSITIONAL_ONLY, item.POSITIONAL_OR_KEYWORD}]
     names = [item.name for item in positional]
+    shapes = with_name(shapes, [item.name for item in positional if item.default is item.empty] or names)
     if examples is None:
         given: dict[str, Any] = {}
         rest: tuple[Any, ...] = ()

@@ -67,6 +67,7 @@ class Compilation:
         constant_bytes: Weights, biases and command streams as stored.
         memories: Use of each memory by name (``Sram``, ``Dram``, ``OffChipFlash``, ...).
         operations: In the order of execution.
+        model: The compiled file.
     """
 
     cycles: int
@@ -75,6 +76,7 @@ class Compilation:
     constant_bytes: int
     memories: Mapping[str, MemoryUse]
     operations: tuple[Operation, ...]
+    model: bytes = b""
 
     @property
     def ram_bytes(self) -> int:
@@ -179,6 +181,7 @@ def _result(compiled: Any, clock_hz: float, log: str) -> Compilation:
         constant_bytes=report.readOnlyPeakUsage,
         memories=memories,
         operations=_operations(compiled.opt_database, _reasons(log)),
+        model=bytes(compiled.model),
     )
 
 

@@ -84,6 +84,16 @@ class EthosUTarget:
             notes.append(_fallback_note(compilation, helps))
         yield EthosUModel(compilation, options, self.check()["ethos-u-vela"], notes)
 
+    def write_deployed(self, model: Path, inputs: InputSource, folder: Path) -> tuple[Sequence[str], Sequence[str]]:  # noqa: ARG002
+        """The compiled model: a ``.tflite`` file with the NPU's command stream."""
+        self.import_runtime()
+        options = read_ethos_u_options(self.device)
+        compilation, notes = _ready(model, options)
+        if compilation.on_cpu:
+            notes = [*notes, _fallback_note(compilation, "they run on the CPU beside the NPU")]
+        (folder / "model_vela.tflite").write_bytes(compilation.model)
+        return ["model_vela.tflite"], notes
+
     def try_model(self, model: Path) -> Support:
         """Compile the model, and say which operators are left to the CPU."""
         self.import_runtime()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -132,6 +132,12 @@ class McuTarget:
         importlib.import_module("elftools")
         if not CORES[_read_options(self.device).core].machine:
             importlib.import_module("unicorn")
+
+    def write_deployed(self, model: Path, inputs: InputSource, folder: Path) -> tuple[Sequence[str], Sequence[str]]:
+        """A C project with the model, its kernels, a test vector and a Makefile."""
+        from edgebench.targets.mcu.project import write_project
+
+        return write_project(model, self.device, inputs, folder)
 
     def try_model(self, model: Path) -> Support:
         """Write the C code without compiling it, and say which operators have no kernel."""

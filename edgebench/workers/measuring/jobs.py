@@ -105,17 +105,17 @@ class Written(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WriteProject(Request[Written]):
-    """Write an int8 model as a C project.
+    """Write what a device runs: a C project, or what a compiler makes of the model.
 
     Attributes:
-        device: The microcontroller that the project is for.
+        device: What it is for.
         model: Path of the file.
         inputs: Where the inputs of its test vector come from.
         folder: Where the files go.
     """
 
     verb: ClassVar[str] = "write project"
-    step: ClassVar[str] = "while the C code was written"
+    step: ClassVar[str] = "while its files were written"
     device: Device
     model: str
     inputs: InputSource

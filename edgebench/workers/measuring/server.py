@@ -82,9 +82,15 @@ class MeasuringServer(Server):
         return ExecutedOperators(counts=tuple(dict(target.operators(Path(model))) for model in request.models))
 
     def _write_project(self, request: WriteProject) -> Written:
-        from edgebench.targets.mcu.project import write_project
+        from edgebench.targets.base import WritesDeployed
+        from edgebench.targets.registry import create_target
 
-        files, notes = write_project(Path(request.model), request.device, request.inputs, Path(request.folder))
+        target = create_target(request.device)
+        if not isinstance(target, WritesDeployed):
+            raise InputError(
+                f"{request.device.name} runs model files as they are", remedy="use --to tflite or --to int8-tflite"
+            )
+        files, notes = target.write_deployed(Path(request.model), request.inputs, Path(request.folder))
         return Written(files=tuple(files), notes=tuple(notes))
 
     def _load(self, request: Load) -> Loaded:

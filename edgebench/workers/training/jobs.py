@@ -221,6 +221,7 @@ class TaskFacts(Record):
         input_shape: Rows, columns, channels.
         digest: Over data and split.
         samples: Of training, validation and test.
+        counts: For training, validation and test the samples of each class.
     """
 
     name: str
@@ -228,6 +229,7 @@ class TaskFacts(Record):
     input_shape: tuple[int, int, int]
     digest: str
     samples: tuple[int, int, int]
+    counts: tuple[tuple[int, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -81,6 +81,7 @@ class TrainingServer(Server):
             input_shape=task.input_shape,
             digest=task.digest,
             samples=(len(task.train), len(task.validation), len(task.test)),
+            counts=tuple(_counts(split.labels, task.classes) for split in task.parts().values()),
         )
 
     def _train(self, job: TrainJob, goes_on: GoesOn) -> Trained:
@@ -199,6 +200,12 @@ class TrainingServer(Server):
 
     def _network(self, space: SpaceText, architecture: tuple[int, ...]) -> Network:
         return self._space(space).network(architecture)
+
+
+def _counts(labels: Any, classes: int) -> tuple[int, ...]:
+    import numpy as np
+
+    return tuple(map(int, np.bincount(labels, minlength=classes)))
 
 
 def _npz(arrays: Any) -> bytes:
