@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import pytest
 import edgebench as package
 from edgebench.cli import completion
 from edgebench.cli.device_values import split_value
+from edgebench.cli.main import app
 from edgebench.errors import InputError
 from tests.cli.test_cli import QUICK, edgebench
 from tests.models.onnx.onnx_files import node, values, write
@@ -43,6 +45,22 @@ def test_names_are_completed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_the_version_is_that_of_the_distribution() -> None:
     assert package.__version__
+
+
+def test_every_command_has_a_whole_line_of_help_at_80_columns() -> None:
+    from typer.main import get_command
+
+    def cut(command: Any, path: str) -> list[str]:
+        below = getattr(command, "commands", {})
+        longest = max((len(name) for name in below), default=0)
+        found = [
+            f"{path} {name}"
+            for name, child in below.items()
+            if len((child.help or "").split("\n\n")[0].replace("\n", " ")) > 80 - longest - 6
+        ]
+        return found + [text for name, child in below.items() for text in cut(child, f"{path} {name}")]
+
+    assert cut(get_command(app), "edgebench") == []
 
 
 @pytest.mark.child
@@ -99,6 +117,15 @@ def test_a_percentage_without_its_sign_is_questioned(tmp_path: Path) -> None:
     done = edgebench("profile", "zoo:tiny", "--goal", "2", cwd=tmp_path)
     assert done.returncode == 2
     assert "did you mean 2%?" in done.stderr
+
+
+@pytest.mark.child
+def test_a_device_of_an_unknown_target_is_named_without_none(tmp_path: Path) -> None:
+    (tmp_path / "devices").mkdir()
+    text = 'schema = "edgebench.device/1"\nkind = "cpu"\ntarget = "ssh"\ndescription = "a board"\n'
+    (tmp_path / "devices" / "pi.toml").write_text(text)
+    done = edgebench("profile", "zoo:tiny", "-d", "pi", cwd=tmp_path)
+    assert "bad input: there is no target 'ssh'" in done.stdout
 
 
 @pytest.mark.child

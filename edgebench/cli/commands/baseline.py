@@ -85,7 +85,9 @@ def save(
     time_limit: Annotated[str, typer.Option(help="Total time for each model on each device.")] = "60s",
     results: ResultsOption = RESULTS,
 ) -> None:
-    """Save the figures of models as a new baseline, from a run or by measuring now.
+    """Save figures of models as a new baseline.
+
+    They are those of a run, or are measured now.
 
     The file is small and sorted, so that a diff in a pull request shows what changed; commit it with the models.
     """
@@ -122,7 +124,9 @@ def update(
     time_limit: Annotated[str, typer.Option(help="Total time for each model on each device.")] = "60s",
     results: ResultsOption = RESULTS,
 ) -> None:
-    """Accept new figures, with the reason, the date and the git revision.
+    """Accept new figures, with the reason.
+
+    The date and the git revision are noted too.
 
     By default every model of the baseline is measured again on its devices. What is not measured again stays.
     """
@@ -161,7 +165,7 @@ def show(
 def list_baselines(
     results: ResultsOption = RESULTS, format_: FormatOption = Format.TERMINAL, json_: JsonOption = False
 ) -> None:
-    """List all baselines: what they hold, and when and why they were last written."""
+    """List all baselines: what they hold, when, why."""
     from edgebench.reports.baselines import baselines_report
     from edgebench.store.baselines import BaselineStore
 

@@ -53,7 +53,7 @@ def compare(
     format_: FormatOption = Format.TERMINAL,
     json_: JsonOption = False,
 ) -> None:
-    """Compare runs, model files or git revisions with the first of them.
+    """Compare runs, files or git revisions with the first of them.
 
     Files are measured now, in turn in fresh processes. Runs are compared as they are stored; where the machine, the
     versions or the options differ, the answer is why they cannot be compared. The exit code is 4 then, and 0 otherwise.

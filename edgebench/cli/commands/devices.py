@@ -42,7 +42,7 @@ def default(
 def list_devices(
     format_: FormatOption = Format.TERMINAL, json_: JsonOption = False, search: SearchOption = None
 ) -> None:
-    """List all devices: their kind, their target, whether they are ready, and what to do if not."""
+    """List all devices: which are ready, and what others need."""
     from edgebench.flows.devices import all_statuses
     from edgebench.reports.devices import devices_report
 
@@ -90,7 +90,7 @@ def calibrate(
     write: Annotated[bool, typer.Option("--write", help="Put the calibration into the device's file.")] = False,
     json_: JsonOption = False,
 ) -> None:
-    """Fit a microcontroller's cycles to latencies measured on the board."""
+    """Fit a board's cycles to latencies that were measured on it."""
     from edgebench.cli.progress import progress_bar
     from edgebench.flows.calibrate import calibrate as fit
     from edgebench.flows.calibrate import write_fit
@@ -112,7 +112,7 @@ def new(
     from_: Annotated[str, typer.Option("--from", metavar="DEVICE", help="Device to start from.")] = "host",
     folder: Annotated[Path, typer.Option(metavar="FOLDER", help="Where to write it.")] = Path("devices"),
 ) -> None:
-    """Write a commented device file to start from, and say what to fill in."""
+    """Write a device file to start from, and say what to fill in."""
     from edgebench.store.device_copies import write_device_copy
 
     made = write_device_copy(name, from_, folder)

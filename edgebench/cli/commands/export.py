@@ -41,7 +41,7 @@ def export(
     converter: ConverterOption = Converter.EDGEBENCH,
     seed: SeedOption = 0,
 ) -> None:
-    """Write a model in the form in which it ships: C for microcontrollers, TFLite, or compiled for an Ethos-U."""
+    """Write a model as it ships: C, TFLite, compiled for an NPU."""
     from edgebench.cli.compose import compose_inputs
     from edgebench.errors import InputError
     from edgebench.flows.export import ExportForm, export_model

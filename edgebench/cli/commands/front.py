@@ -46,7 +46,7 @@ def front(
     format_: FormatOption = Format.TERMINAL,
     json_: JsonOption = False,
 ) -> None:
-    """Examine every network of a space: which ones meet the limits, and which of those no other beats.
+    """Find the networks of a space that no other beats within limits.
 
     Nothing is trained: multiply-accumulates stand in for accuracy.
     """

@@ -93,7 +93,9 @@ def gate(
     format_: FormatOption = Format.TERMINAL,
     json_: JsonOption = False,
 ) -> None:
-    """Hold models to a baseline; the exit code is 0 only if everything was measured and passed.
+    """Hold models to a baseline.
+
+    The exit code is 0 only if everything was measured and passed.
 
     Measured figures: baseline and candidate run in turn in fresh processes on this machine, and the ratio decides, so
     that no quiet machine is needed. Exact, simulated and estimated figures are compared with those in the baseline.

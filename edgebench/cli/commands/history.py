@@ -36,7 +36,7 @@ def history(
     format_: FormatOption = Format.TERMINAL,
     json_: JsonOption = False,
 ) -> None:
-    """Show a figure over all saved runs, and mark where its level changed.
+    """Show a figure over saved runs, and where its level changed.
 
     Only runs on the machine of the newest one, and with its options, are compared.
     """

@@ -27,9 +27,7 @@ from edgebench.cli.output import Format, FormatOption, JsonOption, print_report,
 if TYPE_CHECKING:
     from edgebench.flows.lut.request import TableRequest
 
-app = typer.Typer(
-    help="Lookup tables: what the blocks of a search space cost on a device.", invoke_without_command=True
-)
+app = typer.Typer(help="Lookup tables: what blocks of a search space cost on a device.", invoke_without_command=True)
 
 DeviceOption = Annotated[
     str,
@@ -71,7 +69,7 @@ def build(
     format_: FormatOption = Format.TERMINAL,
     json_: JsonOption = False,
 ) -> None:
-    """Measure every distinct block of a space; saves after each step, and resumes when run again.
+    """Measure every distinct block of a space; resumes when run again.
 
     On a device that measures time, whole networks follow, a few at a time, until each is predicted well from the
     others (--goal, --within-5), or --networks are measured; the table then says what it can promise. Run again, it
@@ -127,7 +125,10 @@ def validate(
     format_: FormatOption = Format.TERMINAL,
     json_: JsonOption = False,
 ) -> None:
-    """Profile random whole networks and store how well the table predicts them."""
+    """Profile unseen networks, and store how well a table predicts.
+
+    The figures of the table do not change; its interval is that of these networks from then on.
+    """
     from edgebench.cli.progress import progress_bar
     from edgebench.flows.lut.opening import load_table
     from edgebench.flows.lut.validate import validate_table
@@ -221,7 +222,10 @@ def export(
     dtype: DtypeOption = None,
     results: ResultsOption = RESULTS,
 ) -> None:
-    """Write a table for other programs and other machines; edgebench lut import reads it again."""
+    """Write a table for other programs and machines.
+
+    `edgebench lut import` reads it again.
+    """
     from edgebench.flows.lut.opening import load_any_table
     from edgebench.reports.report import Report
     from edgebench.store.table_csv import table_records
@@ -261,7 +265,9 @@ def import_(
     force: Annotated[bool, typer.Option("--force", help="Replace an existing table.")] = False,
     results: ResultsOption = RESULTS,
 ) -> None:
-    """Import a table that was measured elsewhere: blocks, or whole networks.
+    """Import a table that was measured elsewhere.
+
+    It holds blocks of a space, or whole networks.
 
     A table of another machine makes a device of its own, which searches predict for and cannot measure on. From whole
     networks (a column architecture) a predictor is learnt, and each network predicted from the others says how good.

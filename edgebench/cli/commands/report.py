@@ -61,7 +61,7 @@ def report(
     format_: ReportFormatOption = ReportFormat.TERMINAL,
     json_: JsonOption = False,
 ) -> None:
-    """Print saved runs as one comparable table, or as one page with charts."""
+    """Print saved runs as one table, or as a page with charts."""
     from edgebench.reports import profiles
     from edgebench.reports import runs as stored
     from edgebench.store.runs import RunStore

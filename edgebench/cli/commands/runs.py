@@ -30,7 +30,7 @@ def default(
 def list_runs(
     results: ResultsOption = RESULTS, format_: FormatOption = Format.TERMINAL, json_: JsonOption = False
 ) -> None:
-    """List all runs: when they ran, what they profiled, and whether they finished."""
+    """List all runs: when they ran, what they profiled."""
     print_runs(results, Format.JSON if json_ else format_)
 
 

@@ -15,7 +15,9 @@ def schema(
     ],
     output: OutputOption = None,
 ) -> None:
-    """Print the JSON Schema of a file, so that editors can complete it and programs can check it.
+    """Print the JSON Schema of a file.
+
+    Editors complete files with it, and programs check them.
 
     In a device file, `#:schema ./device.schema.json` as the first line makes editors that use Taplo apply it.
     """

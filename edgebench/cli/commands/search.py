@@ -92,7 +92,9 @@ def search(
     format_: FormatOption = Format.TERMINAL,
     json_: JsonOption = False,
 ) -> None:
-    """Find the networks of a space that meet every device's limits, measure the best, and export them.
+    """Find networks that meet every device's limits.
+
+    The best are measured, checked against every limit, and exported.
 
     Costs come from lookup tables (edgebench lut build); trials are trained only if the tables predict that every
     limit is met. The best are trained fully, exported, and profiled on every device.

@@ -14,7 +14,7 @@ app = typer.Typer(help="Optional parts that need their own Python environment.",
 
 @app.command("list")
 def list_environments(format_: FormatOption = Format.TERMINAL, json_: JsonOption = False) -> None:
-    """List the optional parts: what is installed, and how much disk space it takes."""
+    """List the optional parts, and how much disk space they take."""
     from edgebench.flows.setup import environments
     from edgebench.reports.setup import setup_report
 
@@ -33,7 +33,9 @@ def remove(name: Annotated[str, typer.Argument(metavar="NAME", help="The part to
 def litert_torch(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
 ) -> None:
-    """Install Google's converter of PyTorch models, for --converter litert-torch; 2.2 GB.
+    """Install Google's converter of PyTorch models (2.2 GB).
+
+    `--converter litert-torch` uses it.
 
     It gets its own environment in the cache folder. Run again, it resumes an incomplete installation, and
     repairs one that does not work.

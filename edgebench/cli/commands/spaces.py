@@ -22,7 +22,7 @@ def default(context: typer.Context, format_: FormatOption = Format.TERMINAL, jso
 
 @app.command("list")
 def list_spaces(format_: FormatOption = Format.TERMINAL, json_: JsonOption = False) -> None:
-    """List all search spaces: family, number of architectures, number of distinct blocks."""
+    """List all search spaces: family, architectures, distinct blocks."""
     from edgebench.flows.spaces import all_spaces
     from edgebench.reports.spaces import spaces_report
 
@@ -38,7 +38,7 @@ def show(
     format_: FormatOption = Format.TERMINAL,
     json_: JsonOption = False,
 ) -> None:
-    """Show the choices of a space and its smallest and largest network, or the blocks of one network."""
+    """Show what a space can choose, or the blocks of one network."""
     from edgebench.flows.spaces import open_space
     from edgebench.reports.spaces import architecture_report, space_report
 
@@ -56,7 +56,10 @@ def new(
     ] = None,
     folder: Annotated[Path, typer.Option(metavar="FOLDER", help="Where to write it.")] = Path("search_spaces"),
 ) -> None:
-    """Write a commented space file to start from, with the images and classes of a task."""
+    """Write a commented space file to start from.
+
+    With a task it takes the size and channels of the images, and the number of classes, from there.
+    """
     from edgebench.flows.spaces import open_space
     from edgebench.flows.tasks import look_at_task
     from edgebench.store.space_copies import write_space_copy

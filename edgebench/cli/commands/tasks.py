@@ -37,7 +37,7 @@ def list_tasks(format_: FormatOption = Format.TERMINAL, json_: JsonOption = Fals
 def show(
     task: _TaskArgument, seed: SeedOption = 0, format_: FormatOption = Format.TERMINAL, json_: JsonOption = False
 ) -> None:
-    """Load a task and show what is in it: shapes, splits, classes, and what guessing would get."""
+    """Show what is in a task: shapes, splits, classes, guessing."""
     from edgebench.flows.tasks import look_at_task
     from edgebench.reports.tasks import task_report
 
@@ -48,7 +48,7 @@ def show(
 def check(
     task: _TaskArgument, seed: SeedOption = 0, format_: FormatOption = Format.TERMINAL, json_: JsonOption = False
 ) -> None:
-    """Say whether data can be used as a task, and what to change if not; the same as `tasks show`.
+    """Say whether data can be used as a task, or what to change.
 
     An .npz file has the arrays x and y, which are split, or x_train, y_train, x_test and y_test: images as
     [n, height, width, channels] of uint8 or floats from 0 to 1, labels as whole numbers from 0. A folder has one

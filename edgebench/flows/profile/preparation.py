@@ -110,7 +110,8 @@ class Preparation:
             failure = Failure(message=error.what, remedy=error.remedy)
             return failed_profile(model, device, Outcome.UNAVAILABLE, failure)
         except EdgebenchError as error:
-            failure = Failure(message=f"{error.where}: {error.what}", remedy=error.remedy)
+            place = f"{error.where}: " if error.where else ""
+            failure = Failure(message=f"{place}{error.what}", remedy=error.remedy)
             return failed_profile(model, device, Outcome.BAD_INPUT, failure)
         prepared = self._once((model, target.formats, target.dtype))
         if isinstance(prepared, ChildError):
