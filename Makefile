@@ -1,4 +1,4 @@
-# make demo: set up and profile a built-in network, and MODEL=path if given, on this machine's CPU.
+# make demo: set up what that takes, and profile a built-in network, and MODEL=path if given, on this machine's CPU.
 # make quick: set up and run the tests that start no process and import no PyTorch, in under half a minute.
 # make test: set up and run all but the slow tests.
 # make docs: build the documentation into build/site.
@@ -8,6 +8,8 @@ VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# What the first profile needs, and nothing else; a development environment has it too.
+LEAST := $(VENV)/.least
 MODEL ?=
 
 .PHONY: demo quick test test-all check docs pictures install clean
@@ -19,7 +21,13 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $(STAMP)
 
-demo: $(STAMP)
+$(LEAST): pyproject.toml constraints.txt
+	@echo "installing edgebench into $(VENV) (about 300 MB)"
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e . | grep --line-buffered -E "^(Collecting|Installing|Successfully)" | cut -c1-100
+	touch $(LEAST)
+
+demo: $(if $(wildcard $(STAMP)),$(STAMP),$(LEAST))
 	$(BIN)/edgebench profile zoo:ds-cnn -d host -d host-litert
 ifneq ($(MODEL),)
 	$(BIN)/edgebench profile "$(MODEL)" -d $(if $(filter %.tflite,$(MODEL)),host-litert,host)
