@@ -4,6 +4,8 @@
 # make docs: build the documentation into build/site.
 # make pictures: draw the picture of the README anew, by running its command.
 
+SHELL := /bin/bash
+.SHELLFLAGS := -o pipefail -c
 VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
@@ -22,7 +24,7 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $(STAMP)
 
 $(LEAST): pyproject.toml constraints.txt
-	@echo "installing edgebench into $(VENV) (about 300 MB)"
+	@echo "installing edgebench into $(VENV) (about 440 MB)"
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e . | grep --line-buffered -E "^(Collecting|Installing|Successfully)" | cut -c1-100
 	touch $(LEAST)

@@ -20,6 +20,8 @@ from rich.text import Text
 WIDTH = 100
 PICTURES = {
     "profile.svg": "edgebench profile zoo:ds-cnn zoo:resnet8 -d host -d ethos-u55-128 -d nucleo-l4r5zi",
+    "layers.svg": "edgebench profile zoo:tiny -d nucleo-l4r5zi --layers",
+    "front.svg": "edgebench lut front dscnn -d nucleo-l4r5zi --max-latency 60ms --top 8",
 }
 _COLOURS = [(236, 112, 99), (88, 196, 140), (230, 190, 100), (110, 160, 240), (200, 140, 220), (90, 200, 210)]
 THEME = TerminalTheme(
