@@ -29,6 +29,7 @@ from edgebench.cli.commands import (
 )
 from edgebench.cli.config import defaults
 from edgebench.errors import EdgebenchError
+from edgebench.machine.child_environment import NO_TELEMETRY
 
 EXIT_INTERRUPTED = 130
 
@@ -80,6 +81,7 @@ def options(
 
 def main() -> None:
     """Run the command line and turn errors into messages and exit codes."""
+    os.environ.update(NO_TELEMETRY)
     debug = "--debug" in sys.argv or bool(os.environ.get("EDGEBENCH_DEBUG"))
     # Accepted anywhere on the line, because users add it after a command has failed.
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]

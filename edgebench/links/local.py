@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import IO
 
 from edgebench.links.base import Ending, Limits, LinkClosedError, LinkError, LinkTimeoutError, MessageTooLongError
@@ -27,9 +27,14 @@ _LAST_WORDS = 300
 
 
 class LocalLink:
-    """A subprocess in its own process group; what it writes to standard error goes to a temporary file."""
+    """A subprocess in its own process group; what it writes to standard error goes to a temporary file.
 
-    def __init__(self) -> None:
+    Args:
+        environment: Its variables; by default, those of this process.
+    """
+
+    def __init__(self, environment: Mapping[str, str] | None = None) -> None:
+        self._environment = environment
         self._process: subprocess.Popen[bytes] | None = None
         self._log: IO[bytes] | None = None
         self._limits = Limits(message_bytes=0)
@@ -54,6 +59,7 @@ class LocalLink:
                 stderr=self._log,
                 bufsize=0,
                 start_new_session=True,
+                env=self._environment,
             )
         except OSError as error:
             raise LinkError(

@@ -237,7 +237,7 @@ def _create(recipe: Recipe, on_progress: Callable[[str], None], *, clear: bool) 
     usable = not clear and interpreter_path(recipe).exists() and _runs(recipe, "import pip, sys")
     if not usable:
         on_progress("making the environment")
-        command = [sys.executable, "-m", "venv", "--clear", str(recipe.folder)]
+        command = [sys.executable, "-I", "-m", "venv", "--clear", str(recipe.folder)]
         _run(recipe, command, lambda _: None)
 
 

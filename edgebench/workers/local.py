@@ -7,6 +7,7 @@ import sys
 import psutil
 
 from edgebench.links.local import LocalLink
+from edgebench.machine.child_environment import child_environment
 from edgebench.workers.base import Workers
 from edgebench.workers.worker import Worker
 
@@ -33,7 +34,9 @@ class LocalWorkers:
 def _worker(module: str, number: int, memory_limit_bytes: int | None) -> Worker:
     limit = memory_limit_bytes or int(psutil.virtual_memory().available * _SHARE_OF_FREE_MEMORY)
     # Unbuffered, so that what a runtime printed before it crashed is in the log.
-    return Worker(LocalLink(), [sys.executable, "-u", "-m", module, str(number)], memory_limit_bytes=limit)
+    return Worker(
+        LocalLink(child_environment()), [sys.executable, "-u", "-m", module, str(number)], memory_limit_bytes=limit
+    )
 
 
 LOCAL: Workers = LocalWorkers()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
 import subprocess
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 
 from edgebench.core.model import InputSource, TensorSpec
 from edgebench.errors import UnsupportedModelError
+from edgebench.machine.child_environment import child_environment
 from edgebench.machine.environments import require_interpreter
 from edgebench.models.graph.tensor_graph import Port
 from edgebench.models.onnx.to_tflite import ConvertedModel
@@ -71,7 +71,7 @@ def _run(interpreter: Path, source: Path, target: Path, where: str) -> dict[str,
     account = target.with_suffix(".json")
     command = [str(interpreter), "-I", str(_CHILD), str(source), str(target), str(account)]
     # Nothing is downloaded, and no accelerator is searched for.
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "JAX_PLATFORMS": "cpu", "CUDA_VISIBLE_DEVICES": ""}
+    environment = child_environment(HF_HUB_OFFLINE="1", JAX_PLATFORMS="cpu", CUDA_VISIBLE_DEVICES="")
     try:
         done = subprocess.run(
             command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=_LIMIT_S, check=False

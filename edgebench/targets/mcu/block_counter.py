@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgebench.errors import TargetUnavailableError
+from edgebench.machine.child_environment import child_environment
 from edgebench.machine.folders import cache_folder
 
 _SOURCE = Path(__file__).parent / "c" / "block_hook.c"
@@ -179,7 +180,9 @@ def compile_block_hook() -> Path:
         command = [*compiler, "-O2", "-shared", "-fPIC", "-o", str(building), str(_SOURCE)]
         try:
             library.parent.mkdir(parents=True, exist_ok=True)
-            subprocess.run(command, capture_output=True, text=True, timeout=_COMPILE_S, check=True)
+            subprocess.run(
+                command, capture_output=True, text=True, timeout=_COMPILE_S, check=True, env=child_environment()
+            )
             building.replace(library)
         except (OSError, subprocess.SubprocessError) as error:
             reason = str(error)[:300]

@@ -18,6 +18,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from edgebench.errors import TargetUnavailableError
+from edgebench.machine.child_environment import child_environment
 from edgebench.machine.folders import cache_folder
 from edgebench.machine.lock import one_process_at_a_time
 from edgebench.targets.mcu.cores import Core
@@ -216,7 +217,14 @@ def _version_of(path: str) -> str:
 def _answer(command: Sequence[str], seconds: float, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
     try:
         return subprocess.run(
-            command, capture_output=True, text=True, errors="replace", timeout=seconds, check=False, cwd=folder
+            command,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=seconds,
+            check=False,
+            cwd=folder,
+            env=child_environment(),
         )
     except subprocess.TimeoutExpired:
         raise TargetUnavailableError(f"the compiler {command[0]} did not finish within {seconds:.0f} s") from None
