@@ -9,6 +9,21 @@ from contextlib import contextmanager
 
 import typer
 
+was_told = False
+"""Whether it was said that the command was interrupted."""
+
+
+def tell(saved: str, again: str) -> None:
+    """Say that the command was interrupted.
+
+    Args:
+        saved: What is saved.
+        again: The command that goes on.
+    """
+    global was_told  # noqa: PLW0603 - one command a process
+    was_told = True
+    typer.echo(f"\ninterrupted: {saved}\n  go on: {again}", err=True)
+
 
 @contextmanager
 def goes_on(saved: str, *, again: str = "") -> Iterator[None]:
@@ -21,6 +36,5 @@ def goes_on(saved: str, *, again: str = "") -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        command = again or shlex.join(["edgebench", *sys.argv[1:]])
-        typer.echo(f"\ninterrupted: {saved}\n  go on: {command}", err=True)
+        tell(saved, again or shlex.join(["edgebench", *sys.argv[1:]]))
         raise

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from edgebench.cli import interrupts
 from edgebench.cli.commands import (
     baseline,
     check,
@@ -28,10 +31,14 @@ from edgebench.cli.commands import (
     zoo,
 )
 from edgebench.cli.config import defaults
-from edgebench.errors import EdgebenchError
+from edgebench.cli.faults import EXIT_FAULT, EXIT_PIPE, code_of, output_failed
+from edgebench.cli.signals import exit_code, treat_as_interrupts
+from edgebench.errors import InputError
 from edgebench.machine.child_environment import NO_TELEMETRY
+from edgebench.machine.session_folder import session_folder
 
 EXIT_INTERRUPTED = 130
+
 
 app = typer.Typer(
     name="edgebench",
@@ -82,37 +89,77 @@ def options(
 def main() -> None:
     """Run the command line and turn errors into messages and exit codes."""
     os.environ.update(NO_TELEMETRY)
-    debug = "--debug" in sys.argv or bool(os.environ.get("EDGEBENCH_DEBUG"))
+    treat_as_interrupts()
+    if sys.stdout is None:  # pragma: no cover - only where standard output was closed before the start
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - as long as the process
+    code = EXIT_FAULT
+    try:
+        with session_folder():
+            code = _exit_code()
+            code = _flushed(code)
+    except KeyboardInterrupt:
+        code = exit_code(EXIT_INTERRUPTED)
+    sys.exit(code)
+
+
+def _exit_code() -> int:
+    """Run the command that was typed; returns the exit code."""
     # Accepted anywhere on the line, because users add it after a command has failed.
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    debug = "--debug" in sys.argv or bool(os.environ.get("EDGEBENCH_DEBUG"))
     try:
+        _check_surroundings(arguments)
         command = typer.main.get_command(app)
         known = {} if "_EDGEBENCH_COMPLETE" in os.environ else defaults(command)
         command(args=arguments, prog_name="edgebench", default_map=known)
-    except EdgebenchError as error:
+    except SystemExit as ended:
+        return _ended(ended.code if isinstance(ended.code, int) else int(bool(ended.code)))
+    except KeyboardInterrupt:
+        return _ended(EXIT_INTERRUPTED)
+    except Exception as error:
         if debug:
             raise
-        _print_error(error)
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        typer.echo("interrupted", err=True)
-        sys.exit(EXIT_INTERRUPTED)
-    except BrokenPipeError:
-        # The reader is gone (`edgebench report | head`): there is nobody left to report to.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+        return code_of(error)
+    return 0
 
 
-def _print_error(error: EdgebenchError) -> None:
-    from rich.console import Console
+def _ended(code: int) -> int:
+    """The exit code that is due where the library of the command line has ended the command."""
+    if code == EXIT_INTERRUPTED:
+        if not interrupts.was_told:
+            typer.echo("interrupted", err=True)
+        return exit_code(EXIT_INTERRUPTED)
+    # It wraps standard output when the reader is gone, and calls that 1.
+    return EXIT_PIPE if type(sys.stdout).__name__ == "PacifyFlushWrapper" else code
 
-    from edgebench.cli.render.terminal import escape
 
-    console = Console(stderr=True, highlight=False, emoji=False)
-    where = f"{escape(error.where)}: " if error.where else ""
-    console.print(f"[bold red]error:[/] {where}{escape(error.what)}", soft_wrap=True)
-    if error.remedy:
-        console.print(f"  [cyan]{escape(error.remedy)}[/]", soft_wrap=True)
+def _check_surroundings(arguments: Sequence[str]) -> None:
+    """What would fail in a hundred places is said once.
+
+    Raises:
+        InputError: An argument is not Unicode, or the current folder is gone.
+    """
+    for argument in arguments:
+        try:
+            argument.encode()
+        except UnicodeEncodeError:
+            shown = argument.encode("utf-8", "backslashreplace").decode()
+            raise InputError(
+                f"an argument is not UTF-8: {shown}", remedy="rename the file, or write the argument in UTF-8"
+            ) from None
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        raise InputError("the current folder does not exist any more", remedy="cd to another one") from None
+
+
+def _flushed(code: int) -> int:
+    """The exit code, once all output has arrived."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        return output_failed(error)
+    return code
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgebench.cli import completion
+from edgebench.cli.interrupts import tell
 from edgebench.cli.options import (
     RESULTS,
     CalibrationOption,
@@ -134,6 +136,8 @@ def profile(
     write_reports(shown, "profile", files)
     if recorded.unsaved:
         raise recorded.unsaved
+    if recorded.interrupted:
+        tell(f"{len(recorded.run.profiles)} profiles are in the run", shlex.join(command))
     raise typer.Exit(130 if recorded.interrupted else _exit_code(recorded.run, findings))
 
 

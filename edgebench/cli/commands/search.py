@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgebench.cli import completion
+from edgebench.cli.interrupts import tell
 from edgebench.cli.options import (
     RESULTS,
     DtypesOption,
@@ -149,11 +150,7 @@ def _say_how_to_go_on(run: Run, request: SearchRequest) -> None:
     saved = (
         f"{done} of {request.trials} trials and what was measured are saved" if run.search else "nothing was tried yet"
     )
-    typer.echo(
-        f"\ninterrupted: {saved}\n  go on: edgebench search --study {request.study}{storage}"
-        f"{_results_option(request.results)}",
-        err=True,
-    )
+    tell(saved, f"edgebench search --study {request.study}{storage}{_results_option(request.results)}")
 
 
 def _dashboard(request: SearchRequest) -> str:
