@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from edgebench.errors import TargetUnavailableError
 from edgebench.machine.child_environment import child_environment
 from edgebench.machine.folders import cache_folder
+from edgebench.machine.kept import is_intact, seal
 
 _SOURCE = Path(__file__).parent / "c" / "block_hook.c"
 _COMPILE_S = 60
@@ -154,7 +155,7 @@ class BlockCounter:
 
 def has_block_hook() -> bool:
     """Whether the counting hook is compiled."""
-    return _library().is_file()
+    return is_intact(_library())
 
 
 def _library() -> Path:
@@ -172,7 +173,7 @@ def compile_block_hook() -> Path:
     compilers = [[path] for path in (shutil.which("cc"),) if path]
     compilers += [[sys.executable, "-m", "ziglang", "cc"]] if find_spec("ziglang") else []
     library = _library()
-    if library.is_file():
+    if is_intact(library):
         return library
     reason = "there is none"
     for compiler in compilers:
@@ -184,6 +185,7 @@ def compile_block_hook() -> Path:
                 command, capture_output=True, text=True, timeout=_COMPILE_S, check=True, env=child_environment()
             )
             building.replace(library)
+            seal(library)
         except (OSError, subprocess.SubprocessError) as error:
             reason = str(error)[:300]
             building.unlink(missing_ok=True)

@@ -20,6 +20,7 @@ from pathlib import Path
 from edgebench.errors import TargetUnavailableError
 from edgebench.machine.child_environment import child_environment
 from edgebench.machine.folders import cache_folder
+from edgebench.machine.kept import is_intact, seal
 from edgebench.machine.lock import one_process_at_a_time
 from edgebench.targets.mcu.cores import Core
 from edgebench.targets.mcu.generator import GeneratedModel
@@ -135,7 +136,7 @@ class Toolchain:
     @property
     def has_kernels(self) -> bool:
         """Whether the kernels are compiled."""
-        return (self._kernels_at() / _OBJECTS).is_file()
+        return is_intact(self._kernels_at())
 
     def make_ready(self) -> None:
         """Compile the kernels, and let the compiler build what it needs to link for this core.
@@ -163,7 +164,8 @@ class Toolchain:
         folder = self._kernels_at()
         try:
             with one_process_at_a_time(folder.with_name(f"{folder.name}.lock")):
-                if not (folder / _OBJECTS).is_file():
+                # What was damaged is compiled again.
+                if not is_intact(folder):
                     shutil.rmtree(folder, ignore_errors=True)
                     self._compile_kernels(self.kernel_sources, folder)
         except OSError as error:
@@ -185,6 +187,7 @@ class Toolchain:
             # Only names, because compilers differ in how they read quotes: the linker runs in this folder.
             (building / _OBJECTS).write_text("\n".join(f"{source.stem}.o" for source in sources), encoding="utf-8")
             building.rename(folder)
+            seal(folder)
         finally:
             shutil.rmtree(building, ignore_errors=True)
 
