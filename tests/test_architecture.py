@@ -27,7 +27,7 @@ LAYERS = (
     {"api_results", "api_inputs"},
     {"api", "api_gate"},
     {"api_budget"},
-    {"pytest_plugin"},
+    {"pytest_plugin", "__main__"},
 )
 LEVEL = {name: number for number, names in enumerate(LAYERS) for name in names}
 # The same within ``flows``.

@@ -238,7 +238,8 @@ def _verdicts(record: SearchRecord) -> Iterator[Remark]:
                 subject=finalist.architecture,
                 text=f"{'undecided' if finalist.undecided else 'not a solution'}: {'; '.join(finalist.faults)}",
             )
-    if record.infeasibility is None and not record.front and (record.trials or not record.wanted):
+    ended = record.trials + record.pruned + record.failed
+    if record.infeasibility is None and not record.front and (ended or not record.wanted):
         yield Remark(
             kind=Kind.FAILURE,
             code=Code.NO_TRIAL_ACCURATE,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from edgebench.reports.codes import Code, Kind
-from edgebench.reports.report import Cell, Remark, Report, plain_table
+from edgebench.reports.report import Cell, Remark, Report, ReportTable, plain_table
 from edgebench.workers.training.jobs import TaskFacts
 
 _DESCRIPTIONS = {
@@ -48,12 +48,6 @@ def task_report(facts: TaskFacts) -> Report:
             }
         )
     test = facts.counts[2]
-    order = sorted(range(facts.classes), key=lambda number: test[number])
-    listed = sorted([*order[: _SHOWN // 2], *order[-_SHOWN // 2 :]]) if facts.classes > _SHOWN else range(facts.classes)
-    frequencies: list[dict[str, Cell]] = [
-        {"class": str(number), **{part: facts.counts[index][number] for index, part in enumerate(parts)}}
-        for number in listed
-    ]
     guess = max(test) / facts.samples[2]
     said = (
         f"{facts.classes} classes, images of {height}x{width} with {channels} channels; always answering the most "
@@ -70,7 +64,6 @@ def task_report(facts: TaskFacts) -> Report:
         ),
     )
     caption = "guessing: the share of the most frequent class"
-    title = f"Classes ({len(frequencies)} of {facts.classes})" if len(frequencies) < facts.classes else "Classes"
     record = {
         "task": facts.name,
         "classes": facts.classes,
@@ -81,10 +74,23 @@ def task_report(facts: TaskFacts) -> Report:
         "digest": facts.digest,
     }
     return Report(
-        tables=(plain_table(f"Task {facts.name}", rows, caption=caption), plain_table(title, frequencies)),
+        tables=(plain_table(f"Task {facts.name}", rows, caption=caption), _frequencies(facts, parts)),
         remarks=remarks,
         records=tuple(
             {**record, "part": part, "samples": count, "counts": list(classes)}
             for part, count, classes in zip(parts, facts.samples, facts.counts, strict=True)
         ),
     )
+
+
+def _frequencies(facts: TaskFacts, parts: Sequence[str]) -> ReportTable:
+    """How often each class is in each part; of many classes the rarest and the most frequent."""
+    test = facts.counts[2]
+    order = sorted(range(facts.classes), key=lambda number: test[number])
+    listed = sorted([*order[: _SHOWN // 2], *order[-_SHOWN // 2 :]]) if facts.classes > _SHOWN else range(facts.classes)
+    frequencies: list[dict[str, Cell]] = [
+        {"class": str(number), **{part: facts.counts[index][number] for index, part in enumerate(parts)}}
+        for number in listed
+    ]
+    title = f"Classes ({len(frequencies)} of {facts.classes})" if len(frequencies) < facts.classes else "Classes"
+    return plain_table(title, frequencies)

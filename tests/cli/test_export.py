@@ -56,7 +56,7 @@ def test_c_for_a_core_with_vectors(tmp_path: Path) -> None:
     [
         (["absent.onnx", "--to", "c", "-o", "x"], "no such file"),
         (["zoo:tiny", "--to", "fortran", "-o", "x"], "int8-tflite"),
-        (["zoo:tiny", "--to", "c", "-o", "x", "-d", "host"], "host is not a microcontroller"),
+        (["zoo:tiny", "--to", "c", "-o", "x", "-d", "host"], "c is not what host runs"),
         (["zoo:tiny", "--to", "tflite", "-o", "x", "-d", "host"], "same for every device"),
         (["zoo:tinny", "--to", "c", "-o", "x"], "tiny"),
     ],
