@@ -21,15 +21,27 @@ class Dimension(StrEnum):
     RATIO = "ratio"
 
 
+_WORDS: Mapping[str, float] = {
+    word: seconds
+    for words, seconds in (
+        ("sec secs second seconds", 1.0),
+        ("msec milliseconds", 1e-3),
+        ("usec microseconds", 1e-6),
+        ("mins minute minutes", 60.0),
+        ("hr hrs hour hours", 3600.0),
+    )
+    for word in words.split()
+}
+"""Other spellings of times."""
 # A kilobyte is 1024 bytes, as in the data sheets of the memories that these limits are about.
 _UNITS: Mapping[Dimension, Mapping[str, float]] = {
-    Dimension.TIME: {"s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9, "min": 60.0, "h": 3600.0},
+    Dimension.TIME: {"s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9, "min": 60.0, "h": 3600.0, **_WORDS},
     Dimension.SIZE: {
         "B": 1.0,
         **{
             prefix + suffix: 1024.0**power
             for power, prefix in enumerate(("K", "M", "G"), start=1)
-            for suffix in ("B", "iB")
+            for suffix in ("B", "iB", "")
         },
     },
     Dimension.ENERGY: {"J": 1.0, "mJ": 1e-3, "uJ": 1e-6, "µJ": 1e-6, "nJ": 1e-9},
@@ -67,7 +79,11 @@ def parse_quantity(text: str, dimension: Dimension, *, where: str) -> float:
             reason = f"{text!r} is a {other}, not a {dimension}"
         else:
             reason = f"{text!r} has no unit" if not match[2] else f"{match[2]!r} is not a unit of {dimension}"
-        raise InputError(reason, where=where, remedy=f"{remedy}; units are {', '.join(filter(None, units))}")
+        raise InputError(
+            reason,
+            where=where,
+            remedy=f"{remedy}; units are {', '.join(unit for unit in units if unit and unit not in _WORDS)}",
+        )
     value = float(match[1]) * factor
     if not math.isfinite(value) or value < 0:
         raise InputError(f"{text!r} is not a usable {dimension}", where=where, remedy=remedy)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from edgebench.core.budget import Limit
 from edgebench.core.figure import LATENCY, column_name, column_title, figure_of
 from edgebench.core.metric import Metric, Provenance
+from edgebench.core.run import Run
 from edgebench.core.search import Finalist, Infeasibility, LimitFact, SearchRecord, TrialResult
 from edgebench.reports.codes import Code, Kind
 from edgebench.reports.predictions import Intervals, predicted
@@ -27,6 +28,24 @@ def search_report(record: SearchRecord) -> Report:
         remarks=tuple(_remarks(record)),
         records=tuple(_records(record)),
     )
+
+
+def studies_report(runs: Sequence[Run]) -> Report:
+    """One row per study, as its newest run has it."""
+    newest = {run.search.study: (run, run.search) for run in runs if run.search is not None}
+    rows: list[dict[str, Cell]] = [
+        {
+            "study": name,
+            "space": record.space,
+            "devices": ", ".join(record.tables),
+            "trials": record.trials,
+            "solutions": sum(finalist.solution for finalist in record.finalists),
+            "complete": "yes" if run.complete else "no",
+            "started": run.started,
+        }
+        for name, (run, record) in newest.items()
+    ]
+    return Report(tables=(plain_table("Studies", rows),) if rows else (), records=tuple(rows))
 
 
 def _front(record: SearchRecord) -> ReportTable:

@@ -33,7 +33,7 @@ def search(
     space: Annotated[
         str | None,
         typer.Argument(
-            metavar="SPACE", help="A search space; `show` or `resume` and a study; or nothing with --study."
+            metavar="SPACE", help="A search space; `list`; `show` or `resume` and a study; nothing with --study."
         ),
     ] = None,
     name: Annotated[str | None, typer.Argument(metavar="[STUDY]", help="Study to show.", hidden=True)] = None,
@@ -112,6 +112,9 @@ def search(
     if space == "show":
         _show_study(name or study, results, shown)
         return
+    if space == "list":
+        _list_studies(results, shown)
+        return
     if space == "resume":
         context.params |= {"space": None, "study": name or study}
     request, plan = compose_search(with_known_call(context, context.params["study"], storage, results))
@@ -182,6 +185,16 @@ def _say_that_it_goes_on(record: SearchRecord, results: Path) -> None:
         f"edgebench search --study {record.study}{_results_option(results)}",
         err=True,
     )
+
+
+def _list_studies(results: Path, format_: Format) -> None:
+    """One row per study that has a run."""
+    from edgebench.cli.output import print_report
+    from edgebench.reports.search import studies_report
+    from edgebench.store.runs import RunStore
+
+    store = RunStore(results)
+    print_report(studies_report([store.load(name) for name in store.names()]), "search list", format_)
 
 
 def _show_study(name: str | None, results: Path, format_: Format) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from edgebench.cli import completion
 from edgebench.cli.output import Format, FormatOption, JsonOption, print_report
 
 app = typer.Typer(help="Built-in reference networks.", invoke_without_command=True)
@@ -25,6 +26,23 @@ def list_networks(format_: FormatOption = Format.TERMINAL, json_: JsonOption = F
     from edgebench.reports.zoo import zoo_report
 
     print_report(zoo_report(), "zoo list", Format.JSON if json_ else format_)
+
+
+@app.command()
+def show(
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME", help="A network, with or without zoo: before it.", autocompletion=completion.models
+        ),
+    ],
+    format_: FormatOption = Format.TERMINAL,
+    json_: JsonOption = False,
+) -> None:
+    """Show the layers of a built-in network."""
+    from edgebench.reports.zoo import network_report
+
+    print_report(network_report(name.removeprefix("zoo:")), "zoo show", Format.JSON if json_ else format_)
 
 
 @app.command()
