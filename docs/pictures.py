@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.terminal_theme import TerminalTheme
 from rich.text import Text
 
-WIDTH = 100
+WIDTH = 112
 PICTURES = {
     "profile.svg": "edgebench profile zoo:ds-cnn zoo:resnet8 -d host -d ethos-u55-128 -d nucleo-l4r5zi",
     "layers.svg": "edgebench profile zoo:tiny -d nucleo-l4r5zi --layers",

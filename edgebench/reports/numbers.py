@@ -10,6 +10,7 @@ _SCALES = {
     "W": ((1.0, "W"), (1e-3, "mW"), (1e-6, "uW")),
     "bytes": ((1024.0**3, "GiB"), (1024.0**2, "MiB"), (1024.0, "KiB"), (1.0, "B")),
 }
+_MANY = 10_000
 LETTERS = {
     Provenance.MEASURED: "m",
     Provenance.EXACT: "x",
@@ -50,11 +51,15 @@ def format_metric(metric: Metric, *, interval: bool = False, unit: bool = True) 
 
 
 def format_share(metric: Metric, limit: Metric) -> str:
-    """A figure and what there is of it, with the unit once where it is the same: ``68.6 of 640 KiB x``."""
-    needed, there = format_value(metric.value, metric.unit), format_value(limit.value, limit.unit)
+    """A figure and what there is of it, in one unit unless that takes many digits: ``68.6 of 640 KiB x``."""
+    needed = format_value(metric.value, metric.unit)
     number, _, prefix = needed.rpartition(" ")
-    shown = number if number and prefix == there.rpartition(" ")[2] else needed
-    return f"{shown} of {there} {LETTERS[metric.provenance]}"
+    factor = next((factor for factor, name in _SCALES.get(metric.unit, ()) if name == prefix), None)
+    if factor is None or limit.value / factor >= _MANY:
+        return f"{needed} of {format_value(limit.value, limit.unit)} {LETTERS[metric.provenance]}"
+    there = limit.value / factor
+    shown = f"{there:,.0f}" if there >= _MANY / 100 or there.is_integer() else _three_digits(there)
+    return f"{number} of {shown} {prefix} {LETTERS[metric.provenance]}"
 
 
 def _range(low: float, high: float, unit: str) -> str:

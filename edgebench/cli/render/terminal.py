@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape as escape_markup
 from rich.table import Table as RichTable
 
+from edgebench.core.figure import FLASH, LATENCY, RAM
 from edgebench.reports.codes import Kind
 from edgebench.reports.numbers import legend
 from edgebench.reports.report import Column, Remark, Report, ReportTable
@@ -37,6 +38,7 @@ _STAYS = {
     "ready",
 }
 """Columns that a narrow terminal keeps: what a row is about, and what became of it."""
+_LAST_TO_LEAVE = {LATENCY, RAM, FLASH}
 _MIN_WIDTH = 160
 """If the output is not a terminal, tables are not wrapped to a made-up width."""
 
@@ -80,17 +82,38 @@ def output_console(report: Report) -> Console:
 def fitting(table: ReportTable, width: int) -> tuple[ReportTable, list[str]]:
     """A table with the columns that fit, and the titles of those that do not; a figure is never cut.
 
-    What a row is about and the verdict stay; of the rest, the last columns leave first.
+    What a row is about and the verdict stay. Of the rest the last columns leave first, then intervals, and only then
+    latency, RAM and flash.
     """
-    columns = list(table.columns)
     left_out: list[str] = []
+    found = table
     for column in reversed(table.columns[1:]):
-        if _needed(replace(table, columns=tuple(columns))) <= width:
-            break
-        if column.key not in _STAYS:
-            columns.remove(column)
+        if _needed(found) > width and column.key not in _STAYS | _LAST_TO_LEAVE:
+            found = _without(found, column)
             left_out.insert(0, column.title)
-    return replace(table, columns=tuple(columns)), left_out
+    if _needed(found) > width and any(column.interval for column in found.columns):
+        found = replace(found, columns=tuple(replace(column, interval=False) for column in found.columns))
+        left_out.append("intervals")
+    if _needed(found) > width:
+        found = _about_one_model(found)
+    for column in reversed(table.columns[1:]):
+        if _needed(found) > width and column.key in _LAST_TO_LEAVE:
+            found = _without(found, column)
+            left_out.insert(0, column.title)
+    return found, left_out
+
+
+def _about_one_model(table: ReportTable) -> ReportTable:
+    """A table whose rows are all about one model says so in its title."""
+    models = {row.get("model") for row in table.rows}
+    column = next((column for column in table.columns if column.key == "model"), None)
+    if column is None or len(models) != 1:
+        return table
+    return replace(_without(table, column), title=f"{table.title}: {models.pop()}")
+
+
+def _without(table: ReportTable, column: Column) -> ReportTable:
+    return replace(table, columns=tuple(other for other in table.columns if other.key != column.key))
 
 
 def _needed(table: ReportTable) -> int:
