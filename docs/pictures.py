@@ -77,7 +77,7 @@ def shown(command: str) -> str:
         )
         if done.returncode != 0:
             raise SystemExit(done.stderr)
-        return done.stdout.replace(results, "results")
+        return done.stdout.replace(f" --results {results}", "").replace(results, "results")
 
 
 def picture(command: str, output: str) -> str:

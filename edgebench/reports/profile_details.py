@@ -29,13 +29,11 @@ _SPEED = (
 )
 _COST = tuple(map(figure_column, ("load_s", "first_inference_s", "peak_ram_bytes", RAM, FLASH, ENERGY)))
 _FIT = (
-    figure_column(RAM),
-    Column(key="ram_limit", title="of"),
-    Column(key="ram_left", title="left"),
-    figure_column(FLASH),
-    Column(key="flash_limit", title="of"),
-    Column(key="flash_left", title="left"),
     Column(key="fits", title="fits"),
+    Column(key=RAM, title="RAM", of="ram_limit"),
+    Column(key="ram_left", title="RAM left"),
+    Column(key=FLASH, title="flash", of="flash_limit"),
+    Column(key="flash_left", title="flash left"),
 )
 
 
