@@ -30,7 +30,8 @@ def with_name(shapes: Mapping[str, tuple[int, ...]], names: Sequence[str]) -> Ma
     Raises:
         InputError: There are several inputs.
     """
-    if "" not in shapes:
+    # Of files that do not name their inputs, whoever loads them knows the names.
+    if "" not in shapes or not names:
         return shapes
     if len(names) != 1:
         raise InputError(

@@ -9,6 +9,7 @@ from typing import Any
 from edgebench.core.model import TensorSpec
 from edgebench.errors import InputError
 from edgebench.models.input_file import array_shapes, array_types
+from edgebench.models.input_shapes import with_name
 
 _SIDES: Mapping[int, tuple[int, ...]] = {1: (128,), 2: (224, 224), 3: (16, 112, 112)}
 """Likely sizes behind the channels, by their number."""
@@ -31,7 +32,7 @@ def script_specs(script: Any, shapes: Mapping[str, tuple[int, ...]], file: str |
         InputError: A shape is not given; the remedy proposes one that fits what the graph does with the input.
     """
     names = [value.debugName().split(".")[0] for value in list(script.graph.inputs())[1:]]
-    known = {**(array_shapes(Path(file)) if file else {}), **shapes}
+    known = {**(array_shapes(Path(file)) if file else {}), **with_name(shapes, names)}
     missing = [name for name in names if name not in known]
     graph = script.inlined_graph
     if missing:

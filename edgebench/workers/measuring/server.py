@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from edgebench.core.model import InputSource
+from edgebench.core.device import Device
+from edgebench.core.model import InputSource, ModelFormat
 from edgebench.core.profile import Sample
 from edgebench.core.support import Support
-from edgebench.errors import InputError
+from edgebench.errors import EdgebenchError, InputError
 from edgebench.models.prepare import Prepared
 from edgebench.workers.measuring.jobs import (
     CompareOutputs,
@@ -41,6 +44,8 @@ class MeasuringServer(Server):
     def __init__(self, answers: BinaryIO, requests: BinaryIO) -> None:
         super().__init__(answers, requests)
         self._session: MeasurementSession | None = None
+        self._unconfined: str | None = None
+        self._is_settled = False
         self.on(Prepare, self._prepare)
         self.on(MakeReady, self._make_ready)
         self.on(Try, self._try)
@@ -55,6 +60,8 @@ class MeasuringServer(Server):
     def _prepare(self, request: Prepare) -> Prepared:
         from edgebench.models.prepare import prepare
 
+        wanted = request.wanted
+        self._confine([wanted.source], [wanted.inputs, wanted.calibration], None, [wanted.folder])
         return prepare(request.wanted)
 
     def _make_ready(self, request: MakeReady) -> Done:
@@ -69,12 +76,14 @@ class MeasuringServer(Server):
     def _try(self, request: Try) -> Support:
         from edgebench.workers.measuring.trying import try_model
 
+        self._confine([request.model], [request.inputs.file, request.inputs.calibration], request.device)
         return try_model(request.device, Path(request.model), request.inputs)
 
     def _count_operators(self, request: CountOperators) -> ExecutedOperators:
         from edgebench.targets.base import TellsOperators
         from edgebench.targets.registry import create_target
 
+        self._confine(request.models, [], request.device)
         target = create_target(request.device)
         if not isinstance(target, TellsOperators):
             return ExecutedOperators(counts=None)
@@ -85,6 +94,8 @@ class MeasuringServer(Server):
         from edgebench.targets.base import WritesDeployed
         from edgebench.targets.registry import create_target
 
+        inputs = request.inputs
+        self._confine([request.model], [inputs.file, inputs.calibration], request.device, [request.folder])
         target = create_target(request.device)
         if not isinstance(target, WritesDeployed):
             raise InputError(
@@ -96,6 +107,7 @@ class MeasuringServer(Server):
     def _load(self, request: Load) -> Loaded:
         from edgebench.workers.measuring.session import MeasurementSession
 
+        self._confine([request.model], [request.inputs.file, request.inputs.calibration], request.device)
         self._session = MeasurementSession(request.device, Path(request.model), request.inputs)
         return self._session.load()
 
@@ -107,20 +119,52 @@ class MeasuringServer(Server):
         finished = session.finish(layers=request.layers)
         session.close()
         self._session = None
+        if self._unconfined is not None:
+            note = f"the process that ran the model was not confined: {self._unconfined}"
+            finished = replace(finished, notes=(*finished.notes, note))
         return finished
 
     def _race(self, request: Race) -> Raced:
         from edgebench.workers.measuring.race import race
 
+        self._confine(request.models, [], request.device)
         models = [Path(model) for model in request.models]
         return Raced(results=race(request.device, models, InputSource(), request.seconds))
 
     def _compare_outputs(self, request: CompareOutputs) -> OutputsCompared:
         from edgebench.workers.measuring.outputs import compare_outputs
 
+        inputs = request.inputs
+        self._confine([request.before, request.after], [inputs.file, inputs.calibration], request.device)
         return compare_outputs(request.device, Path(request.before), Path(request.after), request.inputs)
+
+    def _confine(
+        self,
+        models: Sequence[str],
+        files: Sequence[str | None],
+        device: Device | None,
+        folders: Sequence[str] = (),
+    ) -> None:
+        """Before the first model is read, give up what no model needs; what is given up stays so."""
+        from edgebench.workers.measuring.confinement import confine_to, require_confinement
+
+        if not self._is_settled:
+            self._is_settled = True
+            self._unconfined = confine_to(models, files, device, folders)
+        require_confinement(self._unconfined, is_program=any(map(_is_program, models)))
 
     def _loaded(self) -> MeasurementSession:
         if self._session is None:
             raise InputError("no model is loaded")
         return self._session
+
+
+def _is_program(model: str) -> bool:
+    """Whether a model can do anything when it runs."""
+    from edgebench.models.source import identify, parse_source
+
+    path = parse_source(model).path
+    try:
+        return path is not None and path.is_file() and identify(path) is ModelFormat.TORCHSCRIPT
+    except EdgebenchError:
+        return False
