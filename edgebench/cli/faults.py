@@ -10,6 +10,7 @@ import tempfile
 import traceback
 from pathlib import Path
 
+from edgebench.core.secrets import redacted
 from edgebench.errors import EdgebenchError, StorageError
 
 EXIT_FAULT = 70
@@ -58,7 +59,7 @@ def _fault(error: Exception) -> int:
         folder = folder.parent if folder.name.startswith("edgebench-session-") else folder
         descriptor, place = tempfile.mkstemp(prefix="edgebench-fault-", suffix=".txt", dir=folder)
         with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
-            file.write(f"edgebench {_version()}, Python {sys.version}, {sys.platform}\n{text}")
+            file.write(f"edgebench {_version()}, Python {sys.version}, {sys.platform}\n{redacted(text)}")
     what = f"this is a fault of edgebench: {type(error).__name__}: {str(error)[:300]}"
     remedy = f"please report it, with {place}" if place else "please report it, with what --debug shows"
     print_error(EdgebenchError(what, remedy=remedy))
@@ -78,7 +79,7 @@ def print_error(error: EdgebenchError) -> None:
     from edgebench.cli.render.terminal import escape
 
     console = Console(stderr=True, highlight=False, emoji=False)
-    where = f"{escape(error.where)}: " if error.where else ""
-    console.print(f"[bold red]error:[/] {where}{escape(error.what)}", soft_wrap=True)
+    where = f"{escape(redacted(error.where))}: " if error.where else ""
+    console.print(f"[bold red]error:[/] {where}{escape(redacted(error.what))}", soft_wrap=True)
     if error.remedy:
-        console.print(f"  [cyan]{escape(error.remedy)}[/]", soft_wrap=True)
+        console.print(f"  [cyan]{escape(redacted(error.remedy))}[/]", soft_wrap=True)

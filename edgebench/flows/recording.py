@@ -11,6 +11,7 @@ from pathlib import Path
 from edgebench.core.plan import MeasurementPlan
 from edgebench.core.profile import Profile
 from edgebench.core.run import Revision, Run
+from edgebench.core.secrets import redacted
 from edgebench.errors import StorageError
 from edgebench.flows.profile.profile import ProfileProgress, ProfileRequest, profile
 from edgebench.machine.description import describe_machine, machine_warnings, read_state, state_changes
@@ -41,7 +42,7 @@ def new_run(store: RunStore, plan: MeasurementPlan, *, seed: int, command: Seque
     return Run(
         name=store.new_name(),
         started=datetime.now(UTC).isoformat(timespec="seconds"),
-        command=tuple(command),
+        command=tuple(map(redacted, command)),
         edgebench=version("edgebench"),
         plan=plan,
         machine=describe_machine(),

@@ -8,11 +8,18 @@ from edgebench.core.metric import Metric
 from edgebench.core.profile import Profile
 from edgebench.core.run import Run
 from edgebench.core.summary import summarise
-from edgebench.reports.report import Cell, Column, Report, ReportTable, filled, plain_table
+from edgebench.errors import EdgebenchError
+from edgebench.reports.codes import Code, Kind
+from edgebench.reports.report import Cell, Column, Remark, Report, ReportTable, filled, plain_table
 
 
-def overview(runs: Sequence[Run]) -> Report:
-    """One row per run: when it was, what it profiled, how it ended."""
+def overview(runs: Sequence[Run], damaged: Mapping[str, EdgebenchError] | None = None) -> Report:
+    """One row per run: when it was, what it profiled, how it ended.
+
+    Args:
+        runs: Those that could be read.
+        damaged: By name, why others could not.
+    """
     rows: list[dict[str, Cell]] = [
         {
             "run": run.name,
@@ -26,7 +33,11 @@ def overview(runs: Sequence[Run]) -> Report:
         }
         for run in runs
     ]
-    return Report(tables=(plain_table("Runs", rows),), records=tuple(rows))
+    remarks = tuple(
+        Remark(kind=Kind.FAILURE, code=Code.NOT_VALID, subject=name, text=error.what, remedy=error.remedy)
+        for name, error in (damaged or {}).items()
+    )
+    return Report(tables=(plain_table("Runs", rows),), remarks=remarks, records=tuple(rows))
 
 
 def explain(runs: Sequence[Run]) -> Report:

@@ -6,8 +6,10 @@ import errno
 import json
 import os
 import re
+import stat
 import tempfile
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -44,12 +46,34 @@ def write_atomically(path: Path, content: bytes) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)
+        Path(temporary).chmod(0o666 & ~_umask())
         Path(temporary).replace(path)
     except OSError as error:
         if temporary:
             Path(temporary).unlink(missing_ok=True)
         raise _explained(error, path) from error
+
+
+@cache
+def _umask() -> int:
+    """What the user takes away from the rights of new files; temporary files have only the owner's."""
+    before = os.umask(0o077)
+    os.umask(before)
+    return before
+
+
+def require_file(path: Path) -> None:
+    """Refuse folders, and what would never end when it is read: pipes, devices, sockets.
+
+    Raises:
+        StorageError: It is one of these; what does not exist is not.
+    """
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        raise StorageError("this is not a regular file", where=str(path), remedy="name a file, or remove this one")
 
 
 def read_json(
@@ -69,6 +93,7 @@ def read_json(
     Raises:
         StorageError: Missing, not JSON, of another kind, or newer than this edgebench.
     """
+    require_file(path)
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from edgebench.core.run import Run
-from edgebench.errors import InputError
+from edgebench.errors import EdgebenchError, InputError
 from edgebench.store.codec import from_plain, to_plain
 from edgebench.store.files import Migration, read_json, write_json
 from edgebench.store.renames import present_options
@@ -79,6 +79,20 @@ class RunStore:
     def names(self) -> list[str]:
         """Names of all runs, oldest first."""
         return sorted(path.stem for path in self._folder.glob("*.json")) if self._folder.is_dir() else []
+
+    def readable(self) -> list[Run]:
+        """All runs that can be read, oldest first; one that is damaged does not hide the others."""
+        return self.all()[0]
+
+    def all(self) -> tuple[list[Run], dict[str, EdgebenchError]]:
+        """All runs, oldest first, and by name why others cannot be read."""
+        found, damaged = [], {}
+        for name in self.names():
+            try:
+                found.append(load_run(self.path(name)))
+            except EdgebenchError as error:
+                damaged[name] = error
+        return found, damaged
 
     def _find(self, reference: str) -> Path:
         path = Path(reference)

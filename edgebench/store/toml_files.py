@@ -10,6 +10,7 @@ from typing import Any
 
 from edgebench.core.suggestions import did_you_mean
 from edgebench.errors import InputError
+from edgebench.store.files import require_file
 from edgebench.store.locations import search_path
 
 MAX_FILE_BYTES = 1 << 20
@@ -80,6 +81,7 @@ def read_toml(path: Path, what: str) -> tuple[str, dict[str, Any]]:
 
 
 def _read_text(path: Path, what: str) -> str:
+    require_file(path)
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
             raise InputError(f"too large for a {what} file", where=str(path))

@@ -194,7 +194,7 @@ def _list_studies(results: Path, format_: Format) -> None:
     from edgebench.store.runs import RunStore
 
     store = RunStore(results)
-    print_report(studies_report([store.load(name) for name in store.names()]), "search list", format_)
+    print_report(studies_report(store.readable()), "search list", format_)
 
 
 def _show_study(name: str | None, results: Path, format_: Format) -> None:
@@ -211,8 +211,7 @@ def _show_study(name: str | None, results: Path, format_: Format) -> None:
     from edgebench.store.runs import RunStore
 
     store = RunStore(results)
-    for run_name in reversed(store.names()):
-        run = store.load(run_name)
+    for run in reversed(store.readable()):
         if run.search is not None and name in {None, run.search.study}:
             print_report(search_report(run.search), "search show", format_)
             if not run.complete:

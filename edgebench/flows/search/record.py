@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from edgebench.core.figure import figure_of
 from edgebench.core.search import SearchRecord
+from edgebench.core.secrets import redacted
 from edgebench.core.table import LookupTable, prediction_intervals
 from edgebench.flows.search.ranking import front, meeting
 from edgebench.flows.search.request import SearchRequest
@@ -20,7 +21,7 @@ def begun(request: SearchRequest, candidates: Candidates) -> SearchRecord:
     """The record before anything is tried."""
     return SearchRecord(
         study=request.study,
-        storage=request.storage.rpartition("@")[2] or str(request.folder / "journal.log"),
+        storage=redacted(request.storage) or str(request.folder / "journal.log"),
         space=request.space.name,
         space_size=request.space.size,
         objectives=request.objectives,

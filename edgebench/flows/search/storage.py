@@ -11,7 +11,8 @@ from json import JSONDecodeError
 from pathlib import Path
 from typing import Any, TypeVar
 
-from edgebench.errors import MissingPackageError, StorageError
+from edgebench.core.secrets import redacted
+from edgebench.errors import InputError, MissingPackageError, StorageError
 from edgebench.flows.search.journal import open_journal
 
 T = TypeVar("T")
@@ -30,9 +31,11 @@ def open_storage(url: str, folder: Path) -> Any:
     Raises:
         StorageError: It cannot be opened.
         MissingPackageError: A package that it needs is missing.
+        InputError: It is no URL, or a file that is not a journal.
     """
     import optuna
 
+    _checked(url)
     try:
         if url.startswith("grpc://"):
             host, _, port = url.removeprefix("grpc://").partition(":")
@@ -127,7 +130,31 @@ def _first_line(error: BaseException) -> str:
 
 def without_password(url: str) -> str:
     """A storage's URL as it may be shown."""
-    scheme, separator, rest = url.partition("://")
-    if not separator or "@" not in rest:
-        return url
-    return f"{scheme}://...@{rest.rpartition('@')[2]}"
+    return redacted(url)
+
+
+def _checked(url: str) -> None:
+    """Refuse what is meant as a URL and is none, and files that are not journals.
+
+    Raises:
+        InputError: It is one of these.
+    """
+    if "://" not in url and ("//" in url or "@" in url):
+        raise InputError(
+            "this is not the URL of a storage",
+            where="--storage",
+            remedy="such as sqlite:///studies.db, postgresql://user@host/studies or grpc://host:13000",
+        )
+    path = Path(url)
+    if "://" in url or not url or not path.exists():
+        return
+    if not path.is_file():
+        raise InputError("this is not a regular file", where=f"--storage {url}", remedy="name a journal, or a new file")
+    with path.open("rb") as file:
+        first = file.readline(1 << 16).strip()
+    if first and b'"op_code"' not in first:
+        raise InputError(
+            "this file is not a journal of Optuna, and is left as it is",
+            where=f"--storage {url}",
+            remedy="name a journal, or a new file",
+        )
