@@ -22,6 +22,10 @@ _GRACE_S = 2.0
 """Time from the end of a child's output to its own end, in which the system takes its memory back."""
 _FAREWELL_S = 0.5
 """Time for a child to end by itself when its input ends."""
+_MOST_PRINTED = 64 << 20
+"""Bytes that a child may print on standard error; they are kept in a file, which must not fill the disk."""
+_MOST_SAID = 4 << 30
+"""Bytes of messages in the life of a child."""
 _LOG_TAIL = 4096
 _LAST_WORDS = 300
 
@@ -40,6 +44,7 @@ class LocalLink:
         self._limits = Limits(message_bytes=0)
         self._incoming = bytearray()
         self._searched = 0
+        self._said = 0
         self._outgoing = bytearray()
         self._ending: Ending | None = None
 
@@ -138,6 +143,11 @@ class LocalLink:
 
     def _pump(self, process: subprocess.Popen[bytes], wait_s: float) -> None:
         """Read and write what is possible within some time, and notice the child's end."""
+        if self._said > _MOST_SAID or (self._log is not None and os.fstat(self._log.fileno()).st_size > _MOST_PRINTED):
+            self._end(process, 0.0)
+            raise MessageTooLongError(
+                f"the child printed more than {_MOST_PRINTED >> 20} MiB, or said more than {_MOST_SAID >> 30} GiB"
+            )
         output = _descriptor(process.stdout)
         dead = process.poll() is not None
         with selectors.DefaultSelector() as selector:
@@ -152,6 +162,7 @@ class LocalLink:
         if output in ready:
             chunk = os.read(output, _CHUNK)
             self._incoming += chunk
+            self._said += len(chunk)
             if not chunk:
                 self._end(process, _GRACE_S)
                 return

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from edgebench.links.base import Limits, Link, LinkClosedError
+from edgebench.links.base import Limits, Link, LinkClosedError, MessageTooLongError
 from edgebench.links.local import LocalLink
 from edgebench.testing.link_contract import LinkContract
 
@@ -60,3 +61,14 @@ def test_a_child_that_ignores_the_end_of_its_input_is_killed_soon() -> None:
     begin = time.monotonic()
     link.close()
     assert time.monotonic() - begin < 10
+
+
+def test_a_child_that_prints_without_end_is_ended_before_it_fills_the_disk() -> None:
+    program = "import sys\nwhile True: sys.stderr.write('x' * 1_000_000)"
+    link = LocalLink()
+    link.start([sys.executable, "-c", program], Limits(message_bytes=1000))
+    start = time.monotonic()
+    with pytest.raises(MessageTooLongError, match="printed more than 64 MiB"):
+        link.receive(60.0)
+    link.close()
+    assert time.monotonic() - start < 30
