@@ -340,6 +340,12 @@ class McuModel(PlainModel):
                     "live_bytes": self._metric(
                         alive.get(number, 0), "bytes", Provenance.EXACT, "of the arena, alive while the operator runs"
                     ),
+                    "code_bytes": self._metric(
+                        self._program.sizes[f"edgebench_layer_{number}"],
+                        "bytes",
+                        Provenance.EXACT,
+                        "code of the operator, kernels not counted",
+                    ),
                 },
             )
             for number, (layer, count) in enumerate(zip(self._generated.layers, self._ran.instructions, strict=True))
