@@ -70,10 +70,11 @@ def confine_to(
         Path("/dev"),
         *map(Path, folders),
     ]
-    with contextlib.suppress(OSError):
-        # A folder that does not exist yet cannot be allowed.
-        for place in (cache_folder(""), cache_folder("").parent / "zig"):
-            place.mkdir(parents=True, exist_ok=True)
+    if device is not None and device.target == "mcu":
+        # Compiled kernels are kept there, and a folder that does not exist yet cannot be allowed.
+        with contextlib.suppress(OSError):
+            for place in (cache_folder(""), cache_folder("").parent / "zig"):
+                place.mkdir(parents=True, exist_ok=True)
     return confine(readable, writable)
 
 
