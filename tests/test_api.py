@@ -86,6 +86,7 @@ def test_devices_are_listed_with_what_is_missing() -> None:
     assert {status.name for status in found} == set(frame.index)
 
 
+@pytest.mark.slow
 def test_a_table_and_a_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_twelve(tmp_path)
     monkeypatch.chdir(tmp_path)

@@ -23,6 +23,7 @@ def rows(folder: Path, *arguments: str) -> dict[tuple[str, str], dict[str, Any]]
     return {(Path(row["model"]).name, row.get("device", "")): row for row in document["rows"]}
 
 
+@pytest.mark.slow
 def test_what_is_in_a_file_and_where_it_runs(tmp_path: Path) -> None:
     write_onnx(tmp_path / "model.onnx", batch="batch")
     done = edgebench("check", "model.onnx", cwd=tmp_path)

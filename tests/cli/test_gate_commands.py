@@ -79,6 +79,7 @@ def test_a_crash_under_a_limit_is_not_measured(folder: Path) -> None:
 
 
 @needs_vela
+@pytest.mark.slow
 def test_from_a_first_baseline_to_an_update(folder: Path) -> None:
     limits = ["--limit", "flash 0", "--limit", "ram@nucleo-l4r5zi <= 1KB"]
     done = edgebench("baseline", "save", "main", "net.onnx", "-d", NPU, *limits, cwd=folder)
@@ -109,6 +110,7 @@ def test_from_a_first_baseline_to_an_update(folder: Path) -> None:
 
 
 @needs_vela
+@pytest.mark.slow
 def test_baselines_that_cannot_be_used_are_explained(folder: Path) -> None:
     done = edgebench("gate", "net.onnx", "--baseline", "main", cwd=folder)
     assert (done.returncode, "there is no baseline" in done.stderr) == (2, True)
@@ -161,6 +163,7 @@ def test_a_run_with_a_crashed_cell_makes_no_baseline(folder: Path) -> None:
     assert not (folder / "results/baselines").exists()
 
 
+@pytest.mark.slow
 def test_runs_are_compared_unless_their_conditions_differ(folder: Path) -> None:
     for label, option in (("one", "noise=0.01"), ("two", "noise=0.01"), ("other", "noise=0.02")):
         profiled = ["profile", "net.onnx", "-d", "fake", *QUICK, "-O", option, "--label", label]

@@ -54,6 +54,7 @@ def test_names_with_colons_stay_as_they_are(tmp_path: Path) -> None:
     assert "no_such_module:x: it cannot be imported" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_converter_that_is_not_set_up(torch: ModuleType, tmp_path: Path) -> None:
     module, inputs = made(torch, "auto_encoder")
     exported(torch, module, inputs, tmp_path / "model.pt2")

@@ -25,6 +25,7 @@ def working(folder: Path, *arguments: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_the_shape_that_is_proposed_is_one_that_runs(tmp_path: Path) -> None:
     """A filter of 256 samples over audio, and an image of open size."""
     listen = [

@@ -76,6 +76,7 @@ class Processor:
 
 
 @pytest.mark.heavy
+@pytest.mark.slow
 def test_promised_intervals_cover_unseen_networks() -> None:
     """Over processors whose tables are wrong in many ways, with builds that stop when they are good."""
     inside: list[float] = []

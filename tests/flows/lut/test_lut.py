@@ -77,6 +77,7 @@ def test_tables_of_simulators_predict_unseen_networks(device: str, space: Search
 
 
 @pytest.mark.child
+@pytest.mark.slow
 def test_a_table_of_a_runtime_adds_up(space: SearchSpace) -> None:
     """On the fake device latency is a file's size, so that differences of files must add up to whole files."""
     request = TableRequest(space=space, device=FAKE, dtype="float32")
@@ -91,6 +92,7 @@ def test_a_table_of_a_runtime_adds_up(space: SearchSpace) -> None:
 
 
 @pytest.mark.child
+@pytest.mark.slow
 def test_an_interrupted_build_resumes_where_it_was(space: SearchSpace, monkeypatch: pytest.MonkeyPatch) -> None:
     saved: list[LookupTable] = []
     raced: list[int] = []
@@ -130,6 +132,7 @@ def test_an_interrupted_build_resumes_where_it_was(space: SearchSpace, monkeypat
 
 
 @pytest.mark.child
+@pytest.mark.slow
 def test_what_whole_networks_have_in_common_is_the_scale(space: SearchSpace) -> None:
     """Networks that take 5 % longer than the sum of their blocks are predicted to do so."""
     table = built(space)
@@ -277,6 +280,7 @@ def test_what_slows_the_machine_down_is_taken_out(
 
 
 @pytest.mark.child
+@pytest.mark.slow
 def test_a_table_for_something_else_is_refused_with_the_difference(space: SearchSpace) -> None:
     table = built(space)
     old = replace(table, key=replace(table.key, versions={"fake": "0"}))
@@ -310,6 +314,7 @@ def test_types_that_a_device_does_not_take_are_refused(space: SearchSpace) -> No
 
 
 @pytest.mark.child
+@pytest.mark.slow
 def test_declared_power_makes_energy_of_latency(space: SearchSpace) -> None:
     table = built(space)
     power = PowerModel(active_w=0.5, supply="3.3 V", relative_error=0.1, source="a data sheet")
@@ -323,6 +328,7 @@ def test_declared_power_makes_energy_of_latency(space: SearchSpace) -> None:
 
 
 @pytest.mark.child
+@pytest.mark.slow
 def test_the_feasible_front_is_that_of_enumeration(space: SearchSpace) -> None:
     table = built(space)
     model = cost_model(space, {"fake": table})

@@ -244,6 +244,7 @@ def test_nothing_feasible_names_limits_and_the_nearest(space: SearchSpace, tmp_p
 
 
 @pytest.mark.child
+@pytest.mark.slow
 def test_finalists_are_measured_and_a_wrong_table_is_found_out(space: SearchSpace, tmp_path: Path) -> None:
     wanted = request(space, tmp_path, trials=12, finalists=2)
     honest = run(wanted)
@@ -378,6 +379,7 @@ def test_two_processes_share_a_study_without_repeating(space: SearchSpace, tmp_p
 
 @pytest.mark.child
 @needs_training
+@pytest.mark.slow
 def test_trained_distilled_exported_and_measured(space: SearchSpace, tmp_path: Path) -> None:
     wanted = request(
         space,
@@ -450,6 +452,7 @@ def test_a_search_trains_and_measures_wherever_its_workers_are(
 
 @pytest.mark.child
 @needs_training
+@pytest.mark.slow
 def test_losses_that_are_no_numbers_fail_trials_and_nothing_else(space: SearchSpace, tmp_path: Path) -> None:
     wanted = request(
         space,
@@ -466,6 +469,7 @@ def test_losses_that_are_no_numbers_fail_trials_and_nothing_else(space: SearchSp
 
 @pytest.mark.child
 @needs_training
+@pytest.mark.slow
 def test_a_killed_training_is_done_again(space: SearchSpace) -> None:
     job = TrainJob(
         space=SpaceText.of(space),
@@ -525,6 +529,7 @@ def test_a_killed_search_loses_and_repeats_nothing(space: SearchSpace, tmp_path:
 
 @pytest.mark.child
 @needs_training
+@pytest.mark.slow
 def test_an_interrupted_search_goes_on_by_its_name(space: SearchSpace, tmp_path: Path) -> None:
     TableStore(tmp_path / "results").save(fake_table(space))
     line = command(

@@ -112,6 +112,7 @@ def test_half_a_line_of_a_journal_is_cut_off(space: SearchSpace, tmp_path: Path,
 
 
 @pytest.mark.child
+@pytest.mark.slow
 def test_a_full_disk_ends_the_search_and_loses_nothing(space: SearchSpace, tmp_path: Path) -> None:
     """With a limit on the size of files, which is what a process can have of a full disk without a disk."""
     accuracies(space, tmp_path / "accuracies.json")

@@ -203,6 +203,7 @@ def test_processes_that_compile_at_once_share_one_set_of_kernels(tiny: Path, tmp
     assert len(folders) == 1, folders
 
 
+@pytest.mark.slow
 def test_kernels_half_built_by_a_killed_process_are_built_again(
     tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

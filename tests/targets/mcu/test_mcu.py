@@ -95,6 +95,7 @@ def test_every_core_computes_the_same(core: str, name: str, int8_models: dict[st
 @needs_emulator
 @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 @given(networks())
+@pytest.mark.slow
 def test_random_networks_are_exact_or_their_operator_is_named(tmp_path: Path, network: Network) -> None:
     to_tflite(network, random_weights(network, 0), tmp_path / "float.tflite")
     request = PrepareRequest(

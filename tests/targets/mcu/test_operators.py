@@ -321,6 +321,7 @@ def test_a_compiler_that_misbehaves_is_a_missing_target(
 
 @pytest.mark.child
 @needs_emulator
+@pytest.mark.slow
 def test_the_cache_may_be_in_a_folder_with_an_odd_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / 'it\'s a "cache"'))
     tensors = [Tensor(shape=(1, 4)), Tensor(shape=(1, 4))]
