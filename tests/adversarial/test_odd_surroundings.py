@@ -83,7 +83,7 @@ def test_signals_end_a_profile_and_leave_nothing(number: signal.Signals, tmp_pat
     place = tmp_path / "tmp"
     place.mkdir()
     process = subprocess.Popen(
-        [COMMAND, "profile", "zoo:tiny", "zoo:resnet8", "-d", "host", "-d", "host-litert", "--time-limit", "30s"],
+        [COMMAND, "profile", "zoo:tiny", "zoo:resnet8", "-d", "host", "-d", "host-litert", "--repetitions", "1000"],
         cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
         env={**os.environ, "TMPDIR": str(place)},
     )  # fmt: skip
@@ -103,8 +103,12 @@ def test_what_a_killed_command_leaves_is_swept_by_the_next(tmp_path: Path) -> No
     place = tmp_path / "tmp"
     place.mkdir()
     environment = {**os.environ, "TMPDIR": str(place)}
-    process = subprocess.Popen([COMMAND, "profile", "zoo:resnet8", "-d", "host"], cwd=tmp_path, env=environment)
-    time.sleep(5)
+    line = [COMMAND, "profile", "zoo:resnet8", "-d", "host", "--repetitions", "1000"]
+    process = subprocess.Popen(line, cwd=tmp_path, env=environment)
+    until = time.monotonic() + 60
+    # Killed when it has a child, too.
+    while time.monotonic() < until and len(_children_of(place)) < 2:
+        time.sleep(0.05)
     process.kill()
     process.wait()
     assert leftovers(place)
