@@ -4,8 +4,6 @@ What this module exports is the Python API: documented, typed, and kept stable a
 else is private. Importing it imports no ML runtime.
 """
 
-from importlib.metadata import version as _version
-
 # Packages must be loaded before functions take their names: loading them later would take the names back.
 import edgebench.gate
 
@@ -25,8 +23,6 @@ from edgebench.errors import (
     UnavailableError,
     UnsupportedModelError,
 )
-
-__version__ = _version("edgebench")
 
 __all__ = [
     "CheckResult",
@@ -56,3 +52,12 @@ __all__ = [
     "profile",
     "search",
 ]
+
+
+def __getattr__(name: str) -> str:
+    """The version, looked up when it is asked for: that takes longer than all else here."""
+    if name != "__version__":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib.metadata import version
+
+    return version("edgebench")

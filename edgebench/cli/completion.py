@@ -48,8 +48,9 @@ def runs(incomplete: str) -> list[str]:
 
 def studies(incomplete: str) -> list[str]:
     """Studies of the default results folder."""
-    folder = Path("results") / "studies"
-    return _offered([path.parent.name for path in folder.glob("*/journal.log")], incomplete)
+    from edgebench.flows.search.calls import study_names
+
+    return _offered(study_names(Path("results") / "studies"), incomplete)
 
 
 def baselines(incomplete: str) -> list[str]:

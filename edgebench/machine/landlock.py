@@ -53,10 +53,13 @@ def confine(readable: Iterable[Path], writable: Iterable[Path]) -> str | None:
     if not known:
         return "this system has no Landlock"
     rights = _RIGHTS_OF_ABI[min(known, max(_RIGHTS_OF_ABI))]
-    fields = [rights, _TCP if known >= 4 else 0, _SCOPES if known >= 6 else 0]
-    attributes = struct.pack(
-        f"={'Q' * (1 if known < 4 else 2 if known < 6 else 3)}", *fields[: 1 if known < 4 else 2 if known < 6 else 3]
-    )
+    # Older kernels know fewer fields.
+    fields = [rights]
+    if known >= 4:
+        fields.append(_TCP)
+    if known >= 6:
+        fields.append(_SCOPES)
+    attributes = struct.pack(f"={len(fields)}Q", *fields)
     ruleset = _syscall(_CREATE_RULESET, attributes, len(attributes), 0)
     if ruleset < 0:
         return "the kernel refuses a Landlock ruleset"

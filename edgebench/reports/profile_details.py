@@ -113,6 +113,19 @@ def _folded(rows: list[Mapping[str, Cell]], keys: Sequence[str]) -> list[Mapping
     return found
 
 
+def memory_cells(profile: Profile) -> dict[str, Cell]:
+    """What a model needs of each memory, what the device has and what is left, and the verdict; empty if unknown."""
+    cells: dict[str, Cell] = {}
+    for name, fit in memory_fits(profile).items():
+        kind = "ram" if name == RAM else "flash"
+        cells[name] = fit.needed
+        cells[f"{kind}_limit"] = replace(fit.needed, value=fit.limit, provenance=Provenance.EXACT)
+        cells[f"{kind}_left"] = replace(fit.needed, value=fit.left)
+    if cells:
+        cells["fits"] = "yes" if fits(profile) else "NO"
+    return cells
+
+
 def energy_source(profile: Profile) -> str:
     """Where the energy of a profile comes from, or why there is none."""
     energy = summarise(profile).get(ENERGY)
@@ -170,17 +183,9 @@ def _fit(profiles: Profiles, names: Mapping[str, str]) -> ReportTable:
     """Memory against what each device has."""
     rows: list[dict[str, Cell]] = []
     for run, profile in profiles:
-        found = memory_fits(profile)
-        if not found:
-            continue
-        row: dict[str, Cell] = _subject(run, profile)
-        for name, fit in found.items():
-            kind = "ram" if name == RAM else "flash"
-            row[name] = fit.needed
-            row[f"{kind}_limit"] = replace(fit.needed, value=fit.limit, provenance=Provenance.EXACT)
-            row[f"{kind}_left"] = replace(fit.needed, value=fit.left)
-        row["fits"] = "yes" if fits(profile) else "NO"
-        rows.append(row)
+        cells = memory_cells(profile)
+        if cells:
+            rows.append({**_subject(run, profile), **cells})
     return _table("Does it fit?", _FIT, rows, names)
 
 

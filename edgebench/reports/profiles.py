@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from edgebench.core.figure import ENERGY, FLASH, LATENCY, RAM, figure_of
-from edgebench.core.memory_fit import fits, memory_fits
-from edgebench.core.metric import Provenance
+from edgebench.core.memory_fit import memory_fits
 from edgebench.core.profile import Outcome, Profile
 from edgebench.core.run import Run
 from edgebench.core.summary import sample_count, summarise
 from edgebench.reports.checks import profile_checks
 from edgebench.reports.naming import run_names, subject_columns
-from edgebench.reports.profile_details import detail_tables, layer_table
+from edgebench.reports.profile_details import detail_tables, layer_table, memory_cells
 from edgebench.reports.profile_remarks import profile_remarks
 from edgebench.reports.report import Cell, Column, Report, ReportTable, figure_column, filled, flat_record
 from edgebench.reports.search import search_report
@@ -67,8 +65,7 @@ def _answer(profiles: Sequence[tuple[Run, Profile]]) -> ReportTable:
             "model": profile.model.name,
             "device": profile.device.name,
             **summarise(profile),
-            **_limits(profile),
-            "fits": {None: None, True: "yes", False: "NO"}[fits(profile)],
+            **memory_cells(profile),
             "outcome": None if profile.outcome is Outcome.OK else profile.outcome.value,
         }
         for run, profile in profiles
@@ -80,14 +77,6 @@ def _answer(profiles: Sequence[tuple[Run, Profile]]) -> ReportTable:
     intervals = any(sample_count(profile) for _, profile in profiles)
     caption = "latency: the median with its 95 % interval over fresh processes" if intervals else ""
     return ReportTable(title="Result", columns=(*subject_columns(names), *columns), rows=tuple(rows), caption=caption)
-
-
-def _limits(profile: Profile) -> dict[str, Cell]:
-    """What the device has of each memory."""
-    return {
-        "ram_limit" if name == RAM else "flash_limit": replace(fit.needed, value=fit.limit, provenance=Provenance.EXACT)
-        for name, fit in memory_fits(profile).items()
-    }
 
 
 def _layer_records(run: Run, profile: Profile) -> list[Mapping[str, object]]:

@@ -54,11 +54,25 @@ class FeatureLookups:
         name: Of the family.
         labels: Of its features.
         parts: Columns of an architecture, and the position in ``labels`` (-1 for none) with one axis per column.
+        width: As of the family.
     """
 
     name: str
     labels: tuple[str, ...]
     parts: tuple[tuple[tuple[int, ...], NDArray[np.int64]], ...]
+    width: float
+
+    def of(self, rows: NDArray[np.int8]) -> FeatureFamily:
+        """The features of architectures: how often each is looked up.
+
+        Args:
+            rows: One row per architecture.
+        """
+        # The last column is that of nothing.
+        values = np.zeros((len(rows), len(self.labels) + 1))
+        for columns, numbers in self.parts:
+            values[np.arange(len(rows)), numbers[tuple(rows[:, column] for column in columns)]] += 1
+        return FeatureFamily(name=self.name, labels=self.labels, values=values[:, :-1], width=self.width)
 
 
 MAX_PAIRS = 600
@@ -71,7 +85,7 @@ def choice_lookups(dimensions: Sequence[Dimension]) -> list[FeatureLookups]:
     starts = np.cumsum([0, *sizes])
     texts = [f"{dimension.name}={value}" for dimension in dimensions for value in range(len(dimension.values))]
     single = tuple(((column,), np.arange(size) + starts[column]) for column, size in enumerate(sizes))
-    found = [FeatureLookups(name="choices", labels=tuple(texts), parts=single)]
+    found = [FeatureLookups(name="choices", labels=tuple(texts), parts=single, width=0.02)]
     names: list[str] = []
     parts: list[tuple[tuple[int, ...], NDArray[np.int64]]] = []
     for one, other in itertools.combinations(range(len(sizes)), 2):
@@ -81,5 +95,5 @@ def choice_lookups(dimensions: Sequence[Dimension]) -> list[FeatureLookups]:
             f"{texts[starts[one] + first]} {texts[starts[other] + second]}" for first, second in np.ndindex(shape)
         ]
     if 0 < len(names) <= MAX_PAIRS:
-        found.append(FeatureLookups(name="pairs of choices", labels=tuple(names), parts=tuple(parts)))
+        found.append(FeatureLookups(name="pairs of choices", labels=tuple(names), parts=tuple(parts), width=0.01))
     return found

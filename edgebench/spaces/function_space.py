@@ -24,8 +24,8 @@ from edgebench.models.network.layers import Shape
 from edgebench.models.pytorch.load import quiet, require_torch
 from edgebench.models.pytorch.to_network import Traced, traced
 from edgebench.spaces.blocks import Block
-from edgebench.spaces.features import Dimension, FeatureFamily, FeatureLookups, choice_lookups
-from edgebench.spaces.space import Architecture, Architectures, SearchSpace, Slot
+from edgebench.spaces.features import Dimension, FeatureLookups, choice_lookups
+from edgebench.spaces.space import Architecture, SearchSpace, Slot
 from edgebench.spaces.traced_block import cut
 
 MOST_BLOCKS = 2000
@@ -153,12 +153,8 @@ class FunctionSpace(SearchSpace):
         """Whether there are few enough modules to make them all, or blocks to add up."""
         return not self.learnt_whole or self.combinations <= MOST_COUNTED
 
-    def features(self, architectures: Architectures) -> list[FeatureFamily]:
-        """Choices and pairs of them, where there are no blocks to count."""
-        return self.choice_features(architectures) if self.learnt_whole else super().features(architectures)
-
     def lookups(self) -> list[FeatureLookups]:
-        """Those of the features."""
+        """Choices and pairs of them, where there are no blocks to count."""
         return choice_lookups(self.dimensions) if self.learnt_whole else super().lookups()
 
     @cached_property
@@ -200,15 +196,12 @@ class FunctionSpace(SearchSpace):
 
     def _slot(self, name: str, columns: Sequence[int]) -> Slot:
         names = tuple(self.dimensions[column].name for column in columns)
-        indices = {
-            self.dimensions[column].name: {value: n for n, value in enumerate(self.dimensions[column].values)}
-            for column in columns
-        }
 
         def block(values: Mapping[str, Any]) -> Block | None:
             row = list(self.largest)
-            for column, dimension in zip(columns, names, strict=True):
-                row[column] = indices[dimension][values[dimension]]
+            for column in columns:
+                dimension = self.dimensions[column]
+                row[column] = dimension.values.index(values[dimension.name])
             return dict(self.blocks(row)).get(name)
 
         return Slot(name=name, dimensions=names, block=block)

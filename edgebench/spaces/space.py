@@ -263,13 +263,7 @@ class SearchSpace:
         Args:
             architectures: One row per architecture.
         """
-        counts = np.zeros((len(architectures), len(self.all_blocks) + 1))
-        for term in self.terms:
-            numbers = term.blocks[tuple(architectures[:, column] for column in term.dimensions)]
-            counts[np.arange(len(architectures)), numbers] += 1
-        labels = tuple(block.key for block in self.all_blocks)
-        found = [FeatureFamily(name="blocks", labels=labels, values=counts[:, :-1], width=0.05)]
-        return [*found, *self.choice_features(architectures)]
+        return [family.of(architectures) for family in self.lookups()]
 
     def sizes(self, architectures: Architectures) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Multiply-accumulates and parameters of architectures.
@@ -283,22 +277,11 @@ class SearchSpace:
             np.array([float(network.parameters) for network in networks]),
         )
 
-    def choice_features(self, architectures: Architectures) -> list[FeatureFamily]:
-        """Each choice, and pairs of choices where these are not too many."""
-        families = []
-        for family in choice_lookups(self.dimensions):
-            values = np.zeros((len(architectures), len(family.labels) + 1))
-            for columns, numbers in family.parts:
-                values[np.arange(len(architectures)), numbers[tuple(architectures[:, item] for item in columns)]] = 1
-            width = 0.02 if family.name == "choices" else 0.01
-            families.append(FeatureFamily(name=family.name, labels=family.labels, values=values[:, :-1], width=width))
-        return families
-
     def lookups(self) -> list[FeatureLookups]:
-        """The features once more, as what the choices of a few dimensions look up; empty where they are not that."""
+        """The features as what the choices of a few dimensions look up; empty where they are not that."""
         labels = tuple(block.key for block in self.all_blocks)
         parts = tuple((term.dimensions, term.blocks.astype(np.int64)) for term in self.terms)
-        return [FeatureLookups(name="blocks", labels=labels, parts=parts), *choice_lookups(self.dimensions)]
+        return [FeatureLookups(name="blocks", labels=labels, parts=parts, width=0.05), *choice_lookups(self.dimensions)]
 
     @cached_property
     def terms(self) -> tuple[Term, ...]:

@@ -15,7 +15,7 @@ from edgebench.store.board_calibrations import calibration_toml
 from edgebench.store.devices import find_device
 from edgebench.store.files import write_atomically
 from edgebench.store.locations import packaged_folder
-from edgebench.store.toml_files import NAME, read_toml
+from edgebench.store.toml_files import new_toml, read_toml
 
 _HEADER = re.compile(r"^\s*(\[\[?)\s*([\w.-]+)\s*\]\]?", re.MULTILINE)
 
@@ -43,12 +43,8 @@ def write_device_copy(name: str, source: str, folder: Path) -> NewDevice:
         InputError: The name is not valid, is taken, or the source does not exist.
         StorageError: The file cannot be written.
     """
-    if not NAME.fullmatch(name):
-        raise InputError(f"{name!r} is not a valid device name", remedy="use lower-case letters, digits, - and .")
+    path = new_toml(name, folder, "device")
     original = find_device(source)
-    path = folder / f"{name}.toml"
-    if path.exists():
-        raise InputError("this device file exists already", where=str(path), remedy="choose another name")
     header = (
         f"# Device {name!r}, started as a copy of {original.name!r}. devices/README.md describes every key.\n"
         "# Files in ./devices override those in ~/.config/edgebench/devices, and both override those of edgebench.\n\n"

@@ -6,10 +6,9 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from edgebench.errors import InputError
 from edgebench.store.files import write_atomically
 from edgebench.store.spaces import find_space
-from edgebench.store.toml_files import NAME, read_toml
+from edgebench.store.toml_files import new_toml, read_toml
 
 _COMMENTS = {
     "input": "Rows, columns and channels of an image.",
@@ -44,12 +43,8 @@ def write_space_copy(
         InputError: The name is not valid, is taken, or the source does not exist.
         StorageError: The file cannot be written.
     """
-    if not NAME.fullmatch(name):
-        raise InputError(f"{name!r} is not a valid name of a space", remedy="use lower-case letters, digits, - and .")
+    path = new_toml(name, folder, "space")
     original = find_space(source)
-    path = folder / f"{name}.toml"
-    if path.exists():
-        raise InputError("this space file exists already", where=str(path), remedy="choose another name")
     text = read_toml(Path(original.origin), "space")[0]
     changes: dict[str, str] = {}
     if shape is not None:

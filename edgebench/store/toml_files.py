@@ -58,6 +58,31 @@ def find_toml(reference: str, folder: str, what: str, command: str) -> Path:
     return files[reference]
 
 
+def new_toml(name: str, folder: Path, what: str) -> Path:
+    """Where a new file of a kind goes.
+
+    Args:
+        name: Of what is in it.
+        folder: Where it goes.
+        what: ``device`` or ``space``, for messages.
+
+    Raises:
+        InputError: The name is not usable, or taken.
+    """
+    _check_name(name, what)
+    path = folder / f"{name}.toml"
+    if path.exists():
+        raise InputError(f"this {what} file exists already", where=str(path), remedy="choose another name")
+    return path
+
+
+def _check_name(name: str, what: str, where: str | None = None) -> None:
+    if not NAME.fullmatch(name):
+        raise InputError(
+            f"{name!r} is not a valid {what} name", where=where, remedy="use lower-case letters, digits, - and ."
+        )
+
+
 def read_toml(path: Path, what: str) -> tuple[str, dict[str, Any]]:
     """Text and parsed content of a file.
 
@@ -65,12 +90,7 @@ def read_toml(path: Path, what: str) -> tuple[str, dict[str, Any]]:
         InputError: It is missing, too large, or not valid TOML, or its name is not usable; the line is named.
     """
     text = _read_text(path, what)
-    if not NAME.fullmatch(path.stem):
-        raise InputError(
-            f"{path.stem!r} is not a valid {what} name",
-            where=str(path),
-            remedy="use lower-case letters, digits, - and .",
-        )
+    _check_name(path.stem, what, where=str(path))
     try:
         return text, tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

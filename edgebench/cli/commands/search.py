@@ -147,9 +147,9 @@ def _show(run: Run, request: SearchRequest, format_: Format) -> None:
 
 def _say_how_to_go_on(run: Run, request: SearchRequest) -> None:
     done = run.search.trials if run.search else 0
-    from edgebench.flows.search.storage import without_password
+    from edgebench.core.secrets import redacted
 
-    storage = f" --storage {without_password(request.storage)}" if request.storage else ""
+    storage = f" --storage {redacted(request.storage)}" if request.storage else ""
     saved = (
         f"{done} of {request.trials} trials and what was measured are saved" if run.search else "nothing was tried yet"
     )
@@ -158,11 +158,11 @@ def _say_how_to_go_on(run: Run, request: SearchRequest) -> None:
 
 def _dashboard(request: SearchRequest) -> str:
     """The command that shows a study in a browser, where optuna-dashboard can open its storage."""
-    from edgebench.flows.search.storage import without_password
+    from edgebench.core.secrets import redacted
 
     if request.storage.startswith("grpc://") or not (request.storage or request.folder.exists()):
         return ""
-    return f"optuna-dashboard {without_password(request.storage) or request.folder / 'journal.log'}"
+    return f"optuna-dashboard {redacted(request.storage) or request.folder / 'journal.log'}"
 
 
 def _results_option(results: Path) -> str:

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgebench.core.secrets import redacted
 from edgebench.core.suggestions import did_you_mean
 from edgebench.errors import InputError
-from edgebench.flows.search.storage import lasting, open_storage, without_password
+from edgebench.flows.search.storage import lasting, open_storage
 
 if TYPE_CHECKING:
     import optuna
@@ -66,7 +67,7 @@ def load_study(name: str, storage: str, folder: Path) -> optuna.Study:
 
     missing = InputError(
         f"there is no study {name!r}",
-        where=without_password(storage) or str(folder),
+        where=redacted(storage) or str(folder),
         remedy=did_you_mean(name, study_names(folder))
         or "give its storage with --storage, or its folder with --results",
     )

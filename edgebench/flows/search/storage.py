@@ -49,13 +49,13 @@ def open_storage(url: str, folder: Path) -> Any:
     except ImportError as error:
         raise MissingPackageError(
             f"this storage needs a package: {error}",
-            where=without_password(url),
+            where=redacted(url),
             remedy="pip install 'edgebench[storages]' (PostgreSQL, gRPC), or the driver of your database",
         ) from None
     except Exception as error:
         raise StorageError(
             f"the storage cannot be opened: {_first_line(error)}",
-            where=without_password(url) or str(folder),
+            where=redacted(url) or str(folder),
             remedy="check that it exists and that the user may write to it",
         ) from None
 
@@ -126,11 +126,6 @@ def _first_line(error: BaseException) -> str:
     if type(error).__name__ == "StorageInternalError" and error.__cause__ is not None:
         error = error.__cause__  # Optuna's own message does not say what happened.
     return (str(error).strip() or type(error).__name__).splitlines()[0][:300]
-
-
-def without_password(url: str) -> str:
-    """A storage's URL as it may be shown."""
-    return redacted(url)
 
 
 def _checked(url: str) -> None:

@@ -61,7 +61,7 @@ class MeasuringServer(Server):
         from edgebench.models.prepare import prepare
 
         wanted = request.wanted
-        self._confine([wanted.source], [wanted.inputs, wanted.calibration], None, [wanted.folder])
+        self._confine([wanted.source], files=[wanted.inputs, wanted.calibration], folders=[wanted.folder])
         return prepare(request.wanted)
 
     def _make_ready(self, request: MakeReady) -> Done:
@@ -76,14 +76,14 @@ class MeasuringServer(Server):
     def _try(self, request: Try) -> Support:
         from edgebench.workers.measuring.trying import try_model
 
-        self._confine([request.model], [request.inputs.file, request.inputs.calibration], request.device)
+        self._confine([request.model], request.device, _files(request.inputs))
         return try_model(request.device, Path(request.model), request.inputs)
 
     def _count_operators(self, request: CountOperators) -> ExecutedOperators:
         from edgebench.targets.base import TellsOperators
         from edgebench.targets.registry import create_target
 
-        self._confine(request.models, [], request.device)
+        self._confine(request.models, request.device)
         target = create_target(request.device)
         if not isinstance(target, TellsOperators):
             return ExecutedOperators(counts=None)
@@ -94,8 +94,7 @@ class MeasuringServer(Server):
         from edgebench.targets.base import WritesDeployed
         from edgebench.targets.registry import create_target
 
-        inputs = request.inputs
-        self._confine([request.model], [inputs.file, inputs.calibration], request.device, [request.folder])
+        self._confine([request.model], request.device, _files(request.inputs), [request.folder])
         target = create_target(request.device)
         if not isinstance(target, WritesDeployed):
             raise InputError(
@@ -107,7 +106,7 @@ class MeasuringServer(Server):
     def _load(self, request: Load) -> Loaded:
         from edgebench.workers.measuring.session import MeasurementSession
 
-        self._confine([request.model], [request.inputs.file, request.inputs.calibration], request.device)
+        self._confine([request.model], request.device, _files(request.inputs))
         self._session = MeasurementSession(request.device, Path(request.model), request.inputs)
         return self._session.load()
 
@@ -127,22 +126,21 @@ class MeasuringServer(Server):
     def _race(self, request: Race) -> Raced:
         from edgebench.workers.measuring.race import race
 
-        self._confine(request.models, [], request.device)
+        self._confine(request.models, request.device)
         models = [Path(model) for model in request.models]
         return Raced(results=race(request.device, models, InputSource(), request.seconds))
 
     def _compare_outputs(self, request: CompareOutputs) -> OutputsCompared:
         from edgebench.workers.measuring.outputs import compare_outputs
 
-        inputs = request.inputs
-        self._confine([request.before, request.after], [inputs.file, inputs.calibration], request.device)
+        self._confine([request.before, request.after], request.device, _files(request.inputs))
         return compare_outputs(request.device, Path(request.before), Path(request.after), request.inputs)
 
     def _confine(
         self,
         models: Sequence[str],
-        files: Sequence[str | None],
-        device: Device | None,
+        device: Device | None = None,
+        files: Sequence[str | None] = (),
         folders: Sequence[str] = (),
     ) -> None:
         """Before the first model is read, give up what no model needs; what is given up stays so."""
@@ -157,6 +155,10 @@ class MeasuringServer(Server):
         if self._session is None:
             raise InputError("no model is loaded")
         return self._session
+
+
+def _files(inputs: InputSource) -> list[str | None]:
+    return [inputs.file, inputs.calibration]
 
 
 def _is_program(model: str) -> bool:

@@ -511,10 +511,8 @@ def test_a_killed_search_loses_and_repeats_nothing(space: SearchSpace, tmp_path:
     )
     journal = tmp_path / "results" / "studies" / "cli" / "journal.log"
     process = subprocess.Popen(line)
-    until = time.monotonic() + 120
     # Killed in the middle of a trial, once one is finished.
-    while time.monotonic() < until and '"accuracy"' not in (journal.read_text() if journal.exists() else ""):
-        time.sleep(0.05)
+    wait_for_a_trial(journal)
     process.send_signal(signal.SIGKILL)
     process.wait()
     before = tried(request(space, tmp_path, study="cli"))
@@ -537,9 +535,7 @@ def test_an_interrupted_search_goes_on_by_its_name(space: SearchSpace, tmp_path:
     )
     journal = tmp_path / "results" / "studies" / "cli" / "journal.log"
     process = subprocess.Popen(line, stderr=subprocess.PIPE, text=True)
-    until = time.monotonic() + 120
-    while time.monotonic() < until and '"accuracy"' not in (journal.read_text() if journal.exists() else ""):
-        time.sleep(0.05)
+    wait_for_a_trial(journal)
     process.send_signal(signal.SIGINT)
     said = process.communicate(timeout=60)[1]
     assert process.returncode == 130
@@ -568,3 +564,10 @@ def test_an_interrupted_search_goes_on_by_its_name(space: SearchSpace, tmp_path:
 def edgebench_in(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     line = [sys.executable, "-m", "edgebench.cli.main", *arguments]
     return subprocess.run(line, cwd=folder, capture_output=True, text=True, timeout=200)
+
+
+def wait_for_a_trial(journal: Path) -> None:
+    """Until one is finished, or two minutes have passed."""
+    until = time.monotonic() + 120
+    while time.monotonic() < until and '"accuracy"' not in (journal.read_text() if journal.exists() else ""):
+        time.sleep(0.05)
