@@ -9,6 +9,7 @@ import pytest
 
 from edgebench.machine.child_environment import child_environment
 from tests.cli.test_cli import QUICK
+from tests.extras import needs_mcu
 
 pytestmark = [pytest.mark.child, pytest.mark.slow]
 _PACKAGES = (
@@ -35,7 +36,9 @@ def run(folder: Path, *arguments: str, **more: str) -> subprocess.CompletedProce
     )
 
 
-@pytest.mark.parametrize("devices", [("host", "host-litert"), ("ethos-u55-128",), ("nucleo-l4r5zi",)])
+@pytest.mark.parametrize(
+    "devices", [("host", "host-litert"), ("ethos-u55-128",), pytest.param(("nucleo-l4r5zi",), marks=needs_mcu)]
+)
 def test_no_file_stands_in_for_a_package(checkout: Path, devices: tuple[str, ...], tmp_path: Path) -> None:
     named = [word for device in devices for word in ("-d", device)]
     cache = {"XDG_CACHE_HOME": str(tmp_path / "cache")} if devices == ("nucleo-l4r5zi",) else {}

@@ -32,7 +32,7 @@ def test_passwords_are_not_shown(text: str, shown: str) -> None:
 def test_a_password_that_is_typed_is_not_kept(tmp_path: Path) -> None:
     secret = "postgresql://me:hunter2@127.0.0.1:1/db"
     done = edgebench(
-        "search", "mobile", "-d", "nucleo-l4r5zi", "--accuracy", "proxy:macs", "--storage", secret, cwd=tmp_path
+        "search", "mobile", "-d", "ethos-u55-128", "--accuracy", "proxy:macs", "--storage", secret, cwd=tmp_path
     )
     assert done.returncode == 2
     assert "hunter2" not in done.stdout + done.stderr
@@ -44,7 +44,7 @@ def test_a_password_that_is_typed_is_not_kept(tmp_path: Path) -> None:
 @pytest.mark.parametrize("url", ["postgresql//me:pw@host/db", "me@host"])
 def test_what_is_meant_as_a_url_makes_no_folder(url: str, tmp_path: Path) -> None:
     done = edgebench(
-        "search", "mobile", "-d", "nucleo-l4r5zi", "--accuracy", "proxy:macs", "--storage", url, cwd=tmp_path
+        "search", "mobile", "-d", "ethos-u55-128", "--accuracy", "proxy:macs", "--storage", url, cwd=tmp_path
     )
     assert done.returncode == 2
     assert "not the URL of a storage" in done.stderr
@@ -55,7 +55,7 @@ def test_what_is_meant_as_a_url_makes_no_folder(url: str, tmp_path: Path) -> Non
 def test_a_users_file_is_not_taken_for_a_journal(tmp_path: Path) -> None:
     notes = tmp_path / "notes.txt"
     notes.write_text("my notes\nmore of them")
-    line = ("search", "mobile", "-d", "nucleo-l4r5zi", "--accuracy", "proxy:macs", "--storage", "notes.txt")
+    line = ("search", "mobile", "-d", "ethos-u55-128", "--accuracy", "proxy:macs", "--storage", "notes.txt")
     done = edgebench(*line, cwd=tmp_path)
     assert done.returncode == 2
     assert "not a journal" in done.stderr

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from tests.cli.test_cli import edgebench
+from tests.extras import needs_mcu
 from tests.models.onnx.onnx_files import node, values, write
 from tests.models_on_disk import write_onnx
 
@@ -24,6 +25,7 @@ def rows(folder: Path, *arguments: str) -> dict[tuple[str, str], dict[str, Any]]
 
 
 @pytest.mark.slow
+@needs_mcu
 def test_what_is_in_a_file_and_where_it_runs(tmp_path: Path) -> None:
     write_onnx(tmp_path / "model.onnx", batch="batch")
     done = edgebench("check", "model.onnx", cwd=tmp_path)
@@ -40,6 +42,7 @@ def test_what_is_in_a_file_and_where_it_runs(tmp_path: Path) -> None:
     assert board["form"] == "tflite, int8"
 
 
+@needs_mcu
 def test_operators_in_the_way_are_named_with_what_helps(tmp_path: Path) -> None:
     curve = [node("Conv", ["x", "w"], ["c"], kernel_shape=[1, 1]), node("Erf", ["c"], ["y"], name="curve")]
     write(tmp_path / "curve.onnx", curve, {"x": [1, 3, 8, 8]}, {"w": values(4, 3, 1, 1)})
@@ -54,6 +57,7 @@ def test_operators_in_the_way_are_named_with_what_helps(tmp_path: Path) -> None:
         assert [left["operator"] for left in found["curve.onnx", device]["left"]] == ["Erf"]
 
 
+@needs_mcu
 def test_a_folder_has_a_line_per_file_and_counts_operators(tmp_path: Path) -> None:
     (tmp_path / "models/deep").mkdir(parents=True)
     write_onnx(tmp_path / "models/good.onnx")
@@ -92,6 +96,7 @@ def test_a_model_that_hangs_or_eats_memory_is_a_line(tmp_path: Path) -> None:
     assert found["model.onnx", "host-litert"]["runs"] == "whole"
 
 
+@needs_mcu
 def test_the_same_from_python(tmp_path: Path) -> None:
     import edgebench as eb
 

@@ -8,6 +8,7 @@ from types import ModuleType
 import pytest
 
 from tests.cli.test_cli import edgebench
+from tests.extras import needs_torch
 from tests.models.pytorch.test_to_devices import exported, made
 
 ROOT = Path(__file__).parent.parent.parent
@@ -48,6 +49,7 @@ def test_a_module_is_found_in_the_folder_where_one_stands(torch: ModuleType, tmp
     assert (row["model"], row["outcome"]) == ("net", "ok")
 
 
+@needs_torch
 def test_names_with_colons_stay_as_they_are(tmp_path: Path) -> None:
     done = edgebench("profile", "no_such_module:x", "-d", "fake", cwd=tmp_path)
     assert done.returncode == 2

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import pytest
-from torch import nn
 
 from edgebench.core.named_function import imported
 from edgebench.core.space import SpaceDescription
@@ -21,7 +20,10 @@ from edgebench.search.costs import cost_model
 from edgebench.spaces.registry import create_space
 from edgebench.spaces.space import SearchSpace
 from edgebench.testing.space_contract import SpaceContract
-from tests.spaces.functions import Chain, TwoInputs
+
+torch = pytest.importorskip("torch")
+functions = pytest.importorskip("tests.spaces.functions")
+pytestmark = pytest.mark.heavy
 
 CHAIN = {
     "function": "tests.spaces.functions:chain",
@@ -92,8 +94,8 @@ def test_sizes_need_no_table() -> None:
 
 def test_a_recorded_network_trains_as_many_weights_as_the_module() -> None:
     choice = {"width": 16, "depth": 3, "kernel1": 3, "kernel2": 5, "kernel3": 3}
-    network = traced(Chain(choice), "chain", {"input": (32, 32, 3)}).network
-    own = sum(parameter.numel() for parameter in Chain(choice).parameters())
+    network = traced(functions.Chain(choice), "chain", {"input": (32, 32, 3)}).network
+    own = sum(parameter.numel() for parameter in functions.Chain(choice).parameters())
     again = sum(parameter.numel() for parameter in to_torch(network).parameters())
     # Ours has no bias before a batch normalisation.
     assert again == own
@@ -101,9 +103,9 @@ def test_a_recorded_network_trains_as_many_weights_as_the_module() -> None:
 
 @pytest.mark.parametrize("format_", ["onnx", "tflite"])
 def test_networks_with_two_inputs_compute_the_same_everywhere(format_: str, tmp_path: Path) -> None:
-    import torch
-
-    network = traced(TwoInputs({"width": 4, "classes": 3}), "two", {"image": (16, 16, 3), "sensor": (6,)}).network
+    network = traced(
+        functions.TwoInputs({"width": 4, "classes": 3}), "two", {"image": (16, 16, 3), "sensor": (6,)}
+    ).network
     assert list(network.inputs.values()) == [(16, 16, 3), (6,)]
     weights, random = random_weights(network, 0), np.random.default_rng(0)
     values = {name: random.standard_normal((1, *shape), dtype=np.float32) for name, shape in network.inputs.items()}
@@ -177,4 +179,4 @@ def test_files_in_the_current_folder_do_not_stand_in_for_packages(
 
 def test_a_module_alone_is_no_network() -> None:
     with pytest.raises(UnsupportedModelError, match="computed"):
-        traced(nn.Identity(), "nothing", {"input": (4, 4, 1)})
+        traced(torch.nn.Identity(), "nothing", {"input": (4, 4, 1)})

@@ -16,12 +16,10 @@ from edgebench.targets.mcu.newer_kernels import NewerKernels, newer_kernels
 from edgebench.targets.mcu.project import write_project
 from edgebench.targets.mcu.qemu_emulator import QEMU
 from edgebench.targets.registry import create_target
+from tests.extras import needs_mcu
 from tests.targets.mcu.random_graphs import RandomGraph
 from tests.targets.mcu.small_graphs import Operator, Tensor, write_graph
 
-needs_emulator = pytest.mark.skipif(
-    any(find_spec(name) is None for name in ("ziglang", "unicorn", "elftools", "bakenn")), reason="needs edgebench[mcu]"
-)
 CHECKOUT = "CMSIS_NN_CHECKOUT"
 """Environment variable that names a real checkout."""
 
@@ -79,7 +77,7 @@ def weighted_model(folder: Path) -> Path:
 
 @pytest.mark.child
 @pytest.mark.slow
-@needs_emulator
+@needs_mcu
 def test_sources_on_real_numbers_are_left_out_and_all_others_compiled(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -139,7 +137,7 @@ def test_sums_of_weights_are_those_that_the_kernels_start_from() -> None:
 
 @pytest.mark.child
 @pytest.mark.slow
-@needs_emulator
+@needs_mcu
 @pytest.mark.parametrize("device", ["nucleo-l4r5zi", "generic-m55", "generic-rv32"])
 def test_a_real_checkout_is_exact(device: str, tmp_path: Path) -> None:
     checkout = os.environ.get(CHECKOUT)

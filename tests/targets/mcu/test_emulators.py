@@ -6,7 +6,6 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -33,13 +32,11 @@ from edgebench.targets.mcu.program import Program, read_program
 from edgebench.targets.mcu.qemu_emulator import QEMU
 from edgebench.targets.mcu.toolchain import Toolchain
 from edgebench.targets.registry import create_target
+from tests.extras import needs_mcu
 
 pytestmark = [
     pytest.mark.child,
-    pytest.mark.skipif(
-        any(find_spec(name) is None for name in ("ziglang", "unicorn", "elftools", "bakenn")),
-        reason="needs edgebench[mcu]",
-    ),
+    needs_mcu,
 ]
 needs_qemu = pytest.mark.skipif(shutil.which(QEMU) is None, reason=f"needs {QEMU}")
 EVERY_CORE = [pytest.param(name, marks=needs_qemu if core.machine else ()) for name, core in CORES.items()]

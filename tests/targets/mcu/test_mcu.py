@@ -33,11 +33,9 @@ from edgebench.targets.registry import create_target
 from edgebench.workers.local import LOCAL
 from edgebench.workers.measuring.jobs import Prepare
 from edgebench.workers.worker import ChildError
+from tests.extras import needs_mcu
 from tests.models.network_strategies import networks
 
-needs_emulator = pytest.mark.skipif(
-    any(find_spec(name) is None for name in ("ziglang", "unicorn", "elftools", "bakenn")), reason="needs edgebench[mcu]"
-)
 PLAN = MeasurementPlan(time_limit_s=300, layers=True)
 
 
@@ -57,7 +55,7 @@ def run(model: Path, *devices: Device) -> list[Profile]:
 
 
 @pytest.mark.child
-@needs_emulator
+@needs_mcu
 @pytest.mark.parametrize("name", ["ds-cnn", "resnet8", "fc-autoencoder"])
 def test_a_calibrated_board_has_every_figure_and_exact_outputs(name: str, int8_models: dict[str, Path]) -> None:
     (found,) = run(int8_models[name], find_device("nucleo-l4r5zi"))
@@ -78,7 +76,7 @@ def test_a_calibrated_board_has_every_figure_and_exact_outputs(name: str, int8_m
 
 
 @pytest.mark.child
-@needs_emulator
+@needs_mcu
 @pytest.mark.parametrize("core", [pytest.param(core, marks=pytest.mark.slow) for core in CORES])
 @pytest.mark.parametrize("name", ["tiny", "ds-cnn"])
 def test_every_core_computes_the_same(core: str, name: str, int8_models: dict[str, Path]) -> None:
@@ -92,7 +90,7 @@ def test_every_core_computes_the_same(core: str, name: str, int8_models: dict[st
 
 
 @pytest.mark.child
-@needs_emulator
+@needs_mcu
 @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 @given(networks())
 @pytest.mark.slow
@@ -119,7 +117,7 @@ def test_random_networks_are_exact_or_their_operator_is_named(tmp_path: Path, ne
 
 
 @pytest.mark.child
-@needs_emulator
+@needs_mcu
 def test_what_does_not_fit_is_emulated_and_says_by_how_much(int8_models: dict[str, Path]) -> None:
     small = Memory(ram_bytes=16 * 1024, flash_bytes=64 * 1024, source="a test")
     (found,) = run(int8_models["resnet8"], replace(find_device("nucleo-l4r5zi"), memory=small))
@@ -131,7 +129,7 @@ def test_what_does_not_fit_is_emulated_and_says_by_how_much(int8_models: dict[st
 
 
 @pytest.mark.child
-@needs_emulator
+@needs_mcu
 @pytest.mark.slow
 def test_kernels_may_come_from_a_checkout(int8_models: dict[str, Path], tmp_path: Path) -> None:
     """A copy of the same sources, laid out as CMSIS-NN's repository is, gives the same program."""
@@ -148,7 +146,7 @@ def test_kernels_may_come_from_a_checkout(int8_models: dict[str, Path], tmp_path
 
 
 @pytest.mark.child
-@needs_emulator
+@needs_mcu
 def test_gcc_and_zig_agree_on_outputs(int8_models: dict[str, Path]) -> None:
     if shutil.which("arm-none-eabi-gcc") is None:
         pytest.skip("needs arm-none-eabi-gcc")
@@ -161,7 +159,7 @@ def test_gcc_and_zig_agree_on_outputs(int8_models: dict[str, Path]) -> None:
 
 
 @pytest.mark.child
-@needs_emulator
+@needs_mcu
 def test_another_optimisation_level_than_the_calibration_is_said(int8_models: dict[str, Path]) -> None:
     device = find_device("nucleo-l4r5zi")
     (plain,) = run(int8_models["ds-cnn"], device)
@@ -172,7 +170,7 @@ def test_another_optimisation_level_than_the_calibration_is_said(int8_models: di
 
 
 @pytest.mark.child
-@needs_emulator
+@needs_mcu
 def test_a_missing_compiler_is_a_missing_target(int8_models: dict[str, Path]) -> None:
     device = find_device("nucleo-l4r5zi")
     (found,) = run(int8_models["tiny"], replace(device, options={**device.options, "compiler": "no-such-gcc"}))

@@ -3,7 +3,6 @@
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +13,7 @@ from edgebench.core.model import InputSource
 from edgebench.store.devices import find_device
 from edgebench.targets.mcu.qemu_emulator import QEMU
 from edgebench.targets.registry import create_target
+from tests.extras import needs_mcu
 from tests.targets.mcu import (
     random_arithmetic,
     random_convolutions,
@@ -26,10 +26,7 @@ from tests.targets.mcu.random_graphs import RandomGraph
 
 pytestmark = [
     pytest.mark.child,
-    pytest.mark.skipif(
-        any(find_spec(name) is None for name in ("ziglang", "unicorn", "elftools", "bakenn")),
-        reason="needs edgebench[mcu]",
-    ),
+    needs_mcu,
 ]
 CORES = ("cortex-m4", "cortex-m0+")
 FAMILIES = {
