@@ -12,3 +12,4 @@ def _needs(extra: str, *packages: str) -> pytest.MarkDecorator:
 
 needs_mcu = _needs("mcu", "ziglang", "unicorn", "elftools", "bakenn")
 needs_torch = _needs("train", "torch")
+needs_storages = _needs("storages", "pg8000")

@@ -11,6 +11,7 @@ import pytest
 from edgebench.core.secrets import redacted
 from tests.adversarial.test_odd_surroundings import COMMAND
 from tests.cli.test_cli import QUICK, edgebench
+from tests.extras import needs_storages
 
 
 @pytest.mark.parametrize(
@@ -29,6 +30,7 @@ def test_passwords_are_not_shown(text: str, shown: str) -> None:
 
 
 @pytest.mark.child
+@needs_storages
 def test_a_password_that_is_typed_is_not_kept(tmp_path: Path) -> None:
     secret = "postgresql://me:hunter2@127.0.0.1:1/db"
     done = edgebench(

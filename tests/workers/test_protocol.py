@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from edgebench.core.metric import Metric, Provenance
@@ -311,6 +311,8 @@ def test_no_bytes_are_more_than_a_child_error(message: bytes) -> None:
 @settings(max_examples=300, deadline=None)
 @given(JSON | SHAPES)
 def test_no_json_is_more_than_a_child_error(value: Any) -> None:
+    # The right answer where all fields have defaults.
+    assume(value != {"answer": {}, "protocol": 1})
     only_a_child_error(json.dumps(value).encode())
 
 
