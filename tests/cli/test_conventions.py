@@ -88,6 +88,8 @@ def test_the_shape_of_the_only_input_needs_no_name(tmp_path: Path) -> None:
     for device in ("host", "host-litert"):
         done = edgebench("profile", "image.onnx", "-d", device, "--shape", "1,3,20,20", *QUICK, cwd=tmp_path)
         assert done.returncode in {0, 4}, done.stdout + done.stderr
+    done = edgebench("check", "image.onnx", "--shape", "1,3,20,20", "-d", "host-litert", "--json", cwd=tmp_path)
+    assert [row["runs"] for row in json.loads(done.stdout)["rows"]] == ["whole"]
     two = [node("Add", ["a", "b"], ["y"])]
     write(tmp_path / "two.onnx", two, {"a": [1, "n"], "b": [1, "n"]}, {})
     done = edgebench("profile", "two.onnx", "--shape", "1,20", *QUICK, cwd=tmp_path)
