@@ -158,6 +158,7 @@ def test_ones_own_data_is_looked_at_before_anything_is_trained(tmp_path: Path) -
     assert made.returncode == 0, made.stderr
     text = (tmp_path / "search_spaces" / "mine.toml").read_text()
     assert "classes = 3" in text
+    assert 'description = "as mobile, for 8x9x3"' in text
     assert "input_channels = 3" in text
     shown = edgebench("spaces", "show", "mine", cwd=tmp_path)
     assert "mine.toml" in shown.stdout
