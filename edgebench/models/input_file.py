@@ -23,6 +23,7 @@ OtherNames = Mapping[str, Sequence[str]]
 """Other names of inputs, by the name of their tensor."""
 _SUFFIX = ".npy"
 _MAX_LISTED = 20
+_MAX_HEADER_BYTES = 1 << 16
 
 
 def array_shapes(path: Path) -> dict[str, tuple[int, ...]]:
@@ -186,6 +187,7 @@ def _header(archive: zipfile.ZipFile, name: str) -> tuple[tuple[int, ...], np.dt
 
 def _parsed_header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[np.generic]]:
     version = np.lib.format.read_magic(file)
+    _check_header_length(file, version)
     if version == (1, 0):
         shape, _, dtype = np.lib.format.read_array_header_1_0(file)
     elif version == (2, 0):
@@ -193,6 +195,15 @@ def _parsed_header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[np.generi
     else:
         raise ValueError(f"version {version} of the array format is for structured arrays")
     return tuple(int(size) for size in shape), dtype
+
+
+def _check_header_length(file: IO[bytes], version: tuple[int, int]) -> None:
+    """Numpy reads a header of whatever length it says before it finds it too long: gigabytes, from a small archive."""
+    start = file.tell()
+    size = 2 if version == (1, 0) else 4
+    if int.from_bytes(file.read(size), "little") > _MAX_HEADER_BYTES:
+        raise ValueError("the header of an array is too long")
+    file.seek(start)
 
 
 def _check_dtype(spec: TensorSpec, dtype: np.dtype[np.generic], where: str) -> None:

@@ -51,12 +51,13 @@ def space_schema() -> dict[str, Any]:
 
 def run_schema() -> dict[str, Any]:
     """Schema of a stored run."""
-    return _record_schema(Run, f"edgebench.{runs.KIND}/{runs.VERSION}", "A run of edgebench")
+    return _checked(_record_schema(Run, f"edgebench.{runs.KIND}/{runs.VERSION}", "A run of edgebench"))
 
 
 def table_schema() -> dict[str, Any]:
     """Schema of a stored lookup table."""
-    return _record_schema(LookupTable, f"edgebench.{tables.KIND}/{tables.VERSION}", "A lookup table of edgebench")
+    name = f"edgebench.{tables.KIND}/{tables.VERSION}"
+    return _checked(_record_schema(LookupTable, name, "A lookup table of edgebench"))
 
 
 def baseline_schema() -> dict[str, Any]:
@@ -64,6 +65,12 @@ def baseline_schema() -> dict[str, Any]:
     schema = _record_schema(Baseline, f"edgebench.{baselines.KIND}/{baselines.VERSION}", "A baseline of edgebench")
     schema["properties"]["digest"] = {"type": "string", "description": "SHA-256 over the entries"}
     schema["required"].append("digest")
+    return schema
+
+
+def _checked(schema: dict[str, Any]) -> dict[str, Any]:
+    """With the checksum, which files of older versions do not have."""
+    schema["properties"]["checksum"] = {"type": "string", "description": "SHA-256 over the other keys"}
     return schema
 
 

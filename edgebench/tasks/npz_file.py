@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from edgebench.core.suggestions import did_you_mean
 from edgebench.errors import InputError
+from edgebench.models.input_file import array_shapes
 from edgebench.models.source import DAMAGED_ARCHIVE
 from edgebench.tasks.splitting import checked_split, task_from_arrays, task_from_splits
 from edgebench.tasks.task import Task
@@ -71,6 +72,7 @@ def _read(path: Path) -> dict[str, NDArray[np.generic]]:
             names = [name.removesuffix(".npy") for name in archive.namelist()]
         _check_names(names, path)
         _check_size(size, path)
+        array_shapes(path)
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in names}
     except (*DAMAGED_ARCHIVE, KeyError, TypeError, SyntaxError, MemoryError) as error:

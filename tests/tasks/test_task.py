@@ -1,5 +1,7 @@
 """Splits and sizes of tasks."""
 
+import zipfile
+from pathlib import Path
 from types import ModuleType
 
 import numpy as np
@@ -8,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgebench.errors import InputError
+from edgebench.tasks.registry import load_task
 from edgebench.tasks.resize import resize_images
 from edgebench.tasks.splitting import task_from_arrays, task_from_splits
 from edgebench.tasks.task import Split, Task
@@ -148,3 +151,13 @@ def test_given_splits_are_kept_and_validation_comes_out_of_training() -> None:
         task_from_splits(
             "given", {"train": train, "test": Split(images=test.images[few], labels=test.labels[few])}, seed=0
         )
+
+
+def test_a_header_that_says_it_is_long_is_not_read(tmp_path: Path) -> None:
+    """Numpy reads gigabytes of it, which a small archive can hold, before it refuses them."""
+    path = tmp_path / "bomb.npz"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in ("x", "y"):
+            archive.writestr(f"{name}.npy", b"\x93NUMPY\x02\x00" + (1 << 26).to_bytes(4, "little") + b" " * (1 << 26))
+    with pytest.raises(InputError, match="the header of an array is too long"):
+        load_task(str(path))

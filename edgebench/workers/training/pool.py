@@ -32,6 +32,8 @@ from edgebench.workers.worker import ChildError, Worker
 
 STEP_S = 3600.0
 """Time limit of an epoch, a file or a set of predictions: an hour."""
+TASK_S = 600.0
+"""Time limit for reading a task: a function of the user's may download data, but one that hangs must be noticed."""
 T = TypeVar("T")
 RETRIES = 2
 
@@ -99,7 +101,7 @@ class TrainingProcess:
         Raises:
             InputError: There is no such task, or its data is not valid.
         """
-        return self._asked(DescribeTask(task=task))
+        return self._asked(DescribeTask(task=task), timeout_s=TASK_S)
 
     def export(self, job: ExportJob) -> list[str]:
         """Write a trained network's files; returns their paths."""
@@ -124,9 +126,9 @@ class TrainingProcess:
                     raise TrialFailedError(f"{error} ({attempt + 1} times)") from None
         raise TrialFailedError("the training process does not start")
 
-    def _asked(self, request: Request[Answer]) -> Answer:
+    def _asked(self, request: Request[Answer], *, timeout_s: float = STEP_S) -> Answer:
         with self._process() as worker:
-            return worker.ask(request, timeout_s=STEP_S)
+            return worker.ask(request, timeout_s=timeout_s)
 
     def _followed(self, job: LongRequest[Answer, Epoch], on_epoch: OnEpoch) -> Answer:
         with self._process() as worker:
