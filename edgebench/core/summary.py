@@ -72,6 +72,9 @@ def sample_count(profile: Profile) -> int:
 
 def disturbances(profile: Profile) -> list[str]:
     """What the samples themselves say about the quiet of the machine, one sentence each."""
+    if profile.device.link:
+        # A board measured itself.
+        return []
     found = []
     bursts = [burst for process in profile.processes for burst in process.bursts]
     clocked = [burst for burst in bursts if burst.cpu_s is not None and burst.wall_s]

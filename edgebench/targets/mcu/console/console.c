@@ -39,6 +39,11 @@ typedef struct {
 static char command[COMMAND_BYTES + 1];
 static uint8_t buffer[BUFFER_BYTES] __attribute__((aligned(8)));
 static uint32_t expected, loaded;
+#if CONSOLE_FORM == CONSOLE_REAL
+static int8_t values[CONSOLE_INPUT_BYTES];
+#else
+#define values buffer
+#endif
 
 static void put(const char *text) {
   while (*text) board_putchar(*text++);
@@ -106,25 +111,23 @@ static int nibble(char digit) {
   return digit >= 'a' && digit <= 'f' ? digit - 'a' + 10 : -1;
 }
 
+/* Real numbers as the model takes them: once, because the time of this is not the model's. */
+static void quantise(void) {
+#if CONSOLE_FORM == CONSOLE_REAL
+  for (uint32_t i = 0; i < CONSOLE_INPUT_BYTES; i++) {
+    const float exact = ((const float *)buffer)[i] / CONSOLE_INPUT_SCALE;
+    const int32_t value = (int32_t)(exact + (exact < 0 ? -0.5f : 0.5f)) + CONSOLE_INPUT_ZERO_POINT;
+    values[i] = (int8_t)(value < -128 ? -128 : value > 127 ? 127 : value);
+  }
+#endif
+}
+
 /* An input's memory is used again while the model runs: this comes before each inference. */
 static void fill(void) {
   const input inputs[] = {CONSOLE_INPUTS};
-#if CONSOLE_FORM == CONSOLE_VALUES
-  const uint8_t *from = buffer;
+  const char *from = (const char *)values;
   for (size_t i = 0; i < sizeof inputs / sizeof *inputs; from += inputs[i++].bytes)
     memcpy(inputs[i].at, from, inputs[i].bytes);
-#else
-  int8_t *to = inputs[0].at;
-  for (uint32_t i = 0; i < CONSOLE_INPUT_BYTES; i++) {
-#if CONSOLE_FORM == CONSOLE_UNSIGNED
-    to[i] = (int8_t)(buffer[i] ^ 0x80);
-#else
-    const float steps = ((const float *)buffer)[i] / CONSOLE_INPUT_SCALE;
-    const int32_t value = (int32_t)(steps + (steps < 0 ? -0.5f : 0.5f)) + CONSOLE_INPUT_ZERO_POINT;
-    to[i] = (int8_t)(value < -128 ? -128 : value > 127 ? 127 : value);
-#endif
-  }
-#endif
 }
 
 /* Value number i of an output: whole steps from zero. */
@@ -216,6 +219,7 @@ static void infer(char *rest) {
     return;
   }
   CONSOLE_RESET;
+  quantise();
   put("m-warmup-start-");
   put_unsigned((uint64_t)warm_up);
   put("\r\n");
@@ -256,7 +260,8 @@ static void load(const char *digits) {
       put_error("Invalid or missing hex digit");
       return;
     }
-    buffer[loaded++] = (uint8_t)(high << 4 | low);
+    const uint8_t byte = (uint8_t)(high << 4 | low);
+    buffer[loaded++] = CONSOLE_FORM == CONSOLE_UNSIGNED ? byte ^ 0x80 : byte;
     if (loaded == expected) put("m-load-done\r\n");
   }
 }
