@@ -14,7 +14,7 @@ from edgebench.core.profile import Failure, LayerCost, Outcome, ProcessRun, Prof
 from edgebench.core.statistics import Interval, median_interval
 from edgebench.flows.profile.preparation import Ready
 from edgebench.workers.base import Workers
-from edgebench.workers.measuring.jobs import Finish, Finished, Load, Loaded, Reserve, Run, Waiting
+from edgebench.workers.measuring.jobs import Finish, Finished, Loaded, Reserve, Run, Waiting
 from edgebench.workers.protocol import Answer, Request
 from edgebench.workers.worker import ChildError, Worker
 
@@ -92,8 +92,7 @@ class Sampling:
         self._worker = stack.enter_context(worker)
         if exclusive_place(self.ready.device) is not None and not self._reserved(worker):
             return False
-        inputs = self.ready.input_source(self._inputs)
-        self._loaded = self._ask(Load(device=self.ready.device, model=self.ready.path, inputs=inputs))
+        self._loaded = self._ask(self.ready.load_request(self._inputs))
         if self._loaded is None:
             return False
         self._method = self._loaded.method
