@@ -19,6 +19,8 @@ from edgebench.flows.profile.profile import ProfileRequest, profile
 from edgebench.machine.lock import wait_in_line
 from edgebench.store.codec import from_plain, to_plain
 from edgebench.store.devices import read_device
+from edgebench.workers.local import LOCAL
+from edgebench.workers.measuring.jobs import Race
 from edgebench.workers.measuring.reservation import lock_of
 from tests.extras import needs_mcu
 from tests.targets.mcu.boards import Firmware, flashed_board, needs_qemu, running
@@ -120,6 +122,16 @@ def test_names_of_one_port_share_a_lock(tmp_path: Path, model: Path) -> None:
         assert lock_of(one) == lock_of(other)
     assert exclusive_place(one) is not None
     assert lock_of(replace(one, link="")) is None
+
+
+def test_models_in_a_race_have_the_board_one_after_the_other(model: Path, tmp_path: Path) -> None:
+    firmware = WithModel(model)
+    with running(firmware) as path:
+        board = device(tmp_path, EXTERNAL.format(port=path))
+        with LOCAL.measuring() as worker:
+            raced = worker.ask(Race(device=board, models=(str(model), str(model)), seconds=0.6), timeout_s=60)
+    assert [result.latency_s for result in raced.results] == pytest.approx([1e-3, 1e-3])
+    assert [command for command in firmware.commands if command.startswith("infer")][-3:] == ["infer 100 0"] * 3
 
 
 @pytest.fixture
