@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from edgebench.core.board_link import SerialSettings, read_link
 from edgebench.core.device import Device
 from edgebench.core.metric import Provenance
 from edgebench.core.model import InputSource, ModelFormat
-from edgebench.errors import TargetUnavailableError
+from edgebench.errors import TargetUnavailableError, UnsupportedModelError
 from edgebench.machine.serial_port import serial_ports
 from edgebench.models.tflite.quantised_graph import read_quantised_graph
 from edgebench.targets.mcu.board.dialogue import Dialogue, open_dialogue
@@ -35,6 +36,8 @@ from edgebench.targets.mcu.toolchain import Toolchain
 BOOT_S = 6.0
 """How long a board may take to start: a bootloader waits for two seconds or less."""
 _APPEARS_S = 10.0
+_OVERFLOW = re.compile(r"region [`']?(\w+)'?:? overflowed by (\d+) bytes")
+"""What the linkers of GNU and LLVM say."""
 _flashers: dict[tuple[str, str], Flasher] = {}
 """Helpers that were started before this process confined itself, by command and place."""
 
@@ -169,7 +172,17 @@ class BoardTarget:
     def _build(self, toolchain: Toolchain, generated: GeneratedModel, folder: Path) -> Path:
         files = {**generated.files, "console_model.h": model_header(generated)}
         board = board_folder(self._settings.board, self._where)
-        return toolchain.build_firmware(files, [SOURCES / "console.c"], board, folder)
+        try:
+            return toolchain.build_firmware(files, [SOURCES / "console.c"], board, folder)
+        except TargetUnavailableError as error:
+            overflow = _OVERFLOW.search(error.what)
+            if overflow is None:
+                raise
+            raise UnsupportedModelError(
+                f"the firmware does not fit into the board's memory: {overflow[1]} overflows by {overflow[2]} bytes",
+                where=str(board),
+                remedy="choose a smaller model; the sizes of the memories are in the linker script",
+            ) from None
 
     def _require_model(self, dialogue: Dialogue, generated: GeneratedModel) -> _Answered:
         """Check that the firmware has the model that is to be measured."""
