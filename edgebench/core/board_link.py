@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from edgebench.core.device import Device
 from edgebench.core.options import read_settings
@@ -15,6 +14,7 @@ from edgebench.errors import InputError
 
 T = TypeVar("T")
 _LONGEST_LOOP_S = 600
+_MOST_LOOPS = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,8 +51,8 @@ class SerialSettings:
                 )
         elif self.board or self.flash:
             raise ValueError("external firmware is neither built nor written: remove board and flash, or firmware")
-        if not 1 <= self.loops <= 1000:
-            raise ValueError("loops must be 1 to 1000")
+        if not 1 <= self.loops <= _MOST_LOOPS:
+            raise ValueError(f"loops must be 1 to {_MOST_LOOPS}")
 
     @property
     def loop_s(self) -> float:
@@ -65,24 +65,35 @@ class AdbSettings:
     """Keys of ``link = "adb"``.
 
     Attributes:
+        binary: LiteRT's ``benchmark_model`` for the device's processor, or what takes the same options and prints the
+            same: a file here, which is copied to the device, or one that is there, in ``/data/local/tmp``.
         serial: The device's number as ``adb devices`` lists it; by default, the only one that is attached.
-        binary: TensorFlow Lite's ``benchmark_model`` for the device's processor, on this machine.
-        runs: Least number of inferences of one run of it.
-        seconds: Least time of one run of it, in seconds.
+        loop: Least time of one run of the binary, such as ``1s``.
+        loops: How many runs are timed.
     """
 
     binary: str
     serial: str = ""
-    runs: int = 50
-    seconds: float = 1.0
+    loop: str = "1s"
+    loops: int = 5
 
     def __post_init__(self) -> None:
-        if self.runs < 1 or not (math.isfinite(self.seconds) and self.seconds >= 0):
-            raise ValueError("runs must be at least 1, and seconds a time")
+        if self.serial.startswith("-") or len(self.serial.split()) > 1:
+            raise ValueError(f"serial {self.serial!r} is none: write what `adb devices` lists")
+        if not self.binary:
+            raise ValueError("binary must name a benchmark_model for the device's processor")
+        if not 1 <= self.loops <= _MOST_LOOPS:
+            raise ValueError(f"loops must be 1 to {_MOST_LOOPS}")
+
+    @property
+    def loop_s(self) -> float:
+        """Least time of one run, in seconds."""
+        return parse_quantity(self.loop, Dimension.TIME, where="loop")
 
 
-LINKS: Mapping[str, type[SerialSettings] | type[AdbSettings]] = {"serial": SerialSettings, "adb": AdbSettings}
+LINKS: Mapping[str, type[Any]] = {"serial": SerialSettings, "adb": AdbSettings}
 """What the keys of each link are."""
+_TIMED_THERE = frozenset({"serial", "adb"})
 
 
 def link_keys(link: object) -> tuple[str, ...]:
@@ -103,15 +114,20 @@ def read_link(device: Device, kind: type[T]) -> T:
     """
     where = device.origin or device.name
     settings = read_settings(device.reached, kind, owner=f"link {device.link!r}", where=where)
-    if isinstance(settings, SerialSettings):
+    if isinstance(settings, (SerialSettings, AdbSettings)):
         loop_s = parse_quantity(settings.loop, Dimension.TIME, where=f"{where}, loop")
         if not 0 < loop_s <= _LONGEST_LOOP_S:
             raise InputError(f"a loop takes more than nothing and at most {_LONGEST_LOOP_S} s", where=f"{where}, loop")
     return settings
 
 
+def times_itself(device: Device) -> bool:
+    """Whether a device is a board that runs and times models without edgebench on it, one model at a time."""
+    return device.link in _TIMED_THERE
+
+
 def exclusive_place(device: Device) -> str | None:
     """What only one measurement may use at a time: the device's board; None if it has none."""
-    if not device.link:
+    if not times_itself(device):
         return None
     return f"{device.link}:{device.reached.get('port') or device.reached.get('serial') or ''}"

@@ -190,6 +190,17 @@ class MeasuresInLoops(Protocol):
 
 
 @runtime_checkable
+class PassesModelsOn(Protocol):
+    """What a target offers in addition if it copies model files to where they run, and never reads them.
+
+    Nothing of a model can take over its process, which therefore keeps the network and the user's files.
+    """
+
+    def passes_models_on(self) -> bool:
+        """Whether it does."""
+
+
+@runtime_checkable
 class ActsOutside(Protocol):
     """What a target offers in addition if it needs what a process that runs models gives up, such as a debug probe."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import cast
 
+from edgebench.core.board_link import times_itself
 from edgebench.core.device import Device
 from edgebench.core.plugins import load_plugin, plugin_names
 from edgebench.errors import InputError
@@ -25,6 +26,7 @@ BUILTIN: Mapping[str, str] = {
 
 _AT_A_LINK: Mapping[tuple[str, str], str] = {
     ("mcu", "serial"): "edgebench.targets.mcu.board.target:BoardTarget",
+    ("litert", "adb"): "edgebench.targets.adb.target:AdbTarget",
 }
 """Targets whose devices are boards, by what a device's file names as target and link."""
 
@@ -51,7 +53,7 @@ def create_target(device: Device) -> Target:
         InputError: The device names a target that does not exist, or a link that does not lead to it.
         TargetUnavailableError: Its plug-in cannot be imported.
     """
-    if not device.link:
+    if not times_itself(device):
         return target_type(device.target)(device)
     key = (device.target, device.link)
     if key not in _AT_A_LINK:

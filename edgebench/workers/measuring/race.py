@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from edgebench.core.board_link import times_itself
 from edgebench.core.device import Device
 from edgebench.core.model import InputSource
 from edgebench.workers.measuring.jobs import RaceResult
@@ -29,7 +30,7 @@ def race(device: Device, models: Sequence[Path], inputs: InputSource, seconds: f
         inputs: Where their inputs come from.
         seconds: Total time, without loading. The device's own, where its time is simulated and passes faster.
     """
-    if device.link:
+    if times_itself(device):
         # A board has one model at a time, and is never disturbed: turns would only cost writing its firmware again.
         return tuple(_alone(device, path, inputs, seconds / len(models)) for path in models)
     with ExitStack() as stack:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from edgebench.core.board_link import times_itself
 from edgebench.core.device import Device
 from edgebench.core.model import InputSource, ModelFormat
 from edgebench.core.profile import Sample
@@ -155,12 +156,13 @@ class MeasuringServer(Server):
 
     def _acts_outside(self, device: Device) -> None:
         """Before this process is confined: have its board for itself, and start what confinement would break."""
-        from edgebench.targets.base import ActsOutside
+        from edgebench.targets.base import ActsOutside, PassesModelsOn
         from edgebench.targets.registry import create_target
 
         self._reservation.require(device)
-        if device.link and not self._is_settled:
+        if times_itself(device) and not self._is_settled:
             target = create_target(device)
+            self._is_settled = isinstance(target, PassesModelsOn) and target.passes_models_on()
             if isinstance(target, ActsOutside):
                 target.start_outside()
 

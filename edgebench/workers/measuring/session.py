@@ -110,7 +110,7 @@ class MeasurementSession:
             first=first,
             iterations=iterations,
             burst_s=iterations * inference_s,
-            method=self._model.method,
+            method=f"loops of {iterations:,} inferences, {self._model.method}",
             loops=target.loops,
         )
 

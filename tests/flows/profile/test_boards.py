@@ -58,6 +58,7 @@ def test_a_board_is_measured_by_its_own_counter(model: Path, tmp_path: Path) -> 
     assert all(burst.wall_s is not None and burst.wall_s >= 1 for burst in process.bursts)
     assert not {"load_s", "peak_ram_bytes"} & set(figures), "of this machine, not of the board"
     assert disturbances(found) == []
+    assert found.method.startswith("loops of 1,020 inferences, counter of the board")
     assert not any("not confined" in note for note in found.notes)
     assert from_plain(Profile, to_plain(found), where="run") == found
 

@@ -66,7 +66,6 @@ class BoardModel(PlainModel):
         if own:
             self._outputs = self._read_outputs()
         self._printed = first.results
-        self._loop = 1
         try:
             self._expected: list[NDArray[Any]] | None = reference_outputs(model, self._inputs)
         except NoReferenceError as error:
@@ -78,7 +77,7 @@ class BoardModel(PlainModel):
     @property
     def method(self) -> str:
         """The board's counter, and what runs the model."""
-        return f"counter of the board, each sample the mean of a loop of {self._loop:,} inferences; {self._how}"
+        return f"counter of the board, each sample the mean of one loop; {self._how}"
 
     def run(self, iterations: int) -> Sample:
         """One loop, timed by the board."""
@@ -88,7 +87,6 @@ class BoardModel(PlainModel):
                 f"the board's counter did not move during {iterations:,} inferences",
                 remedy="board_timestamp_us() must count microseconds of a timer of at least 1 kHz",
             )
-        self._loop = max(self._loop, iterations)
         self._inference_s = found.seconds / iterations
         return Sample(latencies_s=(self._inference_s,), wall_s=found.seconds)
 
