@@ -16,6 +16,7 @@ from edgebench.core.metric import Provenance
 from edgebench.core.model import InputSource, ModelFormat
 from edgebench.core.options import read_options
 from edgebench.core.profile import Sample
+from edgebench.core.support import Support
 from edgebench.errors import InputError, TargetUnavailableError, UnsupportedModelError
 from edgebench.models.digest import digest_files
 from edgebench.targets.adb.client import AdbDevice, Answer, adb_program
@@ -86,6 +87,10 @@ class AdbTarget:
 
     def import_runtime(self) -> None:
         """Nothing is imported: the device runs the model."""
+
+    def try_model(self, model: Path) -> Support:  # noqa: ARG002 - nobody here reads it
+        """Only a run on the device tells."""
+        return Support(notes=("whether the binary has every operator is known only when it runs",))
 
     @contextmanager
     def load(self, model: Path, inputs: InputSource) -> Iterator[AdbModel]:

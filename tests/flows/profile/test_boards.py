@@ -10,11 +10,14 @@ import pytest
 
 from edgebench.core.board_link import exclusive_place
 from edgebench.core.device import Device
+from edgebench.core.figure import LATENCY
 from edgebench.core.metric import Provenance
 from edgebench.core.model import InputSource
 from edgebench.core.plan import MeasurementPlan
 from edgebench.core.profile import Outcome, Profile
 from edgebench.core.summary import disturbances, summarise
+from edgebench.flows.gate.pairs import LOAD, PROCESS_RAM, Side, run_pair
+from edgebench.flows.profile.preparation import Preparation, Ready
 from edgebench.flows.profile.profile import ProfileRequest, profile
 from edgebench.machine.lock import wait_in_line
 from edgebench.store.codec import from_plain, to_plain
@@ -133,6 +136,17 @@ def test_models_in_a_race_have_the_board_one_after_the_other(model: Path, tmp_pa
             raced = worker.ask(Race(device=board, models=(str(model), str(model)), seconds=0.6), timeout_s=60)
     assert [result.latency_s for result in raced.results] == pytest.approx([1e-3, 1e-3])
     assert [command for command in firmware.commands if command.startswith("infer")][-3:] == ["infer 100 0"] * 3
+
+
+def test_a_pair_of_a_gate_has_the_board_one_after_the_other(model: Path, tmp_path: Path) -> None:
+    with running(WithModel(model)) as path:
+        board = device(tmp_path, EXTERNAL.format(port=path))
+        ready = Preparation(str(tmp_path), MeasurementPlan(), InputSource(), LOCAL).prepare(str(model), board)
+        assert isinstance(ready, Ready)
+        sides = [Side(ready, MeasurementPlan(), InputSource(), LOCAL) for _ in range(2)]
+        pair = run_pair(sides[0], sides[1], 0)
+    assert pair.ratios[LATENCY] == pytest.approx(0)
+    assert not {LOAD, PROCESS_RAM} & set(pair.ratios)
 
 
 @pytest.fixture

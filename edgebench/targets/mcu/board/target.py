@@ -15,6 +15,7 @@ from edgebench.core.board_link import SerialSettings, read_link
 from edgebench.core.device import Device
 from edgebench.core.metric import Provenance
 from edgebench.core.model import InputSource, ModelFormat
+from edgebench.core.support import Support
 from edgebench.errors import TargetUnavailableError, UnsupportedModelError
 from edgebench.machine.serial_port import serial_ports
 from edgebench.models.tflite.quantised_graph import read_quantised_graph
@@ -133,6 +134,10 @@ class BoardTarget:
     def write_deployed(self, model: Path, inputs: InputSource, folder: Path) -> tuple[Sequence[str], Sequence[str]]:
         """A C project, see ``McuTarget``."""
         return McuTarget(self.device).write_deployed(model, inputs, folder)
+
+    def try_model(self, model: Path) -> Support:
+        """Which operators have no kernel, see ``McuTarget``; the board is not touched."""
+        return McuTarget(self.device).try_model(model)
 
     @contextmanager
     def load(self, model: Path, inputs: InputSource) -> Iterator[BoardModel]:
