@@ -85,6 +85,24 @@ def test_a_board_that_takes_long_to_start_is_waited_for() -> None:
     assert dialogue.restarted
 
 
+def test_a_board_that_is_busy_for_somebody_who_has_left_is_waited_for() -> None:
+    def finishes(board: int, over: threading.Event) -> None:
+        asked = 0
+        for content in arriving(board, over):
+            asked += content.count(b"%")
+            if asked >= 2:
+                os.write(board, b"m-lap-us-9\r\nm-infer-done\r\nm-results-[0.5]\r\nm-ready\r\n")
+                os.write(board, b"m-name-dut-[busy]\r\nm-ready\r\n" * asked)
+                break
+        for _ in arriving(board, over):
+            os.write(board, b"m-model-[x]\r\nm-ready\r\n")
+
+    with behaving(finishes) as path:
+        port, dialogue = open_dialogue(path, 115200, 5)
+        with port:
+            assert dialogue.ask("profile") == ["m-model-[x]"]
+
+
 def test_silence() -> None:
     error = failure(lambda board, over: [None for _ in arriving(board, over)] and None)
     assert "does not answer within" in error.what

@@ -37,6 +37,7 @@ from edgebench.targets.mcu.toolchain import Toolchain
 BOOT_S = 6.0
 """How long a board may take to start: a bootloader waits for two seconds or less."""
 _APPEARS_S = 10.0
+_BUSY = 1.2
 _OVERFLOW = re.compile(r"region [`']?(\w+)'?:? overflowed by (\d+) bytes")
 """What the linkers of GNU and LLVM say."""
 _flashers: dict[tuple[str, str], Flasher] = {}
@@ -160,7 +161,9 @@ class BoardTarget:
                 self._flasher().write(program)
             else:
                 generated = generate(read_quantised_graph(model))
-            port, dialogue = open_dialogue(settings.port, settings.baud, BOOT_S, _APPEARS_S if program else 0.0)
+            # A board that was not started anew may still run the loop of somebody who has left.
+            patience_s = BOOT_S if program else BOOT_S + _BUSY * settings.loop_s
+            port, dialogue = open_dialogue(settings.port, settings.baud, patience_s, _APPEARS_S if program else 0.0)
             with port:
                 answered = self._require_model(dialogue, generated)
                 yield BoardModel(
