@@ -104,6 +104,18 @@ def test_a_path_within_a_longer_word_must_be_plain(tmp_path: Path) -> None:
         flasher.close()
 
 
+@pytest.mark.child
+def test_a_helper_that_was_killed_is_missed(tmp_path: Path) -> None:
+    flasher = Flasher(f"{script(tmp_path, 'exit 0')} {{elf}}", tmp_path, "board.toml")
+    try:
+        flasher._process.kill()
+        flasher._process.wait()
+        with pytest.raises(TargetUnavailableError, match="has ended"):
+            flasher.write(tmp_path / "firmware.elf")
+    finally:
+        flasher.close()
+
+
 def test_a_tool_that_is_missing_is_named(tmp_path: Path) -> None:
     with pytest.raises(TargetUnavailableError, match=r"no-such-tool.*not installed"):
         program_of("no-such-tool {elf}", tmp_path, "board.toml")

@@ -7,6 +7,7 @@ of a program.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import shlex
@@ -119,9 +120,12 @@ class Flasher:
         """
         if self._process.stdin is None or self._process.stdout is None:
             return
-        self._process.stdin.write(f"{json.dumps(str(program))}\n")
-        self._process.stdin.flush()
-        problem = json.loads(self._process.stdout.readline() or '"the helper that flashes has ended"')
+        answer = ""
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.write(f"{json.dumps(str(program))}\n")
+            self._process.stdin.flush()
+            answer = self._process.stdout.readline()
+        problem = json.loads(answer) if answer else "the process that starts the command has ended"
         if problem:
             raise TargetUnavailableError(
                 f"the firmware was not written: {problem}",
@@ -132,7 +136,8 @@ class Flasher:
     def close(self) -> None:
         """End the process."""
         if self._process.stdin is not None and self._process.stdout is not None:
-            self._process.stdin.close()
+            with contextlib.suppress(BrokenPipeError):
+                self._process.stdin.close()
             self._process.stdout.close()
         self._process.wait()
 
