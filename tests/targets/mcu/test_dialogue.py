@@ -12,6 +12,7 @@ from edgebench.errors import TargetUnavailableError, UnsupportedModelError
 from edgebench.targets.mcu.board.dialogue import BYTES_A_COMMAND, open_dialogue
 from tests.targets.mcu.boards import Behaviour, Firmware, arriving, behaving, running
 
+pytestmark = pytest.mark.heavy
 BOOT_S = 1.2
 
 
