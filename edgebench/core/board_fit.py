@@ -20,6 +20,7 @@ class CalibratedNetwork:
         left_out: Relative error of predicting it from the others; None if there are no others.
         band: Half-width of that prediction's 95 % interval, as a fraction.
         off: Factor between its cycles per instruction and the usual ones, if it is far from them: a slip of the pen?
+        before: Relative error of what was estimated before the fit; None if there was no estimate.
     """
 
     name: str
@@ -28,6 +29,12 @@ class CalibratedNetwork:
     left_out: float | None
     band: float | None
     off: float | None = None
+    before: float | None = None
+
+    @property
+    def after(self) -> float:
+        """Relative error of the fit itself, which knows the network."""
+        return self.fitted_s / self.measured_s - 1
 
     @property
     def inside(self) -> bool | None:
@@ -50,6 +57,8 @@ class BoardFit:
         noise: Relative error that no term explains.
         power: Of the board, if energies were measured.
         repeated: Number of measurements that were of a network already listed.
+        left_behind: Networks that the board could not run, each with the reason.
+        from_board: Whether edgebench measured the board itself.
     """
 
     device: str
@@ -60,6 +69,8 @@ class BoardFit:
     noise: float
     power: PowerModel | None = None
     repeated: int = 0
+    left_behind: tuple[str, ...] = ()
+    from_board: bool = False
 
     @property
     def outliers(self) -> Sequence[CalibratedNetwork]:

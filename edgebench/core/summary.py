@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from edgebench.core.board_link import times_itself
 from edgebench.core.metric import Metric, Provenance
 from edgebench.core.profile import Profile
 from edgebench.core.statistics import Interval, count_outliers, median_interval, percentile, spread
@@ -72,6 +73,9 @@ def sample_count(profile: Profile) -> int:
 
 def disturbances(profile: Profile) -> list[str]:
     """What the samples themselves say about the quiet of the machine, one sentence each."""
+    if times_itself(profile.device):
+        # A board measured itself.
+        return []
     found = []
     bursts = [burst for process in profile.processes for burst in process.bursts]
     clocked = [burst for burst in bursts if burst.cpu_s is not None and burst.wall_s]

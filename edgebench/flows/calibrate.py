@@ -14,8 +14,9 @@ from edgebench.core.measured_power import measured_power
 from edgebench.core.model import InputSource
 from edgebench.core.plan import MeasurementPlan
 from edgebench.core.profile import Outcome, Profile
+from edgebench.core.summary import summarise
 from edgebench.core.units import Dimension, parse_quantity
-from edgebench.errors import InputError
+from edgebench.errors import InputError, TargetUnavailableError
 from edgebench.flows.profile.profile import ProfileProgress, ProfileRequest, profile
 from edgebench.store.board_calibrations import calibration_toml
 from edgebench.store.device_copies import power_toml, write_calibration
@@ -32,6 +33,8 @@ _INTERPRETERS = {
     "litert micro",
 }
 _ENERGIES = {"energy": "", "energy_j": "J", "energy_mj": "mJ", "energy_uj": "uJ"}
+BOARD_NETWORKS = ("zoo:tiny", "zoo:ds-cnn", "zoo:resnet8", "zoo:fc-autoencoder", "zoo:mobilenet-v1-0.25-96")
+"""Networks of different kinds and sizes, which most boards have room for."""
 _SUPPLY = "say what was measured, board or core, and at which voltage"
 _SOURCE = "say who measured it, on which board and with which supply"
 
@@ -67,32 +70,112 @@ def calibrate(
     Raises:
         InputError: The device is not a microcontroller, the file is not valid, or a network does not run.
     """
-    if device.target != "mcu":
-        raise InputError(f"{device.name} is not a microcontroller", where="devices calibrate")
+    _require_microcontroller(device)
     rows = _read(measurements)
-    clock_hz = parse_quantity(str(device.options.get("clock", "")), Dimension.FREQUENCY, where="options.clock")
-    request = ProfileRequest(
-        models=[row.model for row in rows],
-        devices=[replace(device, calibration={}, calibrations=())],
-        plan=MeasurementPlan(layers=True, time_limit_s=300),
-        inputs=InputSource(),
-    )
-    profiles = profile(request, on_update=lambda _: None, on_progress=on_progress, workers=workers)
-    measured = [_measurement(found, row) for found, row in zip(profiles, rows, strict=True)]
-    calibration = BoardCalibration(
-        compiler=profiles[0].versions["compiler"],
-        optimization=str(device.options.get("optimization", "O2")),
-        clock_hz=clock_hz,
-        source=f"{measurements.name}: {_SOURCE}",
-        networks=tuple(measured),
-        core=str(device.options.get("core", "")),
-    )
+    profiles = _emulated(replace(device, calibration={}, calibrations=()), rows, on_progress, workers)
+    calibration = _calibration(device, rows, profiles, f"{measurements.name}: {_SOURCE}")
     energies = [(row.energy_j, row.latency_s) for row in rows if row.energy_j is not None]
     power = measured_power(energies, supply=_SUPPLY, source=calibration.source)
     fit = _fitted(device.name, calibration)
     if power is None:
         return fit
     return replace(fit, power=power, section=f"{fit.section}\n{power_toml(power)}")
+
+
+def calibrate_from_board(
+    device: Device,
+    board: Device,
+    models: Sequence[str] = (),
+    on_progress: Callable[[ProfileProgress], None] = lambda _: None,
+    *,
+    workers: Workers = LOCAL,
+) -> BoardFit:
+    """Measure networks on a board, count their instructions on the emulated core, and fit the board's cycles to them.
+
+    Args:
+        device: An ``mcu`` device, which may be the board itself.
+        board: A device at a serial port.
+        models: Paths or ``zoo:NAME``; by default, ``BOARD_NETWORKS``.
+        on_progress: Called with what happens.
+        workers: Starts the processes that measure and emulate.
+
+    Returns:
+        The fit with each network's error before, after and when it is left out, and a section for the file.
+
+    Raises:
+        InputError: A device is not what it should be, or no network runs on both.
+        TargetUnavailableError: The board cannot be measured.
+    """
+    _require_microcontroller(device)
+    if board.target != "mcu" or board.link != "serial":
+        raise InputError(
+            f"{board.name} is not a microcontroller at a serial port",
+            where="--from-board",
+            remedy='name a device of target mcu with link = "serial"',
+        )
+    wanted = list(dict.fromkeys(models or BOARD_NETWORKS))
+    request = ProfileRequest(
+        models=wanted, devices=[board], plan=MeasurementPlan(time_limit_s=300), inputs=InputSource()
+    )
+    measured = profile(request, on_update=lambda _: None, on_progress=on_progress, workers=workers)
+    rows, left_behind = _measured_rows(wanted, measured)
+    emulated = replace(device, link="", reached={})
+    profiles = _emulated(emulated, rows, on_progress, workers)
+    source = f"measured by edgebench on {board.name} ({board.description}), by the board's own counter"
+    fit = _fitted(device.name, _calibration(device, rows, profiles, source))
+    before = {
+        found.model.name: found.metrics["latency_s"].value / row.latency_s - 1
+        for found, row in zip(profiles, rows, strict=True)
+        if "latency_s" in found.metrics
+    }
+    networks = tuple(replace(network, before=before.get(network.name)) for network in fit.networks)
+    return replace(fit, networks=networks, left_behind=left_behind, from_board=True)
+
+
+def _require_microcontroller(device: Device) -> None:
+    if device.target != "mcu":
+        raise InputError(f"{device.name} is not a microcontroller", where="devices calibrate")
+
+
+def _measured_rows(models: Sequence[str], profiles: Sequence[Profile]) -> tuple[list[_Row], tuple[str, ...]]:
+    """What was measured, and which networks the board could not run; if the board itself fails, that is an error."""
+    rows, left_behind = [], []
+    for model, found in zip(models, profiles, strict=True):
+        failure = found.failure
+        if failure is None:
+            latency_s = summarise(found)["latency_s"].value
+            rows.append(_Row(model=model, latency_s=latency_s, runtime="", energy_j=None))
+        elif found.outcome is Outcome.UNAVAILABLE:
+            raise TargetUnavailableError(failure.message, where=model, remedy=failure.remedy)
+        else:
+            left_behind.append(f"{model}: {found.outcome}: {failure.message[:200]}")
+    if not rows:
+        raise InputError(f"no network runs on the board: {'; '.join(left_behind)}", where="devices calibrate")
+    return rows, tuple(left_behind)
+
+
+def _emulated(
+    device: Device, rows: Sequence[_Row], on_progress: Callable[[ProfileProgress], None], workers: Workers
+) -> tuple[Profile, ...]:
+    request = ProfileRequest(
+        models=[row.model for row in rows],
+        devices=[device],
+        plan=MeasurementPlan(layers=True, time_limit_s=300),
+        inputs=InputSource(),
+    )
+    return profile(request, on_update=lambda _: None, on_progress=on_progress, workers=workers)
+
+
+def _calibration(device: Device, rows: Sequence[_Row], profiles: Sequence[Profile], source: str) -> BoardCalibration:
+    measured = [_measurement(found, row) for found, row in zip(profiles, rows, strict=True)]
+    return BoardCalibration(
+        compiler=profiles[0].versions["compiler"],
+        optimization=str(device.options.get("optimization", "O2")),
+        clock_hz=parse_quantity(str(device.options.get("clock", "")), Dimension.FREQUENCY, where="options.clock"),
+        source=source,
+        networks=tuple(measured),
+        core=str(device.options.get("core", "")),
+    )
 
 
 def write_fit(device: Device, fit: BoardFit) -> Path:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import fcntl
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -25,3 +26,36 @@ def one_process_at_a_time(path: Path, *, wait: bool = True) -> Iterator[None]:
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
+
+
+_LOOK_S = 0.2
+_LONGEST_NAME = 500
+
+
+@contextmanager
+def wait_in_line(path: Path, owner: str, on_wait: Callable[[str], None]) -> Iterator[None]:
+    """Hold a lock that says who holds it; the system releases it when a process is killed.
+
+    Args:
+        path: The lock's file, as in ``one_process_at_a_time``.
+        owner: Who holds it then, in words.
+        on_wait: Called again and again with the owner while another process holds it; what it raises ends the wait.
+
+    Raises:
+        OSError: It cannot be created.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+", encoding="utf-8") as file:
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                file.seek(0)
+                on_wait(file.read(_LONGEST_NAME) or "another process")
+                time.sleep(_LOOK_S)
+        file.truncate(0)
+        file.write(owner)
+        file.flush()
+        yield
+        file.truncate(0)

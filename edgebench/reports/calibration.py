@@ -9,7 +9,13 @@ from edgebench.core.calibration import INTERPRETER
 from edgebench.reports.codes import Code, Kind
 from edgebench.reports.report import Cell, Remark, Report, plain_table
 
-_TITLES = {"left_out": "predicted from the others", "band": "their band", "inside": "inside"}
+_TITLES = {
+    "before": "error before",
+    "after": "error after",
+    "left_out": "predicted from the others",
+    "band": "their band",
+    "inside": "inside",
+}
 _FEW = 3
 
 
@@ -20,6 +26,14 @@ def calibration_report(fit: BoardFit) -> Report:
             "model": network.name,
             "measured": f"{network.measured_s * 1e3:.4g} ms",
             "fitted": f"{network.fitted_s * 1e3:.4g} ms",
+            **(
+                {
+                    "before": None if network.before is None else f"{network.before:+.1%}",
+                    "after": f"{network.after:+.1%}",
+                }
+                if fit.from_board
+                else {}
+            ),
             "left_out": None if network.left_out is None else f"{network.left_out:+.1%}",
             "band": None if network.band is None else f"±{network.band:.0%}",
             "inside": _inside(network),
@@ -31,6 +45,8 @@ def calibration_report(fit: BoardFit) -> Report:
             "model": network.name,
             "measured_s": network.measured_s,
             "fitted_s": network.fitted_s,
+            "error_before": network.before,
+            "error_after": network.after,
             "left_out_error": network.left_out,
             "band": network.band,
             "inside": network.inside,
@@ -61,8 +77,19 @@ def _remarks(fit: BoardFit) -> Iterator[Remark]:
     )
 
 
+def _before_and_after(fit: BoardFit) -> str:
+    before = [abs(network.before) for network in fit.networks if network.before is not None]
+    after = [abs(network.after) for network in fit.networks]
+    earlier = f"{sum(before) / len(before):.1%}" if before else "no estimate"
+    return f"mean error of the estimate: {earlier} before, {sum(after) / len(after):.1%} after"
+
+
 def _notes(fit: BoardFit) -> Iterator[tuple[Kind, str, str | None]]:
     count = len(fit.networks)
+    if fit.from_board:
+        yield Kind.NOTE, _before_and_after(fit), None
+    for reason in fit.left_behind:
+        yield Kind.WARNING, f"not measured: {reason}", "name networks that the board can run with --model"
     if fit.mean_error is not None:
         by = ", ".join(fit.corrections) if fit.corrections else "none"
         yield (

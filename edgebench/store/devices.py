@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from edgebench.core.board_link import LINKS, link_keys
 from edgebench.core.calibration import BoardCalibration
 from edgebench.core.device import Device, DeviceKind, Memory, OptionValue, PowerModel
 from edgebench.core.units import Dimension, parse_quantity
@@ -22,6 +23,7 @@ from edgebench.store.trust import require_trust
 SCHEMA = "edgebench.device/1"
 _Calibration = dict[str, str | float | dict[str, str | float]]
 _ENTRIES = "[[calibration]]"
+_LINK_KEYS = "keys of the link"
 
 
 class _Section(BaseModel):
@@ -50,6 +52,8 @@ class DeviceFile(_Section):
     target: str
     description: str
     notes: list[str] = []
+    link: str = ""
+    reached: dict[str, Any] = Field(default={}, alias="keys of the link")
     options: dict[str, Any] = {}
     memory: _MemorySection | None = None
     energy: _EnergySection = _EnergySection()
@@ -155,6 +159,7 @@ def read_device(path: Path, _takers: tuple[Path, ...] = ()) -> Device:
     text, content = read_toml(path, "device")
     if isinstance(content.get("calibration"), list):
         content[_ENTRIES] = content.pop("calibration")
+    content[_LINK_KEYS] = {key: content.pop(key) for key in link_keys(content.get("link")) if key in content}
     try:
         table = DeviceFile.model_validate(content)
     except ValidationError as error:
@@ -194,7 +199,15 @@ def _device(name: str, table: DeviceFile, path: Path, takers: tuple[Path, ...]) 
         calibrations=_calibrations(table, path, takers),
         notes=tuple(table.notes),
         origin=str(path),
+        link=_link(table.link),
+        reached={key: _option(value, key) for key, value in table.reached.items()},
     )
+
+
+def _link(name: str) -> str:
+    if name and name not in LINKS:
+        raise InputError(f"there is no link {name!r}", where="link", remedy=f"one of {', '.join(LINKS)}")
+    return name
 
 
 def _calibrations(table: DeviceFile, path: Path, takers: tuple[Path, ...]) -> tuple[BoardCalibration, ...]:

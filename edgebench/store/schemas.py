@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel, TypeAdapter
 
 from edgebench.core.baseline import Baseline
+from edgebench.core.board_link import LINKS
 from edgebench.core.device import DeviceKind
 from edgebench.core.run import Run
 from edgebench.core.table import LookupTable
@@ -28,6 +29,10 @@ def device_schema(options: Mapping[str, type]) -> dict[str, Any]:
     schema["properties"]["kind"] = {"enum": list(DeviceKind), **schema["properties"]["kind"]}
     entries = schema["properties"].pop("[[calibration]]")
     schema["properties"]["calibration"] = {"anyOf": [schema["properties"]["calibration"], entries]}
+    del schema["properties"]["keys of the link"]
+    schema["properties"]["link"] = {"enum": ["", *LINKS]}
+    for kind in LINKS.values():
+        schema["properties"].update(TypeAdapter(kind).json_schema()["properties"])
     schema["properties"]["target"]["examples"] = list(options)
     definitions = schema.setdefault("$defs", {})
     conditions = []

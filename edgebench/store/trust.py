@@ -145,11 +145,12 @@ def _is_ours(path: Path) -> bool:
 
 
 def _digest(path: Path, named: Mapping[str, str]) -> str:
-    """Of a file's place, what it names, and the content of the libraries among it that lie beside it."""
+    """Of a file's place, what it names, and the content of what lies beside it: libraries, words of commands."""
     digest = hashlib.sha256(json.dumps([str(path.resolve()), sorted(named.items())]).encode())
     for value in sorted(named.values()):
-        place = Path(value)
-        if not place.is_absolute() and place.is_file():
+        words = [path.parent / word for word in value.split() if not Path(word).is_absolute()]
+        places = [*([] if Path(value).is_absolute() else [Path(value)]), *words]
+        for place in filter(Path.is_file, dict.fromkeys(places)):
             digest.update(hashlib.sha256(place.read_bytes()).digest())
     return digest.hexdigest()
 

@@ -173,6 +173,47 @@ class MadeReadyOnce(Protocol):
 
 
 @runtime_checkable
+class MeasuresInLoops(Protocol):
+    """What a target offers in addition if a board measures itself: one loop of inferences is one burst.
+
+    Time and memory of the process that talks to the board say nothing about the model, and no meter of this machine
+    knows the board's energy.
+    """
+
+    @property
+    def loops(self) -> int:
+        """How many loops are enough."""
+
+    @property
+    def loop_s(self) -> float:
+        """Least time of one loop, in seconds."""
+
+
+@runtime_checkable
+class PassesModelsOn(Protocol):
+    """What a target offers in addition if it copies model files to where they run, and never reads them.
+
+    Nothing of a model can take over its process, which therefore keeps the network and the user's files.
+    """
+
+    def passes_models_on(self) -> bool:
+        """Whether it does."""
+
+
+@runtime_checkable
+class ActsOutside(Protocol):
+    """What a target offers in addition if it needs what a process that runs models gives up, such as a debug probe."""
+
+    def start_outside(self) -> None:
+        """Start what will do that; called before the process confines itself.
+
+        Raises:
+            TargetUnavailableError: It cannot be started.
+            InputError: The device's file is not valid.
+        """
+
+
+@runtime_checkable
 class TellsOperators(Protocol):
     """What a target offers in addition if its runtime rewrites a model, and can say into which operators."""
 

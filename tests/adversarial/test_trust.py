@@ -149,3 +149,16 @@ def test_a_checkout_runs_nothing(tmp_path: Path) -> None:
     said = edgebench("devices", cwd=tmp_path, env=environment)
     assert "stands in for" in said.stdout
     assert ran.exists(), "it is run once it is allowed"
+
+
+def test_a_command_is_allowed_with_the_scripts_that_it_starts(tmp_path: Path) -> None:
+    folder = tmp_path / "boards"
+    folder.mkdir()
+    script = folder / "flash.sh"
+    script.write_text("st-flash")
+    content = {"flash": "./flash.sh --fast {elf}", "link": "serial"}
+    path = folder / "board.toml"
+    allow(path, content)
+    assert is_trusted(path, content)
+    script.write_text("rm")
+    assert not is_trusted(path, content)

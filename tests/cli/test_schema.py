@@ -52,6 +52,17 @@ def test_what_a_device_file_must_not_contain_is_found(change: dict[str, object])
         check.validate({**document, **change})
 
 
+def test_boards_have_the_keys_of_their_links() -> None:
+    check = validator(schema_of(SchemaOf.DEVICE))
+    options = {"core": "cortex-m4", "clock": "120MHz"}
+    board = {"schema": "edgebench.device/1", "kind": "mcu", "target": "mcu", "description": "mine", "options": options}
+    check.validate({**board, "link": "serial", "port": "/dev/ttyACM0", "board": "b", "flash": "f {elf}", "loops": 3})
+    check.validate({**board, "link": "adb", "binary": "benchmark_model", "serial": "A1"})
+    for wrong in ({"link": "string"}, {"link": "serial", "baud": "fast"}, {"link": "serial", "firmware": "none"}):
+        with pytest.raises(ValidationError):
+            check.validate({**board, **wrong})
+
+
 def test_tables_and_runs_are_valid(tmp_path: Path) -> None:
     store = RunStore(tmp_path)
     run = Run(name="r", started="2026-01-01T00:00:00", command=("edgebench",), edgebench="0", plan=MeasurementPlan())

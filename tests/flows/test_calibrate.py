@@ -1,5 +1,7 @@
 """From a list of latencies to the section of a device file."""
 
+import shutil
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -9,11 +11,13 @@ from typer.testing import CliRunner
 from edgebench.cli.main import app
 from edgebench.core.calibration import INTERPRETER
 from edgebench.errors import InputError
-from edgebench.flows.calibrate import calibrate, write_fit
+from edgebench.flows.calibrate import calibrate, calibrate_from_board, write_fit
 from edgebench.reports.calibration import calibration_report
 from edgebench.reports.codes import Code
 from edgebench.store.device_copies import write_device_copy
 from edgebench.store.devices import find_device, read_device
+from edgebench.targets.mcu.console.firmware import BOARDS
+from tests.targets.mcu.boards import MACHINE, flashed_board, needs_qemu
 
 needs_emulator = pytest.mark.skipif(
     any(find_spec(name) is None for name in ("ziglang", "unicorn", "elftools", "bakenn")), reason="needs edgebench[mcu]"
@@ -132,3 +136,58 @@ def test_devices_are_listed_by_words(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     assert "nucleo" not in found.output
     nothing = runner.invoke(app, ["devices", "--search", "no-such-word"])
     assert nothing.exit_code != 0
+
+
+def test_latencies_come_from_one_source(tmp_path: Path) -> None:
+    for arguments in (
+        [],
+        ["nucleo-l4r5zi"],
+        ["nucleo-l4r5zi", "--measurements", str(listed(tmp_path, TWO)), "--from-board", "nucleo-l4r5zi"],
+        ["nucleo-l4r5zi", "--measurements", str(listed(tmp_path, TWO)), "--model", "zoo:tiny"],
+    ):
+        result = CliRunner().invoke(app, ["devices", "calibrate", *arguments])
+        assert isinstance(result.exception, InputError)
+        assert "one source" in result.exception.what
+
+
+def test_only_boards_at_a_port_are_measured() -> None:
+    with pytest.raises(InputError, match="not a microcontroller at a serial port"):
+        calibrate_from_board(find_device("nucleo-l4r5zi"), find_device("nucleo-l4r5zi"))
+
+
+@pytest.mark.child
+@pytest.mark.slow
+@needs_emulator
+@needs_qemu
+def test_a_board_is_measured_and_calibrated_in_one_command(tmp_path: Path) -> None:
+    ratios = (
+        "[calibration]\nconvolution = 2.0\nconvolution_error = 0.1\nfully_connected = 2.0\n"
+        'fully_connected_error = 0.1\ncompiler = "zig 0.17.1"\nsource = "a guess"\n'
+    )
+    with flashed_board(tmp_path) as path:
+        path.write_text(path.read_text() + ratios)
+        board = read_device(path)
+        models = ["zoo:tiny", "zoo:ds-cnn", "zoo:fc-autoencoder"]
+        fit = calibrate_from_board(board, board, models)
+        # Every instruction takes 0.8 cycles of this board, whatever it is.
+        assert [network.before for network in fit.networks] == pytest.approx([1.5] * 3, abs=0.1)
+        assert all(abs(network.after) < 0.05 for network in fit.networks)
+        assert all(network.left_out is not None and abs(network.left_out) < 0.15 for network in fit.networks)
+        report = calibration_report(fit)
+        assert any("before" in remark.text and "after" in remark.text for remark in report.remarks)
+        assert {"error_before", "error_after"} <= set(report.records[0])
+        path.write_text(path.read_text().replace(ratios, ""))
+        again = read_device(write_fit(read_device(path), fit))
+        assert [network.work.total for network in again.calibrations[0].networks] == [
+            network.work.total for network in fit.calibration.networks
+        ]
+        assert again.reached == board.reached
+        # A board whose memory is too small for a model is calibrated with the others.
+        folder = tmp_path / "small"
+        shutil.copytree(BOARDS / MACHINE, folder)
+        script = (folder / "board.ld").read_text()
+        (folder / "board.ld").write_text(script.replace("LENGTH = 4M  RAM", "LENGTH = 100K  RAM"))
+        small = replace(board, reached={**board.reached, "board": "small"})
+        fit = calibrate_from_board(board, small, ["zoo:tiny", "zoo:fc-autoencoder"])
+        assert len(fit.networks) == 1
+        assert "FLASH overflows by" in fit.left_behind[0]

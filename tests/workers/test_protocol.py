@@ -37,6 +37,7 @@ from edgebench.workers.measuring.jobs import (
     Race,
     Raced,
     RaceResult,
+    Reserve,
     Run,
     Try,
     WriteProject,
@@ -94,6 +95,7 @@ EXCHANGES: list[tuple[Request[Any], Record]] = [
         Prepared(info=INFO, path="/f/m.onnx"),
     ),
     (MakeReady(device=find_device("nucleo-l4r5zi")), Done()),
+    (Reserve(device=find_device("nucleo-l4r5zi"), owner="kws on mine"), Done()),
     (
         CountOperators(device=find_device("host"), models=("a.onnx", "b.onnx")),
         ExecutedOperators(counts=({"Conv": 3}, {})),

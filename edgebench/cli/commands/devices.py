@@ -79,27 +79,48 @@ def check(name: NameArgument, format_: FormatOption = Format.TERMINAL, json_: Js
 
 @app.command()
 def calibrate(
-    name: NameArgument,
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="NAME", help="A device; by default, the board itself.", autocompletion=completion.devices
+        ),
+    ] = None,
     measurements: Annotated[
-        Path,
+        Path | None,
         typer.Option(
             metavar="FILE.csv",
             help="Columns: model (a path or zoo:NAME); latency (99.8ms) or latency_ms; optional energy_mj, runtime.",
         ),
-    ],
+    ] = None,
+    from_board: Annotated[
+        str | None,
+        typer.Option(metavar="BOARD", help="Measure on this board instead.", autocompletion=completion.devices),
+    ] = None,
+    model: Annotated[list[str], typer.Option(metavar="MODEL", help="What to measure on the board; repeatable.")] = [],
     write: Annotated[bool, typer.Option("--write", help="Put the calibration into the device's file.")] = False,
     json_: JsonOption = False,
 ) -> None:
     """Fit a board's cycles to latencies that were measured on it."""
     from edgebench.cli.progress import progress_bar
+    from edgebench.errors import InputError
     from edgebench.flows.calibrate import calibrate as fit
-    from edgebench.flows.calibrate import write_fit
+    from edgebench.flows.calibrate import calibrate_from_board, write_fit
     from edgebench.reports.calibration import calibration_report
     from edgebench.store.devices import find_device
 
-    device = find_device(name)
+    chosen = name or from_board
+    if chosen is None or (measurements is None) == (from_board is None) or (model and from_board is None):
+        raise InputError(
+            "latencies come from one source",
+            where="devices calibrate",
+            remedy="give NAME --measurements FILE.csv, or --from-board BOARD with --model for models of your own",
+        )
+    device = find_device(chosen)
     with progress_bar() as progress:
-        found = fit(device, measurements, on_progress=progress)
+        if measurements is not None:
+            found = fit(device, measurements, on_progress=progress)
+        else:
+            found = calibrate_from_board(device, find_device(from_board or chosen), model, on_progress=progress)
     print_report(calibration_report(found), "devices calibrate", Format.JSON if json_ else Format.TERMINAL)
     path = write_fit(device, found) if write else None
     if not json_:

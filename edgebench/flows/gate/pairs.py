@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from edgebench.core.board_link import times_itself
 from edgebench.core.figure import ENERGY, LATENCY
 from edgebench.core.metric import Metric
 from edgebench.core.model import InputSource
@@ -123,12 +124,12 @@ class Side:
         self._notes.extend((*finished.notes, *finished.faults))
         loaded = self._loaded
         if loaded is not None and self._bursts:
-            first = loaded.first.latencies_s
+            first, here = loaded.first.latencies_s, loaded.loops is None
             self.processes.append(
                 ProcessRun(
-                    load_s=loaded.load_s,
+                    load_s=loaded.load_s if here else None,
                     first_inference_s=first[0] if first else None,
-                    peak_ram_bytes=finished.peak_ram_bytes,
+                    peak_ram_bytes=finished.peak_ram_bytes if here else None,
                     bursts=tuple(self._bursts),
                 )
             )
@@ -175,6 +176,16 @@ def run_pair(before: Side, after: Side, number: int, clock: Callable[[], float] 
     """
     start = clock()
     order = (before, after) if number % 2 == 0 else (after, before)
+    if times_itself(after.ready.device):
+        for side in order:
+            _alone(side, number)
+    else:
+        _in_turn(order, number)
+    runs_of = before.processes[-1], after.processes[-1]
+    return Pair(ratios=pair_ratios(*runs_of), seconds=clock() - start, levels=pair_levels(*runs_of))
+
+
+def _in_turn(order: Sequence[Side], number: int) -> None:
     with ExitStack() as stack:
         loaded = {side: side.load(stack, number) for side in order}
         runs, bursts = _plan(list(loaded.values()))
@@ -183,8 +194,16 @@ def run_pair(before: Side, after: Side, number: int, clock: Callable[[], float] 
                 side.burst(runs)
         for side in order:
             side.finish()
-    runs_of = before.processes[-1], after.processes[-1]
-    return Pair(ratios=pair_ratios(*runs_of), seconds=clock() - start, levels=pair_levels(*runs_of))
+
+
+def _alone(side: Side, number: int) -> None:
+    """A board has one model at a time, and nothing disturbs it."""
+    with ExitStack() as stack:
+        loaded = side.load(stack, number)
+        runs = max(1, round(PAIR_S / 2 / MIN_BURSTS * loaded.iterations / loaded.burst_s))
+        for _ in range(MIN_BURSTS):
+            side.burst(runs)
+        side.finish()
 
 
 def _plan(loaded: Sequence[Loaded]) -> tuple[int, int]:

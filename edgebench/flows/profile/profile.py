@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import psutil
 
+from edgebench.core.board_link import exclusive_place
 from edgebench.core.device import Device
 from edgebench.core.model import InputSource
 from edgebench.core.plan import MeasurementPlan
@@ -81,21 +82,18 @@ def profile(
     def so_far() -> tuple[Profile, ...]:
         return tuple(one.profile() if isinstance(one, Sampling) else one for one in begun)
 
+    def waits(text: str) -> None:
+        on_progress(ProfileProgress(done=0.0, text=text))
+
     with tempfile.TemporaryDirectory(prefix="edgebench-") as folder:
         try:
-            preparation = Preparation(
-                folder,
-                request.plan,
-                request.inputs,
-                workers,
-                lambda text: on_progress(ProfileProgress(done=0.0, text=text)),
-            )
+            preparation = Preparation(folder, request.plan, request.inputs, workers, waits)
             for model in request.models:
                 for device in request.devices:
                     on_progress(ProfileProgress(done=0.0, text=f"reading {model}"))
                     found = preparation.prepare(model, device)
                     if isinstance(found, Ready):
-                        begun.append(Sampling(found, request.plan, request.inputs, workers))
+                        begun.append(Sampling(found, request.plan, request.inputs, workers, waits))
                     else:
                         begun.append(found)
             on_update(so_far())
@@ -145,13 +143,15 @@ def _run_together(samplings: Sequence[Sampling], number: int) -> None:
 
 
 def _groups(samplings: Sequence[Sampling]) -> Iterator[list[Sampling]]:
-    """Groups whose processes may be alive together without exhausting the memory."""
+    """Groups whose processes may be alive together: memory suffices, and no two want one board."""
     budget = psutil.virtual_memory().available // 8
     group: list[Sampling] = []
     size = 0
     for one in samplings:
         own = one.ready.loaded.size_bytes
-        if group and (len(group) == TOGETHER or size + own > budget):
+        board = exclusive_place(one.ready.device)
+        taken = board is not None and any(exclusive_place(other.ready.device) == board for other in group)
+        if group and (len(group) == TOGETHER or size + own > budget or taken):
             yield group
             group, size = [], 0
         group.append(one)

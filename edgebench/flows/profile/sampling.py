@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 
+from edgebench.core.board_link import exclusive_place
 from edgebench.core.metric import Metric
 from edgebench.core.model import InputSource
 from edgebench.core.plan import MeasurementPlan
@@ -12,7 +14,7 @@ from edgebench.core.profile import Failure, LayerCost, Outcome, ProcessRun, Prof
 from edgebench.core.statistics import Interval, median_interval
 from edgebench.flows.profile.preparation import Ready
 from edgebench.workers.base import Workers
-from edgebench.workers.measuring.jobs import Finish, Finished, Loaded, Run
+from edgebench.workers.measuring.jobs import Finish, Finished, Loaded, Reserve, Run, Waiting
 from edgebench.workers.protocol import Answer, Request
 from edgebench.workers.worker import ChildError, Worker
 
@@ -20,6 +22,7 @@ BURSTS_S = 0.6
 MIN_BURSTS = 3
 MAX_BURSTS = 15
 MAX_PROCESSES = 15
+LOOP_SLACK = 1.2
 
 
 class Sampling:
@@ -30,18 +33,27 @@ class Sampling:
         plan: How long and how often.
         inputs: Where inputs come from.
         workers: Starts the processes it runs in.
+        on_progress: Called when it has to wait for its board.
 
     Attributes:
         ready: What is measured.
         finished: Whether there is nothing left to do.
     """
 
-    def __init__(self, ready: Ready, plan: MeasurementPlan, inputs: InputSource, workers: Workers) -> None:
+    def __init__(
+        self,
+        ready: Ready,
+        plan: MeasurementPlan,
+        inputs: InputSource,
+        workers: Workers,
+        on_progress: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self.ready = ready
         self.finished = False
         self._plan = plan
         self._inputs = inputs
         self._workers = workers
+        self._on_progress = on_progress
         self._outcome = Outcome.INTERRUPTED
         self._failure: Failure | None = Failure(message="the measurement was not finished")
         self._processes: list[ProcessRun] = []
@@ -51,6 +63,8 @@ class Sampling:
         self._method = ""
         self._energy_scope: str | None = None
         self._spent_s = 0.0
+        self._loops: int | None = None
+        self._loops_s = 0.0
         self._worker: Worker | None = None
         self._loaded: Loaded | None = None
         self._bursts: list[Sample] = []
@@ -61,6 +75,8 @@ class Sampling:
         loaded = self._loaded
         if self._worker is None or loaded is None or not self.ready.sampled:
             return False
+        if loaded.loops is not None:
+            return len(self._bursts) < loaded.loops and self._left_s() > loaded.burst_s
         taken = sum(burst.wall_s or 0.0 for burst in self._bursts)
         enough = len(self._bursts) >= MIN_BURSTS and taken >= BURSTS_S
         return not enough and len(self._bursts) < MAX_BURSTS and self._left_s() > loaded.burst_s
@@ -74,12 +90,33 @@ class Sampling:
         self._loaded, self._bursts = None, []
         worker = self._workers.measuring(number=number, memory_limit_bytes=self._plan.memory_limit_bytes)
         self._worker = stack.enter_context(worker)
+        if exclusive_place(self.ready.device) is not None and not self._reserved(worker):
+            return False
         self._loaded = self._ask(self.ready.load_request(self._inputs))
         if self._loaded is None:
             return False
         self._method = self._loaded.method
         self._energy_scope = self._loaded.energy_scope
+        self._loops = self._loaded.loops
+        # A protocol that prescribes loops of ten seconds prescribes their time: the limit is for everything else.
+        self._loops_s = LOOP_SLACK * self._loaded.loops * self._loaded.burst_s if self._loaded.loops else 0.0
         return self.ready.sampled
+
+    def _reserved(self, worker: Worker) -> bool:
+        """Have the board; the time until then belongs to others, and does not count."""
+
+        def waits(waiting: Waiting) -> bool:
+            self._on_progress(f"{self.ready.name} waits for {waiting.owner}")
+            return True
+
+        try:
+            worker.follow(
+                Reserve(device=self.ready.device, owner=self.ready.name), waits, timeout_s=self._plan.time_limit_s
+            )
+        except ChildError as error:
+            self._give_up(error)
+            return False
+        return True
 
     def burst(self) -> None:
         """Run one burst; a failure ends the sampling and keeps the samples so far."""
@@ -135,10 +172,11 @@ class Sampling:
     def _process_run(self, loaded: Loaded, finished: Finished | None) -> ProcessRun:
         if not self.ready.sampled:
             return ProcessRun(bursts=tuple(self._bursts))
+        here = loaded.loops is None
         return ProcessRun(
-            load_s=loaded.load_s,
+            load_s=loaded.load_s if here else None,
             first_inference_s=loaded.first.latencies_s[0] if loaded.first.latencies_s else None,
-            peak_ram_bytes=finished.peak_ram_bytes if finished else None,
+            peak_ram_bytes=finished.peak_ram_bytes if finished and here else None,
             bursts=tuple(self._bursts),
         )
 
@@ -171,6 +209,9 @@ class Sampling:
         if not self.ready.sampled:
             self._succeed()
             return
+        if self._loops is not None:
+            self._succeed_in_loops(self._loops)
+            return
         interval = median_interval([_latencies(process) for process in self._processes])
         enough = len(self._processes) >= self._plan.repetitions
         if enough and (self._plan.repetitions == 1 or interval.relative_width <= self._plan.goal):
@@ -179,6 +220,16 @@ class Sampling:
             self._stop_short(f"time limit of {self._plan.time_limit_s:g} s reached", interval)
         elif len(self._processes) >= MAX_PROCESSES:
             self._stop_short("stopped", interval)
+
+    def _succeed_in_loops(self, wanted: int) -> None:
+        """A board repeats itself: one process is enough."""
+        taken = len(self._processes[-1].bursts)
+        if taken < wanted:
+            self._notes.append(
+                f"time limit of {self._plan.time_limit_s:g} s reached after {taken} of {wanted} loops: "
+                "raise --time-limit"
+            )
+        self._succeed()
 
     def _stop_short(self, why: str, interval: Interval) -> None:
         width = f", interval {interval.relative_width:.1%} wide" if interval.low is not None else ""
@@ -189,7 +240,7 @@ class Sampling:
         self._outcome, self._failure, self.finished = Outcome.OK, None, True
 
     def _left_s(self) -> float:
-        return self._plan.time_limit_s - self._spent_s
+        return self._plan.time_limit_s + self._loops_s - self._spent_s
 
     def _ask(self, request: Request[Answer]) -> Answer | None:
         """An answer, or None after a failure, which ends the sampling."""
@@ -199,12 +250,16 @@ class Sampling:
         try:
             return self._worker.ask(request, timeout_s=max(1.0, self._left_s()))
         except ChildError as error:
-            self.fail(error.outcome, Failure(message=error.message, remedy=error.remedy))
-            self._worker.close()
-            self._worker = None
+            self._give_up(error)
             return None
         finally:
             self._spent_s += time.monotonic() - start
+
+    def _give_up(self, error: ChildError) -> None:
+        self.fail(error.outcome, Failure(message=error.message, remedy=error.remedy))
+        if self._worker is not None:
+            self._worker.close()
+        self._worker = None
 
 
 def _latencies(process: ProcessRun) -> list[float]:

@@ -166,7 +166,16 @@ def _macs(graph: QuantisedGraph, operator: QuantisedOperator) -> int:
 def _port(graph: QuantisedGraph, index: int, plan: Plan, places: Mapping[int, int], upper: int | None = None) -> Port:
     tensor = graph.tensors[index]
     offset = plan.offsets[_buffer_name(places[index])]
-    return Port(name=tensor.name, offset=offset, size=tensor.size_bytes, dtype=tensor.dtype, upper=upper)
+    quantised = len(tensor.scales) == 1
+    return Port(
+        name=tensor.name,
+        offset=offset,
+        size=tensor.size_bytes,
+        dtype=tensor.dtype,
+        upper=upper,
+        scale=tensor.scale if quantised else 0.0,
+        zero_point=tensor.zero_point if quantised else 0,
+    )
 
 
 def _planned(graph: QuantisedGraph, layers: list[LayerCode], states: States) -> tuple[Mapping[int, int], Plan]:

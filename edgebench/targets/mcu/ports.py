@@ -31,6 +31,8 @@ class Port:
         size: Bytes.
         dtype: Type of its values.
         upper: If its values are positions, how many there are.
+        scale: What one step of a quantised value is worth; 0 if its values are not quantised.
+        zero_point: The quantised value that stands for zero.
     """
 
     name: str
@@ -38,6 +40,8 @@ class Port:
     size: int
     dtype: str = "int8"
     upper: int | None = None
+    scale: float = 0.0
+    zero_point: int = 0
 
     def random_values(self, random: np.random.Generator) -> NDArray[Any]:
         """Random values of its type that the network takes."""

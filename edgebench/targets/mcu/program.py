@@ -93,3 +93,19 @@ def read_program(path: Path) -> Program:
         symbols={symbol.name: int(symbol["st_value"]) for symbol in table},
         sizes={symbol.name: int(symbol["st_size"]) for symbol in table},
     )
+
+
+def memory_of(path: Path) -> tuple[int, int]:
+    """Static RAM and flash of any program, in bytes: what it writes to, and what it stores."""
+    from elftools.elf.constants import SH_FLAGS
+    from elftools.elf.elffile import ELFFile
+
+    ram = flash = 0
+    with path.open("rb") as file:
+        for section in ELFFile(file).iter_sections():
+            if not section["sh_flags"] & SH_FLAGS.SHF_ALLOC:
+                continue
+            size = int(section["sh_size"])
+            ram += size if section["sh_flags"] & SH_FLAGS.SHF_WRITE else 0
+            flash += size if section["sh_type"] != "SHT_NOBITS" else 0
+    return ram, flash

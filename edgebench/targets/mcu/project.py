@@ -7,6 +7,7 @@ from pathlib import Path
 from edgebench.core.device import Device
 from edgebench.core.model import InputSource
 from edgebench.models.tflite.quantised_graph import read_quantised_graph
+from edgebench.targets.mcu.console.firmware import BOARDS, SOURCES, model_header
 from edgebench.targets.mcu.example import example_files
 from edgebench.targets.mcu.generator import GeneratedModel, generate
 from edgebench.targets.mcu.reference import NoReferenceError
@@ -30,7 +31,8 @@ def project_files(generated: GeneratedModel, toolchain: Toolchain, vector: Vecto
         vector: What the included example program runs; without it there is no program.
     """
     example = example_files(generated, vector) if vector else {}
-    files = {name: text.encode() for name, text in {**generated.files, **example}.items()}
+    header = {"console_model.h": model_header(generated)}
+    files = {name: text.encode() for name, text in {**generated.files, **header, **example}.items()}
     for source in toolchain.kernel_sources:
         files[f"kernels/{source.name}"] = _with_licence(source)
     for folder in toolchain.kernel_includes:
@@ -39,14 +41,18 @@ def project_files(generated: GeneratedModel, toolchain: Toolchain, vector: Vecto
     files.update(
         {f"{_STAND_INS}/{header.name}": _with_licence(header) for header in sorted(toolchain.stand_ins.glob("*.h"))}
     )
+    files.update({name: _with_licence(path) for name, path in _console_sources().items()})
     once = " ".join(f"kernels/{name}.o" for name in sorted(SINGLE_ROUNDING))
     core = toolchain.core
     makefile = _MAKEFILE.format(once=once, flag=ROUND_ONCE, cpu=" ".join(core.gcc), compiler=core.gnu_compiler)
+    makefile += _MAKE_CONSOLE
     if vector:
         makefile += _MAKE_HOST.format(once=once.replace("kernels/", "host/kernels/"), flag=ROUND_ONCE)
     files["Makefile"] = makefile.encode()
     files["README.md"] = _readme(generated, toolchain, vector).encode()
-    files["NOTICE"] = _NOTICE.format(own=", ".join([*generated.files, *example, "Makefile", "README.md"])).encode()
+    files["NOTICE"] = _NOTICE.format(
+        own=", ".join([*generated.files, *header, *example, "Makefile", "README.md"])
+    ).encode()
     files.update(_licences(toolchain))
     return files
 
@@ -82,6 +88,12 @@ def write_project(model: Path, device: Device, inputs: InputSource, folder: Path
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
     return list(files), notes
+
+
+def _console_sources() -> dict[str, Path]:
+    """The console and the boards that it comes with, by their path in the project."""
+    paths = [*SOURCES.glob("*.[ch]"), *(path for path in BOARDS.rglob("*") if path.suffix in {".c", ".ld"})]
+    return {f"console/{path.relative_to(SOURCES).as_posix()}": path for path in sorted(paths)}
 
 
 def _with_licence(source: Path) -> bytes:
@@ -120,6 +132,7 @@ or, with the compiler of the Python package ziglang, which comes without a C lib
 | input | {generated.input_bytes:,} |
 | output | {generated.output_bytes:,} |
 {kept}{_HOST_README.format(origin=vector.origin) if vector else ""}
+{_CONSOLE_README}
 `kernels/` and `include/` contain Arm's CMSIS-NN and CMSIS headers, edgebench's own kernels, and the few functions of
 a C library that they need. All of it is under the Apache License 2.0: keep `NOTICE` and `licences/` with it.
 Leave out `kernels/edgebench_memory.c` if your C library has `memcpy`, `memmove` and `memset`. Results are those of
@@ -130,7 +143,7 @@ LiteRT's reference kernels, to the bit.
 _NOTICE = """\
 What was generated from your model ({own}) is yours. The rest is not:
 
-edgebench (kernels/edgebench_*, include/edgebench_*, include/freestanding/)
+edgebench (kernels/edgebench_*, include/edgebench_*, include/freestanding/, console/)
 Copyright 2026 The edgebench authors
 Licensed under the Apache License, Version 2.0: licences/edgebench/LICENSE
 
@@ -156,9 +169,26 @@ libmodel.a: $(sort $(OBJECTS))
 {once}: CFLAGS += {flag}
 
 clean:
-\trm -rf libmodel.a *.o kernels/*.o host
+\trm -rf libmodel.a console.elf *.o kernels/*.o console/*.o $(BOARD)/*.o host
 
 .PHONY: clean
+"""
+_CONSOLE_README = """
+## Measure it on a board
+
+`console/console.c` answers over a serial line in the protocol of MLPerf Tiny, so that a board with it can be measured
+by `edgebench profile` and by the benchmark's public runner. `console/board.h` says which three functions your board
+adds; `console/boards/mps2-an386` is a complete board. `make console.elf BOARD=FOLDER` links the console, the model, and
+the C files of a folder with its one linker script.
+"""
+_MAKE_CONSOLE = """
+# Firmware for a board: the console, the model, and the C files of a folder with its one linker script.
+BOARD ?= console/boards/mps2-an386
+
+console.elf: $(OBJECTS) console/console.o $(patsubst %.c,%.o,$(wildcard $(BOARD)/*.c))
+\t$(CC) $(CFLAGS) -nostartfiles -Wl,--gc-sections -T $(wildcard $(BOARD)/*.ld) -o $@ $^
+
+console/%.o $(BOARD)/%.o: CFLAGS += -Iconsole
 """
 _HOST_README = """
 ## Run it before flashing

@@ -156,14 +156,18 @@ class McuTarget:
         options = _read_options(self.device)
         toolchain = device_toolchain(self.device)
         generated = generate(read_quantised_graph(model), helium=toolchain.core.helium, newer=toolchain.newer)
-        _require_some_size(generated, device_memory=self.device.memory)
+        require_some_size(generated, device_memory=self.device.memory)
         with tempfile.TemporaryDirectory(prefix="edgebench-") as folder:
             program = read_program(toolchain.build(generated, Path(folder)))
             yield McuModel(self.device, options, toolchain, generated, program, model, inputs.seed)
 
 
-def _require_some_size(generated: GeneratedModel, device_memory: Memory | None) -> None:
-    """Refuse what does not fit into a microcontroller or its emulator."""
+def require_some_size(generated: GeneratedModel, device_memory: Memory | None) -> None:
+    """Refuse what does not fit into a microcontroller or its emulator.
+
+    Raises:
+        UnsupportedModelError: It is too large.
+    """
     sizes = {"RAM": generated.plan.size, "flash": generated.constant_bytes}
     for name, size in sizes.items():
         if size > MAX_BYTES:

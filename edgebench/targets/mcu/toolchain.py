@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -35,6 +35,8 @@ _FLAGS = (
     *("-ffunction-sections", "-fdata-sections", "-g", "-std=c11", "-w"),
     *("-fno-unwind-tables", "-fno-asynchronous-unwind-tables"),
 )
+_OF_A_MODEL = ("-Wl,-e,edgebench_invoke", "-Wl,-u,edgebench_arena")
+"""What the linker keeps of a model without firmware around it."""
 ROUND_ONCE = "-DCMSIS_NN_USE_SINGLE_ROUNDING"
 SINGLE_ROUNDING = {"arm_nn_vec_mat_mult_t_s8", "edgebench_dense"}
 """Kernels of fully connected layers: LiteRT rounds once when it rescales there, and twice in the others."""
@@ -122,13 +124,41 @@ class Toolchain:
             sources.append(board.with_suffix(".c"))
             script = board.with_suffix(".ld")
         program = folder / "model.elf"
-        self._link(sources, program, script, self._kernel_objects(), folder)
+        self._link(sources, program, script, [folder], _OF_A_MODEL)
         return program
 
-    def _link(self, sources: Sequence[Path], program: Path, script: Path, objects: Path, headers: Path) -> None:
+    def build_firmware(self, files: Mapping[str, str], sources: Sequence[Path], board: Path, folder: Path) -> Path:
+        """Compile and link firmware: a model, what talks to a host, and a board's own code.
+
+        Args:
+            files: Generated C and headers by name.
+            sources: Further C files; headers beside them are found.
+            board: A folder with C or assembler files and one linker script, which names the entry.
+            folder: Where generated files and the program are written.
+
+        Returns:
+            An ELF file.
+
+        Raises:
+            TargetUnavailableError: The compiler fails, as it does if the firmware does not fit into the board.
+        """
+        for name, text in files.items():
+            (folder / name).write_text(text, encoding="utf-8")
+        own = [folder / name for name in files if name.endswith(".c")]
+        of_board = sorted(path for path in board.iterdir() if path.suffix in {".c", ".s", ".S"})
+        headers = [folder, board, *dict.fromkeys(path.parent for path in sources)]
+        program = folder / "firmware.elf"
+        self._link([*own, *sources, *of_board], program, next(board.glob("*.ld")), headers, ())
+        return program
+
+    def _link(
+        self, sources: Sequence[Path], program: Path, script: Path, headers: Sequence[Path], entry: Sequence[str]
+    ) -> None:
+        objects = self._kernel_objects()
+        includes = [part for folder in headers for part in ("-I", str(folder.absolute()))]
         self._run(
-            [*map(str, sources), f"@{objects.name}", "-I", str(headers), "-T", str(script),
-             "-nostartfiles", "-Wl,-e,edgebench_invoke", "-Wl,-u,edgebench_arena", "-Wl,--gc-sections",
+            [*(str(path.absolute()) for path in sources), f"@{objects.name}", *includes,
+             "-T", str(script.absolute()), "-nostartfiles", *entry, "-Wl,--gc-sections",
              *([] if self._zig else ["-specs=nosys.specs"]), "-o", str(program)],
             objects.parent,
         )  # fmt: skip
@@ -146,9 +176,9 @@ class Toolchain:
         """
         nothing = "int8_t edgebench_arena[16];\nint edgebench_invoke(void) { return 0; }\n"
         with tempfile.TemporaryDirectory(prefix="edgebench-") as folder:
-            source, program, objects = Path(folder) / "nothing.c", Path(folder) / "nothing.elf", self._kernel_objects()
+            source, program = Path(folder) / "nothing.c", Path(folder) / "nothing.elf"
             source.write_text(f"#include <stdint.h>\n{nothing}", encoding="utf-8")
-            self._link([source], program, _BOARDS / "any.ld", objects, Path(folder))
+            self._link([source], program, _BOARDS / "any.ld", [Path(folder)], _OF_A_MODEL)
 
     def _kernels_at(self) -> Path:
         """Where the compiled kernels are, or will be."""

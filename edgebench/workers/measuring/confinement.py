@@ -60,6 +60,7 @@ def confine_to(
         *_of_programs(device),
         *(place for path in named for place in _of_model(path)),
         *_of_options(device),
+        *_of_board(device),
     ]
     writable = [
         Path(tempfile.gettempdir()),
@@ -124,6 +125,13 @@ def _of_model(path: Path) -> Iterator[Path]:
     except OSError:
         pass
     yield path
+
+
+def _of_board(device: Device | None) -> Iterator[Path]:
+    """The folder of a board's code, which is beside the device's file."""
+    board = None if device is None else device.reached.get("board")
+    if device is not None and isinstance(board, str) and (folder := Path(device.origin).parent / board).is_dir():
+        yield folder.resolve()
 
 
 def _of_options(device: Device | None) -> Iterator[Path]:

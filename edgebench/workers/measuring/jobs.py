@@ -13,7 +13,7 @@ from edgebench.core.profile import Footprint, LayerCost, Sample
 from edgebench.core.record import Record
 from edgebench.core.support import Support
 from edgebench.models.prepare import Prepared, PrepareRequest
-from edgebench.workers.protocol import Request
+from edgebench.workers.protocol import LongRequest, Request
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +133,7 @@ class Loaded(Record):
         burst_s: How long such a burst takes.
         method: How latencies are taken.
         energy_scope: What the meter covers, or None without one.
+        loops: How many bursts are enough, if a board times itself; this process's time and memory are not the model's.
     """
 
     load_s: float
@@ -141,10 +142,37 @@ class Loaded(Record):
     burst_s: float
     method: str
     energy_scope: str | None = None
+    loops: int | None = None
 
     def __post_init__(self) -> None:
         if self.iterations < 1 or self.burst_s < 0:
             raise ValueError("a burst needs at least one inference and a time of at least zero")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting(Record):
+    """The board is in use.
+
+    Attributes:
+        owner: Who uses it.
+    """
+
+    owner: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reserve(LongRequest[Done, Waiting]):
+    """Keep a device's board for this process until it ends; wait while another process has it.
+
+    Attributes:
+        device: The device.
+        owner: Who wants it, for those who wait then.
+    """
+
+    verb: ClassVar[str] = "reserve"
+    step: ClassVar[str] = "while the board was in use"
+    device: Device
+    owner: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

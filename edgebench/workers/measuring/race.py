@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import numpy as np
 
+from edgebench.core.board_link import times_itself
 from edgebench.core.device import Device
 from edgebench.core.model import InputSource
 from edgebench.workers.measuring.jobs import RaceResult
@@ -16,6 +18,7 @@ from edgebench.workers.measuring.session import MeasurementSession
 
 BURST_S = 0.004
 MIN_ROUNDS = 12
+ROUNDS_ALONE = 3
 
 
 def race(device: Device, models: Sequence[Path], inputs: InputSource, seconds: float) -> tuple[RaceResult, ...]:
@@ -27,6 +30,9 @@ def race(device: Device, models: Sequence[Path], inputs: InputSource, seconds: f
         inputs: Where their inputs come from.
         seconds: Total time, without loading. The device's own, where its time is simulated and passes faster.
     """
+    if times_itself(device):
+        # A board has one model at a time, and is never disturbed: turns would only cost writing its firmware again.
+        return tuple(_alone(device, path, inputs, seconds / len(models)) for path in models)
     with ExitStack() as stack:
         sessions = []
         bursts = []
@@ -60,3 +66,12 @@ def race(device: Device, models: Sequence[Path], inputs: InputSource, seconds: f
         )
         for taken, joules in zip(latencies, energies, strict=True)
     )
+
+
+def _alone(device: Device, path: Path, inputs: InputSource, seconds: float) -> RaceResult:
+    """One model on a board, for some seconds of the board's time."""
+    with closing(MeasurementSession(device, path, inputs)) as session:
+        loaded = session.load()
+        iterations = max(1, math.ceil(seconds / ROUNDS_ALONE * loaded.iterations / loaded.burst_s))
+        taken = [value for _ in range(ROUNDS_ALONE) for value in session.run(iterations).latencies_s]
+    return RaceResult(latency_p5_s=float(np.percentile(taken, 5)), latency_s=float(np.median(taken)))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from edgebench.core.board_link import times_itself
 from edgebench.core.device import Device
 from edgebench.core.model import InputSource, ModelFormat
 from edgebench.core.profile import Sample
@@ -27,11 +28,14 @@ from edgebench.workers.measuring.jobs import (
     Prepare,
     Race,
     Raced,
+    Reserve,
     Run,
     Try,
+    Waiting,
     WriteProject,
     Written,
 )
+from edgebench.workers.measuring.reservation import Reservation
 from edgebench.workers.server import Server
 
 if TYPE_CHECKING:
@@ -47,11 +51,13 @@ class MeasuringServer(Server):
         self._of: Load | None = None
         self._unconfined: str | None = None
         self._is_settled = False
+        self._reservation = Reservation()
         self.on(Prepare, self._prepare)
         self.on(MakeReady, self._make_ready)
         self.on(Try, self._try)
         self.on(CountOperators, self._count_operators)
         self.on(WriteProject, self._write_project)
+        self.on_long(Reserve, self._reserve)
         self.on(Load, self._load)
         self.on(Run, self._run)
         self.on(Finish, self._finish)
@@ -104,9 +110,14 @@ class MeasuringServer(Server):
         files, notes = target.write_deployed(Path(request.model), request.inputs, Path(request.folder))
         return Written(files=tuple(files), notes=tuple(notes))
 
+    def _reserve(self, request: Reserve, goes_on: Callable[[Waiting], bool]) -> Done:
+        self._reservation.make(request.device, request.owner, goes_on)
+        return Done()
+
     def _load(self, request: Load) -> Loaded:
         from edgebench.workers.measuring.session import MeasurementSession
 
+        self._acts_outside(request.device)
         self._confine([request.model], request.device, _files(request.inputs))
         self._session = MeasurementSession(request.device, Path(request.model), request.inputs)
         self._of = request
@@ -131,6 +142,7 @@ class MeasuringServer(Server):
     def _race(self, request: Race) -> Raced:
         from edgebench.workers.measuring.race import race
 
+        self._acts_outside(request.device)
         self._confine(request.models, request.device)
         models = [Path(model) for model in request.models]
         return Raced(results=race(request.device, models, InputSource(), request.seconds))
@@ -138,8 +150,21 @@ class MeasuringServer(Server):
     def _compare_outputs(self, request: CompareOutputs) -> OutputsCompared:
         from edgebench.workers.measuring.outputs import compare_outputs
 
+        self._acts_outside(request.device)
         self._confine([request.before, request.after], request.device, _files(request.inputs))
         return compare_outputs(request.device, Path(request.before), Path(request.after), request.inputs)
+
+    def _acts_outside(self, device: Device) -> None:
+        """Before this process is confined: have its board for itself, and start what confinement would break."""
+        from edgebench.targets.base import ActsOutside, PassesModelsOn
+        from edgebench.targets.registry import create_target
+
+        self._reservation.require(device)
+        if times_itself(device) and not self._is_settled:
+            target = create_target(device)
+            self._is_settled = isinstance(target, PassesModelsOn) and target.passes_models_on()
+            if isinstance(target, ActsOutside):
+                target.start_outside()
 
     def _confine(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from contextlib import ExitStack
 from dataclasses import replace
@@ -15,6 +16,7 @@ from edgebench.core.profile import Sample
 from edgebench.machine.resident_memory import ResidentMemory
 from edgebench.meters.base import EnergyMeter
 from edgebench.meters.registry import open_meter
+from edgebench.targets.base import MeasuresInLoops
 from edgebench.targets.registry import create_target
 from edgebench.workers.measuring.jobs import Finished, Loaded
 
@@ -22,6 +24,9 @@ WARM_UP_RUNS = 30
 WARM_UP_S = 0.3
 BURST_S = 0.04
 BURST_RUNS = 100
+TRIAL_SHARE = 0.05
+LOOP_MARGIN = 0.02
+"""A loop of a board has inferences for a little more than its least time, as a short trial predicts it."""
 METER_UPDATES = 20
 """A burst lasts at least this many updates of the energy meter, so that one update is at most 5 % of it."""
 
@@ -34,7 +39,7 @@ class MeasurementSession:
         self._target = create_target(device)
         self._memory = ResidentMemory()
         self._meter: EnergyMeter | None = None
-        if not self._target.deterministic:
+        if not self._target.deterministic and not isinstance(self._target, MeasuresInLoops):
             self._meter = open_meter(device.meter)
         if self._meter is not None:
             self._stack.enter_context(self._meter)
@@ -53,6 +58,8 @@ class MeasurementSession:
         first = self._model.run(1)
         if self._target.deterministic:
             return Loaded(load_s=load_s, first=first, iterations=1, burst_s=0.0, method=self._model.method)
+        if isinstance(self._target, MeasuresInLoops):
+            return self._in_loops(self._target, first, load_s)
         inference_s = self._warm_up(first)
         wanted_s = BURST_S
         if self._meter is not None:
@@ -92,6 +99,20 @@ class MeasurementSession:
     def close(self) -> None:
         """Release the model."""
         self._stack.close()
+
+    def _in_loops(self, target: MeasuresInLoops, first: Sample, load_s: float) -> Loaded:
+        """Find how many inferences a loop needs: from a short one, because the first inference may be slower."""
+        few = max(1, math.ceil(TRIAL_SHARE * target.loop_s / first.latencies_s[0]))
+        inference_s = self._model.run(few).latencies_s[0]
+        iterations = math.ceil((1 + LOOP_MARGIN) * target.loop_s / inference_s)
+        return Loaded(
+            load_s=load_s,
+            first=first,
+            iterations=iterations,
+            burst_s=iterations * inference_s,
+            method=f"loops of {iterations:,} inferences, {self._model.method}",
+            loops=target.loops,
+        )
 
     def _warm_up(self, first: Sample) -> float:
         """Run until caches, branch predictors and clocks have settled; returns seconds per inference."""

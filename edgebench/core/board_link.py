@@ -1,0 +1,133 @@
+"""How a board is reached that runs models itself: the keys of a device file that belong to its link."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+from edgebench.core.device import Device
+from edgebench.core.options import read_settings
+from edgebench.core.units import Dimension, parse_quantity
+from edgebench.errors import InputError
+
+T = TypeVar("T")
+_LONGEST_LOOP_S = 600
+_MOST_LOOPS = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SerialSettings:
+    """Keys of ``link = "serial"``.
+
+    Attributes:
+        port: The serial port, such as ``/dev/ttyACM0``; those in ``/dev/serial/by-id`` keep their names.
+        baud: Its rate, which the firmware must have as well.
+        flash: The command that writes ``{elf}`` to the board and starts it; run without a shell.
+        firmware: ``built`` by edgebench for each model, or ``external`` if the board has firmware with the model.
+        board: Code of the board that is linked with a model: a folder beside the device file, or one of edgebench's.
+        model: What external firmware answers when it is asked for its model; by default, whatever it answers is right.
+        loop: Least time of one loop of inferences, such as ``10s``.
+        loops: How many loops are timed.
+    """
+
+    port: str
+    baud: int = 115200
+    flash: str = ""
+    firmware: Literal["built", "external"] = "built"
+    board: str = ""
+    model: str = ""
+    loop: str = "10s"
+    loops: int = 5
+
+    def __post_init__(self) -> None:
+        if self.firmware == "built":
+            missing = [name for name in ("board", "flash") if not getattr(self, name)]
+            if missing:
+                raise ValueError(
+                    f"{' and '.join(missing)} must say how firmware is built and written; or the board has its own, "
+                    'firmware = "external"'
+                )
+        elif self.board or self.flash:
+            raise ValueError("external firmware is neither built nor written: remove board and flash, or firmware")
+        if not 1 <= self.loops <= _MOST_LOOPS:
+            raise ValueError(f"loops must be 1 to {_MOST_LOOPS}")
+
+    @property
+    def loop_s(self) -> float:
+        """Least time of one loop, in seconds."""
+        return parse_quantity(self.loop, Dimension.TIME, where="loop")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdbSettings:
+    """Keys of ``link = "adb"``.
+
+    Attributes:
+        binary: LiteRT's ``benchmark_model`` for the device's processor, or what takes the same options and prints the
+            same: a file here, which is copied to the device, or one that is there, in ``/data/local/tmp``.
+        serial: The device's number as ``adb devices`` lists it; by default, the only one that is attached.
+        loop: Least time of one run of the binary, such as ``1s``.
+        loops: How many runs are timed.
+    """
+
+    binary: str
+    serial: str = ""
+    loop: str = "1s"
+    loops: int = 5
+
+    def __post_init__(self) -> None:
+        if self.serial.startswith("-") or len(self.serial.split()) > 1:
+            raise ValueError(f"serial {self.serial!r} is none: write what `adb devices` lists")
+        if not self.binary:
+            raise ValueError("binary must name a benchmark_model for the device's processor")
+        if not 1 <= self.loops <= _MOST_LOOPS:
+            raise ValueError(f"loops must be 1 to {_MOST_LOOPS}")
+
+    @property
+    def loop_s(self) -> float:
+        """Least time of one run, in seconds."""
+        return parse_quantity(self.loop, Dimension.TIME, where="loop")
+
+
+LINKS: Mapping[str, type[Any]] = {"serial": SerialSettings, "adb": AdbSettings}
+"""What the keys of each link are."""
+_TIMED_THERE = frozenset({"serial", "adb"})
+
+
+def link_keys(link: object) -> tuple[str, ...]:
+    """Keys that a device file may have because of its link."""
+    settings = LINKS.get(link) if isinstance(link, str) else None
+    return () if settings is None else tuple(field.name for field in dataclasses.fields(settings))
+
+
+def read_link(device: Device, kind: type[T]) -> T:
+    """A device's settings of its link.
+
+    Args:
+        device: The device.
+        kind: ``SerialSettings`` or ``AdbSettings``.
+
+    Raises:
+        InputError: A key is missing, or its value is not valid.
+    """
+    where = device.origin or device.name
+    settings = read_settings(device.reached, kind, owner=f"link {device.link!r}", where=where)
+    if isinstance(settings, (SerialSettings, AdbSettings)):
+        loop_s = parse_quantity(settings.loop, Dimension.TIME, where=f"{where}, loop")
+        if not 0 < loop_s <= _LONGEST_LOOP_S:
+            raise InputError(f"a loop takes more than nothing and at most {_LONGEST_LOOP_S} s", where=f"{where}, loop")
+    return settings
+
+
+def times_itself(device: Device) -> bool:
+    """Whether a device is a board that runs and times models without edgebench on it, one model at a time."""
+    return device.link in _TIMED_THERE
+
+
+def exclusive_place(device: Device) -> str | None:
+    """What only one measurement may use at a time: the device's board; None if it has none."""
+    if not times_itself(device):
+        return None
+    return f"{device.link}:{device.reached.get('port') or device.reached.get('serial') or ''}"
