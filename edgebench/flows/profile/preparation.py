@@ -18,7 +18,7 @@ from edgebench.models.source import parse_source
 from edgebench.targets.base import MadeReadyOnce, Target
 from edgebench.targets.registry import create_target
 from edgebench.workers.base import Workers
-from edgebench.workers.measuring.jobs import MakeReady, Prepare
+from edgebench.workers.measuring.jobs import Load, MakeReady, Prepare
 from edgebench.workers.worker import ChildError
 
 _MAKE_READY_S = 1800.0
@@ -65,6 +65,12 @@ class Ready:
     def input_source(self, inputs: InputSource) -> InputSource:
         """How the file that is loaded gets its inputs."""
         return inputs_of_loaded(inputs, self.model, self.deployed)
+
+    def load_request(self, inputs: InputSource) -> Load:
+        """What a measuring process is asked to load: this file, with the content that it had when it was prepared."""
+        return Load(
+            device=self.device, model=self.path, inputs=self.input_source(inputs), digest=self.loaded.digest or None
+        )
 
 
 class Preparation:
