@@ -78,6 +78,9 @@ class Device(Record):
         calibrations: Networks measured on a board, one entry per compiler.
         notes: Caveats printed with every profile of the device.
         origin: File the description was read from.
+        link: What leads to a board that runs the models itself, such as ``ssh``; empty if there is none, and models
+            run, or are emulated, where edgebench runs.
+        reached: The link's own keys, checked by what uses it.
     """
 
     name: str
@@ -92,3 +95,5 @@ class Device(Record):
     calibrations: tuple[BoardCalibration, ...] = ()
     notes: tuple[str, ...] = ()
     origin: str = ""
+    link: str = ""
+    reached: Mapping[str, OptionValue] = field(default_factory=dict)

@@ -12,7 +12,7 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from edgebench.links.base import Ending, Limits, LinkClosedError, LinkError, MessageTooLongError
+from edgebench.links.base import Ending, Limits, LinkClosedError, LinkError, MessageTooLongError, NoProgramError
 from edgebench.links.local import LocalLink, last_words, signal_name
 from edgebench.links.ssh_client import Address, refusal, ssh_command
 
@@ -126,7 +126,7 @@ class SshLink:
                 lines.append(line)
         last: Mapping[str, Any] = reports[-1] if reports else {}
         if "failed" in last:
-            return LinkError(
+            return NoProgramError(
                 f"{last['program']} cannot be started: {last['failed']}",
                 where=self._address.host,
                 remedy="install it on the board, or check the path in the device file",

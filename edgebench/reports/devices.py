@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from edgebench.core.device_status import DeviceStatus
-from edgebench.meters.registry import MeterStatus
+from edgebench.core.place import MeterStatus
 from edgebench.reports.codes import Code, Kind
 from edgebench.reports.report import Cell, Column, Remark, Report, ReportTable, plain_columns
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from edgebench.core.board_link import LINKS, link_keys, read_link
 from edgebench.core.calibration import BoardCalibration
 from edgebench.core.device import Device, DeviceKind, Memory, OptionValue, PowerModel
 from edgebench.core.units import Dimension, parse_quantity
@@ -22,6 +23,8 @@ from edgebench.store.trust import require_trust
 SCHEMA = "edgebench.device/1"
 _Calibration = dict[str, str | float | dict[str, str | float]]
 _ENTRIES = "[[calibration]]"
+LINK_KEYS = "keys of the link"
+"""Where a file's keys that belong to its link are kept while it is read."""
 
 
 class _Section(BaseModel):
@@ -50,6 +53,8 @@ class DeviceFile(_Section):
     target: str
     description: str
     notes: list[str] = []
+    link: str = ""
+    reached: dict[str, Any] = Field(default={}, alias="keys of the link")
     options: dict[str, Any] = {}
     memory: _MemorySection | None = None
     energy: _EnergySection = _EnergySection()
@@ -155,6 +160,7 @@ def read_device(path: Path, _takers: tuple[Path, ...] = ()) -> Device:
     text, content = read_toml(path, "device")
     if isinstance(content.get("calibration"), list):
         content[_ENTRIES] = content.pop("calibration")
+    content[LINK_KEYS] = {key: content.pop(key) for key in link_keys(content.get("link")) if key in content}
     try:
         table = DeviceFile.model_validate(content)
     except ValidationError as error:
@@ -179,7 +185,7 @@ def _device(name: str, table: DeviceFile, path: Path, takers: tuple[Path, ...]) 
     if table.kind not in set(DeviceKind):
         kinds = ", ".join(DeviceKind)
         raise InputError(f"{table.kind!r} is not a kind of device", where="kind", remedy=f"one of {kinds}")
-    return Device(
+    device = Device(
         name=name,
         kind=DeviceKind(table.kind),
         target=table.target,
@@ -194,7 +200,27 @@ def _device(name: str, table: DeviceFile, path: Path, takers: tuple[Path, ...]) 
         calibrations=_calibrations(table, path, takers),
         notes=tuple(table.notes),
         origin=str(path),
+        link=_link(table.link),
+        reached={key: _option(value, key) for key, value in table.reached.items()},
     )
+    if device.link:
+        _check_link(device)
+    return device
+
+
+def _check_link(device: Device) -> None:
+    try:
+        read_link(replace(device, origin=""), LINKS[device.link])
+    except InputError as error:
+        # After the name of the device it names the key.
+        key = (error.where or "").removeprefix(device.name).lstrip(", ")
+        raise InputError(error.what, where=key or "link", remedy=error.remedy) from None
+
+
+def _link(name: str) -> str:
+    if name and name not in LINKS:
+        raise InputError(f"there is no link {name!r}", where="link", remedy=f"one of {', '.join(LINKS)}")
+    return name
 
 
 def _calibrations(table: DeviceFile, path: Path, takers: tuple[Path, ...]) -> tuple[BoardCalibration, ...]:

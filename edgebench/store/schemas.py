@@ -8,11 +8,12 @@ from typing import Any
 from pydantic import BaseModel, TypeAdapter
 
 from edgebench.core.baseline import Baseline
+from edgebench.core.board_link import LINKS
 from edgebench.core.device import DeviceKind
 from edgebench.core.run import Run
 from edgebench.core.table import LookupTable
 from edgebench.store import baselines, devices, runs, spaces, tables
-from edgebench.store.devices import DeviceFile
+from edgebench.store.devices import LINK_KEYS, DeviceFile
 from edgebench.store.spaces import SpaceFile
 
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
@@ -29,6 +30,10 @@ def device_schema(options: Mapping[str, type]) -> dict[str, Any]:
     entries = schema["properties"].pop("[[calibration]]")
     schema["properties"]["calibration"] = {"anyOf": [schema["properties"]["calibration"], entries]}
     schema["properties"]["target"]["examples"] = list(options)
+    del schema["properties"][LINK_KEYS]
+    schema["properties"]["link"]["enum"] = ["", *LINKS]
+    for link in LINKS.values():
+        schema["properties"] |= TypeAdapter(link).json_schema()["properties"]
     definitions = schema.setdefault("$defs", {})
     conditions = []
     for target, kind in options.items():

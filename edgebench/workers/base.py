@@ -1,9 +1,11 @@
-"""What starts workers: this machine, or later a farm."""
+"""What starts workers, on this machine and on boards."""
 
 from __future__ import annotations
 
 from typing import Protocol
 
+from edgebench.core.device import Device
+from edgebench.core.place import Seen
 from edgebench.workers.worker import Worker
 
 
@@ -16,9 +18,23 @@ class Workers(Protocol):
     def measuring(self, *, number: int = 0, memory_limit_bytes: int | None = None) -> Worker:
         """A fresh process that prepares and runs models, see ``edgebench.workers.measuring.jobs``.
 
+        What concerns a device on a board is done there.
+
         Args:
             number: Index of this process among the fresh processes of one measurement.
             memory_limit_bytes: Data it may allocate; by default, what is reasonable on its machine.
+        """
+
+    def look(self, device: Device, *, meters: bool = False) -> Seen:
+        """Look at the machine where a device is: what its target finds there, and what the machine is.
+
+        Args:
+            device: The device.
+            meters: Whether to look for energy meters.
+
+        Raises:
+            TargetUnavailableError: The machine cannot be reached, or lacks something.
+            InputError: The device's options are not valid.
         """
 
     def training(self) -> Worker:

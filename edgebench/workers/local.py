@@ -1,4 +1,4 @@
-"""Workers on this machine, each a child process."""
+"""Workers on this machine, each a child process, and on boards."""
 
 from __future__ import annotations
 
@@ -6,16 +6,23 @@ import sys
 
 import psutil
 
+from edgebench.core.device import Device
+from edgebench.core.place import Seen
 from edgebench.links.local import LocalLink
 from edgebench.machine.child_environment import child_environment
 from edgebench.workers.base import Workers
+from edgebench.workers.measuring.boards import Boards, RoutedWorker
+from edgebench.workers.measuring.looking import look
 from edgebench.workers.worker import Worker
 
 _SHARE_OF_FREE_MEMORY = 0.8
 
 
 class LocalWorkers:
-    """Starts child processes with the current interpreter."""
+    """Starts child processes with the current interpreter, and those of devices on boards there."""
+
+    def __init__(self) -> None:
+        self._boards = Boards()
 
     def measuring(self, *, number: int = 0, memory_limit_bytes: int | None = None) -> Worker:
         """A process that prepares and runs models.
@@ -24,7 +31,17 @@ class LocalWorkers:
             number: Index of this process among the fresh processes of one measurement.
             memory_limit_bytes: Data it may allocate; by default, four fifths of what is available now.
         """
-        return _worker("edgebench.workers.measuring", number, memory_limit_bytes)
+        here = _worker("edgebench.workers.measuring", number, memory_limit_bytes)
+        return RoutedWorker(here, self._boards, number, memory_limit_bytes)
+
+    def look(self, device: Device, *, meters: bool = False) -> Seen:
+        """Look at the machine where a device is; without starting a process if that is this one.
+
+        Raises:
+            TargetUnavailableError: The machine cannot be reached, or lacks something.
+            InputError: The device's options are not valid.
+        """
+        return self._boards.look(device, meters=meters) if device.link else look(device, meters=meters)
 
     def training(self) -> Worker:
         """A process that trains networks; it may allocate four fifths of what is available now."""

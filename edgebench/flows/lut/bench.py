@@ -71,7 +71,7 @@ class Bench:
         self._reference = reference
         self._reference_path: Path | None = None
         target = create_target(device)
-        self.versions = target.check()
+        self.versions = workers.look(device).versions
         self.deterministic = target.deterministic
         self.latency_provenance = target.latency_provenance
         self._formats = target.formats

@@ -107,7 +107,7 @@ class Preparation:
         """A model on a device, ready to be measured, or the profile of its failure."""
         try:
             target = create_target(device)
-            versions = target.check()
+            versions = self._workers.look(device).versions
         except UnavailableError as error:
             failure = Failure(message=error.what, remedy=error.remedy)
             return failed_profile(model, device, Outcome.UNAVAILABLE, failure)

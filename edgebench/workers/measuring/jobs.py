@@ -13,6 +13,7 @@ from edgebench.core.profile import Footprint, LayerCost, Sample
 from edgebench.core.record import Record
 from edgebench.core.support import Support
 from edgebench.models.prepare import Prepared, PrepareRequest
+from edgebench.workers.measuring.at_device import AtDevice
 from edgebench.workers.protocol import Request
 
 
@@ -35,7 +36,7 @@ class Done(Record):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MakeReady(Request[Done]):
+class MakeReady(AtDevice[Done]):
     """Prepare a target once, before its first model.
 
     Attributes:
@@ -59,7 +60,7 @@ class ExecutedOperators(Record):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CountOperators(Request[ExecutedOperators]):
+class CountOperators(AtDevice[ExecutedOperators]):
     """Ask a target which operators it executes, without running anything.
 
     Attributes:
@@ -67,6 +68,7 @@ class CountOperators(Request[ExecutedOperators]):
         models: Paths of files that its target takes.
     """
 
+    models_in: ClassVar[tuple[str, ...]] = ("models",)
     verb: ClassVar[str] = "count operators"
     step: ClassVar[str] = "while operators were counted"
     device: Device
@@ -74,7 +76,7 @@ class CountOperators(Request[ExecutedOperators]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Try(Request[Support]):
+class Try(AtDevice[Support]):
     """Find out whether a device runs a model, without measuring it.
 
     Attributes:
@@ -83,6 +85,7 @@ class Try(Request[Support]):
         inputs: Where inputs come from.
     """
 
+    models_in: ClassVar[tuple[str, ...]] = ("model",)
     verb: ClassVar[str] = "try"
     step: ClassVar[str] = "while the model was tried"
     device: Device
@@ -148,7 +151,7 @@ class Loaded(Record):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Load(Request[Loaded]):
+class Load(AtDevice[Loaded]):
     """Load a model, run it once and warm up; it stays loaded until ``Finish``.
 
     Attributes:
@@ -158,6 +161,7 @@ class Load(Request[Loaded]):
         digest: What the file must have when it is loaded and when sampling is over, or None for any.
     """
 
+    models_in: ClassVar[tuple[str, ...]] = ("model",)
     verb: ClassVar[str] = "load"
     step: ClassVar[str] = "while the model was loaded and warmed up"
     device: Device
@@ -244,7 +248,7 @@ class Raced(Record):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Race(Request[Raced]):
+class Race(AtDevice[Raced]):
     """Run models in turn for some time.
 
     Attributes:
@@ -253,6 +257,7 @@ class Race(Request[Raced]):
         seconds: Total time, without loading.
     """
 
+    models_in: ClassVar[tuple[str, ...]] = ("models",)
     verb: ClassVar[str] = "race"
     step: ClassVar[str] = "while models ran in turn"
     device: Device
@@ -281,7 +286,7 @@ class OutputsCompared(Record):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CompareOutputs(Request[OutputsCompared]):
+class CompareOutputs(AtDevice[OutputsCompared]):
     """Run two models once on the same inputs.
 
     Attributes:
@@ -291,6 +296,7 @@ class CompareOutputs(Request[OutputsCompared]):
         inputs: Where the inputs of both come from.
     """
 
+    models_in: ClassVar[tuple[str, ...]] = ("before", "after")
     verb: ClassVar[str] = "compare outputs"
     step: ClassVar[str] = "while outputs were compared"
     device: Device

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from edgebench.core.device import Device
 from edgebench.core.model import InputSource, ModelFormat
+from edgebench.core.place import Seen
 from edgebench.core.profile import Sample
 from edgebench.core.support import Support
 from edgebench.errors import EdgebenchError, InputError
 from edgebench.models.prepare import Prepared
+from edgebench.workers.measuring.board_jobs import FindStored, ListFiles, Look, ModelFiles, Stored, StorePart
 from edgebench.workers.measuring.jobs import (
     CompareOutputs,
     CountOperators,
@@ -57,6 +59,10 @@ class MeasuringServer(Server):
         self.on(Finish, self._finish)
         self.on(Race, self._race)
         self.on(CompareOutputs, self._compare_outputs)
+        self.on(Look, self._look)
+        self.on(ListFiles, self._list_files)
+        self.on(FindStored, self._find_stored)
+        self.on(StorePart, self._store_part)
 
     def _prepare(self, request: Prepare) -> Prepared:
         from edgebench.models.prepare import prepare
@@ -140,6 +146,28 @@ class MeasuringServer(Server):
 
         self._confine([request.before, request.after], request.device, _files(request.inputs))
         return compare_outputs(request.device, Path(request.before), Path(request.after), request.inputs)
+
+    def _look(self, request: Look) -> Seen:
+        from edgebench.workers.measuring.looking import look
+
+        return look(request.device, meters=request.meters)
+
+    def _list_files(self, request: ListFiles) -> ModelFiles:
+        from edgebench.models.onnx.file import external_files, parse_graph
+
+        self._confine([request.model])
+        path = Path(request.model)
+        return ModelFiles(beside=tuple(str(file) for file in external_files(parse_graph(path), path)))
+
+    def _find_stored(self, request: FindStored) -> Stored:
+        from edgebench.workers.measuring.stored_files import find_stored
+
+        return find_stored(request)
+
+    def _store_part(self, request: StorePart) -> Done:
+        from edgebench.workers.measuring.stored_files import store_part
+
+        return store_part(request)
 
     def _confine(
         self,
