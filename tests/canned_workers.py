@@ -103,6 +103,9 @@ class CannedWorkers:
     def look(self, device: Device, *, meters: bool = False) -> Seen:
         return look(device)
 
+    def probe(self, device: Device, *, timeout_s: float) -> Mapping[str, str]:
+        return {}
+
     def training(self) -> Worker:
         return self._worker(None)
 

@@ -51,7 +51,6 @@ class SshLink:
         self._limits = Limits(message_bytes=0)
         self._end: LinkError | None = None
         self._closed = threading.Event()
-        self._started = False
 
     def start(self, command: Sequence[str], limits: Limits) -> None:
         """Start the client; what goes wrong on the way or on the board is reported by ``receive``.
@@ -71,7 +70,6 @@ class SshLink:
         }
         remote = [self._python, "-I", "-S", "-c", _LOADER, _supervisor(), _packed(json.dumps(spec).encode())]
         self._client.start(ssh_command(self._address, remote), limits)
-        self._started = True
         threading.Thread(target=self._live, name="ssh sign of life", daemon=True).start()
 
     def send(self, message: bytes) -> None:
@@ -133,20 +131,45 @@ class SshLink:
             )
         if "last_words" in last:
             return LinkClosedError("the child has ended", _ending(last))
-        if not reports and client.exit_code in {_NOT_FOUND, _NOT_EXECUTABLE}:
-            return LinkError(
-                f"there is no Python interpreter {self._python!r} on the board",
-                where=self._address.host,
-                remedy="install it (sudo apt install python3 python3-venv), or name another one as `python` in the "
-                "device file",
-            )
-        if not reports and client.exit_code == 1:
-            return LinkError(
-                f"{self._python!r} on the board does not work: {last_words(lines)}",
-                where=self._address.host,
-                remedy="name a Python interpreter, 3.11 or newer, as `python` in the device file",
-            )
+        if not reports:
+            return _without_supervisor(self._address, self._python, lines, client.exit_code)
         return refusal(self._address, lines, client.exit_code)
+
+
+def _without_supervisor(address: Address, python: str, lines: Sequence[str], exit_code: int | None) -> LinkError:
+    """Why the supervisor, or any program of the board's Python, did not even begin."""
+    if exit_code in {_NOT_FOUND, _NOT_EXECUTABLE}:
+        return LinkError(
+            f"there is no Python interpreter {python!r} on the board",
+            where=address.host,
+            remedy="install it (sudo apt install python3 python3-venv), or name another one as `python` in the "
+            "device file",
+        )
+    if exit_code == 1:
+        return LinkError(
+            f"{python!r} on the board does not work: {last_words(lines)}",
+            where=address.host,
+            remedy="name a Python interpreter, 3.11 or newer, as `python` in the device file",
+        )
+    return refusal(address, lines, exit_code)
+
+
+def python_version(address: Address, python: str, timeout_s: float) -> str:
+    """Ask a board for the version of its Python, over a connection of its own: a sign of life.
+
+    Raises:
+        LinkTimeoutError: There is no answer in time.
+        LinkError: The board cannot be reached, or has no such Python.
+    """
+    client = LocalLink(farewell_s=0.0)
+    remote = [python, "-I", "-S", "-c", "import sys;print('%d.%d.%d'%sys.version_info[:3])"]
+    try:
+        client.start(ssh_command(address, remote, shared=False), Limits(message_bytes=100))
+        return client.receive(timeout_s).decode("ascii", "replace")
+    except LinkClosedError as error:
+        raise _without_supervisor(address, python, client.printed(), error.ending.exit_code) from None
+    finally:
+        client.close()
 
 
 def _ending(report: Mapping[str, Any]) -> Ending:

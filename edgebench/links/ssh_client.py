@@ -56,19 +56,20 @@ class Address:
         return shlex.join(["ssh", *self.words])
 
 
-def ssh_command(address: Address, remote: Sequence[str]) -> list[str]:
-    """The client's command line; connections are shared, and what the user configured applies.
+def ssh_command(address: Address, remote: Sequence[str], *, shared: bool = True) -> list[str]:
+    """The client's command line; what the user configured applies.
 
     Whether host keys are checked is the user's configuration: strictly, unless it says otherwise.
 
     Args:
         address: Where to.
         remote: Program and arguments there. The user's shell there reads them: they are quoted.
+        shared: Whether commands share a connection.
     """
     settings = {
         "BatchMode": "yes",
-        "ControlMaster": "auto",
-        "ControlPath": _socket(address),
+        "ControlMaster": "auto" if shared else "no",
+        "ControlPath": _socket(address) if shared else "none",
         "ControlPersist": str(_PERSIST_S),
         "ConnectTimeout": str(CONNECT_S),
         "ServerAliveInterval": str(_ALIVE_S),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
 from edgebench.core.device import Device
@@ -35,6 +36,20 @@ class Workers(Protocol):
         Raises:
             TargetUnavailableError: The machine cannot be reached, or lacks something.
             InputError: The device's options are not valid.
+        """
+
+    def probe(self, device: Device, *, timeout_s: float) -> Mapping[str, str]:
+        """Ask a device's board for a sign of life.
+
+        Args:
+            device: The device.
+            timeout_s: Time for the answer.
+
+        Returns:
+            What answers, such as the version of its Python.
+
+        Raises:
+            TargetUnavailableError: There is no answer in time, or it is not the board.
         """
 
     def training(self) -> Worker:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 
 import psutil
 
@@ -11,7 +12,7 @@ from edgebench.core.place import Seen
 from edgebench.links.local import LocalLink
 from edgebench.machine.child_environment import child_environment
 from edgebench.workers.base import Workers
-from edgebench.workers.measuring.boards import Boards, RoutedWorker
+from edgebench.workers.measuring.boards import Boards, RoutedWorker, probe
 from edgebench.workers.measuring.looking import look
 from edgebench.workers.worker import Worker
 
@@ -42,6 +43,14 @@ class LocalWorkers:
             InputError: The device's options are not valid.
         """
         return self._boards.look(device, meters=meters) if device.link else look(device, meters=meters)
+
+    def probe(self, device: Device, *, timeout_s: float) -> Mapping[str, str]:
+        """Ask a device's board for a sign of life; nothing is asked if there is none.
+
+        Raises:
+            TargetUnavailableError: There is no answer in time.
+        """
+        return probe(device, timeout_s) if device.link else {}
 
     def training(self) -> Worker:
         """A process that trains networks; it may allocate four fifths of what is available now."""

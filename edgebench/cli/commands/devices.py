@@ -16,6 +16,10 @@ SearchOption = Annotated[
     list[str] | None,
     typer.Option("--search", metavar="WORDS", help="Only devices with these words: core, vendor, chip, anything."),
 ]
+ProbeOption = Annotated[bool, typer.Option("--probe", help="Ask boards whether they can be reached now.")]
+ProbeTimeOption = Annotated[
+    str, typer.Option("--time-limit", metavar="TIME", help="How long --probe waits for each board, all at once.")
+]
 NameArgument = Annotated[
     str,
     typer.Argument(
@@ -32,21 +36,31 @@ def default(
     format_: FormatOption = Format.TERMINAL,
     json_: JsonOption = False,
     search: SearchOption = None,
+    probe: ProbeOption = False,
+    time_limit: ProbeTimeOption = "4s",
 ) -> None:
     """Devices that can be targeted here; lists them if no command is given."""
     if context.invoked_subcommand is None:
-        list_devices(format_, json_, search)
+        list_devices(format_, json_, search, probe, time_limit)
 
 
 @app.command("list")
 def list_devices(
-    format_: FormatOption = Format.TERMINAL, json_: JsonOption = False, search: SearchOption = None
+    format_: FormatOption = Format.TERMINAL,
+    json_: JsonOption = False,
+    search: SearchOption = None,
+    probe: ProbeOption = False,
+    time_limit: ProbeTimeOption = "4s",
 ) -> None:
     """List all devices: which are ready, and what others need."""
+    from edgebench.core.units import Dimension, parse_quantity
     from edgebench.flows.devices import all_statuses
     from edgebench.reports.devices import devices_report
 
-    print_report(devices_report(all_statuses(search or ())), "devices list", Format.JSON if json_ else format_)
+    seconds = parse_quantity(time_limit, Dimension.TIME, where="--time-limit") if probe else None
+    print_report(
+        devices_report(all_statuses(search or (), probe_s=seconds)), "devices list", Format.JSON if json_ else format_
+    )
 
 
 @app.command()

@@ -14,8 +14,8 @@ from edgebench.core.device import Device
 from edgebench.core.place import Seen
 from edgebench.core.profile import Outcome
 from edgebench.errors import InputError, TargetUnavailableError
-from edgebench.links.base import Link, LinkClosedError, NoProgramError
-from edgebench.links.ssh import SshLink
+from edgebench.links.base import Link, LinkClosedError, LinkError, LinkTimeoutError, NoProgramError
+from edgebench.links.ssh import SshLink, python_version
 from edgebench.links.ssh_client import Address
 from edgebench.machine.child_environment import NO_TELEMETRY
 from edgebench.machine.package_digest import package_digest
@@ -146,6 +146,27 @@ class BoardWorker(Worker):
                 f"edgebench devices setup {self._device.name}",
             )
         return super()._explained(error, step, timeout_s)
+
+
+def probe(device: Device, timeout_s: float) -> dict[str, str]:
+    """Ask a device's board for a sign of life: whether it lets the user in, and which Python it has.
+
+    Raises:
+        TargetUnavailableError: There is no answer in time.
+        InputError: The device's link is not valid.
+    """
+    settings = read_link(device, SshSettings)
+    address = address_of(settings)
+    try:
+        return {"python": python_version(address, settings.python, timeout_s)}
+    except LinkTimeoutError:
+        raise TargetUnavailableError(
+            f"the board does not answer within {timeout_s:g} s",
+            where=settings.host,
+            remedy=f"check that it is switched on: {address.command} true",
+        ) from None
+    except LinkError as error:
+        raise TargetUnavailableError(error.what, where=error.where, remedy=error.remedy) from None
 
 
 def at_the_board(device: Device) -> Device:

@@ -101,6 +101,9 @@ class Machine:
     def look(self, device: Device, *, meters: bool = False) -> Seen:
         return look(device)
 
+    def probe(self, device: Device, *, timeout_s: float) -> Mapping[str, str]:
+        return {}
+
     def training(self) -> Worker:
         answers: dict[type[Request[Any]], Callable[[Any], Any]] = {Predict: self._predict, DescribeTask: self._describe}
         return Worker(CannedLink(answers, self.asked, []), ["canned"])
