@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from edgebench.core.device import Device
@@ -105,6 +106,9 @@ class CannedWorkers:
 
     def probe(self, device: Device, *, timeout_s: float) -> Mapping[str, str]:
         return {}
+
+    def install(self, device: Device, wheels: Path | None, on_progress: Callable[[str], None]) -> None:
+        raise NotImplementedError
 
     def training(self) -> Worker:
         return self._worker(None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -11,7 +11,7 @@ from pathlib import Path
 from edgebench.core.board_link import reached_by
 from edgebench.core.device_status import DeviceStatus
 from edgebench.errors import EdgebenchError, InputError
-from edgebench.store.devices import described_device, device_names, require_trusted_device, search_devices
+from edgebench.store.devices import described_device, device_names, find_device, require_trusted_device, search_devices
 from edgebench.store.toml_files import stands_in
 from edgebench.targets.registry import create_target
 from edgebench.workers.base import Workers
@@ -50,6 +50,29 @@ def all_statuses(
             zip((board.name for board in boards), pool.map(partial(_probed, probe_s, workers), boards), strict=True)
         )
     return [asked.get(status.name, status) for status in found]
+
+
+def set_up(
+    name: str, wheels: Path | None, on_progress: Callable[[str], None], *, workers: Workers = LOCAL
+) -> DeviceStatus:
+    """Install on a device's board what measuring there needs, or bring it up to date.
+
+    Args:
+        name: The device.
+        wheels: A folder of wheels to use instead of a package index.
+        on_progress: Called with what happens.
+        workers: Install it.
+
+    Returns:
+        The device's status afterwards.
+
+    Raises:
+        InputError: There is no such device, it is not on a board, or there are no wheels.
+        UnavailableError: The board cannot be reached, or a package not be installed.
+        StorageError: There is no room on the board, or it cannot be written to.
+    """
+    workers.install(find_device(name), wheels, on_progress)
+    return status_of(name, workers=workers)
 
 
 def _probed(limit_s: float, workers: Workers, status: DeviceStatus) -> DeviceStatus:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Protocol
 
 from edgebench.core.device import Device
@@ -50,6 +51,20 @@ class Workers(Protocol):
 
         Raises:
             TargetUnavailableError: There is no answer in time, or it is not the board.
+        """
+
+    def install(self, device: Device, wheels: Path | None, on_progress: Callable[[str], None]) -> None:
+        """Install on a device's board what its workers need, or bring it up to date.
+
+        Args:
+            device: On a board.
+            wheels: A folder of wheels to use instead of a package index.
+            on_progress: Called with what happens.
+
+        Raises:
+            InputError: The device is not on a board, or there are no wheels.
+            UnavailableError: The board cannot be reached, or a package not be installed.
+            StorageError: There is no room on the board, or it cannot be written to.
         """
 
     def training(self) -> Worker:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import psutil
 
 from edgebench.core.device import Device
 from edgebench.core.place import Seen
+from edgebench.errors import InputError
 from edgebench.links.local import LocalLink
 from edgebench.machine.child_environment import child_environment
 from edgebench.workers.base import Workers
 from edgebench.workers.measuring.boards import Boards, RoutedWorker, probe
+from edgebench.workers.measuring.installing import Installer
 from edgebench.workers.measuring.looking import look
 from edgebench.workers.worker import Worker
 
@@ -51,6 +54,21 @@ class LocalWorkers:
             TargetUnavailableError: There is no answer in time.
         """
         return probe(device, timeout_s) if device.link else {}
+
+    def install(self, device: Device, wheels: Path | None, on_progress: Callable[[str], None]) -> None:
+        """Install on a device's board what its workers need.
+
+        Raises:
+            InputError: The device is not on a board, or there are no wheels.
+            UnavailableError: The board cannot be reached, or a package not be installed.
+            StorageError: There is no room on the board, or it cannot be written to.
+        """
+        if device.link != "ssh":
+            raise InputError(
+                f"{device.name} is not on a board that SSH reaches", remedy=f"edgebench devices check {device.name}"
+            )
+        self._boards.forget(device)
+        Installer(device, on_progress).install(wheels)
 
     def training(self) -> Worker:
         """A process that trains networks; it may allocate four fifths of what is available now."""

@@ -92,6 +92,26 @@ def check(name: NameArgument, format_: FormatOption = Format.TERMINAL, json_: Js
 
 
 @app.command()
+def setup(
+    name: NameArgument,
+    wheels: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Wheels for the board, if it has no network: pip installs nothing else."),
+    ] = None,
+    json_: JsonOption = False,
+) -> None:
+    """Install on a board that SSH reaches what measuring there needs."""
+    from edgebench.cli.progress import status_line
+    from edgebench.flows.devices import set_up
+    from edgebench.reports.devices import devices_report
+
+    with status_line() as show:
+        status = set_up(name, wheels, show)
+    print_report(devices_report([status]), "devices setup", Format.JSON if json_ else Format.TERMINAL)
+    raise typer.Exit(0 if status.ready else 3)
+
+
+@app.command()
 def calibrate(
     name: NameArgument,
     measurements: Annotated[

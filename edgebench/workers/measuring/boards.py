@@ -65,13 +65,18 @@ class Boards:
     """What is known of boards while a command runs; threads may share it."""
 
     sent: dict[str, Sent] = field(default_factory=dict)
-    seen: dict[str, Seen] = field(default_factory=dict)
+    seen: dict[tuple[str, str], Seen] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def sent_to(self, device: Device) -> Sent:
         """What has been sent to a device's board."""
         with self.lock:
             return self.sent.setdefault(_board(device), Sent())
+
+    def forget(self, device: Device) -> None:
+        """Look at a device's board again when it is asked for next."""
+        with self.lock:
+            self.seen = {key: seen for key, seen in self.seen.items() if key[0] != _board(device)}
 
     def look(self, device: Device, *, meters: bool = False) -> Seen:
         """Look at a device's board, once for each description of the device.
@@ -80,7 +85,7 @@ class Boards:
             TargetUnavailableError: It cannot be reached, lacks something, or has another edgebench.
             InputError: The device's options are not valid.
         """
-        key = repr((replace(device, name="", notes=()), meters))
+        key = (_board(device), repr((replace(device, name="", notes=()), meters)))
         if key not in self.seen:
             try:
                 with BoardWorker(device, 0, None) as worker:
@@ -88,7 +93,7 @@ class Boards:
             except ChildError as error:
                 if error.outcome is Outcome.BAD_INPUT:
                     raise InputError(error.message, remedy=error.remedy) from None
-                raise TargetUnavailableError(error.message, where=error.where, remedy=error.remedy) from None
+                raise TargetUnavailableError(error.message, remedy=_there(device, error.remedy)) from None
             require_same(device, seen)
             self.seen[key] = seen
         return self.seen[key]
@@ -238,6 +243,13 @@ class RoutedWorker(Worker):
 
     def _beside(self, model: str) -> tuple[str, ...]:
         return self._here.ask(ListFiles(model=model), timeout_s=_READ_S).beside
+
+
+def _there(device: Device, remedy: str | None) -> str | None:
+    """A remedy as it is carried out for a board."""
+    if remedy is None or not remedy.startswith("pip install"):
+        return remedy
+    return f"edgebench devices setup {device.name} installs it there"
 
 
 def _board(device: Device) -> str:

@@ -104,6 +104,9 @@ class Machine:
     def probe(self, device: Device, *, timeout_s: float) -> Mapping[str, str]:
         return {}
 
+    def install(self, device: Device, wheels: Path | None, on_progress: Callable[[str], None]) -> None:
+        raise NotImplementedError
+
     def training(self) -> Worker:
         answers: dict[type[Request[Any]], Callable[[Any], Any]] = {Predict: self._predict, DescribeTask: self._describe}
         return Worker(CannedLink(answers, self.asked, []), ["canned"])
