@@ -78,6 +78,8 @@ class Device(Record):
         calibrations: Networks measured on a board, one entry per compiler.
         notes: Caveats printed with every profile of the device.
         origin: File the description was read from.
+        cool_to_c: Temperature of the processor, in degrees Celsius, above which measuring waits; None for no wait.
+        cool_within_s: How long it waits at most.
         link: What leads to a board that runs the models itself, such as ``ssh``; empty if there is none, and models
             run, or are emulated, where edgebench runs.
         reached: The link's own keys, checked by what uses it.
@@ -95,5 +97,7 @@ class Device(Record):
     calibrations: tuple[BoardCalibration, ...] = ()
     notes: tuple[str, ...] = ()
     origin: str = ""
+    cool_to_c: float | None = None
+    cool_within_s: float = 300.0
     link: str = ""
     reached: Mapping[str, OptionValue] = field(default_factory=dict)

@@ -87,6 +87,9 @@ def check_report(
     if status.seen is not None:
         machine, warnings, meters = status.seen.machine, status.seen.warnings, status.seen.meters
     readiness = devices_report([status])
+    if status.reached and status.seen is None:
+        # What this machine is says nothing of a board that was not reached.
+        return readiness
     tables = (
         *readiness.tables,
         ReportTable(

@@ -53,6 +53,8 @@ class DeviceFile(_Section):
     target: str
     description: str
     notes: list[str] = []
+    cool_to: str | None = None
+    cool_within: str = "5min"
     link: str = ""
     reached: dict[str, Any] = Field(default={}, alias="keys of the link")
     options: dict[str, Any] = {}
@@ -200,6 +202,10 @@ def _device(name: str, table: DeviceFile, path: Path, takers: tuple[Path, ...]) 
         calibrations=_calibrations(table, path, takers),
         notes=tuple(table.notes),
         origin=str(path),
+        cool_to_c=None
+        if table.cool_to is None
+        else parse_quantity(table.cool_to, Dimension.TEMPERATURE, where="cool_to"),
+        cool_within_s=parse_quantity(table.cool_within, Dimension.TIME, where="cool_within"),
         link=_link(table.link),
         reached={key: _option(value, key) for key, value in table.reached.items()},
     )

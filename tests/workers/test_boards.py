@@ -84,6 +84,9 @@ def test_a_profile_on_a_board_is_that_of_the_board(device: Device, tmp_path: Pat
     assert found.processes[0].bursts
     assert found.device.link == "ssh"
     assert found.versions["onnxruntime"]
+    assert found.machine["cpu"], "the profile's machine is the board"
+    assert found.processes[0].before is not None
+    assert found.processes[0].after is not None
 
 
 @pytest.mark.parametrize("external", [False, True])

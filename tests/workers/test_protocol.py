@@ -23,7 +23,16 @@ from edgebench.models.prepare import Prepared, PrepareRequest
 from edgebench.store.devices import find_device
 from edgebench.tasks.recipe import Recipe
 from edgebench.workers import protocol
-from edgebench.workers.measuring.board_jobs import FindStored, ListFiles, Look, ModelFiles, Stored, StorePart
+from edgebench.workers.measuring.board_jobs import (
+    CoolDown,
+    Cooled,
+    FindStored,
+    ListFiles,
+    Look,
+    ModelFiles,
+    Stored,
+    StorePart,
+)
 from edgebench.workers.measuring.jobs import (
     CompareOutputs,
     CountOperators,
@@ -108,6 +117,7 @@ EXCHANGES: list[tuple[Request[Any], Record]] = [
             clock_s=1.7e9,
         ),
     ),
+    (CoolDown(device=find_device("host")), Cooled(waited_s=3.5, temperature_c=48.0)),
     (ListFiles(model="model.onnx"), ModelFiles(beside=("weights.bin",))),
     (FindStored(digests={"model.onnx": "ab"}, size_bytes=2), Stored(folder="/cache", missing=("model.onnx",))),
     (StorePart(folder="/cache", name="model.onnx", offset=0, content="AA==", digest="ab"), Done()),

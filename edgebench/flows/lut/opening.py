@@ -101,10 +101,13 @@ def open_tables(
         target = create_target(device)
         request = TableRequest(space=space, device=device, dtype=dtype_of(device, dtypes.get(device.name)))
         table = load_table(results, request)
+        seen = LOCAL.look(device)
         require_fit(
             table,
             space,
-            table_key(device, LOCAL.look(device).versions, request.dtype, measured=not target.deterministic),
+            table_key(
+                device, seen.versions, request.dtype, measured=not target.deterministic, cpu=seen.machine.get("cpu", "")
+            ),
         )
         found[device.name] = with_declared_energy(table, device)
     return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -41,6 +41,7 @@ class Ready:
         notes: What the conversion did, and the device's caveats.
         sampled: Whether running again gives new information.
         latency_provenance: What the samples' latencies will be.
+        machine: The board that it will run on, if it is not this machine.
     """
 
     model: ModelInfo
@@ -51,6 +52,7 @@ class Ready:
     notes: tuple[str, ...]
     sampled: bool
     latency_provenance: Provenance
+    machine: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -107,7 +109,8 @@ class Preparation:
         """A model on a device, ready to be measured, or the profile of its failure."""
         try:
             target = create_target(device)
-            versions = self._workers.look(device).versions
+            seen = self._workers.look(device)
+            versions = seen.versions
         except UnavailableError as error:
             failure = Failure(message=error.what, remedy=error.remedy)
             return failed_profile(model, device, Outcome.UNAVAILABLE, failure)
@@ -132,6 +135,7 @@ class Preparation:
             notes=(*device.notes, *prepared.notes),
             sampled=not target.deterministic,
             latency_provenance=target.latency_provenance,
+            machine=seen.machine if device.link else {},
         )
 
     def _made_ready(self, target: Target) -> ChildError | None:

@@ -100,3 +100,29 @@ class StorePart(Request[Done]):
     offset: int
     content: str
     digest: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cooled(Record):
+    """How a wait for a cooler processor ended.
+
+    Attributes:
+        waited_s: How long it took.
+        temperature_c: The processor's temperature then, in degrees Celsius; None if it cannot be read.
+    """
+
+    waited_s: float
+    temperature_c: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CoolDown(AtDevice[Cooled]):
+    """Wait until a device's processor is as cool as its file wants it.
+
+    Attributes:
+        device: The device.
+    """
+
+    verb: ClassVar[str] = "cool down"
+    step: ClassVar[str] = "while the board cooled down"
+    device: Device

@@ -12,6 +12,7 @@ from edgebench.core.model import InputSource
 from edgebench.core.profile import Footprint, LayerCost, Sample
 from edgebench.core.record import Record
 from edgebench.core.support import Support
+from edgebench.core.surroundings import Surroundings
 from edgebench.models.prepare import Prepared, PrepareRequest
 from edgebench.workers.measuring.at_device import AtDevice
 from edgebench.workers.protocol import Request
@@ -136,6 +137,7 @@ class Loaded(Record):
         burst_s: How long such a burst takes.
         method: How latencies are taken.
         energy_scope: What the meter covers, or None without one.
+        before: What the machine was like before the model was loaded.
     """
 
     load_s: float
@@ -144,6 +146,7 @@ class Loaded(Record):
     burst_s: float
     method: str
     energy_scope: str | None = None
+    before: Surroundings | None = None
 
     def __post_init__(self) -> None:
         if self.iterations < 1 or self.burst_s < 0:
@@ -197,6 +200,7 @@ class Finished(Record):
     notes: tuple[str, ...] = ()
     faults: tuple[str, ...] = ()
     layers: tuple[LayerCost, ...] = ()
+    after: Surroundings | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

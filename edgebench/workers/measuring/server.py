@@ -14,7 +14,16 @@ from edgebench.core.profile import Sample
 from edgebench.core.support import Support
 from edgebench.errors import EdgebenchError, InputError
 from edgebench.models.prepare import Prepared
-from edgebench.workers.measuring.board_jobs import FindStored, ListFiles, Look, ModelFiles, Stored, StorePart
+from edgebench.workers.measuring.board_jobs import (
+    CoolDown,
+    Cooled,
+    FindStored,
+    ListFiles,
+    Look,
+    ModelFiles,
+    Stored,
+    StorePart,
+)
 from edgebench.workers.measuring.jobs import (
     CompareOutputs,
     CountOperators,
@@ -60,6 +69,7 @@ class MeasuringServer(Server):
         self.on(Race, self._race)
         self.on(CompareOutputs, self._compare_outputs)
         self.on(Look, self._look)
+        self.on(CoolDown, self._cool_down)
         self.on(ListFiles, self._list_files)
         self.on(FindStored, self._find_stored)
         self.on(StorePart, self._store_part)
@@ -151,6 +161,14 @@ class MeasuringServer(Server):
         from edgebench.workers.measuring.looking import look
 
         return look(request.device, meters=request.meters)
+
+    def _cool_down(self, request: CoolDown) -> Cooled:
+        from edgebench.workers.measuring.surroundings import temperature_c, wait_until_cool
+
+        if request.device.cool_to_c is None:
+            return Cooled(waited_s=0.0, temperature_c=temperature_c())
+        waited_s, now_c = wait_until_cool(request.device.cool_to_c, request.device.cool_within_s)
+        return Cooled(waited_s=waited_s, temperature_c=now_c)
 
     def _list_files(self, request: ListFiles) -> ModelFiles:
         from edgebench.models.onnx.file import external_files, parse_graph

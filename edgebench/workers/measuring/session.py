@@ -17,6 +17,7 @@ from edgebench.meters.base import EnergyMeter
 from edgebench.meters.registry import open_meter
 from edgebench.targets.registry import create_target
 from edgebench.workers.measuring.jobs import Finished, Loaded
+from edgebench.workers.measuring.surroundings import read_surroundings
 
 WARM_UP_RUNS = 30
 WARM_UP_S = 0.3
@@ -46,6 +47,7 @@ class MeasurementSession:
         """Load, run once, warm up and find the length of a burst."""
         self._target.check()
         self._target.import_runtime()
+        before = None if self._target.deterministic else read_surroundings()
         self._memory.start()
         start = time.perf_counter()
         self._model = self._stack.enter_context(self._target.load(self._path, self._inputs))
@@ -67,6 +69,7 @@ class MeasurementSession:
             burst_s=iterations * inference_s,
             method=self._model.method,
             energy_scope=self._meter.scope if self._meter else None,
+            before=before,
         )
 
     def run(self, iterations: int) -> Sample:
@@ -79,6 +82,7 @@ class MeasurementSession:
 
     def finish(self, *, layers: bool) -> Finished:
         """Everything that is read only once, after the last burst."""
+        after = None if self._target.deterministic else read_surroundings()
         peak = self._memory.peak_growth_bytes()
         return Finished(
             peak_ram_bytes=peak,
@@ -87,6 +91,7 @@ class MeasurementSession:
             notes=(*self._model.notes(), *self._output_notes()),
             faults=tuple(self._model.faults()),
             layers=tuple(self._model.layers()) if layers else (),
+            after=after,
         )
 
     def close(self) -> None:
