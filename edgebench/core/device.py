@@ -72,7 +72,8 @@ class Device(Record):
         description: One line for lists.
         options: Options of the target, checked by the target itself.
         memory: Limits, if the device has any worth stating.
-        meter: Energy meter: a name, ``auto`` (the first that works) or ``none``.
+        meter: Energy meter: a name, ``auto`` (the first that works), ``none``, or ``command:`` and a command line.
+        idle_s: How long the idle power is measured that is subtracted; 0 if it is not.
         power: Declared power for devices without a meter.
         calibration: Figures that the target's estimates are based on, checked by the target itself.
         calibrations: Networks measured on a board, one entry per compiler.
@@ -92,6 +93,7 @@ class Device(Record):
     options: Mapping[str, OptionValue] = field(default_factory=dict)
     memory: Memory | None = None
     meter: str = "auto"
+    idle_s: float = 0.0
     power: PowerModel | None = None
     calibration: Mapping[str, str | float | Mapping[str, str | float]] = field(default_factory=dict)
     calibrations: tuple[BoardCalibration, ...] = ()

@@ -17,6 +17,7 @@ BUILTIN: Mapping[str, str] = {
     "rapl": "edgebench.meters.rapl:RaplMeter",
     "hwmon": "edgebench.meters.hwmon:HwmonMeter",
     "nvml": "edgebench.meters.nvml:NvmlMeter",
+    "command": "edgebench.meters.command:CommandMeter",
 }
 AUTOMATIC: Sequence[str] = ("rapl", "hwmon")
 """What ``auto`` tries. A graphics card's energy is not that of a processor, so NVML is used only by name."""

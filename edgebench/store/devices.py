@@ -23,6 +23,8 @@ from edgebench.store.trust import require_trust
 SCHEMA = "edgebench.device/1"
 _Calibration = dict[str, str | float | dict[str, str | float]]
 _ENTRIES = "[[calibration]]"
+_IDLE_S = 2.0
+"""How long the idle power is measured where a command is the meter: it sees a whole board."""
 LINK_KEYS = "keys of the link"
 """Where a file's keys that belong to its link are kept while it is read."""
 
@@ -39,6 +41,8 @@ class _MemorySection(_Section):
 
 class _EnergySection(_Section):
     meter: str = "auto"
+    meter_command: str | None = None
+    idle: str | None = None
     active_power: str | None = None
     supply: str | None = None
     relative_error: str | None = None
@@ -196,7 +200,8 @@ def _device(name: str, table: DeviceFile, path: Path, takers: tuple[Path, ...]) 
             table.target, {key: _option(value, f"options.{key}") for key, value in table.options.items()}
         ),
         memory=_memory(table.memory),
-        meter=table.energy.meter,
+        meter=_meter(table.energy),
+        idle_s=_idle_s(table.energy),
         power=_power(table.energy),
         calibration=table.calibration,
         calibrations=_calibrations(table, path, takers),
@@ -268,6 +273,22 @@ def _memory(table: _MemorySection | None) -> Memory | None:
 
 def _bytes(text: str, where: str) -> int:
     return round(parse_quantity(text, Dimension.SIZE, where=where))
+
+
+def _meter(table: _EnergySection) -> str:
+    if (table.meter == "command") != (table.meter_command is not None):
+        raise InputError(
+            'meter = "command" and meter_command belong together',
+            where="energy.meter",
+            remedy='meter_command = "PROGRAM ARGUMENTS" prints lines such as 12.345 2.31W',
+        )
+    return table.meter if table.meter_command is None else f"command:{table.meter_command}"
+
+
+def _idle_s(table: _EnergySection) -> float:
+    if table.idle is None:
+        return _IDLE_S if table.meter == "command" else 0.0
+    return parse_quantity(table.idle, Dimension.TIME, where="energy.idle")
 
 
 def _power(table: _EnergySection) -> PowerModel | None:

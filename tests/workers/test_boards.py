@@ -103,6 +103,20 @@ def test_models_are_sent_once_with_what_belongs_to_them(
         assert loaded.first.latencies_s
 
 
+def test_a_program_on_the_board_measures_energy(device: Device, tmp_path: Path) -> None:
+    meter = tmp_path / "meter.py"
+    meter.write_text("import time\nwhile True: print(f'{time.monotonic():.6f} 3W', flush=True); time.sleep(0.005)")
+    metered = replace(device, meter=f"command:{sys.executable} {meter}")
+    with LocalWorkers().measuring() as worker:
+        loaded = worker.ask(Load(device=metered, model=str(model(tmp_path)), inputs=InputSource()), timeout_s=60)
+        burst = worker.ask(Run(iterations=loaded.iterations), timeout_s=60)
+        worker.ask(Finish(layers=False), timeout_s=60)
+    assert "a reading every" in (loaded.energy_scope or "")
+    assert burst.energy_j is not None
+    assert burst.wall_s is not None
+    assert burst.energy_j == pytest.approx(3 * burst.wall_s, rel=0.5)
+
+
 def test_races_are_run_there(device: Device, tmp_path: Path) -> None:
     paths = tuple(str(model(tmp_path, name=f"{number}.onnx")) for number in range(2))
     with LocalWorkers().measuring() as worker:
@@ -167,6 +181,31 @@ def test_wrong_keys_of_a_link_are_told_with_their_place(
     with pytest.raises(InputError, match=what) as caught:
         read_device(path)
     assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("section", "what"),
+    [
+        ('[energy]\nmeter = "command"', "belong together"),
+        ('[energy]\nmeter_command = "x"', "belong together"),
+        ('cool_to = "hot"', "temperature"),
+        ('cool_to = "50ms"', "temperature"),
+    ],
+)
+def test_wrong_conditions_are_told(server: SshServer, tmp_path: Path, section: str, what: str) -> None:
+    path = tmp_path / "wrong.toml"
+    path.write_text(text_of(server, section))
+    with pytest.raises(InputError, match=what):
+        read_device(path)
+
+
+def test_conditions_of_a_file_are_read(server: SshServer, tmp_path: Path) -> None:
+    path = tmp_path / "right.toml"
+    path.write_text(
+        text_of(server, 'cool_to = "50C"\ncool_within = "1min"\n[energy]\nmeter = "command"\nmeter_command = "m -x"')
+    )
+    found = read_device(path)
+    assert (found.cool_to_c, found.cool_within_s, found.meter, found.idle_s) == (50.0, 60.0, "command:m -x", 2.0)
 
 
 def test_a_link_that_is_none_is_told(server: SshServer, tmp_path: Path) -> None:

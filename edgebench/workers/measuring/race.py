@@ -11,6 +11,7 @@ import numpy as np
 
 from edgebench.core.device import Device
 from edgebench.core.model import InputSource
+from edgebench.meters.base import EnergyMeter
 from edgebench.workers.measuring.jobs import RaceResult
 from edgebench.workers.measuring.session import MeasurementSession
 
@@ -18,7 +19,9 @@ BURST_S = 0.004
 MIN_ROUNDS = 12
 
 
-def race(device: Device, models: Sequence[Path], inputs: InputSource, seconds: float) -> tuple[RaceResult, ...]:
+def race(
+    device: Device, models: Sequence[Path], inputs: InputSource, seconds: float, meter: EnergyMeter | None = None
+) -> tuple[RaceResult, ...]:
     """Run models in turn for some time, at least ``MIN_ROUNDS`` bursts each.
 
     Args:
@@ -26,12 +29,13 @@ def race(device: Device, models: Sequence[Path], inputs: InputSource, seconds: f
         models: Files that the target takes.
         inputs: Where their inputs come from.
         seconds: Total time, without loading. The device's own, where its time is simulated and passes faster.
+        meter: The device's meter if it is open already.
     """
     with ExitStack() as stack:
         sessions = []
         bursts = []
         for path in models:
-            session = MeasurementSession(device, path, inputs)
+            session = MeasurementSession(device, path, inputs, meter)
             stack.callback(session.close)
             loaded = session.load()
             inference_s = loaded.burst_s / loaded.iterations

@@ -46,6 +46,7 @@ from edgebench.workers.measuring.jobs import (
 from edgebench.workers.server import Server
 
 if TYPE_CHECKING:
+    from edgebench.meters.base import EnergyMeter
     from edgebench.workers.measuring.session import MeasurementSession
 
 
@@ -56,6 +57,7 @@ class MeasuringServer(Server):
         super().__init__(answers, requests)
         self._session: MeasurementSession | None = None
         self._of: Load | None = None
+        self._meter: EnergyMeter | None = None
         self._unconfined: str | None = None
         self._is_settled = False
         self.on(Prepare, self._prepare)
@@ -123,8 +125,9 @@ class MeasuringServer(Server):
     def _load(self, request: Load) -> Loaded:
         from edgebench.workers.measuring.session import MeasurementSession
 
+        self._open_meter(request.device)
         self._confine([request.model], request.device, _files(request.inputs))
-        self._session = MeasurementSession(request.device, Path(request.model), request.inputs)
+        self._session = MeasurementSession(request.device, Path(request.model), request.inputs, self._meter)
         self._of = request
         loaded = self._session.load()
         self._require_unchanged()
@@ -147,9 +150,10 @@ class MeasuringServer(Server):
     def _race(self, request: Race) -> Raced:
         from edgebench.workers.measuring.race import race
 
+        self._open_meter(request.device)
         self._confine(request.models, request.device)
         models = [Path(model) for model in request.models]
-        return Raced(results=race(request.device, models, InputSource(), request.seconds))
+        return Raced(results=race(request.device, models, InputSource(), request.seconds, self._meter))
 
     def _compare_outputs(self, request: CompareOutputs) -> OutputsCompared:
         from edgebench.workers.measuring.outputs import compare_outputs
@@ -186,6 +190,13 @@ class MeasuringServer(Server):
         from edgebench.workers.measuring.stored_files import store_part
 
         return store_part(request)
+
+    def _open_meter(self, device: Device) -> None:
+        """A meter that is the user's program starts before this process is confined, and lives as long as it."""
+        from edgebench.workers.measuring.session import open_device_meter
+
+        if self._meter is None and device.meter.startswith("command:"):
+            self._meter = open_device_meter(device)
 
     def _confine(
         self,

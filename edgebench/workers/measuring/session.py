@@ -14,6 +14,7 @@ from edgebench.core.model import InputSource
 from edgebench.core.profile import Sample
 from edgebench.machine.resident_memory import ResidentMemory
 from edgebench.meters.base import EnergyMeter
+from edgebench.meters.idle import NetOfIdle
 from edgebench.meters.registry import open_meter
 from edgebench.targets.registry import create_target
 from edgebench.workers.measuring.jobs import Finished, Loaded
@@ -27,17 +28,35 @@ METER_UPDATES = 20
 """A burst lasts at least this many updates of the energy meter, so that one update is at most 5 % of it."""
 
 
-class MeasurementSession:
-    """One model on one device in this process."""
+def open_device_meter(device: Device) -> EnergyMeter | None:
+    """The meter of a device, less what the idle machine draws if its file says so; None if there is none.
 
-    def __init__(self, device: Device, model: Path, inputs: InputSource) -> None:
+    Raises:
+        InputError: There is no such meter.
+        TargetUnavailableError: It cannot be read.
+    """
+    meter = open_meter(device.meter)
+    return NetOfIdle(meter, device.idle_s) if meter is not None and device.idle_s > 0 else meter
+
+
+class MeasurementSession:
+    """One model on one device in this process.
+
+    Args:
+        device: The device.
+        model: A file that its target takes.
+        inputs: Where inputs come from.
+        meter: The device's meter if it is open already; it is left open.
+    """
+
+    def __init__(self, device: Device, model: Path, inputs: InputSource, meter: EnergyMeter | None = None) -> None:
         self._stack = ExitStack()
         self._target = create_target(device)
         self._memory = ResidentMemory()
         self._meter: EnergyMeter | None = None
         if not self._target.deterministic:
-            self._meter = open_meter(device.meter)
-        if self._meter is not None:
+            self._meter = meter or open_device_meter(device)
+        if self._meter is not None and meter is None:
             self._stack.enter_context(self._meter)
         self._device = device
         self._path = model
