@@ -19,6 +19,7 @@ from edgebench.links.ssh import SshLink, python_version
 from edgebench.links.ssh_client import Address
 from edgebench.machine.child_environment import NO_TELEMETRY
 from edgebench.machine.package_digest import package_digest
+from edgebench.store.trust import TRUST, trusts_all
 from edgebench.workers.measuring.at_device import AtDevice
 from edgebench.workers.measuring.board_jobs import ListFiles, Look
 from edgebench.workers.measuring.jobs import Finish, Run
@@ -51,7 +52,8 @@ def link_to(settings: SshSettings, *, python: str | None = None) -> Link:
         settings: Of the device.
         python: What runs the supervisor, if it is not the board's Python.
     """
-    environment = {"PYTHONSAFEPATH": "1", **NO_TELEMETRY}
+    # What the user trusts here is trusted there: kernels of boards often lack what confines models.
+    environment = {"PYTHONSAFEPATH": "1", **NO_TELEMETRY, **({TRUST: "1"} if trusts_all() else {})}
     return SshLink(
         address_of(settings),
         python=python or settings.python,
