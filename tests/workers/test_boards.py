@@ -1,12 +1,18 @@
 """Devices on boards: a real OpenSSH server on loopback stands for the board."""
 
+import contextlib
+import os
+import random
+import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import onnx
+import psutil
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
@@ -270,3 +276,36 @@ class TestStoredFiles:
         outside = cache_folder("").parent
         store_part(self.part(str(outside / "elsewhere" / Path(folder).name), self.CONTENT[:10]))
         assert not (outside / "elsewhere").exists()
+
+
+@pytest.mark.slow
+def test_nothing_is_left_on_the_board_whenever_a_profile_is_killed(server: SshServer, tmp_path: Path) -> None:
+    """Killed at random moments; the same command then completes."""
+    path, mark = model(tmp_path), f"edgebench-of-{os.getpid()}"
+    # By the place of its environment this test's workers are told from all others.
+    (tmp_path / mark).symlink_to(sys.prefix, target_is_directory=True)
+    file = tmp_path / "devices" / "desk.toml"
+    file.parent.mkdir()
+    file.write_text(text_of(server).replace(f'environment = "{sys.prefix}"', f'environment = "{tmp_path / mark}"'))
+    command = [sys.executable, "-m", "edgebench", "profile", str(path), "-d", "desk", "--trust"]
+    for moment in range(8):
+        killed = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(1.0 + 6.0 * random.Random(moment).random())
+        killed.kill()
+        killed.wait()
+    end = time.monotonic() + 10
+    while (left := with_words(mark)) and time.monotonic() < end:
+        time.sleep(0.2)
+    assert not left
+    again = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert again.returncode == 0, again.stderr
+
+
+def with_words(words: str) -> list[int]:
+    """Processes whose command line has the words."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if words in " ".join(process.cmdline()) and process.pid != os.getpid():
+                found.append(process.pid)
+    return found
