@@ -29,6 +29,7 @@ _FAREWELL_S = 0.5
 _LAST_S = 3.0
 """Time to hand over what a dead child has said."""
 _BRIEF_S = 0.05
+_DESCRIPTORS = 256
 _TAIL = 4096
 _LAST_WORDS = 500
 _PR_SET_PDEATHSIG = 1
@@ -110,6 +111,7 @@ class Supervisor:
         self._in, self._out, self._err = (
             stream.fileno() if stream else -1 for stream in (self._child.stdin, self._child.stdout, self._child.stderr)
         )
+        self._guarded = _guard(self._child.pid)
         for descriptor in (0, 1, self._in, self._out, self._err):
             os.set_blocking(descriptor, False)
         self.tell(started=self._child.pid, python="%d.%d.%d" % sys.version_info[:3])  # noqa: UP031
@@ -186,6 +188,8 @@ class Supervisor:
         code = self._code
         self._kill()
         self._child.wait()
+        with contextlib.suppress(OSError):
+            os.write(self._guarded, b".")
         end = time.monotonic() + _LAST_S
         self._to_child.clear()
         # What the child wrote is in the pipes; they may be held open by something in a session of its own.
@@ -227,6 +231,29 @@ class Supervisor:
                 with contextlib.suppress(OSError):
                     stream.close()
         return -1
+
+
+def _guard(group: int) -> int:
+    """Start a process that ends a process group if this one is killed.
+
+    Returns:
+        Where to write a byte when the group has ended otherwise.
+    """
+    waiting, alive = os.pipe()
+    if os.fork():
+        os.close(waiting)
+        return alive
+    signal.set_wakeup_fd(-1)
+    os.setsid()
+    # It must not keep the connection's streams, nor those of the child, open.
+    os.closerange(0, waiting)
+    os.closerange(waiting + 1, _DESCRIPTORS)
+    for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    with contextlib.suppress(OSError):
+        if not os.read(waiting, 1):
+            os.killpg(group, signal.SIGKILL)
+    os._exit(0)
 
 
 def memory_limit(spec: dict[str, Any]) -> int | None:

@@ -251,7 +251,7 @@ class TestKilled:
                 link.close()
 
     def test_the_supervisor_is_killed(self, server: SshServer) -> None:
-        link = started(server.address, FAMILY.replace("child.pid", "os.getpid()"))
+        link = started(server.address, FAMILY)
         try:
             pids = [int(pid) for pid in link.receive(30).split()]
             os.kill(pids[-1], signal.SIGKILL)
