@@ -2,10 +2,14 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+from edgebench.core.device import Device
+from edgebench.core.place import Seen
 from edgebench.core.record import Record
 from edgebench.links.base import Ending, Limits, LinkClosedError, LinkError
+from edgebench.workers.measuring.looking import look
 from edgebench.workers.protocol import (
     LongRequest,
     Request,
@@ -96,6 +100,15 @@ class CannedWorkers:
     def measuring(self, *, number: int = 0, memory_limit_bytes: int | None = None) -> Worker:
         self.numbers.append(number)
         return self._worker(memory_limit_bytes)
+
+    def look(self, device: Device, *, meters: bool = False) -> Seen:
+        return look(device)
+
+    def probe(self, device: Device, *, timeout_s: float) -> Mapping[str, str]:
+        return {}
+
+    def install(self, device: Device, wheels: Path | None, on_progress: Callable[[str], None]) -> None:
+        raise NotImplementedError
 
     def training(self) -> Worker:
         return self._worker(None)

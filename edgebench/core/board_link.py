@@ -13,6 +13,8 @@ from edgebench.core.units import Dimension, parse_quantity
 from edgebench.errors import InputError
 
 T = TypeVar("T")
+_ENVIRONMENT = "~/.local/share/edgebench/worker"
+_LAST_PORT = 65535
 _LONGEST_LOOP_S = 600
 _MOST_LOOPS = 1000
 
@@ -91,7 +93,40 @@ class AdbSettings:
         return parse_quantity(self.loop, Dimension.TIME, where="loop")
 
 
-LINKS: Mapping[str, type[Any]] = {"serial": SerialSettings, "adb": AdbSettings}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SshSettings:
+    """Keys of ``link = "ssh"``.
+
+    Attributes:
+        host: What is typed after ``ssh``: a name, ``user@name``, or a name of the client's configuration.
+        ssh_port: If it is not that of the client's configuration.
+        ssh_config: Configuration file of the client instead of the user's.
+        python: The board's Python interpreter, 3.11 or newer, that ``devices setup`` makes the environment with.
+        environment: Folder of that environment on the board.
+        runtime: What ``devices setup`` installs as the runtime, such as ``onnxruntime==1.20.1``; by default, what the
+            target needs, in the version that is installed here.
+    """
+
+    host: str
+    ssh_port: int = 0
+    ssh_config: str = ""
+    python: str = "python3"
+    environment: str = _ENVIRONMENT
+    runtime: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.host.isprintable() or not self.host or self.host.startswith("-") or len(self.host.split()) != 1:
+            raise ValueError(f"host {self.host!r} is none: write a name or user@name, as after ssh")
+        if not 0 <= self.ssh_port <= _LAST_PORT:
+            raise ValueError(f"ssh_port {self.ssh_port} is no port")
+        if not self.environment.startswith(("/", "~/")):
+            raise ValueError(f"environment {self.environment!r} must begin with / or ~/")
+        wrong = [text for text in (self.python, *self.runtime) if not text or text.startswith("-")]
+        if wrong:
+            raise ValueError(f"{wrong[0]!r} is neither a program nor a package")
+
+
+LINKS: Mapping[str, type[Any]] = {"ssh": SshSettings, "serial": SerialSettings, "adb": AdbSettings}
 """What the keys of each link are."""
 _TIMED_THERE = frozenset({"serial", "adb"})
 
@@ -107,7 +142,7 @@ def read_link(device: Device, kind: type[T]) -> T:
 
     Args:
         device: The device.
-        kind: ``SerialSettings`` or ``AdbSettings``.
+        kind: The dataclass of its link's keys, such as ``SshSettings``.
 
     Raises:
         InputError: A key is missing, or its value is not valid.
@@ -121,6 +156,11 @@ def read_link(device: Device, kind: type[T]) -> T:
     return settings
 
 
+def runs_workers(device: Device) -> bool:
+    """Whether a device is a machine of its own on which edgebench's workers run."""
+    return device.link == "ssh"
+
+
 def times_itself(device: Device) -> bool:
     """Whether a device is a board that runs and times models without edgebench on it, one model at a time."""
     return device.link in _TIMED_THERE
@@ -131,3 +171,9 @@ def exclusive_place(device: Device) -> str | None:
     if not times_itself(device):
         return None
     return f"{device.link}:{device.reached.get('port') or device.reached.get('serial') or ''}"
+
+
+def reached_by(device: Device) -> str:
+    """How a device is reached, in words: ``ssh pi@pi5``; empty if it is here."""
+    place = device.reached.get("host") or device.reached.get("port") or device.reached.get("serial") or ""
+    return f"{device.link} {place}".strip()

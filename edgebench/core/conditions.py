@@ -11,7 +11,8 @@ from edgebench.core.run import Run
 def conditions(run: Run, profile: Profile) -> dict[str, str]:
     """What must be equal before two figures of a device may be compared."""
     options = {f"option {key}": str(value) for key, value in profile.device.options.items()}
-    machine = {key: run.machine[key] for key in ("cpu", "governor") if key in run.machine}
+    place = profile.machine or run.machine
+    machine = {key: place[key] for key in ("cpu", "governor") if key in place}
     return {**machine, **dict(profile.versions), **options, "target": profile.device.target}
 
 

@@ -72,14 +72,17 @@ class Device(Record):
         description: One line for lists.
         options: Options of the target, checked by the target itself.
         memory: Limits, if the device has any worth stating.
-        meter: Energy meter: a name, ``auto`` (the first that works) or ``none``.
+        meter: Energy meter: a name, ``auto`` (the first that works), ``none``, or ``command:`` and a command line.
+        idle_s: How long the idle power is measured that is subtracted; 0 if it is not.
         power: Declared power for devices without a meter.
         calibration: Figures that the target's estimates are based on, checked by the target itself.
         calibrations: Networks measured on a board, one entry per compiler.
         notes: Caveats printed with every profile of the device.
         origin: File the description was read from.
-        link: What leads to a board that runs the models itself: ``serial`` or ``adb``; empty if there is none, and
-            models run, or are emulated, where edgebench runs.
+        cool_to_c: Temperature of the processor, in degrees Celsius, above which measuring waits; None for no wait.
+        cool_within_s: How long it waits at most.
+        link: What leads to a board that runs the models itself: ``ssh``, ``serial`` or ``adb``; empty if there is none,
+            and models run, or are emulated, where edgebench runs.
         reached: The link's own keys, checked by what uses it.
     """
 
@@ -90,10 +93,13 @@ class Device(Record):
     options: Mapping[str, OptionValue] = field(default_factory=dict)
     memory: Memory | None = None
     meter: str = "auto"
+    idle_s: float = 0.0
     power: PowerModel | None = None
     calibration: Mapping[str, str | float | Mapping[str, str | float]] = field(default_factory=dict)
     calibrations: tuple[BoardCalibration, ...] = ()
     notes: tuple[str, ...] = ()
     origin: str = ""
+    cool_to_c: float | None = None
+    cool_within_s: float = 300.0
     link: str = ""
     reached: Mapping[str, OptionValue] = field(default_factory=dict)

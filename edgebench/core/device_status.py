@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from edgebench.core.device import Device
+from edgebench.core.place import Seen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,6 +19,9 @@ class DeviceStatus:
         versions: What its target found installed.
         problem: Why it cannot be used, or None if it can.
         remedy: What to do about it.
+        reached: How its board is reached, such as ``ssh pi@pi5``; empty if it is here.
+        probed: Whether its board was asked; if not, it may still be unreachable.
+        seen: What its board is, if it was asked for it.
         note: What must be known about its file, such as that it hides another one.
     """
 
@@ -27,6 +31,14 @@ class DeviceStatus:
     problem: str | None = None
     remedy: str | None = None
     note: str | None = None
+    reached: str = ""
+    probed: bool = True
+    seen: Seen | None = None
+
+    @property
+    def known(self) -> bool:
+        """Whether it was looked at; a board is only on request."""
+        return self.probed or self.problem is not None
 
     @property
     def ready(self) -> bool:

@@ -10,6 +10,7 @@ from edgebench.core.device import Device
 from edgebench.core.metric import Metric, Provenance
 from edgebench.core.model import ModelInfo
 from edgebench.core.record import Record
+from edgebench.core.surroundings import Surroundings
 
 
 class Outcome(StrEnum):
@@ -57,12 +58,16 @@ class ProcessRun(Record):
         first_inference_s: The first inference after loading.
         peak_ram_bytes: Growth of resident memory from before loading to its highest, or None.
         bursts: The samples, in the order they were taken.
+        before: What its machine was like before the model was loaded, or None if nothing was measured.
+        after: What it was like after the last burst.
     """
 
     load_s: float | None = None
     first_inference_s: float | None = None
     peak_ram_bytes: int | None = None
     bursts: tuple[Sample, ...] = ()
+    before: Surroundings | None = None
+    after: Surroundings | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +137,7 @@ class Profile(Record):
         method: How the latencies were taken, in one phrase.
         deployed: The file that really ran, if the model was converted for the device.
         energy_scope: What the energy meter covers, or None if no meter was read.
+        machine: The board that it ran on, if that was not the machine of the run.
     """
 
     model: ModelInfo
@@ -147,6 +153,7 @@ class Profile(Record):
     method: str = ""
     deployed: ModelInfo | None = None
     energy_scope: str | None = None
+    machine: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for metrics in (self.metrics, *(layer.metrics for layer in self.layers)):

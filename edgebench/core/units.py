@@ -18,6 +18,7 @@ class Dimension(StrEnum):
     ENERGY = "energy"
     POWER = "power"
     FREQUENCY = "frequency"
+    TEMPERATURE = "temperature"
     RATIO = "ratio"
 
 
@@ -47,6 +48,7 @@ _UNITS: Mapping[Dimension, Mapping[str, float]] = {
     Dimension.ENERGY: {"J": 1.0, "mJ": 1e-3, "uJ": 1e-6, "µJ": 1e-6, "nJ": 1e-9},
     Dimension.POWER: {"W": 1.0, "mW": 1e-3, "uW": 1e-6, "µW": 1e-6},
     Dimension.FREQUENCY: {"Hz": 1.0, "kHz": 1e3, "MHz": 1e6, "GHz": 1e9},
+    Dimension.TEMPERATURE: {"C": 1.0},
     Dimension.RATIO: {"%": 1e-2, "": 1.0},
 }
 _NUMBER_AND_UNIT = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*([A-Za-zµ%]*)\s*")
@@ -61,13 +63,21 @@ def parse_quantity(text: str, dimension: Dimension, *, where: str) -> float:
         where: Option or key it was given for, for the message.
 
     Returns:
-        The value in SI units (seconds, bytes, joules, watts, hertz; a ratio as a fraction).
+        The value in SI units (seconds, bytes, joules, watts, hertz; a ratio as a fraction), a temperature in
+        degrees Celsius.
 
     Raises:
         InputError: Not a number, no unit, a unit of another dimension, negative or not finite.
     """
     units = _UNITS[dimension]
-    example = {"time": "50ms", "size": "256KB", "energy": "2mJ", "power": "30mW", "frequency": "120MHz"}
+    example = {
+        "time": "50ms",
+        "size": "256KB",
+        "energy": "2mJ",
+        "power": "30mW",
+        "frequency": "120MHz",
+        "temperature": "50C",
+    }
     remedy = f"write a number and a unit, such as {example.get(dimension, '2%')}"
     match = _NUMBER_AND_UNIT.fullmatch(text)
     if match is None:

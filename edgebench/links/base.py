@@ -46,6 +46,10 @@ class LinkError(EdgebenchError):
     """A child cannot be started, or its link does not work."""
 
 
+class NoProgramError(LinkError):
+    """The place where the child was to run has no such program."""
+
+
 class LinkTimeoutError(LinkError):
     """No complete message has arrived in time. The child is still alive, and its message may still arrive."""
 

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from typing import IO
@@ -35,10 +36,13 @@ class LocalLink:
 
     Args:
         environment: Its variables; by default, those of this process.
+        farewell_s: Time for the process to end by itself when its input ends.
     """
 
-    def __init__(self, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(self, environment: Mapping[str, str] | None = None, *, farewell_s: float = _FAREWELL_S) -> None:
         self._environment = environment
+        self._farewell_s = farewell_s
+        self._writing = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._log: IO[bytes] | None = None
         self._limits = Limits(message_bytes=0)
@@ -83,9 +87,18 @@ class LocalLink:
         """
         if b"\n" in message or len(message) > self._limits.message_bytes:
             raise ValueError(f"not a message: {len(message)} bytes, or more than one line")
+        self.put(message)
+
+    def put(self, line: bytes) -> None:
+        """Write a line of any length, as ``send`` does; another thread may do this at any time."""
         if self._process is not None and self._ending is None:
-            self._outgoing += message + b"\n"
+            with self._writing:
+                self._outgoing += line + b"\n"
             self._write()
+
+    def printed(self) -> list[str]:
+        """The last lines that the process wrote to standard error."""
+        return [] if self._log is None or self._log.closed else _last_lines(self._log)
 
     def receive(self, timeout_s: float) -> bytes:
         """Wait for the next line, and write what is left of the messages sent.
@@ -112,7 +125,7 @@ class LocalLink:
         self._incoming.clear()
         if process is not None and self._ending is None:
             self._close_input(process)
-            self._end(process, _FAREWELL_S)
+            self._end(process, self._farewell_s)
         if process is not None and process.stdout is not None:
             self._close_input(process)
             process.stdout.close()
@@ -170,16 +183,18 @@ class LocalLink:
             self._write()
 
     def _write(self) -> None:
-        if self._process is None:
-            return
-        try:
-            while self._outgoing:
-                del self._outgoing[: os.write(_descriptor(self._process.stdin), self._outgoing)]
-        except BlockingIOError:
-            return
-        except OSError:
-            # Nobody reads any more; ``receive`` reports why.
-            self._outgoing.clear()
+        process = self._process
+        with self._writing:
+            if process is None or process.stdin is None or process.stdin.closed:
+                return
+            try:
+                while self._outgoing:
+                    del self._outgoing[: os.write(process.stdin.fileno(), self._outgoing)]
+            except BlockingIOError:
+                return
+            except OSError:
+                # Nobody reads any more; ``receive`` reports why.
+                self._outgoing.clear()
 
     def _end(self, process: subprocess.Popen[bytes], wait_s: float) -> None:
         """Wait for the process, kill its group, and keep how it ended."""
@@ -189,18 +204,18 @@ class LocalLink:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-        self._outgoing.clear()
-        killed_by = _signal_name(-code) if code is not None and code < 0 else None
+        with self._writing:
+            self._outgoing.clear()
+        killed_by = signal_name(-code) if code is not None and code < 0 else None
         self._ending = Ending(
             exit_code=None if killed_by else code,
             signal=killed_by,
             last_words="" if self._log is None else _last_line(self._log),
         )
 
-    @staticmethod
-    def _close_input(process: subprocess.Popen[bytes]) -> None:
+    def _close_input(self, process: subprocess.Popen[bytes]) -> None:
         if process.stdin is not None:
-            with contextlib.suppress(OSError):
+            with self._writing, contextlib.suppress(OSError):
                 process.stdin.close()
 
 
@@ -221,16 +236,25 @@ def _bound_memory(pid: int, data_bytes: int) -> None:
         resource.prlimit(pid, resource.RLIMIT_DATA, (data_bytes, data_bytes))
 
 
-def _signal_name(number: int) -> str:
+def signal_name(number: int) -> str:
+    """Such as ``SIGSEGV``, or its number."""
     try:
         return signal.Signals(number).name
     except ValueError:
         return f"signal {number}"
 
 
-def _last_line(log: IO[bytes]) -> str:
+def _last_lines(log: IO[bytes]) -> list[str]:
     log.seek(0, os.SEEK_END)
     log.seek(max(0, log.tell() - _LOG_TAIL))
-    lines = log.read().decode("utf-8", "replace").strip().splitlines()
+    return log.read().decode("utf-8", "replace").strip().splitlines()
+
+
+def _last_line(log: IO[bytes]) -> str:
+    return last_words(_last_lines(log))
+
+
+def last_words(lines: Sequence[str]) -> str:
+    """The last of some lines, shortened, without characters that would move a terminal's cursor."""
     line = "".join(character for character in lines[-1] if character.isprintable()) if lines else ""
     return line.strip()[:_LAST_WORDS]

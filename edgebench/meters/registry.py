@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
+from edgebench.core.place import MeterStatus
 from edgebench.core.plugins import load_plugin, plugin_names
 from edgebench.errors import EdgebenchError, TargetUnavailableError
 from edgebench.meters.base import EnergyMeter, MeterPlugin
@@ -17,27 +17,11 @@ BUILTIN: Mapping[str, str] = {
     "rapl": "edgebench.meters.rapl:RaplMeter",
     "hwmon": "edgebench.meters.hwmon:HwmonMeter",
     "nvml": "edgebench.meters.nvml:NvmlMeter",
+    "command": "edgebench.meters.command:CommandMeter",
 }
 AUTOMATIC: Sequence[str] = ("rapl", "hwmon")
 """What ``auto`` tries. A graphics card's energy is not that of a processor, so NVML is used only by name."""
 SYSFS = Path("/sys")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MeterStatus:
-    """One meter of this machine, or one kind that it lacks.
-
-    Attributes:
-        name: What a device file writes after ``meter =``.
-        ready: Whether it can be read now.
-        detail: What it measures, or what is missing.
-        remedy: What to do about it, if it is not ready.
-    """
-
-    name: str
-    ready: bool
-    detail: str
-    remedy: str | None = None
 
 
 def open_meter(name: str, sysfs: Path = SYSFS) -> EnergyMeter | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from edgebench.core.device_status import DeviceStatus
-from edgebench.meters.registry import MeterStatus
+from edgebench.core.place import MeterStatus
 from edgebench.reports.codes import Code, Kind
 from edgebench.reports.report import Cell, Column, Remark, Report, ReportTable, plain_columns
 
@@ -20,7 +20,8 @@ def devices_report(statuses: Iterable[DeviceStatus]) -> Report:
             "device": status.name,
             "kind": status.device.kind.value if status.device else None,
             "target": status.device.target if status.device else None,
-            "ready": "yes" if status.ready else "no",
+            "ready": ("yes" if status.ready else "no") if status.known else "not asked",
+            "reached": status.reached or "here",
             "versions": ", ".join(f"{key} {value}" for key, value in status.versions.items()) or None,
             "description": status.device.description if status.device else None,
         }
@@ -49,7 +50,7 @@ def devices_report(statuses: Iterable[DeviceStatus]) -> Report:
         )
         + notes,
         records=tuple(
-            {**row, "ready": status.ready, "problem": status.problem, "remedy": status.remedy}
+            {**row, "ready": status.ready if status.known else None, "problem": status.problem, "remedy": status.remedy}
             for row, status in zip(rows, known, strict=True)
         ),
     )
@@ -61,7 +62,8 @@ def _of_kind(rows: Sequence[Mapping[str, Cell]], kind: Cell) -> ReportTable:
     needed = {str(row["target"]): str(row["versions"]) for row in own if row["versions"]}
     # QEMU and Unicorn emulate different cores, so one target may have several.
     versions = dict.fromkeys(f"{row['target']}: {row['versions']}" for row in own if row["versions"])
-    columns = plain_columns(("device", "ready", "description"))
+    away = any(row["reached"] != "here" for row in own)
+    columns = plain_columns(("device", "ready", *(("reached",) if away else ()), "description"))
     caption = "; ".join(versions) if len(versions) <= len(needed) + 1 else ""
     return ReportTable(
         title=_TITLES.get(str(kind), "Not valid"),
@@ -78,15 +80,20 @@ def check_report(
 
     Args:
         status: Of the device.
-        machine: What the machine is.
+        machine: What this machine is; for a device on a board, the board counts instead.
         warnings: What may disturb a measurement now.
         meters: Energy meters, usable or not.
     """
+    if status.seen is not None:
+        machine, warnings, meters = status.seen.machine, status.seen.warnings, status.seen.meters
     readiness = devices_report([status])
+    if status.reached and status.seen is None:
+        # What this machine is says nothing of a board that was not reached.
+        return readiness
     tables = (
         *readiness.tables,
         ReportTable(
-            title="This machine",
+            title="This machine" if status.seen is None else "The board",
             columns=(Column(key="what", title=""), Column(key="value", title="")),
             rows=tuple({"what": key, "value": value} for key, value in machine.items()),
         ),
@@ -100,7 +107,13 @@ def check_report(
         ),
     )
     remarks = tuple(
-        Remark(kind=Kind.WARNING, code=Code.MACHINE, subject="this machine", text=text) for text in warnings
+        Remark(
+            kind=Kind.WARNING,
+            code=Code.MACHINE,
+            subject="this machine" if status.seen is None else status.name,
+            text=text,
+        )
+        for text in warnings
     )
     record = {
         **readiness.records[0],

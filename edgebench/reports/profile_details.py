@@ -13,8 +13,9 @@ from edgebench.core.metric import Metric, Provenance
 from edgebench.core.profile import Outcome, Profile
 from edgebench.core.run import Run
 from edgebench.core.summary import sample_count, summarise
+from edgebench.core.surroundings import Surroundings, heat_range
 from edgebench.reports.naming import run_names, subject_columns
-from edgebench.reports.report import Cell, Column, ReportTable, figure_column, filled, plain_table
+from edgebench.reports.report import Cell, Column, ReportTable, figure_column, filled, plain_columns, plain_table
 
 Profiles = Sequence[tuple[Run, Profile]]
 _FEWEST_FOLDED = 3
@@ -28,6 +29,7 @@ _SPEED = (
     Column(key="outcome", title="outcome"),
 )
 _COST = tuple(map(figure_column, ("load_s", "first_inference_s", "peak_ram_bytes", RAM, FLASH, ENERGY)))
+_SURROUNDINGS = ("board", "temperature", "clock", "governor", "slowed down by", "supply", "load")
 _FIT = (
     Column(key="fits", title="fits"),
     Column(key=RAM, title="RAM", of="ram_limit"),
@@ -45,6 +47,7 @@ def detail_tables(profiles: Profiles) -> list[ReportTable]:
         _speed(profiles, names),
         _cost(profiles, names),
         _fit(profiles, names),
+        _surroundings(profiles, names),
         *_further(profiles, names),
     ]
 
@@ -187,6 +190,41 @@ def _fit(profiles: Profiles, names: Mapping[str, str]) -> ReportTable:
         if cells:
             rows.append({**_subject(run, profile), **cells})
     return _table("Does it fit?", _FIT, rows, names)
+
+
+def _surroundings(profiles: Profiles, names: Mapping[str, str]) -> ReportTable:
+    """Where each model ran and what the machine was like then, over all its processes."""
+    rows: list[dict[str, Cell]] = []
+    for run, profile in profiles:
+        moments = [one for process in profile.processes for one in (process.before, process.after) if one is not None]
+        cells = machine_cells(moments, profile.machine)
+        if cells:
+            rows.append({**_subject(run, profile), **cells})
+    return _table("Machine while it was measured", plain_columns(_SURROUNDINGS), rows, names)
+
+
+def machine_cells(moments: Sequence[Surroundings], machine: Mapping[str, str]) -> dict[str, Cell]:
+    """Heat, clocks, supply and load over some moments; without what could not be read.
+
+    Args:
+        moments: Before and after each process.
+        machine: The board, if it was not the machine of the run.
+    """
+    heat = heat_range(moments)
+    clocks = [moment.frequency_hz for moment in moments if moment.frequency_hz is not None]
+    loads = [moment.load_average for moment in moments if moment.load_average is not None]
+    cells: dict[str, Cell] = {
+        "board": machine.get("board") or machine.get("cpu"),
+        "temperature": heat and f"{heat[0]:.0f} to {heat[1]:.0f} °C",
+        "clock": f"{min(clocks) / 1e9:.2f} to {max(clocks) / 1e9:.2f} GHz" if clocks else None,
+        "governor": ", ".join(sorted({moment.governor for moment in moments} - {""})) or None,
+        "slowed down by": ", ".join(dict.fromkeys(cause for one in moments for cause in one.throttled)) or None,
+        "supply": ", ".join(sorted({moment.power for moment in moments} - {""})) or None,
+    }
+    found: dict[str, Cell] = {key: value for key, value in cells.items() if value}
+    if found and loads:
+        found["load"] = f"{min(loads):.2f} to {max(loads):.2f}"
+    return found
 
 
 def _further(profiles: Profiles, names: Mapping[str, str]) -> Iterator[ReportTable]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from edgebench.core.board_link import LINKS, link_keys
+from edgebench.core.board_link import LINKS, link_keys, read_link
 from edgebench.core.calibration import BoardCalibration
 from edgebench.core.device import Device, DeviceKind, Memory, OptionValue, PowerModel
 from edgebench.core.units import Dimension, parse_quantity
@@ -23,7 +23,10 @@ from edgebench.store.trust import require_trust
 SCHEMA = "edgebench.device/1"
 _Calibration = dict[str, str | float | dict[str, str | float]]
 _ENTRIES = "[[calibration]]"
-_LINK_KEYS = "keys of the link"
+_IDLE_S = 2.0
+"""How long the idle power is measured where a command is the meter: it sees a whole board."""
+LINK_KEYS = "keys of the link"
+"""Where a file's keys that belong to its link are kept while it is read."""
 
 
 class _Section(BaseModel):
@@ -38,6 +41,8 @@ class _MemorySection(_Section):
 
 class _EnergySection(_Section):
     meter: str = "auto"
+    meter_command: str | None = None
+    idle: str | None = None
     active_power: str | None = None
     supply: str | None = None
     relative_error: str | None = None
@@ -52,6 +57,8 @@ class DeviceFile(_Section):
     target: str
     description: str
     notes: list[str] = []
+    cool_to: str | None = None
+    cool_within: str = "5min"
     link: str = ""
     reached: dict[str, Any] = Field(default={}, alias="keys of the link")
     options: dict[str, Any] = {}
@@ -159,7 +166,7 @@ def read_device(path: Path, _takers: tuple[Path, ...] = ()) -> Device:
     text, content = read_toml(path, "device")
     if isinstance(content.get("calibration"), list):
         content[_ENTRIES] = content.pop("calibration")
-    content[_LINK_KEYS] = {key: content.pop(key) for key in link_keys(content.get("link")) if key in content}
+    content[LINK_KEYS] = {key: content.pop(key) for key in link_keys(content.get("link")) if key in content}
     try:
         table = DeviceFile.model_validate(content)
     except ValidationError as error:
@@ -184,7 +191,7 @@ def _device(name: str, table: DeviceFile, path: Path, takers: tuple[Path, ...]) 
     if table.kind not in set(DeviceKind):
         kinds = ", ".join(DeviceKind)
         raise InputError(f"{table.kind!r} is not a kind of device", where="kind", remedy=f"one of {kinds}")
-    return Device(
+    device = Device(
         name=name,
         kind=DeviceKind(table.kind),
         target=table.target,
@@ -193,15 +200,32 @@ def _device(name: str, table: DeviceFile, path: Path, takers: tuple[Path, ...]) 
             table.target, {key: _option(value, f"options.{key}") for key, value in table.options.items()}
         ),
         memory=_memory(table.memory),
-        meter=table.energy.meter,
+        meter=_meter(table.energy),
+        idle_s=_idle_s(table.energy),
         power=_power(table.energy),
         calibration=table.calibration,
         calibrations=_calibrations(table, path, takers),
         notes=tuple(table.notes),
         origin=str(path),
+        cool_to_c=None
+        if table.cool_to is None
+        else parse_quantity(table.cool_to, Dimension.TEMPERATURE, where="cool_to"),
+        cool_within_s=parse_quantity(table.cool_within, Dimension.TIME, where="cool_within"),
         link=_link(table.link),
         reached={key: _option(value, key) for key, value in table.reached.items()},
     )
+    if device.link:
+        _check_link(device)
+    return device
+
+
+def _check_link(device: Device) -> None:
+    try:
+        read_link(replace(device, origin=""), LINKS[device.link])
+    except InputError as error:
+        # After the name of the device it names the key.
+        key = (error.where or "").removeprefix(device.name).lstrip(", ")
+        raise InputError(error.what, where=key or "link", remedy=error.remedy) from None
 
 
 def _link(name: str) -> str:
@@ -249,6 +273,22 @@ def _memory(table: _MemorySection | None) -> Memory | None:
 
 def _bytes(text: str, where: str) -> int:
     return round(parse_quantity(text, Dimension.SIZE, where=where))
+
+
+def _meter(table: _EnergySection) -> str:
+    if (table.meter == "command") != (table.meter_command is not None):
+        raise InputError(
+            'meter = "command" and meter_command belong together',
+            where="energy.meter",
+            remedy='meter_command = "PROGRAM ARGUMENTS" prints lines such as 12.345 2.31W',
+        )
+    return table.meter if table.meter_command is None else f"command:{table.meter_command}"
+
+
+def _idle_s(table: _EnergySection) -> float:
+    if table.idle is None:
+        return _IDLE_S if table.meter == "command" else 0.0
+    return parse_quantity(table.idle, Dimension.TIME, where="energy.idle")
 
 
 def _power(table: _EnergySection) -> PowerModel | None:

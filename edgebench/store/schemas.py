@@ -13,7 +13,7 @@ from edgebench.core.device import DeviceKind
 from edgebench.core.run import Run
 from edgebench.core.table import LookupTable
 from edgebench.store import baselines, devices, runs, spaces, tables
-from edgebench.store.devices import DeviceFile
+from edgebench.store.devices import LINK_KEYS, DeviceFile
 from edgebench.store.spaces import SpaceFile
 
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
@@ -29,7 +29,7 @@ def device_schema(options: Mapping[str, type]) -> dict[str, Any]:
     schema["properties"]["kind"] = {"enum": list(DeviceKind), **schema["properties"]["kind"]}
     entries = schema["properties"].pop("[[calibration]]")
     schema["properties"]["calibration"] = {"anyOf": [schema["properties"]["calibration"], entries]}
-    del schema["properties"]["keys of the link"]
+    del schema["properties"][LINK_KEYS]
     schema["properties"]["link"] = {"enum": ["", *LINKS]}
     for kind in LINKS.values():
         schema["properties"].update(TypeAdapter(kind).json_schema()["properties"])

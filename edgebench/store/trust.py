@@ -27,7 +27,10 @@ TRUST = "EDGEBENCH_TRUST"
 """Environment variable that lets files and models run what they name, for this command."""
 _KIND = "trusted"
 _VERSION = 1
-_PROGRAMS = {"binary", "cmsis_nn", "compiler", "flash", "function", "host", "library", "meter_command", "python"}
+_PROGRAMS = {
+    "binary", "cmsis_nn", "compiler", "environment", "flash", "function", "host", "library", "meter_command", "python",
+    "runtime", "ssh_config",
+}  # fmt: skip
 """Keys whose values are run, loaded, compiled or logged into."""
 _LIBRARY = re.compile(r"/|\\|\.(so|dll|dylib|exe|py)\b")
 _KNOWN_COMPILER = re.compile(r"zig|([a-z0-9_]+-)*(gcc|clang)(-\d+)?")
@@ -123,6 +126,8 @@ def _strings(content: Mapping[str, Any], above: str = "") -> Iterator[tuple[str,
     for key, value in content.items():
         if isinstance(value, str):
             yield f"{above}{key}", value
+        elif isinstance(value, list) and all(isinstance(item, str) for item in value):
+            yield f"{above}{key}", " ".join(value)
         elif isinstance(value, Mapping):
             yield from _strings(value, f"{above}{key}.")
 

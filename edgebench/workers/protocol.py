@@ -245,7 +245,8 @@ def excerpt(content: bytes | str, length: int = _EXCERPT) -> str:
 def _stated_types(kind: type[Request[Any]]) -> tuple[type[Record], ...]:
     """The type arguments of a request's base class: of the answer, and of the progress if there is any."""
     for base in kind.__dict__.get("__orig_bases__", ()):
-        if get_origin(base) in {Request, LongRequest}:
+        origin = get_origin(base)
+        if isinstance(origin, type) and issubclass(origin, Request):
             return get_args(base)
     raise TypeError(f"{kind.__name__} does not derive from Request[...]")
 

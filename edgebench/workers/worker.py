@@ -168,7 +168,8 @@ class Worker:
         if isinstance(error, (ProtocolError, MessageTooLongError)):
             return ChildError(Outcome.CRASHED, f"the worker's answer is invalid: {error.what}", _REPORT)
         if isinstance(error, LinkError):
-            return ChildError(Outcome.UNAVAILABLE, error.what, error.remedy)
+            place = f"{error.where}: " if error.where else ""
+            return ChildError(Outcome.UNAVAILABLE, _printable(f"{place}{error.what}"), error.remedy)
         return None
 
     def _answer(self, envelope: Mapping[str, Any], request: Request[Answer]) -> Answer:

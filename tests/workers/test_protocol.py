@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from edgebench.core.metric import Metric, Provenance
 from edgebench.core.model import InputSource, ModelFormat, ModelInfo
+from edgebench.core.place import MeterStatus, Seen
 from edgebench.core.profile import Footprint, LayerCost, Outcome, Sample
 from edgebench.core.record import Record
 from edgebench.core.support import LeftOperators, Support
@@ -22,6 +23,16 @@ from edgebench.models.prepare import Prepared, PrepareRequest
 from edgebench.store.devices import find_device
 from edgebench.tasks.recipe import Recipe
 from edgebench.workers import protocol
+from edgebench.workers.measuring.board_jobs import (
+    CoolDown,
+    Cooled,
+    FindStored,
+    ListFiles,
+    Look,
+    ModelFiles,
+    Stored,
+    StorePart,
+)
 from edgebench.workers.measuring.jobs import (
     CompareOutputs,
     CountOperators,
@@ -96,6 +107,22 @@ EXCHANGES: list[tuple[Request[Any], Record]] = [
     ),
     (MakeReady(device=find_device("nucleo-l4r5zi")), Done()),
     (Reserve(device=find_device("nucleo-l4r5zi"), owner="kws on mine"), Done()),
+    (
+        Look(device=find_device("host")),
+        Seen(
+            versions={"onnxruntime": "1.32.0"},
+            edgebench="0.1.0",
+            build="0123456789ab",
+            machine={"cpu": "Cortex-A76"},
+            warnings=("it is warm",),
+            meters=(MeterStatus(name="rapl", ready=False, detail="no sensor", remedy="use another"),),
+            clock_s=1.7e9,
+        ),
+    ),
+    (CoolDown(device=find_device("host")), Cooled(waited_s=3.5, temperature_c=48.0)),
+    (ListFiles(model="model.onnx"), ModelFiles(beside=("weights.bin",))),
+    (FindStored(digests={"model.onnx": "ab"}, size_bytes=2), Stored(folder="/cache", missing=("model.onnx",))),
+    (StorePart(folder="/cache", name="model.onnx", offset=0, content="AA==", digest="ab"), Done()),
     (
         CountOperators(device=find_device("host"), models=("a.onnx", "b.onnx")),
         ExecutedOperators(counts=({"Conv": 3}, {})),

@@ -187,7 +187,7 @@ def test_a_worker_dies_with_its_parent(tmp_path: Path) -> None:
         "load = Load(device=find_device('fake'), model=sys.argv[1], inputs=InputSource())\n"
         "worker = LOCAL.measuring()\n"
         "worker.ask(load, timeout_s=60)\n"
-        "print(worker._link._process.pid, flush=True)\n"
+        "print(worker._here._link._process.pid, flush=True)\n"
         "time.sleep(999)\n"
     )
     model = write_onnx(tmp_path / "model.onnx")

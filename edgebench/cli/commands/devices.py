@@ -16,6 +16,10 @@ SearchOption = Annotated[
     list[str] | None,
     typer.Option("--search", metavar="WORDS", help="Only devices with these words: core, vendor, chip, anything."),
 ]
+ProbeOption = Annotated[bool, typer.Option("--probe", help="Ask boards whether they can be reached now.")]
+ProbeTimeOption = Annotated[
+    str, typer.Option("--time-limit", metavar="TIME", help="How long --probe waits for each board, all at once.")
+]
 NameArgument = Annotated[
     str,
     typer.Argument(
@@ -32,21 +36,31 @@ def default(
     format_: FormatOption = Format.TERMINAL,
     json_: JsonOption = False,
     search: SearchOption = None,
+    probe: ProbeOption = False,
+    time_limit: ProbeTimeOption = "4s",
 ) -> None:
     """Devices that can be targeted here; lists them if no command is given."""
     if context.invoked_subcommand is None:
-        list_devices(format_, json_, search)
+        list_devices(format_, json_, search, probe, time_limit)
 
 
 @app.command("list")
 def list_devices(
-    format_: FormatOption = Format.TERMINAL, json_: JsonOption = False, search: SearchOption = None
+    format_: FormatOption = Format.TERMINAL,
+    json_: JsonOption = False,
+    search: SearchOption = None,
+    probe: ProbeOption = False,
+    time_limit: ProbeTimeOption = "4s",
 ) -> None:
     """List all devices: which are ready, and what others need."""
+    from edgebench.core.units import Dimension, parse_quantity
     from edgebench.flows.devices import all_statuses
     from edgebench.reports.devices import devices_report
 
-    print_report(devices_report(all_statuses(search or ())), "devices list", Format.JSON if json_ else format_)
+    seconds = parse_quantity(time_limit, Dimension.TIME, where="--time-limit") if probe else None
+    print_report(
+        devices_report(all_statuses(search or (), probe_s=seconds)), "devices list", Format.JSON if json_ else format_
+    )
 
 
 @app.command()
@@ -74,6 +88,26 @@ def check(name: NameArgument, format_: FormatOption = Format.TERMINAL, json_: Js
     status = status_of(name)
     report = check_report(status, describe_machine(), machine_warnings(), available_meters())
     print_report(report, "devices check", Format.JSON if json_ else format_)
+    raise typer.Exit(0 if status.ready else 3)
+
+
+@app.command()
+def setup(
+    name: NameArgument,
+    wheels: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Wheels for the board, if it has no network: pip installs nothing else."),
+    ] = None,
+    json_: JsonOption = False,
+) -> None:
+    """Install on a board that SSH reaches what measuring there needs."""
+    from edgebench.cli.progress import status_line
+    from edgebench.flows.devices import set_up
+    from edgebench.reports.devices import devices_report
+
+    with status_line() as show:
+        status = set_up(name, wheels, show)
+    print_report(devices_report([status]), "devices setup", Format.JSON if json_ else Format.TERMINAL)
     raise typer.Exit(0 if status.ready else 3)
 
 

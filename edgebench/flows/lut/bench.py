@@ -22,6 +22,7 @@ from edgebench.models.write import write_network
 from edgebench.targets.registry import create_target
 from edgebench.workers.base import Workers
 from edgebench.workers.local import LOCAL
+from edgebench.workers.measuring.board_jobs import CoolDown
 from edgebench.workers.measuring.jobs import CountOperators, Finish, Load, Prepare, Race, RaceResult
 from edgebench.workers.protocol import Answer, Request
 from edgebench.workers.worker import ChildError, Worker
@@ -48,6 +49,8 @@ class Bench:
         reference_s: What latencies are relative to; None until something is measured.
         disturbed: Keys of blocks that were measured while processes did not agree.
         notes: What a reader of the table must know.
+        versions: Of the target and what it builds on, where the device is.
+        cpu: The processor there.
 
     Raises:
         TargetUnavailableError: The device cannot be used here.
@@ -71,7 +74,8 @@ class Bench:
         self._reference = reference
         self._reference_path: Path | None = None
         target = create_target(device)
-        self.versions = target.check()
+        seen = workers.look(device)
+        self.versions, self.cpu = seen.versions, seen.machine.get("cpu", "")
         self.deterministic = target.deterministic
         self.latency_provenance = target.latency_provenance
         self._formats = target.formats
@@ -186,6 +190,8 @@ class Bench:
         """One fresh process; the last result is that of the reference."""
         entered = tuple(str(path) for path in [*paths, self._reference_path])
         self._end()
+        if self.device.cool_to_c is not None:
+            self._ask(CoolDown(device=self.device), TIMEOUT_S + self.device.cool_within_s)
         return self._ask(Race(device=self.device, models=entered, seconds=seconds * len(entered))).results
 
     def _prepared(self, network: Network) -> Path:
@@ -202,11 +208,11 @@ class Bench:
         path.unlink()
         return Path(prepared.path)
 
-    def _ask(self, request: Request[Answer]) -> Answer:
+    def _ask(self, request: Request[Answer], timeout_s: float = TIMEOUT_S) -> Answer:
         if self._worker is None:
             self._worker = self._workers.measuring()
         try:
-            return self._worker.ask(request, timeout_s=TIMEOUT_S)
+            return self._worker.ask(request, timeout_s=timeout_s)
         except ChildError as error:
             self._end()
             if error.outcome is Outcome.UNAVAILABLE:

@@ -82,7 +82,7 @@ def build_table(
         Bench(request.device, request.dtype, Path(folder), reference, reference_s, workers=workers) as bench,
     ):
         measured = not bench.deterministic
-        key = table_key(request.device, bench.versions, request.dtype, measured=measured)
+        key = table_key(request.device, bench.versions, request.dtype, measured=measured, cpu=bench.cpu)
         table = begun_table(request, key, known)
         missing = [block for block in request.space.all_blocks if block.key not in table.entries]
         again = [block for block in request.space.all_blocks if block.key in table.disturbed]

@@ -16,6 +16,7 @@ from edgebench.spaces.space import SearchSpace
 from edgebench.store.devices import find_device
 from edgebench.store.tables import IMPORTED, TableStore
 from edgebench.targets.registry import create_target
+from edgebench.workers.local import LOCAL
 
 
 def dtype_of(device: Device, wanted: str | None = None) -> DataType:
@@ -100,7 +101,14 @@ def open_tables(
         target = create_target(device)
         request = TableRequest(space=space, device=device, dtype=dtype_of(device, dtypes.get(device.name)))
         table = load_table(results, request)
-        require_fit(table, space, table_key(device, target.check(), request.dtype, measured=not target.deterministic))
+        seen = LOCAL.look(device)
+        require_fit(
+            table,
+            space,
+            table_key(
+                device, seen.versions, request.dtype, measured=not target.deterministic, cpu=seen.machine.get("cpu", "")
+            ),
+        )
         found[device.name] = with_declared_energy(table, device)
     return found
 

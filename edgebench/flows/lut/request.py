@@ -34,8 +34,18 @@ class TableRequest:
     goal: Goal = field(default_factory=Goal)
 
 
-def table_key(device: Device, versions: Mapping[str, str], dtype: str, *, measured: bool) -> TableKey:
-    """What a table for this device is valid for, here and now; estimates are valid for one calibration only."""
+def table_key(
+    device: Device, versions: Mapping[str, str], dtype: str, *, measured: bool, cpu: str | None = None
+) -> TableKey:
+    """What a table for this device is valid for, here and now; estimates are valid for one calibration only.
+
+    Args:
+        device: The device.
+        versions: Of its target.
+        dtype: ``float32`` or ``int8``.
+        measured: Whether the processor decides about the figures.
+        cpu: The processor, if it is not this machine's.
+    """
     calibration = {f"calibration {name}": str(value) for name, value in device.calibration.items()}
     calibration |= {f"calibration {number}": entry.digest for number, entry in enumerate(device.calibrations, start=1)}
     return TableKey(
@@ -44,7 +54,7 @@ def table_key(device: Device, versions: Mapping[str, str], dtype: str, *, measur
         versions=dict(versions),
         options={name: str(value) for name, value in device.options.items()} | calibration,
         dtype=dtype,
-        machine=describe_machine().get("cpu", "") if measured else "",
+        machine=(describe_machine().get("cpu", "") if cpu is None else cpu) if measured else "",
     )
 
 

@@ -70,7 +70,7 @@ def validate_table(
             workers=workers,
         ) as bench,
     ):
-        here = table_key(request.device, bench.versions, request.dtype, measured=not bench.deterministic)
+        here = table_key(request.device, bench.versions, request.dtype, measured=not bench.deterministic, cpu=bench.cpu)
         require_fit(table, space, here)
         for number, row in enumerate(chosen):
             on_progress(ProfileProgress(done=number / len(chosen), text=f"{number} of {len(chosen)} networks"))

@@ -92,7 +92,7 @@ def build_whole_table(
             workers=workers,
         ) as bench,
     ):
-        key = table_key(request.device, bench.versions, request.dtype, measured=not bench.deterministic)
+        key = table_key(request.device, bench.versions, request.dtype, measured=not bench.deterministic, cpu=bench.cpu)
         table = begun_table(request, key, known)
         if table.is_whole(digest) and table.learnt_whole:
             return table

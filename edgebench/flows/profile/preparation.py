@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import mkdtemp
 
+from edgebench.core.board_link import runs_workers
 from edgebench.core.device import Device
 from edgebench.core.metric import Provenance
 from edgebench.core.model import PYTORCH, InputSource, ModelFormat, ModelInfo, format_of_suffix
@@ -41,6 +42,7 @@ class Ready:
         notes: What the conversion did, and the device's caveats.
         sampled: Whether running again gives new information.
         latency_provenance: What the samples' latencies will be.
+        machine: The board that it will run on, if it is not this machine.
     """
 
     model: ModelInfo
@@ -51,6 +53,7 @@ class Ready:
     notes: tuple[str, ...]
     sampled: bool
     latency_provenance: Provenance
+    machine: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -107,7 +110,8 @@ class Preparation:
         """A model on a device, ready to be measured, or the profile of its failure."""
         try:
             target = create_target(device)
-            versions = target.check()
+            seen = self._workers.look(device)
+            versions = seen.versions
         except UnavailableError as error:
             failure = Failure(message=error.what, remedy=error.remedy)
             return failed_profile(model, device, Outcome.UNAVAILABLE, failure)
@@ -132,6 +136,7 @@ class Preparation:
             notes=(*device.notes, *prepared.notes),
             sampled=not target.deterministic,
             latency_provenance=target.latency_provenance,
+            machine=seen.machine if runs_workers(device) else {},
         )
 
     def _made_ready(self, target: Target) -> ChildError | None:

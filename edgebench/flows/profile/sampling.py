@@ -12,8 +12,10 @@ from edgebench.core.model import InputSource
 from edgebench.core.plan import MeasurementPlan
 from edgebench.core.profile import Failure, LayerCost, Outcome, ProcessRun, Profile, Sample
 from edgebench.core.statistics import Interval, median_interval
+from edgebench.core.surroundings import throttling
 from edgebench.flows.profile.preparation import Ready
 from edgebench.workers.base import Workers
+from edgebench.workers.measuring.board_jobs import CoolDown
 from edgebench.workers.measuring.jobs import Finish, Finished, Loaded, Reserve, Run, Waiting
 from edgebench.workers.protocol import Answer, Request
 from edgebench.workers.worker import ChildError, Worker
@@ -23,6 +25,8 @@ MIN_BURSTS = 3
 MAX_BURSTS = 15
 MAX_PROCESSES = 15
 LOOP_SLACK = 1.2
+COOL_SLACK_S = 60.0
+"""Time for a process to start on a board, besides the time that cooling may take."""
 
 
 class Sampling:
@@ -90,7 +94,8 @@ class Sampling:
         self._loaded, self._bursts = None, []
         worker = self._workers.measuring(number=number, memory_limit_bytes=self._plan.memory_limit_bytes)
         self._worker = stack.enter_context(worker)
-        if exclusive_place(self.ready.device) is not None and not self._reserved(worker):
+        exclusive = exclusive_place(self.ready.device) is not None
+        if not (self._reserved(worker) if exclusive else self._cooled(worker)):
             return False
         self._loaded = self._ask(self.ready.load_request(self._inputs))
         if self._loaded is None:
@@ -167,7 +172,26 @@ class Sampling:
             method=self._method,
             deployed=self.ready.deployed,
             energy_scope=self._energy_scope,
+            machine=self.ready.machine,
         )
+
+    def _cooled(self, worker: Worker) -> bool:
+        """Wait until the processor is as cool as the device's file wants it; that time is not the model's."""
+        limit_c, within_s = self.ready.device.cool_to_c, self.ready.device.cool_within_s
+        if limit_c is None or not self.ready.sampled:
+            return True
+        try:
+            cooled = worker.ask(CoolDown(device=self.ready.device), timeout_s=within_s + COOL_SLACK_S)
+        except ChildError as error:
+            self.fail(error.outcome, Failure(message=error.message, remedy=error.remedy))
+            return False
+        if cooled.temperature_c is None:
+            self._notes.append("cool_to has no effect: the processor's temperature cannot be read")
+        elif cooled.temperature_c > limit_c:
+            self._notes.append(
+                f"still {cooled.temperature_c:.0f} °C after {cooled.waited_s:.0f} s, above cool_to = {limit_c:g} °C"
+            )
+        return True
 
     def _process_run(self, loaded: Loaded, finished: Finished | None) -> ProcessRun:
         if not self.ready.sampled:
@@ -178,6 +202,8 @@ class Sampling:
             first_inference_s=loaded.first.latencies_s[0] if loaded.first.latencies_s else None,
             peak_ram_bytes=finished.peak_ram_bytes if finished and here else None,
             bursts=tuple(self._bursts),
+            before=loaded.before,
+            after=finished.after if finished else None,
         )
 
     def _last_figures(self) -> Finished | None:
@@ -193,6 +219,9 @@ class Sampling:
             if figure is not None:
                 self._metrics[name] = figure
         self._notes.extend(finished.notes)
+        if self._loaded.before is not None and finished.after is not None:
+            slowed = throttling(self._loaded.before, finished.after)
+            self._notes.extend(() if slowed is None else (slowed,))
         if finished.faults:
             self.fail(
                 Outcome.WRONG_RESULTS,

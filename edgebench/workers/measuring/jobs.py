@@ -12,7 +12,9 @@ from edgebench.core.model import InputSource
 from edgebench.core.profile import Footprint, LayerCost, Sample
 from edgebench.core.record import Record
 from edgebench.core.support import Support
+from edgebench.core.surroundings import Surroundings
 from edgebench.models.prepare import Prepared, PrepareRequest
+from edgebench.workers.measuring.at_device import AtDevice
 from edgebench.workers.protocol import LongRequest, Request
 
 
@@ -35,7 +37,7 @@ class Done(Record):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MakeReady(Request[Done]):
+class MakeReady(AtDevice[Done]):
     """Prepare a target once, before its first model.
 
     Attributes:
@@ -59,7 +61,7 @@ class ExecutedOperators(Record):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CountOperators(Request[ExecutedOperators]):
+class CountOperators(AtDevice[ExecutedOperators]):
     """Ask a target which operators it executes, without running anything.
 
     Attributes:
@@ -67,6 +69,7 @@ class CountOperators(Request[ExecutedOperators]):
         models: Paths of files that its target takes.
     """
 
+    models_in: ClassVar[tuple[str, ...]] = ("models",)
     verb: ClassVar[str] = "count operators"
     step: ClassVar[str] = "while operators were counted"
     device: Device
@@ -74,7 +77,7 @@ class CountOperators(Request[ExecutedOperators]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Try(Request[Support]):
+class Try(AtDevice[Support]):
     """Find out whether a device runs a model, without measuring it.
 
     Attributes:
@@ -83,6 +86,7 @@ class Try(Request[Support]):
         inputs: Where inputs come from.
     """
 
+    models_in: ClassVar[tuple[str, ...]] = ("model",)
     verb: ClassVar[str] = "try"
     step: ClassVar[str] = "while the model was tried"
     device: Device
@@ -134,6 +138,7 @@ class Loaded(Record):
         method: How latencies are taken.
         energy_scope: What the meter covers, or None without one.
         loops: How many bursts are enough, if a board times itself; this process's time and memory are not the model's.
+        before: What the machine was like before the model was loaded.
     """
 
     load_s: float
@@ -143,6 +148,7 @@ class Loaded(Record):
     method: str
     energy_scope: str | None = None
     loops: int | None = None
+    before: Surroundings | None = None
 
     def __post_init__(self) -> None:
         if self.iterations < 1 or self.burst_s < 0:
@@ -176,7 +182,7 @@ class Reserve(LongRequest[Done, Waiting]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Load(Request[Loaded]):
+class Load(AtDevice[Loaded]):
     """Load a model, run it once and warm up; it stays loaded until ``Finish``.
 
     Attributes:
@@ -186,6 +192,7 @@ class Load(Request[Loaded]):
         digest: What the file must have when it is loaded and when sampling is over, or None for any.
     """
 
+    models_in: ClassVar[tuple[str, ...]] = ("model",)
     verb: ClassVar[str] = "load"
     step: ClassVar[str] = "while the model was loaded and warmed up"
     device: Device
@@ -221,6 +228,7 @@ class Finished(Record):
     notes: tuple[str, ...] = ()
     faults: tuple[str, ...] = ()
     layers: tuple[LayerCost, ...] = ()
+    after: Surroundings | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -272,7 +280,7 @@ class Raced(Record):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Race(Request[Raced]):
+class Race(AtDevice[Raced]):
     """Run models in turn for some time.
 
     Attributes:
@@ -281,6 +289,7 @@ class Race(Request[Raced]):
         seconds: Total time, without loading.
     """
 
+    models_in: ClassVar[tuple[str, ...]] = ("models",)
     verb: ClassVar[str] = "race"
     step: ClassVar[str] = "while models ran in turn"
     device: Device
@@ -309,7 +318,7 @@ class OutputsCompared(Record):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CompareOutputs(Request[OutputsCompared]):
+class CompareOutputs(AtDevice[OutputsCompared]):
     """Run two models once on the same inputs.
 
     Attributes:
@@ -319,6 +328,7 @@ class CompareOutputs(Request[OutputsCompared]):
         inputs: Where the inputs of both come from.
     """
 
+    models_in: ClassVar[tuple[str, ...]] = ("before", "after")
     verb: ClassVar[str] = "compare outputs"
     step: ClassVar[str] = "while outputs were compared"
     device: Device

@@ -13,6 +13,7 @@ import numpy as np
 from edgebench.core.board_link import times_itself
 from edgebench.core.device import Device
 from edgebench.core.model import InputSource
+from edgebench.meters.base import EnergyMeter
 from edgebench.workers.measuring.jobs import RaceResult
 from edgebench.workers.measuring.session import MeasurementSession
 
@@ -21,7 +22,9 @@ MIN_ROUNDS = 12
 ROUNDS_ALONE = 3
 
 
-def race(device: Device, models: Sequence[Path], inputs: InputSource, seconds: float) -> tuple[RaceResult, ...]:
+def race(
+    device: Device, models: Sequence[Path], inputs: InputSource, seconds: float, meter: EnergyMeter | None = None
+) -> tuple[RaceResult, ...]:
     """Run models in turn for some time, at least ``MIN_ROUNDS`` bursts each.
 
     Args:
@@ -29,6 +32,7 @@ def race(device: Device, models: Sequence[Path], inputs: InputSource, seconds: f
         models: Files that the target takes.
         inputs: Where their inputs come from.
         seconds: Total time, without loading. The device's own, where its time is simulated and passes faster.
+        meter: The device's meter if it is open already.
     """
     if times_itself(device):
         # A board has one model at a time, and is never disturbed: turns would only cost writing its firmware again.
@@ -37,7 +41,7 @@ def race(device: Device, models: Sequence[Path], inputs: InputSource, seconds: f
         sessions = []
         bursts = []
         for path in models:
-            session = MeasurementSession(device, path, inputs)
+            session = MeasurementSession(device, path, inputs, meter)
             stack.callback(session.close)
             loaded = session.load()
             inference_s = loaded.burst_s / loaded.iterations

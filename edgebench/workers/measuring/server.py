@@ -10,10 +10,21 @@ from typing import TYPE_CHECKING, BinaryIO
 from edgebench.core.board_link import times_itself
 from edgebench.core.device import Device
 from edgebench.core.model import InputSource, ModelFormat
+from edgebench.core.place import Seen
 from edgebench.core.profile import Sample
 from edgebench.core.support import Support
 from edgebench.errors import EdgebenchError, InputError
 from edgebench.models.prepare import Prepared
+from edgebench.workers.measuring.board_jobs import (
+    CoolDown,
+    Cooled,
+    FindStored,
+    ListFiles,
+    Look,
+    ModelFiles,
+    Stored,
+    StorePart,
+)
 from edgebench.workers.measuring.jobs import (
     CompareOutputs,
     CountOperators,
@@ -39,6 +50,7 @@ from edgebench.workers.measuring.reservation import Reservation
 from edgebench.workers.server import Server
 
 if TYPE_CHECKING:
+    from edgebench.meters.base import EnergyMeter
     from edgebench.workers.measuring.session import MeasurementSession
 
 
@@ -49,6 +61,7 @@ class MeasuringServer(Server):
         super().__init__(answers, requests)
         self._session: MeasurementSession | None = None
         self._of: Load | None = None
+        self._meter: EnergyMeter | None = None
         self._unconfined: str | None = None
         self._is_settled = False
         self._reservation = Reservation()
@@ -63,6 +76,11 @@ class MeasuringServer(Server):
         self.on(Finish, self._finish)
         self.on(Race, self._race)
         self.on(CompareOutputs, self._compare_outputs)
+        self.on(Look, self._look)
+        self.on(CoolDown, self._cool_down)
+        self.on(ListFiles, self._list_files)
+        self.on(FindStored, self._find_stored)
+        self.on(StorePart, self._store_part)
 
     def _prepare(self, request: Prepare) -> Prepared:
         from edgebench.models.prepare import prepare
@@ -118,8 +136,9 @@ class MeasuringServer(Server):
         from edgebench.workers.measuring.session import MeasurementSession
 
         self._acts_outside(request.device)
+        self._open_meter(request.device)
         self._confine([request.model], request.device, _files(request.inputs))
-        self._session = MeasurementSession(request.device, Path(request.model), request.inputs)
+        self._session = MeasurementSession(request.device, Path(request.model), request.inputs, self._meter)
         self._of = request
         loaded = self._session.load()
         self._require_unchanged()
@@ -143,9 +162,10 @@ class MeasuringServer(Server):
         from edgebench.workers.measuring.race import race
 
         self._acts_outside(request.device)
+        self._open_meter(request.device)
         self._confine(request.models, request.device)
         models = [Path(model) for model in request.models]
-        return Raced(results=race(request.device, models, InputSource(), request.seconds))
+        return Raced(results=race(request.device, models, InputSource(), request.seconds, self._meter))
 
     def _compare_outputs(self, request: CompareOutputs) -> OutputsCompared:
         from edgebench.workers.measuring.outputs import compare_outputs
@@ -165,6 +185,43 @@ class MeasuringServer(Server):
             self._is_settled = isinstance(target, PassesModelsOn) and target.passes_models_on()
             if isinstance(target, ActsOutside):
                 target.start_outside()
+
+    def _look(self, request: Look) -> Seen:
+        from edgebench.workers.measuring.looking import look
+
+        return look(request.device, meters=request.meters)
+
+    def _cool_down(self, request: CoolDown) -> Cooled:
+        from edgebench.workers.measuring.surroundings import temperature_c, wait_until_cool
+
+        if request.device.cool_to_c is None:
+            return Cooled(waited_s=0.0, temperature_c=temperature_c())
+        waited_s, now_c = wait_until_cool(request.device.cool_to_c, request.device.cool_within_s)
+        return Cooled(waited_s=waited_s, temperature_c=now_c)
+
+    def _list_files(self, request: ListFiles) -> ModelFiles:
+        from edgebench.models.onnx.file import external_files, parse_graph
+
+        self._confine([request.model])
+        path = Path(request.model)
+        return ModelFiles(beside=tuple(str(file) for file in external_files(parse_graph(path), path)))
+
+    def _find_stored(self, request: FindStored) -> Stored:
+        from edgebench.workers.measuring.stored_files import find_stored
+
+        return find_stored(request)
+
+    def _store_part(self, request: StorePart) -> Done:
+        from edgebench.workers.measuring.stored_files import store_part
+
+        return store_part(request)
+
+    def _open_meter(self, device: Device) -> None:
+        """A meter that is the user's program starts before this process is confined, and lives as long as it."""
+        from edgebench.workers.measuring.session import open_device_meter
+
+        if self._meter is None and device.meter.startswith("command:"):
+            self._meter = open_device_meter(device)
 
     def _confine(
         self,

@@ -15,10 +15,12 @@ from edgebench.core.model import InputSource
 from edgebench.core.profile import Sample
 from edgebench.machine.resident_memory import ResidentMemory
 from edgebench.meters.base import EnergyMeter
+from edgebench.meters.idle import NetOfIdle
 from edgebench.meters.registry import open_meter
 from edgebench.targets.base import MeasuresInLoops
 from edgebench.targets.registry import create_target
 from edgebench.workers.measuring.jobs import Finished, Loaded
+from edgebench.workers.measuring.surroundings import read_surroundings
 
 WARM_UP_RUNS = 30
 WARM_UP_S = 0.3
@@ -31,17 +33,37 @@ METER_UPDATES = 20
 """A burst lasts at least this many updates of the energy meter, so that one update is at most 5 % of it."""
 
 
-class MeasurementSession:
-    """One model on one device in this process."""
+def open_device_meter(device: Device) -> EnergyMeter | None:
+    """The meter of a device, less what the idle machine draws if its file says so; None if there is none.
 
-    def __init__(self, device: Device, model: Path, inputs: InputSource) -> None:
+    Raises:
+        InputError: There is no such meter.
+        TargetUnavailableError: It cannot be read.
+    """
+    meter = open_meter(device.meter)
+    return NetOfIdle(meter, device.idle_s) if meter is not None and device.idle_s > 0 else meter
+
+
+class MeasurementSession:
+    """One model on one device in this process.
+
+    Args:
+        device: The device.
+        model: A file that its target takes.
+        inputs: Where inputs come from.
+        meter: The device's meter if it is open already; it is left open.
+    """
+
+    def __init__(self, device: Device, model: Path, inputs: InputSource, meter: EnergyMeter | None = None) -> None:
         self._stack = ExitStack()
         self._target = create_target(device)
         self._memory = ResidentMemory()
         self._meter: EnergyMeter | None = None
-        if not self._target.deterministic and not isinstance(self._target, MeasuresInLoops):
-            self._meter = open_meter(device.meter)
-        if self._meter is not None:
+        # A board that times itself is another machine: this one's heat and power tell nothing about it.
+        self._is_here = not self._target.deterministic and not isinstance(self._target, MeasuresInLoops)
+        if self._is_here:
+            self._meter = meter or open_device_meter(device)
+        if self._meter is not None and meter is None:
             self._stack.enter_context(self._meter)
         self._device = device
         self._path = model
@@ -51,6 +73,7 @@ class MeasurementSession:
         """Load, run once, warm up and find the length of a burst."""
         self._target.check()
         self._target.import_runtime()
+        before = read_surroundings() if self._is_here else None
         self._memory.start()
         start = time.perf_counter()
         self._model = self._stack.enter_context(self._target.load(self._path, self._inputs))
@@ -74,6 +97,7 @@ class MeasurementSession:
             burst_s=iterations * inference_s,
             method=self._model.method,
             energy_scope=self._meter.scope if self._meter else None,
+            before=before,
         )
 
     def run(self, iterations: int) -> Sample:
@@ -86,6 +110,7 @@ class MeasurementSession:
 
     def finish(self, *, layers: bool) -> Finished:
         """Everything that is read only once, after the last burst."""
+        after = read_surroundings() if self._is_here else None
         peak = self._memory.peak_growth_bytes()
         return Finished(
             peak_ram_bytes=peak,
@@ -94,6 +119,7 @@ class MeasurementSession:
             notes=(*self._model.notes(), *self._output_notes()),
             faults=tuple(self._model.faults()),
             layers=tuple(self._model.layers()) if layers else (),
+            after=after,
         )
 
     def close(self) -> None:

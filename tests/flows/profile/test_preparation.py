@@ -14,14 +14,16 @@ from edgebench.core.plan import MeasurementPlan
 from edgebench.core.profile import Footprint, Outcome, Profile, Sample
 from edgebench.core.run import Run as StoredRun
 from edgebench.core.summary import summarise
+from edgebench.core.surroundings import Surroundings
 from edgebench.flows.export import ExportForm, export_model
 from edgebench.flows.profile.preparation import Preparation, Ready
 from edgebench.flows.profile.profile import ProfileRequest, profile
-from edgebench.links.base import Ending, LinkClosedError
+from edgebench.links.base import Ending, LinkClosedError, LinkError
 from edgebench.models.prepare import Prepared
 from edgebench.reports.profiles import report
 from edgebench.store.devices import find_device
 from edgebench.targets.fake import FakeTarget
+from edgebench.workers.measuring.board_jobs import CoolDown, Cooled
 from edgebench.workers.measuring.jobs import (
     Done,
     Finish,
@@ -61,6 +63,9 @@ def no_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(subprocess, "Popen", refused)
 
 
+HOT, COOL = Surroundings(temperature_c=85.0, throttled=("heat",)), Surroundings(temperature_c=45.0)
+
+
 def canned(**answers: Callable[..., object]) -> CannedWorkers:
     return CannedWorkers(
         {
@@ -68,6 +73,7 @@ def canned(**answers: Callable[..., object]) -> CannedWorkers:
             Load: answers.get("load", lambda _: LOADED),
             Run: answers.get("run", lambda _: BURST),
             Finish: answers.get("finish", lambda _: FINISHED),
+            CoolDown: answers.get("cool_down", lambda _: Cooled(waited_s=0.0, temperature_c=45.0)),
             MakeReady: answers.get("make_ready", lambda _: Done()),
             WriteProject: answers.get("write_project", lambda _: Written(files=())),
         }
@@ -92,6 +98,35 @@ def test_a_profile_needs_workers_and_no_process() -> None:
     assert summarise(found)["latency_s"].value == pytest.approx(1.5e-3)
     assert "well rested" in found.notes
     assert all(link.closed for link in workers.links)
+
+
+def test_what_a_machine_was_like_is_kept_and_throttling_is_told() -> None:
+    workers = canned(load=lambda _: replace(LOADED, before=COOL), finish=lambda _: replace(FINISHED, after=HOT))
+    (found,) = profiled(workers, FAKE)
+    assert {(process.before, process.after) for process in found.processes} == {(COOL, HOT)}
+    assert any("slowed down while it was measured: heat; 45 °C to 85 °C" in note for note in found.notes)
+
+
+@pytest.mark.parametrize(
+    ("temperature_c", "note"), [(45.0, None), (62.0, "still 62 °C after 7 s"), (None, "cannot be read")]
+)
+def test_each_process_waits_until_it_is_cool(temperature_c: float | None, note: str | None) -> None:
+    workers = canned(cool_down=lambda _: Cooled(waited_s=7.0, temperature_c=temperature_c))
+    (found,) = profiled(workers, replace(FAKE, cool_to_c=50.0, cool_within_s=400.0))
+    assert found.outcome is Outcome.OK
+    asked = [type(request) for request in workers.asked if isinstance(request, (CoolDown, Load))]
+    assert asked == [CoolDown, Load] * 3
+    assert all(seconds > 400 for kind, seconds in workers.patience if kind is CoolDown), "waiting has its own limit"
+    assert [note is not None and note in told for told in found.notes].count(True) == (note is not None)
+
+
+def test_a_board_that_is_lost_while_it_cools_is_a_result() -> None:
+    (found,) = profiled(
+        canned(cool_down=lambda _: LinkError("it is gone", remedy="plug it in")), replace(FAKE, cool_to_c=50.0)
+    )
+    assert found.outcome is Outcome.UNAVAILABLE
+    assert found.failure is not None
+    assert found.failure.remedy == "plug it in"
 
 
 def test_what_is_known_of_a_model_reaches_the_worker() -> None:

@@ -129,7 +129,7 @@ def test_keys_belong_to_links(link: str, target: str, keys: str, why: str, tmp_p
 
 def test_a_link_leads_only_to_what_has_one(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="not reached over link") as caught:
-        create_target(device(tmp_path, 'port = "/dev/null"\n', target="onnxruntime"))
+        create_target(device(tmp_path, EXTERNAL.format(port="/dev/null"), target="onnxruntime"))
     assert "target mcu at link serial" in str(caught.value.remedy)
 
 

@@ -1,0 +1,258 @@
+"""Workers on boards: requests go where their device is, and their files with them."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from importlib.metadata import version
+from typing import Any, cast
+
+from edgebench.core.board_link import SshSettings, reached_by, read_link, runs_workers
+from edgebench.core.device import Device
+from edgebench.core.place import Seen
+from edgebench.core.profile import Outcome
+from edgebench.errors import InputError, TargetUnavailableError
+from edgebench.links.base import Link, LinkClosedError, LinkError, LinkTimeoutError, NoProgramError
+from edgebench.links.ssh import SshLink, python_version
+from edgebench.links.ssh_client import Address
+from edgebench.machine.child_environment import NO_TELEMETRY
+from edgebench.machine.package_digest import package_digest
+from edgebench.store.trust import TRUST, trusts_all
+from edgebench.workers.measuring.at_device import AtDevice
+from edgebench.workers.measuring.board_jobs import ListFiles, Look
+from edgebench.workers.measuring.jobs import Finish, Run
+from edgebench.workers.measuring.sending import Sent
+from edgebench.workers.protocol import Answer, LongRequest, Progress, Request
+from edgebench.workers.worker import ChildError, Worker
+
+_LOOK_S = 90.0
+_READ_S = 120.0
+_SHARE_OF_FREE_MEMORY = 0.8
+_CLOCK_OFF_S = 86_400.0
+
+
+def address_of(settings: SshSettings) -> Address:
+    """Where the board is.
+
+    Raises:
+        InputError: What stands in the device file is no address.
+    """
+    try:
+        return Address(host=settings.host, port=settings.ssh_port or None, config=settings.ssh_config or None)
+    except ValueError as error:
+        raise InputError(str(error), where="host") from None
+
+
+def link_to(settings: SshSettings, *, python: str | None = None) -> Link:
+    """A link to a board.
+
+    Args:
+        settings: Of the device.
+        python: What runs the supervisor, if it is not the board's Python.
+    """
+    # What the user trusts here is trusted there: kernels of boards often lack what confines models.
+    environment = {"PYTHONSAFEPATH": "1", **NO_TELEMETRY, **({TRUST: "1"} if trusts_all() else {})}
+    return SshLink(
+        address_of(settings),
+        python=python or settings.python,
+        environment=environment,
+        memory_share=_SHARE_OF_FREE_MEMORY,
+    )
+
+
+@dataclass(slots=True)
+class Boards:
+    """What is known of boards while a command runs; threads may share it."""
+
+    sent: dict[str, Sent] = field(default_factory=dict)
+    seen: dict[tuple[str, str], Seen] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def sent_to(self, device: Device) -> Sent:
+        """What has been sent to a device's board."""
+        with self.lock:
+            return self.sent.setdefault(_board(device), Sent())
+
+    def forget(self, device: Device) -> None:
+        """Look at a device's board again when it is asked for next."""
+        with self.lock:
+            self.seen = {key: seen for key, seen in self.seen.items() if key[0] != _board(device)}
+
+    def look(self, device: Device, *, meters: bool = False) -> Seen:
+        """Look at a device's board, once for each description of the device.
+
+        Raises:
+            TargetUnavailableError: It cannot be reached, lacks something, or has another edgebench.
+            InputError: The device's options are not valid.
+        """
+        key = (_board(device), repr((replace(device, name="", notes=()), meters)))
+        if key not in self.seen:
+            try:
+                with BoardWorker(device, 0, None) as worker:
+                    seen = worker.ask(Look(device=at_the_board(device), meters=meters), timeout_s=_LOOK_S)
+            except ChildError as error:
+                if error.outcome is Outcome.BAD_INPUT:
+                    raise InputError(error.message, remedy=error.remedy) from None
+                raise TargetUnavailableError(error.message, remedy=_there(device, error.remedy)) from None
+            require_same(device, seen)
+            self.seen[key] = seen
+        return self.seen[key]
+
+
+def require_same(device: Device, seen: Seen) -> None:
+    """Check that a board has this edgebench, and a clock that is not wrong by days.
+
+    Raises:
+        TargetUnavailableError: It does not.
+    """
+    host = read_link(device, SshSettings).host
+    own = version("edgebench")
+    if (seen.edgebench, seen.build) != (own, package_digest()):
+        theirs = seen.edgebench if seen.edgebench != own else f"another build of {own}"
+        raise TargetUnavailableError(
+            f"the board has edgebench {theirs}, this is {own}",
+            where=host,
+            remedy=f"edgebench devices setup {device.name}",
+        )
+    off_s = seen.clock_s - time.time()
+    if abs(off_s) > _CLOCK_OFF_S:
+        raise TargetUnavailableError(
+            f"the board's clock is wrong by {abs(off_s) / 86_400:,.0f} days",
+            where=host,
+            remedy=f"set it: ssh {host} sudo timedatectl set-ntp true",
+        )
+
+
+class BoardWorker(Worker):
+    """A process on a board.
+
+    Args:
+        device: Whose board it is.
+        number: Index of this process among the fresh processes of one measurement.
+        memory_limit_bytes: Data it may allocate, or None for a share of what is available there.
+
+    Raises:
+        InputError: The device's link is not valid.
+    """
+
+    def __init__(self, device: Device, number: int, memory_limit_bytes: int | None) -> None:
+        settings = read_link(device, SshSettings)
+        command = [f"{settings.environment}/bin/python", "-u", "-m", "edgebench.workers.measuring", str(number)]
+        super().__init__(link_to(settings), command, memory_limit_bytes=memory_limit_bytes)
+        self._device = device
+
+    def _explained(self, error: BaseException, step: str, timeout_s: float) -> ChildError | None:
+        if isinstance(error, NoProgramError) or (
+            isinstance(error, LinkClosedError) and "No module named" in error.ending.last_words
+        ):
+            return ChildError(
+                Outcome.UNAVAILABLE,
+                f"{reached_by(self._device)}: edgebench is not installed on the board, or only in part",
+                f"edgebench devices setup {self._device.name}",
+            )
+        return super()._explained(error, step, timeout_s)
+
+
+def probe(device: Device, timeout_s: float) -> dict[str, str]:
+    """Ask a device's board for a sign of life: whether it lets the user in, and which Python it has.
+
+    Raises:
+        TargetUnavailableError: There is no answer in time.
+        InputError: The device's link is not valid.
+    """
+    settings = read_link(device, SshSettings)
+    address = address_of(settings)
+    try:
+        return {"python": python_version(address, settings.python, timeout_s)}
+    except LinkTimeoutError:
+        raise TargetUnavailableError(
+            f"the board does not answer within {timeout_s:g} s",
+            where=settings.host,
+            remedy=f"check that it is switched on: {address.command} true",
+        ) from None
+    except LinkError as error:
+        raise TargetUnavailableError(error.what, where=error.where, remedy=error.remedy) from None
+
+
+def at_the_board(device: Device) -> Device:
+    """A device as its board sees it: it is there."""
+    return replace(device, link="", reached={})
+
+
+class RoutedWorker(Worker):
+    """Processes here and on a board that appear as one: each request goes where its device is.
+
+    Models are read and converted here. What is asked about a loaded model goes where it was loaded.
+
+    Args:
+        here: A process on this machine; it starts with its first request.
+        boards: What is known of boards.
+        number: Index of this process among the fresh processes of one measurement.
+        memory_limit_bytes: Data that a process may allocate, or None for what is reasonable where it is.
+    """
+
+    def __init__(self, here: Worker, boards: Boards, number: int, memory_limit_bytes: int | None) -> None:
+        self._here = here
+        self._boards = boards
+        self._number = number
+        self._memory_limit_bytes = memory_limit_bytes
+        self._on_boards: dict[str, Worker] = {}
+        self._there: Worker | None = None
+
+    def ask(self, request: Request[Answer], *, timeout_s: float) -> Answer:
+        """Send a request where it belongs, and wait for its answer.
+
+        Raises:
+            ChildError: The board cannot be reached, or the child gave no answer.
+        """
+        asked: Any = request
+        if isinstance(asked, AtDevice):
+            self._there = self._board_worker(asked.device) if runs_workers(asked.device) else None
+            if self._there is not None:
+                asked = self._moved(asked, self._there)
+        there = self._there if isinstance(asked, (AtDevice, Run, Finish)) else None
+        moved = cast("Request[Answer]", asked)
+        return (there or self._here).ask(moved, timeout_s=timeout_s)
+
+    def follow(
+        self, request: LongRequest[Answer, Progress], on_progress: Callable[[Progress], bool], *, timeout_s: float
+    ) -> Answer:
+        """Send a request to the process here, follow its progress and wait for its answer."""
+        return self._here.follow(request, on_progress, timeout_s=timeout_s)
+
+    def close(self) -> None:
+        """End all processes."""
+        self._here.close()
+        for worker in self._on_boards.values():
+            worker.close()
+
+    def _board_worker(self, device: Device) -> Worker:
+        """The process on a device's board, the same for all requests."""
+        board = _board(device)
+        if board not in self._on_boards:
+            try:
+                self._on_boards[board] = BoardWorker(device, self._number, self._memory_limit_bytes)
+            except InputError as error:
+                raise ChildError(Outcome.BAD_INPUT, error.what, error.remedy) from None
+        return self._on_boards[board]
+
+    def _moved(self, request: AtDevice[Any], worker: Worker) -> AtDevice[Any]:
+        """The request as the board understands it, with its files there."""
+        sent = self._boards.sent_to(request.device)
+        return request.moved(at_the_board(request.device), lambda path: sent.path(worker, path, self._beside))
+
+    def _beside(self, model: str) -> tuple[str, ...]:
+        return self._here.ask(ListFiles(model=model), timeout_s=_READ_S).beside
+
+
+def _there(device: Device, remedy: str | None) -> str | None:
+    """A remedy as it is carried out for a board."""
+    if remedy is None or not remedy.startswith("pip install"):
+        return remedy
+    return f"edgebench devices setup {device.name} installs it there"
+
+
+def _board(device: Device) -> str:
+    return f"{device.link} {sorted(device.reached.items())}"
