@@ -15,6 +15,7 @@ from edgebench.cli.commands import (
     baseline,
     check,
     compare,
+    compress,
     devices,
     export,
     gate,
@@ -57,6 +58,7 @@ app.command("compare")(compare.compare)
 app.command("report")(report.report)
 app.command("history")(history.history)
 app.command("search")(search.search)
+app.command("compress")(compress.compress)
 app.command("schema")(schema.schema)
 app.add_typer(baseline.app, name="baseline")
 app.add_typer(devices.app, name="devices")

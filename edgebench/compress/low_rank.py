@@ -30,7 +30,7 @@ class LowRank:
 
     name: ClassVar[str] = "lowrank"
     trains: ClassVar[bool] = False
-    energy: float = 0.9
+    energy: float
     multiple: int = 4
 
     def __post_init__(self) -> None:

@@ -72,6 +72,9 @@ def _parse_pass(part: str, where: str) -> Pass:
         if key in values:
             raise InputError(f"{name} has {key!r} twice", where=where)
         values[key] = value
+    missing = [item.name for item in fields(kind) if item.default is MISSING and item.name not in values]
+    if missing:
+        raise InputError(f"{name} needs its {missing[0]}", where=where, remedy=f"write it as {name}(0.5)")
     made: Pass = kind(**values)
     return made
 
@@ -83,7 +86,7 @@ def _argument(kind: type[Any], text: str, position: int, where: str) -> tuple[st
     if not separator and position == 0 and parameters:
         key = next(iter(parameters))
     if key not in parameters:
-        known = ", ".join(f"{item.name}={item.default}" for item in parameters.values() if item.default is not MISSING)
+        known = ", ".join(f"{item.name} ({item.type})" for item in parameters.values())
         raise InputError(
             f"{kind.name} has no parameter {key or text!r}", where=where, remedy=known or f"{kind.name} takes none"
         )

@@ -27,7 +27,7 @@ class Prune:
 
     name: ClassVar[str] = "prune"
     trains: ClassVar[bool] = False
-    ratio: float = 0.5
+    ratio: float
     by: str = ""
     multiple: int = 4
 
@@ -74,7 +74,7 @@ class Prune:
         if not seconds:
             raise NotApplicableError(
                 f"the time of single layers on {self.by!r} is unknown",
-                remedy=f"name a device of this study that reports layers: {', '.join(setting.costs) or 'none does'}",
+                remedy="name a device of this study whose target reports layers (edgebench profile --layers)",
             )
         return widths_by_cost(CostOfWidths(channels=channels, seconds=seconds), scores, self.ratio, self.multiple)
 

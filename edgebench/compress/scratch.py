@@ -26,7 +26,7 @@ class Scratch:
 
     name: ClassVar[str] = "scratch"
     trains: ClassVar[bool] = True
-    ratio: float = 0.5
+    ratio: float
     multiple: int = 4
 
     def __post_init__(self) -> None:

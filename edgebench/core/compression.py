@@ -98,6 +98,7 @@ class StrategyResult(Record):
         checks: Every limit of cost.
         accuracies: By device, in the deployed runtime.
         figures: By device, figures by name (``latency_s``, ``ram_bytes``, ...).
+        hindrances: Why devices could not be measured, one sentence each.
         faults: Why it does not meet the limits, one sentence each; empty for a solution.
         undecided: Whether all faults are limits of accuracy that more test samples could show to be met.
         artefacts: Paths of what was written: model files, weights, C projects, the manifest.
@@ -112,6 +113,7 @@ class StrategyResult(Record):
     checks: tuple[StrategyCheck, ...] = ()
     accuracies: tuple[DeviceAccuracy, ...] = ()
     figures: Mapping[str, Mapping[str, Metric]] = field(default_factory=dict)
+    hindrances: tuple[str, ...] = ()
     faults: tuple[str, ...] = ()
     undecided: bool = False
     artefacts: tuple[str, ...] = ()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -25,14 +26,16 @@ class Deployment(Record):
     """Files of one artefact.
 
     Attributes:
-        onnx: What ONNX Runtime gets, or None with the reason in ``notes``.
+        onnx: What ONNX Runtime gets, or None.
         tflite: What LiteRT and compilers for NPUs and microcontrollers get, or None.
-        notes: What a reader must know.
+        refusal: Why a file is missing, or empty.
+        notes: What a reader must know of a file, by its suffix.
     """
 
     onnx: str | None
     tflite: str | None
-    notes: tuple[str, ...] = ()
+    refusal: str = ""
+    notes: Mapping[str, str] = field(default_factory=dict)
 
 
 def deploy(artefact: Artefact, form: Form, images: NDArray[np.float32], folder: Path, name: str) -> Deployment:
@@ -56,7 +59,7 @@ def deploy(artefact: Artefact, form: Form, images: NDArray[np.float32], folder: 
     if form.dtype == "float16":
         onnx.unlink()
         write_graph(with_half_weights(graph_of(network, weights)), tflite)
-        return Deployment(onnx=None, tflite=str(tflite), notes=("float16 weights are written for LiteRT only",))
+        return Deployment(onnx=None, tflite=str(tflite), refusal="float16 weights are written for LiteRT only")
     to_tflite(network, weights, tflite)
     return Deployment(onnx=str(onnx), tflite=str(tflite))
 
@@ -69,17 +72,16 @@ def _int8(artefact: Artefact, form: Form, images: NDArray[np.float32], folder: P
     nchw = np.ascontiguousarray(images.transpose(0, 3, 1, 2)) if images.ndim == 4 else images
     quantise_onnx(plain_onnx, onnx, [image[None] for image in nchw], ranges=form.ranges, float_nodes=form.float_layers)
     plain_onnx.unlink()
-    notes = ["weights in the .onnx file have 7 bits, because processors without VNNI overflow with 8"]
+    notes = {".onnx": "weights have 7 bits, because processors without VNNI overflow with 8"}
     if form.float_layers:
-        notes.append("mixed precision is written for ONNX Runtime only: the int8 kernels of others take whole networks")
-        return Deployment(onnx=str(onnx), tflite=None, notes=tuple(notes))
+        refusal = "mixed precision is not applicable: only ONNX Runtime computes single layers in float here"
+        return Deployment(onnx=str(onnx), tflite=None, refusal=refusal, notes=notes)
     to_tflite(network, weights, plain_tflite)
     ranges = {tensor: Range(low=low, high=high) for tensor, (low, high) in form.ranges.items()}
     quantise_tflite(plain_tflite, tflite, [{"input": image[None]} for image in images], ranges)
     plain_tflite.unlink()
     if form.shared_values is None:
-        return Deployment(onnx=str(onnx), tflite=str(tflite), notes=tuple(notes))
+        return Deployment(onnx=str(onnx), tflite=str(tflite), notes=notes)
     share_weights(tflite, form.shared_values)
     onnx.unlink()
-    notes = ["shared weights are written to .tflite files only"]
-    return Deployment(onnx=None, tflite=str(tflite), notes=tuple(notes))
+    return Deployment(onnx=None, tflite=str(tflite), refusal="shared weights are written for LiteRT only")

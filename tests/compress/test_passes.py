@@ -16,8 +16,8 @@ from tests.compress.networks import artefact_of, coupled
 from tests.tasks.synthetic import bars_task
 
 TEXTS = [
-    "prune(0.5)", "prune(0.3, by=board)", "sparse(0.6)", "sparse(pattern=2:4)", "lowrank(0.5, multiple=1)", "scratch",
-    "tune", "distil(0.7)", "qat", "qat(0.5)", "int8", "mixed(1)", "float16",
+    "prune(0.5)", "prune(0.3, by=board)", "sparse(0.6)", "sparse(pattern=2:4)", "lowrank(0.5, multiple=1)",
+    "scratch(0.5)",     "tune", "distil(0.7)", "qat", "qat(0.5)", "int8", "mixed(1)", "float16",
 ]  # fmt: skip
 
 
@@ -78,7 +78,8 @@ def test_every_pass_is_tried_here() -> None:
     [
         ("prune(0.3)+distil  + int8", "prune(0.3) + distil + int8"),
         ("prune( ratio = 0.3 , multiple=8)", "prune(0.3, multiple=8)"),
-        ("prune(0.5)", "prune"),
+        ("prune(0.50)", "prune(0.5)"),
+        ("distil(0.5)", "distil"),
         ("  ", ""),
     ],
 )
@@ -101,6 +102,7 @@ def test_pipelines_have_one_canonical_form(text: str, canonical: str) -> None:
         ("qat(1)", "below 1"),
         ("distil(temperature=0)", "above 0"),
         ("prune(x)", "not a number"),
+        ("prune", "needs its ratio"),
         ("prune(0.3, 0.4)", "no parameter"),
         ("prune(0.3, ratio=0.4)", "twice"),
         ("prun(0.3)", "no pass"),

@@ -164,7 +164,10 @@ EXCHANGES: list[tuple[Request[Any], Record]] = [
         ),
         ArtefactFacts(not_applicable="too narrow", remedy="raise the ratio"),
     ),
-    (Deploy(artefact="f", folder="g", name="n", task=TASK), Deployment(onnx=None, tflite="a.tflite", notes=("x",))),
+    (
+        Deploy(artefact="f", folder="g", name="n", task=TASK),
+        Deployment(onnx=None, tflite="a.tflite", refusal="no", notes={".tflite": "x"}),
+    ),
 ]
 KINDS = {type(request).verb: type(request) for request, _ in EXCHANGES}
 RUN = Run(iterations=2)
