@@ -164,6 +164,8 @@ class CompressionRecord(Record):
         devices: Names.
         budget: What a solution must meet.
         seed: Of everything random.
+        parameters: Of the original.
+        macs: Multiply-accumulates of one inference of the original.
         reference: Accuracy of the original in float32 on test samples, or None without a task.
         strategies: Results so far, in the order they were asked for.
         wanted: How many strategies were asked for.
@@ -178,6 +180,8 @@ class CompressionRecord(Record):
     devices: tuple[str, ...]
     budget: Budget
     seed: int
+    parameters: int = 0
+    macs: int = 0
     reference: Share | None = None
     strategies: tuple[StrategyResult, ...] = ()
     wanted: int = 0

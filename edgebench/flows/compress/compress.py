@@ -19,6 +19,7 @@ from edgebench.flows.compress.verdict import judged, recommend
 from edgebench.flows.judging import share_right
 from edgebench.flows.profile.profile import ProfileProgress
 from edgebench.flows.search.ownership import one_at_a_time
+from edgebench.store.artefacts import load_artefact
 from edgebench.store.strategies import Strategy
 from edgebench.workers.base import Workers
 from edgebench.workers.local import LOCAL
@@ -73,6 +74,7 @@ class _Study:
         """The record without strategies: the model was read, and the reference's accuracy is known."""
         request, original = self._request, self._artefacts.original()
         predictions = self._measuring.reference(original)
+        network = load_artefact(original.folder).network
         return CompressionRecord(
             study=request.study,
             model=request.model,
@@ -81,6 +83,8 @@ class _Study:
             devices=tuple(device.name for device in request.devices),
             budget=request.budget,
             seed=request.seed,
+            parameters=network.parameters,
+            macs=network.macs,
             reference=None if predictions is None else share_right(predictions),
             wanted=len(request.strategies),
         )
