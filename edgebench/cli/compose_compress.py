@@ -42,6 +42,7 @@ def compose_compress(values: Mapping[str, Any]) -> tuple[CompressRequest, Measur
         seed=seed,
         study=values["study"] or study_name(values["model"], task, names),
         results=values["results"],
+        trials=values["trials"] if values["search"] else 0,
     )
     plan = compose_plan(
         repetitions=_REPETITIONS, time_limit=values["time_limit"], goal="2%", memory_limit=None, layers=False

@@ -136,6 +136,27 @@ class StrategyResult(Record):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TriedPipeline(Record):
+    """A pipeline that a search tried.
+
+    Attributes:
+        number: Of its trial.
+        pipeline: Its passes.
+        accuracy: Of the deployed file on validation samples, lowest over devices; None if it was not trained.
+        meets: Whether it meets every limit, as far as validation samples show.
+        reason: Why not, or empty.
+        figures: Figures that are limited, by column.
+    """
+
+    number: int
+    pipeline: str
+    accuracy: float | None = None
+    meets: bool = False
+    reason: str = ""
+    figures: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Recommendation(Record):
     """The verdict of a compression; there always is one.
 
@@ -169,6 +190,7 @@ class CompressionRecord(Record):
         reference: Accuracy of the original in float32 on test samples, or None without a task.
         strategies: Results so far, in the order they were asked for.
         wanted: How many strategies were asked for.
+        tried: What a search tried, in the order of its trials.
         recommendation: The verdict, once all are judged.
         seconds: Wall time of this call.
     """
@@ -185,5 +207,6 @@ class CompressionRecord(Record):
     reference: Share | None = None
     strategies: tuple[StrategyResult, ...] = ()
     wanted: int = 0
+    tried: tuple[TriedPipeline, ...] = ()
     recommendation: Recommendation | None = None
     seconds: float = 0.0

@@ -15,6 +15,7 @@ from edgebench.core.figure import ENERGY, FLASH, LATENCY, RAM, column_name, colu
 from edgebench.core.metric import Metric, Provenance
 from edgebench.core.run import Run
 from edgebench.reports.codes import Code, Kind
+from edgebench.reports.numbers import format_value
 from edgebench.reports.report import (
     Cell,
     Column,
@@ -32,7 +33,7 @@ _COSTS = (LATENCY, ENERGY, RAM, FLASH)
 
 def compression_report(record: CompressionRecord) -> Report:
     """Everything there is to say about a compression."""
-    tables = [_strategies(record), _rejected(record), _files(record), _passes(record)]
+    tables = [_strategies(record), _rejected(record), _files(record), _passes(record), _tried(record)]
     return Report(
         tables=tuple(table for table in tables if table.rows),
         remarks=tuple(_remarks(record)),
@@ -100,7 +101,8 @@ def _limit_text(record: CompressionRecord) -> list[str]:
     if record.budget.max_accuracy_drop is not None:
         texts.append(f"drop of accuracy at most {record.budget.max_accuracy_drop:.1%}")
     if record.budget.limits:
-        texts.append(f"{len(record.budget.limits)} limits of cost")
+        count = len(record.budget.limits)
+        texts.append(f"{count} limit{'s' if count > 1 else ''} of cost")
     return texts
 
 
@@ -206,6 +208,33 @@ def _passes(record: CompressionRecord) -> ReportTable:
         caption="accuracy in float, but for qat; what int8 loses is in the accuracy of the deployed file",
         detail=True,
     )
+
+
+def _tried(record: CompressionRecord) -> ReportTable:
+    """Every pipeline that a search tried."""
+    rows: list[dict[str, Cell]] = [
+        {
+            "trial": item.number,
+            "pipeline": item.pipeline or "as it is",
+            "meets": "yes" if item.meets else "no",
+            "validation accuracy": None if item.accuracy is None else f"{item.accuracy:.2%}",
+            **{column_title(name): _value(name, value) for name, value in item.figures.items()},
+            "why not": item.reason or None,
+        }
+        for item in record.tried
+    ]
+    keys = dict.fromkeys(key for row in rows for key in row)
+    return ReportTable(
+        title="Pipelines that the search tried",
+        columns=filled(plain_columns(keys), rows),
+        rows=tuple(rows),
+        caption="accuracy of deployed files on validation samples; what costs too much is not trained",
+        detail=True,
+    )
+
+
+def _value(column: str, value: float) -> str:
+    return format_value(value, figure_of(column.partition("@")[0]).unit)
 
 
 def _remarks(record: CompressionRecord) -> Iterator[Remark]:

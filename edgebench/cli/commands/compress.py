@@ -60,6 +60,8 @@ def compress(
         list[str],
         typer.Option(metavar="NAME", help="Strategy, or a pipeline: 'prune(0.3) + distil + int8'; repeatable."),
     ] = [],
+    search: Annotated[bool, typer.Option("--search", help="Search pipelines too, under the limits.")] = False,
+    trials: Annotated[int, typer.Option(min=1, help="Total number of pipelines that --search tries.")] = 20,
     epochs: Annotated[int, typer.Option(min=1, help="Epochs of a fine-tuning; from scratch takes twice as many.")] = 10,
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of everything random.")] = 0,
     study: Annotated[str | None, typer.Option(metavar="NAME", help="Study to go on with, or to start.")] = None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -12,6 +13,7 @@ from edgebench.core.plan import MeasurementPlan
 from edgebench.core.profile import Profile
 from edgebench.errors import EdgebenchError, InputError, UnsupportedModelError
 from edgebench.flows.compress.artefacts import Artefacts
+from edgebench.flows.compress.explore import Explored, explore
 from edgebench.flows.compress.layer_costs import layer_costs
 from edgebench.flows.compress.measuring import Measuring
 from edgebench.flows.compress.request import CompressRequest
@@ -89,20 +91,47 @@ class _Study:
             wanted=len(request.strategies),
         )
 
-    def result(self, strategy: Strategy) -> StrategyResult:
-        """One strategy, whatever happens to it."""
+    def explored(self, record: CompressionRecord) -> Explored:
+        """What a search finds; test samples are not touched."""
+        choosing = Measuring(
+            request=self._request,
+            process=self._process,
+            plan=self._plan,
+            on_progress=self.progress,
+            workers=self._workers,
+            part="validation",
+        )
+
+        def tries(text: str, accuracy: bool) -> StrategyResult:
+            kind = "trained" if accuracy else "shape"
+            name = hashlib.sha256(f"{kind} {text}".encode()).hexdigest()[:16]
+            return self.result(Strategy(name=name, pipeline=text), choosing, accuracy=accuracy)
+
+        return explore(self._request, record.digest, tries, self.progress)
+
+    def result(
+        self, strategy: Strategy, measuring: Measuring | None = None, *, accuracy: bool = True
+    ) -> StrategyResult:
+        """One strategy, whatever happens to it.
+
+        Args:
+            strategy: Its pipeline.
+            measuring: What measures it; by default, what judges it in the end.
+            accuracy: Whether its accuracy is wanted.
+        """
         request = self._request
         passes = request.passes(strategy)
         try:
             original = self._artefacts.original()
             costs = layer_costs(request, passes, original, self._process, self._plan, self.progress, self._workers)
             made = self._artefacts.made(passes, costs, strategy.name)
-            measured = self._measuring.measured(strategy, made, original)
+            measured = (measuring or self._measuring).measured(strategy, made, original, accuracy=accuracy)
         except NotApplicableError as error:
             return self._without(strategy, StrategyState.NOT_APPLICABLE, error)
         except (TrialFailedError, UnsupportedModelError, InputError) as error:
             return self._without(strategy, StrategyState.FAILED, error)
-        self.profiles.extend(measured.profiles)
+        if measuring is None:
+            self.profiles.extend(measured.profiles)
         return judged(measured.result, request.budget)
 
     def _without(self, strategy: Strategy, state: StrategyState, error: EdgebenchError) -> StrategyResult:
@@ -144,8 +173,14 @@ def compress(
     with TrainingPool(1, workers) as pool, pool.process() as process, one_at_a_time(request.folder, "compress"):
         study = _Study(request, plan, on_progress, workers, process)
         record = study.begun()
-        for number, strategy in enumerate(request.strategies):
-            study.progress.begun = number / len(request.strategies)
+        strategies = request.strategies
+        if request.trials:
+            found = study.explored(record)
+            known = {request.pipeline(strategy) for strategy in strategies}
+            strategies = (*strategies, *(best for best in found.best if best.pipeline not in known))
+            record = replace(record, tried=found.tried, wanted=len(strategies))
+        for number, strategy in enumerate(strategies):
+            study.progress.begun = number / len(strategies)
             results = (*record.strategies, study.result(strategy))
             record = replace(record, strategies=results, seconds=time.monotonic() - started)
             on_update(record, study.profiles)

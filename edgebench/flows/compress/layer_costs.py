@@ -66,7 +66,8 @@ def layer_costs(
             on_progress(ProfileProgress(done=0.0, text=f"measuring layers on {device.name}"))
             costs = _measured(request, device, original, process, plan, workers, int8=int8)
             kept = {"original": original.key, "costs": costs}
-            write_json(path, {"schema": f"edgebench.{KIND}/1", **kept})
+            if costs:
+                write_json(path, {"schema": f"edgebench.{KIND}/1", **kept})
         if kept["costs"]:
             found[device.name] = {str(name): float(value) for name, value in kept["costs"].items()}
     return found

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from edgebench.core.compression import DeployedFile, StrategyResult, StrategyState
 from edgebench.core.device import Device, DeviceKind
@@ -37,6 +37,14 @@ from edgebench.workers.training.compress_jobs import Deploy
 from edgebench.workers.training.jobs import Predictions
 from edgebench.workers.training.pool import TrainingProcess
 
+_PASSING = {
+    Outcome.CRASHED,
+    Outcome.TIMED_OUT,
+    Outcome.OUT_OF_MEMORY,
+    Outcome.UNAVAILABLE,
+    Outcome.INTERRUPTED,
+}
+"""What may go better another time, so that it is measured again."""
 KIND, RESULT, MANIFEST = "strategy", "result.json", "manifest.json"
 
 
@@ -58,6 +66,7 @@ class Measuring:
         plan: How long files are measured.
         on_progress: Called for every step.
         workers: Starts the processes that convert and measure.
+        part: Samples that accuracies are found with: ``test``, or ``validation`` while pipelines are still chosen.
     """
 
     request: CompressRequest
@@ -65,26 +74,34 @@ class Measuring:
     plan: MeasurementPlan
     on_progress: Callable[[ProfileProgress], None]
     workers: Workers
+    part: Literal["test", "validation"] = "test"
     _reference: Predictions | None = field(default=None, init=False)
     _known: dict[tuple[str, bool], Predictions] = field(default_factory=dict, init=False)
 
     def reference(self, original: Made) -> Predictions | None:
-        """What the original in float32 predicts for test samples, or None without a task."""
+        """What the original in float32 predicts, or None without a task."""
         task = self.request.task
         if task is not None and self._reference is None:
             files = self._deployed(original, self.request.folder / "original", "original")
             self._reference = self._predicted(files.onnx or "", exact=False)
         return self._reference
 
-    def measured(self, strategy: Strategy, made: Made, original: Made) -> Measured:
+    def measured(self, strategy: Strategy, made: Made, original: Made, *, accuracy: bool = True) -> Measured:
         """A strategy's files, costs and accuracies.
+
+        Args:
+            strategy: Names its folder.
+            made: Its network.
+            original: The network that drops are relative to.
+            accuracy: Whether accuracies are wanted.
 
         Raises:
             UnsupportedModelError: The network cannot be written in its form.
             StorageError: A file cannot be written.
         """
-        folder = self.request.folder / "strategies" / strategy.name
-        key = self._key(made)
+        final = self.part == "test"
+        folder = self.request.folder / ("strategies" if final else "trials") / strategy.name
+        key = self._key(made, accuracy=accuracy)
         known = _known_result(folder, key)
         if known is not None:
             return known
@@ -100,13 +117,14 @@ class Measuring:
             state=StrategyState.MEASURED,
             steps=artefact.steps,
             files=tuple(deployed.values()),
-            accuracies=tuple(self._accuracies(deployed, original)),
+            accuracies=tuple(self._accuracies(deployed, original) if accuracy else ()),
             figures={name: summarise(item) for name, item in profiles.items() if item.outcome is Outcome.OK},
             hindrances=(*refused, *broken_profiles(profiles)),
         )
-        paths = self._artefacts(folder, made, written, result)
+        paths = self._artefacts(folder, made, written, result) if final else ()
         finished = Measured(result=replace(result, artefacts=paths), profiles=tuple(profiles.values()))
-        _write_result(folder, key, finished)
+        if not any(profile.outcome in _PASSING for profile in finished.profiles):
+            _write_result(folder, key, finished)
         return finished
 
     def _deployed(self, made: Made, folder: Path, name: str) -> Deployment:
@@ -170,8 +188,8 @@ class Measuring:
         if task is None:
             raise StorageError("there is no task to classify samples of", where=path)
         if (path, exact) not in self._known:
-            self.on_progress(ProfileProgress(done=0.0, text=f"classifying test samples with {Path(path).name}"))
-            self._known[path, exact] = self.process.predict(path, task, "test", reference=exact)
+            self.on_progress(ProfileProgress(done=0.0, text=f"classifying {self.part} samples with {Path(path).name}"))
+            self._known[path, exact] = self.process.predict(path, task, self.part, reference=exact)
         return self._known[path, exact]
 
     def _artefacts(self, folder: Path, made: Made, written: Deployment, result: StrategyResult) -> tuple[str, ...]:
@@ -194,10 +212,10 @@ class Measuring:
         write_json(manifest, _manifest(self.request, made, result, paths))
         return (*paths, str(manifest))
 
-    def _key(self, made: Made) -> str:
+    def _key(self, made: Made, *, accuracy: bool) -> str:
         """Digest of all that a result depends on; limits do not count, they are checked afterwards."""
         devices = [to_plain(device) for device in self.request.devices]
-        parts: list[Any] = [made.key, devices, to_plain(self.plan), version("edgebench")]
+        parts: list[Any] = [made.key, devices, to_plain(self.plan), version("edgebench"), self.part, accuracy]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 

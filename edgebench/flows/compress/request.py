@@ -33,6 +33,7 @@ class CompressRequest:
         seed: Of everything random.
         study: Its name, and that of its folder.
         results: The results folder.
+        trials: How many pipelines a search tries in all, including those of earlier calls; 0 for no search.
 
     Raises:
         InputError: A pipeline or the name is not valid, or a limit of accuracy has no task.
@@ -47,6 +48,7 @@ class CompressRequest:
     seed: int = 0
     study: str
     results: Path = Path("results")
+    trials: int = 0
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.study):
@@ -61,6 +63,8 @@ class CompressRequest:
                 where="--min-accuracy, --max-accuracy-drop",
                 remedy="add --task mnist5k, or leave the limit out: then only costs are found",
             )
+        if self.trials and self.task is None:
+            raise InputError("a search of pipelines needs a task", where="--search", remedy="add --task mnist5k")
         for strategy in self.strategies:
             self.passes(strategy)
 

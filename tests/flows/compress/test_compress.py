@@ -10,7 +10,7 @@ import pytest
 from edgebench.core.budget import Budget, Limit
 from edgebench.core.compression import CompressionRecord, StrategyState
 from edgebench.core.plan import MeasurementPlan
-from edgebench.errors import InputError, StorageError
+from edgebench.errors import InputError, NotComparableError, StorageError
 from edgebench.flows.compress import measuring
 from edgebench.flows.compress.compress import compress
 from edgebench.flows.compress.request import CompressRequest
@@ -210,3 +210,28 @@ def test_the_strategies_included_are_valid_and_the_users_own_win(
     (tmp_path / "strategies.toml").write_text('schema = "edgebench.strategies/1"\n[strategies.x]\npipe = "int8"\n')
     with pytest.raises(InputError, match="pipeline"):
         known_strategies()
+
+
+def test_a_search_tries_pipelines_and_goes_on_where_it_ended(request_: CompressRequest, jobs: list[str]) -> None:
+    searching = replace(request_, strategies=request_.strategies[:1], trials=3)
+    first = run(searching)
+    assert len(first.tried) == 3
+    assert any(result.name.startswith("search-") for result in first.strategies)
+    jobs.clear()
+    again = run(searching)
+    assert again.tried == first.tried
+    assert not jobs, "nothing is trained or chosen again"
+    more = run(replace(searching, trials=4))
+    assert more.tried[:3] == first.tried
+    assert len(more.tried) == 4
+    with pytest.raises(NotComparableError, match="other limits"):
+        run(replace(searching, budget=Budget()))
+
+
+def test_a_search_trains_nothing_that_costs_too_much(request_: CompressRequest, jobs: list[str]) -> None:
+    limit = Limit(figure="latency_s", device="fake", value=1e-9)
+    record = run(replace(request_, strategies=(), trials=3, budget=Budget(limits=(limit,))))
+    assert not {"tune", "distil", "qat", "qat(0.5)"} & set(jobs)
+    assert all(item.accuracy is None and "exceeds its limit" in item.reason for item in record.tried)
+    assert record.recommendation is not None
+    assert not record.recommendation.meets
