@@ -9,6 +9,7 @@ from typing import Any
 
 from edgebench.compress.base import Pass
 from edgebench.compress.distil import Distil
+from edgebench.compress.fuse import Fuse
 from edgebench.compress.half import Half
 from edgebench.compress.int8 import Int8
 from edgebench.compress.low_rank import LowRank
@@ -26,7 +27,7 @@ from edgebench.errors import InputError
 PASSES: Mapping[str, type[Any]] = {
     kind.name: kind
     for kind in (
-        Prune, Sparse, LowRank, Scratch, Tune, Distil, QuantisationAware, Int8, Mixed, Half, Share,
+        Prune, Sparse, LowRank, Scratch, Tune, Distil, QuantisationAware, Int8, Mixed, Half, Share, Fuse,
     )
 }  # fmt: skip
 """Every pass, by the name that users write."""

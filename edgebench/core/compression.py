@@ -98,6 +98,7 @@ class StrategyResult(Record):
         checks: Every limit of cost.
         accuracies: By device, in the deployed runtime.
         figures: By device, figures by name (``latency_s``, ``ram_bytes``, ...).
+        unfused: By device, latency without the runtime's graph optimisation, if the strategy asks for it.
         hindrances: Why devices could not be measured, one sentence each.
         faults: Why it does not meet the limits, one sentence each; empty for a solution.
         undecided: Whether all faults are limits of accuracy that more test samples could show to be met.
@@ -113,6 +114,7 @@ class StrategyResult(Record):
     checks: tuple[StrategyCheck, ...] = ()
     accuracies: tuple[DeviceAccuracy, ...] = ()
     figures: Mapping[str, Mapping[str, Metric]] = field(default_factory=dict)
+    unfused: Mapping[str, Metric] = field(default_factory=dict)
     hindrances: tuple[str, ...] = ()
     faults: tuple[str, ...] = ()
     undecided: bool = False

@@ -27,12 +27,14 @@ class Form(Record):
             is missing is calibrated with training samples.
         float_layers: Layers that stay in float32 in an int8 file.
         shared_values: How many different values each tensor of int8 weights may have, or None for all 256.
+        compares_unfused: Whether the file is measured without the runtime's graph optimisation too.
     """
 
     dtype: Deployment = "float32"
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     float_layers: tuple[str, ...] = ()
     shared_values: int | None = None
+    compares_unfused: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -62,7 +64,13 @@ class Artefact:
     def digest(self) -> str:
         """SHA-256 over structure, weights and form, in hexadecimal; history does not count."""
         plain = network_to_plain(self.network)
-        form = [self.form.dtype, sorted(self.form.ranges.items()), self.form.float_layers, self.form.shared_values]
+        form = [
+            self.form.dtype,
+            sorted(self.form.ranges.items()),
+            self.form.float_layers,
+            self.form.shared_values,
+            self.form.compares_unfused,
+        ]
         sha = hashlib.sha256(json.dumps([plain, form, self.keeps_zeros], sort_keys=True).encode())
         for name in sorted(self.weights):
             sha.update(name.encode())

@@ -68,4 +68,4 @@ class Code(StrEnum):
     STRATEGY_NOT_APPLICABLE = "strategy-not-applicable"
     STRATEGY_FAILED = "strategy-failed"
     LAYER_SKIPPED = "layer-skipped"
-    UNTRAINED = "untrained"
+    FUSION = "fusion"

@@ -263,6 +263,8 @@ def _strategy_remarks(result: StrategyResult) -> Iterator[Remark]:
     elif result.faults:
         text = f"{'undecided' if result.undecided else 'rejected'}: {'; '.join(result.faults)}"
         yield Remark(kind=Kind.NOTE, code=Code.STRATEGY_REJECTED, subject=result.name, text=text)
+    if any(step.text == "fuse" for step in result.steps):
+        yield Remark(kind=Kind.NOTE, code=Code.FUSION, subject=result.name, text=_fusion(result))
     for step in result.steps:
         for skipped in step.skipped:
             yield Remark(
@@ -272,6 +274,19 @@ def _strategy_remarks(result: StrategyResult) -> Iterator[Remark]:
                 text=skipped,
                 detail=True,
             )
+
+
+def _fusion(result: StrategyResult) -> str:
+    parts = []
+    for file in result.files:
+        before, after = result.unfused.get(file.device), result.figures.get(file.device, {}).get(LATENCY)
+        if before is None or after is None:
+            parts.append(f"{file.device}: not applicable, its runtime or compiler always does so")
+        else:
+            ratio = before.value / after.value
+            times = f"{format_value(after.value, 's')} with, {format_value(before.value, 's')} without"
+            parts.append(f"{file.device}: {times} ({ratio:.2f} times)")
+    return f"fusion and graph optimisation: {'; '.join(parts)}"
 
 
 def _recommendation(record: CompressionRecord) -> Remark:

@@ -14,6 +14,8 @@ from typing import Any, Literal
 from edgebench.core.compression import DeployedFile, StrategyResult, StrategyState
 from edgebench.core.device import Device, DeviceKind
 from edgebench.core.dtype import DataType
+from edgebench.core.figure import LATENCY
+from edgebench.core.metric import Metric
 from edgebench.core.model import InputSource, ModelFormat
 from edgebench.core.plan import MeasurementPlan
 from edgebench.core.profile import Outcome, Profile
@@ -45,6 +47,8 @@ _PASSING = {
     Outcome.INTERRUPTED,
 }
 """What may go better another time, so that it is measured again."""
+_OPTIMISES: Mapping[str, Mapping[str, str]] = {"onnxruntime": {"optimization": "none"}}
+"""Options with which a target leaves out graph optimisation; others always have it."""
 KIND, RESULT, MANIFEST = "strategy", "result.json", "manifest.json"
 
 
@@ -118,6 +122,7 @@ class Measuring:
             steps=artefact.steps,
             files=tuple(deployed.values()),
             accuracies=tuple(self._accuracies(deployed, original) if accuracy else ()),
+            unfused=self._unfused(deployed, strategy.name) if artefact.form.compares_unfused else {},
             figures={name: summarise(item) for name, item in profiles.items() if item.outcome is Outcome.OK},
             hindrances=(*refused, *broken_profiles(profiles)),
         )
@@ -167,6 +172,26 @@ class Measuring:
             )
             results = profile(request, on_update=lambda _: None, on_progress=self.on_progress, workers=self.workers)
             found |= {result.device.name: result for result in results}
+        return found
+
+    def _unfused(self, files: Mapping[str, DeployedFile], name: str) -> dict[str, Metric]:
+        """Latencies without graph optimisation, where a runtime can leave it out."""
+        found = {}
+        for device in self.request.devices:
+            if device.name not in files or device.target not in _OPTIMISES:
+                continue
+            self.on_progress(ProfileProgress(done=0.0, text=f"profiling {name} on {device.name} without fusion"))
+            plain = replace(device, options={**device.options, **_OPTIMISES[device.target]})
+            request = ProfileRequest(
+                models=[files[device.name].path],
+                devices=[plain],
+                plan=self.plan,
+                inputs=InputSource(seed=self.request.seed),
+            )
+            (result,) = profile(request, on_update=lambda _: None, workers=self.workers)
+            latency = summarise(result).get(LATENCY) if result.outcome is Outcome.OK else None
+            if latency is not None:
+                found[device.name] = latency
         return found
 
     def _accuracies(self, files: Mapping[str, DeployedFile], original: Made) -> list[DeviceAccuracy]:
