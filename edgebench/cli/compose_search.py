@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from edgebench.errors import InputError
+from edgebench.store.trust import require_typed
 
 if TYPE_CHECKING:
     from edgebench.core.plan import MeasurementPlan
@@ -40,7 +41,9 @@ def with_known_call(context: typer.Context, study: str | None, storage: str, res
 
     known = known_call(study, storage, results)
     typed = {name for name in values if getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE"}
-    return values | {name: value for name, value in known.items() if name in KEPT and name not in typed - {"space"}}
+    taken = {name: value for name, value in known.items() if name in KEPT and name not in typed - {"space"}}
+    require_typed(str(taken.get("task") or ""), f"study {study}", f"--task {taken.get('task')}")
+    return values | taken
 
 
 def compose_search(values: Mapping[str, Any]) -> tuple[SearchRequest, MeasurementPlan]:

@@ -29,6 +29,7 @@ from edgebench.cli.commands import (
     setup,
     spaces,
     tasks,
+    trust,
     zoo,
 )
 from edgebench.cli.config import defaults
@@ -37,6 +38,7 @@ from edgebench.cli.signals import exit_code, treat_as_interrupts
 from edgebench.errors import InputError
 from edgebench.machine.child_environment import NO_TELEMETRY
 from edgebench.machine.session_folder import session_folder
+from edgebench.store.trust import TRUST
 
 EXIT_INTERRUPTED = 130
 
@@ -60,6 +62,7 @@ app.command("history")(history.history)
 app.command("search")(search.search)
 app.command("compress")(compress.compress)
 app.command("schema")(schema.schema)
+app.command("trust")(trust.trust)
 app.add_typer(baseline.app, name="baseline")
 app.add_typer(devices.app, name="devices")
 app.add_typer(lut.app, name="lut")
@@ -81,6 +84,9 @@ def _print_version(wanted: bool) -> None:
 @app.callback()
 def options(
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+    trust: Annotated[
+        bool, typer.Option("--trust", help="Run what models and files of this folder name, for this command.")
+    ] = False,
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
@@ -107,8 +113,10 @@ def main() -> None:
 def _exit_code() -> int:
     """Run the command that was typed; returns the exit code."""
     # Accepted anywhere on the line, because users add it after a command has failed.
-    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    arguments = [argument for argument in sys.argv[1:] if argument not in {"--debug", "--trust"}]
     debug = "--debug" in sys.argv or bool(os.environ.get("EDGEBENCH_DEBUG"))
+    if "--trust" in sys.argv:
+        os.environ[TRUST] = "1"
     try:
         _check_surroundings(arguments)
         command = typer.main.get_command(app)

@@ -35,6 +35,10 @@ class Memory(Record):
     flash_bytes: int | None = None
     source: str
 
+    def __post_init__(self) -> None:
+        if any(size is not None and size < 0 for size in (self.ram_bytes, self.flash_bytes)):
+            raise ValueError("a memory cannot be smaller than nothing")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PowerModel(Record):

@@ -18,6 +18,7 @@ class DeviceStatus:
         versions: What its target found installed.
         problem: Why it cannot be used, or None if it can.
         remedy: What to do about it.
+        note: What must be known about its file, such as that it hides another one.
     """
 
     name: str
@@ -25,6 +26,7 @@ class DeviceStatus:
     versions: Mapping[str, str] = field(default_factory=dict)
     problem: str | None = None
     remedy: str | None = None
+    note: str | None = None
 
     @property
     def ready(self) -> bool:

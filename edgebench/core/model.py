@@ -100,6 +100,10 @@ class ModelInfo(Record):
     caveats: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        if min(self.size_bytes, self.parameters or 0, self.macs or 0) < 0:
+            raise ValueError("size_bytes, parameters and macs cannot be below zero")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InputSource(Record):

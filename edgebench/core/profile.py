@@ -42,6 +42,11 @@ class Sample(Record):
     wall_s: float | None = None
     energy_j: float | None = None
 
+    def __post_init__(self) -> None:
+        times = (*self.latencies_s, self.cpu_s or 0.0, self.wall_s or 0.0)
+        if not all(time >= 0 for time in times):
+            raise ValueError("a time cannot be below zero")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessRun(Record):
@@ -142,3 +147,9 @@ class Profile(Record):
     method: str = ""
     deployed: ModelInfo | None = None
     energy_scope: str | None = None
+
+    def __post_init__(self) -> None:
+        for metrics in (self.metrics, *(layer.metrics for layer in self.layers)):
+            for name, metric in metrics.items():
+                if metric.value < 0 or metric.least < 0:
+                    raise ValueError(f"{name} cannot be below zero, as {metric.value} ({metric.method})")

@@ -131,7 +131,7 @@ def _on_device(
     form = "as it is" if ready.deployed is None else _form(ready)
     try:
         with workers.measuring(memory_limit_bytes=request.plan.memory_limit_bytes) as worker:
-            order = Try(device=device, model=ready.path, inputs=replace(request.inputs, signature=None))
+            order = Try(device=device, model=ready.path, inputs=ready.input_source(request.inputs))
             support = worker.ask(order, timeout_s=request.plan.time_limit_s)
     except ChildError as error:
         left = tuple(LeftOperators(operator=name) for name in error.operators)

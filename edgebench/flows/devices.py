@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from edgebench.core.device_status import DeviceStatus
 from edgebench.errors import EdgebenchError, InputError
-from edgebench.store.devices import device_names, find_device, search_devices
+from edgebench.store.devices import described_device, device_names, require_trusted_device, search_devices
+from edgebench.store.toml_files import stands_in
 from edgebench.targets.registry import create_target
 
 
@@ -35,12 +37,14 @@ def status_of(name: str) -> DeviceStatus:
     Raises:
         InputError: There is no such device.
     """
-    device = None
+    device, note = None, None
     try:
-        device = find_device(name)
-        return DeviceStatus(name=device.name, device=device, versions=create_target(device).check())
+        device = described_device(name)
+        note = stands_in(Path(device.origin), "devices")
+        require_trusted_device(device)
+        return DeviceStatus(name=device.name, device=device, versions=create_target(device).check(), note=note)
     except EdgebenchError as error:
         if device is None and name not in device_names():
             raise
         problem = f"{error.where}: {error.what}" if error.where else error.what
-        return DeviceStatus(name=name, device=device, problem=problem, remedy=error.remedy)
+        return DeviceStatus(name=name, device=device, problem=problem, remedy=error.remedy, note=note)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from edgebench.core.dtype import DataType
 from edgebench.core.model import InputSource, ModelFormat
 from edgebench.core.profile import Outcome
 from edgebench.errors import InputError, TargetUnavailableError, UnsupportedModelError
-from edgebench.models.prepare import PrepareRequest
+from edgebench.models.prepare import PrepareRequest, inputs_of_loaded
 from edgebench.store.devices import find_device
 from edgebench.store.files import write_atomically
 from edgebench.workers.base import Workers
@@ -85,8 +84,7 @@ def export_model(
             return [output], notes
         project = Path(folder) / "project"
         project.mkdir()
-        # The shapes that were given are in a converted file, and its layout may be another.
-        fed = inputs if prepared.deployed is None else replace(inputs, shapes={})
+        fed = inputs_of_loaded(inputs, prepared.info, prepared.deployed)
         order = WriteProject(
             device=device or find_device(_ANY_DEVICE), model=prepared.path, inputs=fed, folder=str(project)
         )

@@ -9,6 +9,7 @@ from pathlib import Path
 from edgebench.core.model import ModelFormat, ModelInfo
 from edgebench.core.suggestions import did_you_mean
 from edgebench.errors import InputError
+from edgebench.models.digest import digest_files
 from edgebench.models.input_shapes import batch_note, check_shape, unset_dimensions_error, with_batch_of_one, with_name
 from edgebench.models.source import ModelSource, identify
 
@@ -49,6 +50,27 @@ def inspect(
 
         info = inspect_torch(path, source, format_, shapes)
     return _checked(info, shapes, open_shapes=open_shapes) if info.inputs else info
+
+
+def require_digest(path: Path, digest: str) -> None:
+    """Check that a file, with its external data, is still the one that was described.
+
+    Args:
+        path: The file.
+        digest: Of its description.
+
+    Raises:
+        InputError: It has changed, or is gone.
+    """
+    files = [path]
+    if identify(path) is ModelFormat.ONNX:
+        from edgebench.models.onnx.file import external_files, parse_graph
+
+        files += external_files(parse_graph(path), path)
+    if digest_files(files)[0] != digest:
+        raise InputError(
+            "the model file changed while it was measured", where=str(path), remedy="run again once nothing writes it"
+        )
 
 
 def _checked(info: ModelInfo, shapes: Shapes, *, open_shapes: bool) -> ModelInfo:

@@ -76,6 +76,21 @@ class Prepared(Record):
     notes: tuple[str, ...] = ()
 
 
+def inputs_of_loaded(inputs: InputSource, model: ModelInfo, deployed: ModelInfo | None) -> InputSource:
+    """How the file that is loaded gets its inputs, with what is known about them and the runtime does not know.
+
+    Args:
+        inputs: What the user gave for the model.
+        model: The model as given.
+        deployed: The file's description if the model had to be converted.
+    """
+    if deployed is not None and deployed.format is ModelFormat.TFLITE:
+        # The shapes and the graph that were given are in the converted file, and its layout may be another.
+        inputs = replace(inputs, shapes={}, signature=None)
+    specs = (deployed or model).inputs
+    return replace(inputs, upper={spec.name: spec.upper for spec in specs if spec.upper is not None})
+
+
 def prepare(request: PrepareRequest) -> Prepared:
     """Inspect a model, and convert or quantise it if the target takes another form.
 

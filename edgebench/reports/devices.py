@@ -26,6 +26,11 @@ def devices_report(statuses: Iterable[DeviceStatus]) -> Report:
         }
         for status in known
     ]
+    notes = tuple(
+        Remark(kind=Kind.WARNING, code=Code.DEVICE_NOTE, subject=status.name, text=status.note)
+        for status in known
+        if status.note
+    )
     return Report(
         tables=tuple(
             _of_kind(rows, kind)
@@ -41,7 +46,8 @@ def devices_report(statuses: Iterable[DeviceStatus]) -> Report:
             )
             for status in known
             if status.problem
-        ),
+        )
+        + notes,
         records=tuple(
             {**row, "ready": status.ready, "problem": status.problem, "remedy": status.remedy}
             for row, status in zip(rows, known, strict=True)

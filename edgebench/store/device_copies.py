@@ -12,10 +12,11 @@ from edgebench.core.device import Device, PowerModel
 from edgebench.core.measured_power import UNKNOWN_POWER_ERROR
 from edgebench.errors import InputError
 from edgebench.store.board_calibrations import calibration_toml
-from edgebench.store.devices import find_device
+from edgebench.store.devices import described_device
 from edgebench.store.files import write_atomically
 from edgebench.store.locations import packaged_folder
 from edgebench.store.toml_files import new_toml, read_toml
+from edgebench.store.trust import allow, is_trusted
 
 _HEADER = re.compile(r"^\s*(\[\[?)\s*([\w.-]+)\s*\]\]?", re.MULTILINE)
 
@@ -44,7 +45,7 @@ def write_device_copy(name: str, source: str, folder: Path) -> NewDevice:
         StorageError: The file cannot be written.
     """
     path = new_toml(name, folder, "device")
-    original = find_device(source)
+    original = described_device(source)
     header = (
         f"# Device {name!r}, started as a copy of {original.name!r}. devices/README.md describes every key.\n"
         "# Files in ./devices override those in ~/.config/edgebench/devices, and both override those of edgebench.\n\n"
@@ -53,6 +54,8 @@ def write_device_copy(name: str, source: str, folder: Path) -> NewDevice:
     if original.target == "mcu":
         text = _without_own_figures(text, original)
     write_atomically(path, (header + text).encode())
+    if is_trusted(Path(original.origin), read_toml(Path(original.origin), "device")[1]):
+        allow(path, read_toml(path, "device")[1])
     return NewDevice(path=path, to_fill_in=tuple(_to_fill_in(original)))
 
 

@@ -16,7 +16,8 @@ from edgebench.errors import EdgebenchError, InputError
 from edgebench.store.board_calibrations import CalibrationSection, board_calibration
 from edgebench.store.codec import first_problem
 from edgebench.store.renames import present_options
-from edgebench.store.toml_files import find_toml, names_as_counted, place_in, read_toml, toml_files
+from edgebench.store.toml_files import find_toml, names_as_counted, place_in, read_toml, stands_in, toml_files
+from edgebench.store.trust import require_trust
 
 SCHEMA = "edgebench.device/1"
 _Calibration = dict[str, str | float | dict[str, str | float]]
@@ -62,12 +63,37 @@ def device_names() -> list[str]:
 
 
 def find_device(reference: str) -> Device:
-    """A device by name, or by the path of its file.
+    """A device by name, or by the path of its file, to be used.
 
     Raises:
-        InputError: No device has that name, or its file is not valid (file, key and line are named).
+        InputError: No device has that name, its file is not valid (file, key and line are named), or it names
+            programs that the user has not allowed.
     """
-    return read_device(_find_file(reference))
+    device = described_device(reference)
+    require_trusted_device(device)
+    return device
+
+
+def described_device(reference: str) -> Device:
+    """A device by name, or by the path of its file, to be looked at.
+
+    Raises:
+        InputError: No device has that name, or its file is not valid.
+    """
+    path = _find_file(reference)
+    device = read_device(path)
+    note = stands_in(path, "devices")
+    return device if note is None else replace(device, notes=(*device.notes, note))
+
+
+def require_trusted_device(device: Device) -> None:
+    """Refuse a device whose file names programs that the user has not allowed.
+
+    Raises:
+        InputError: It was not allowed.
+    """
+    path = Path(device.origin)
+    require_trust(path, read_toml(path, "device")[1], "device")
 
 
 def _find_file(reference: str) -> Path:

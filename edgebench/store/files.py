@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import re
@@ -16,20 +17,35 @@ from typing import Any
 from edgebench.errors import StorageError
 
 Migration = Callable[[dict[str, Any]], dict[str, Any]]
+_CHECKSUM = "checksum"
 _FLAT_NUMBERS = re.compile(r"\[\s+(-?[\d.eE+-]+(?:,\s+-?[\d.eE+-]+)*)\s+\]")
 
 
 def write_json(path: Path, document: dict[str, Any]) -> None:
     """Write a document to a temporary file and rename it, so that readers see the old or the new one, complete.
 
-    Lists of numbers take one line each, so that a diff shows what changed.
+    Its last key is a checksum, which is compared when the document is read. Lists of numbers take one line each, so
+    that a diff shows what changed.
 
     Raises:
         StorageError: The folder is read-only, the disk is full, or the path is not a file.
     """
+    document = {**document, _CHECKSUM: _checksum(document)}
     text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False)
     text = _FLAT_NUMBERS.sub(lambda match: "[" + " ".join(match[1].split()) + "]", text)
     write_atomically(path, (text + "\n").encode())
+
+
+def _checksum(document: Mapping[str, Any]) -> str:
+    """Of what a document says, however it is laid out; a figure that is edited shows."""
+    plain = json.dumps(document, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+    return f"sha256:{hashlib.sha256(plain.encode()).hexdigest()}"
+
+
+def _is_intact(document: dict[str, Any]) -> bool:
+    """Whether a document is what was written; takes its checksum away. Older documents have none."""
+    checksum = document.pop(_CHECKSUM, None)
+    return checksum is None or checksum == _checksum(document)
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -91,7 +107,7 @@ def read_json(
         The document without its ``schema`` key.
 
     Raises:
-        StorageError: Missing, not JSON, of another kind, or newer than this edgebench.
+        StorageError: Missing, not JSON, of another kind, newer than this edgebench, or not what was written.
     """
     require_file(path)
     try:
@@ -102,6 +118,7 @@ def read_json(
         raise StorageError(
             f"not a JSON document: {error}", where=str(path), remedy="restore the file, or run again"
         ) from error
+    is_intact = not isinstance(document, dict) or _is_intact(document)
     schema = document.pop("schema", None) if isinstance(document, dict) else None
     match = re.fullmatch(r"edgebench\.([a-z-]+)/(\d{1,6})", schema) if isinstance(schema, str) else None
     if match is None:
@@ -114,6 +131,12 @@ def read_json(
             f"written by a newer edgebench ({schema}; this one reads up to {version})",
             where=str(path),
             remedy="update edgebench: pip install --upgrade edgebench",
+        )
+    if not is_intact:
+        raise StorageError(
+            "its content is not what edgebench wrote: it was edited or damaged",
+            where=str(path),
+            remedy=f"restore the file, or run again (remove the key {_CHECKSUM!r} if an edit is meant)",
         )
     while found < version:
         step = (migrations or {}).get(found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -61,6 +62,11 @@ def write_space_copy(
         f"# Search space {name!r}, started as a copy of {original.name!r}; search_spaces/README.md describes it.\n"
         "# A list is what can be chosen; what is not a list is the same for every network.\n\n"
     )
+    if shape is not None:
+        # The description of the original names its own data.
+        about = f"as {original.name}, for {'x'.join(map(str, shape))}"
+        line = f"description = {json.dumps(about)}"
+        text = re.sub(r'^description\s*=\s*"[^"\n]*"$', lambda _: line, text, flags=re.MULTILINE)
     write_atomically(path, (header + _changed(text, changes)).encode())
     return path
 

@@ -11,6 +11,7 @@ from edgebench.core.space import SpaceDescription
 from edgebench.errors import InputError
 from edgebench.store.codec import first_problem
 from edgebench.store.toml_files import find_toml, names_as_counted, place_in, read_toml, toml_files
+from edgebench.store.trust import require_trust
 
 SCHEMA = "edgebench.space/1"
 
@@ -35,9 +36,13 @@ def find_space(reference: str) -> SpaceDescription:
     """A space's description by name, or by the path of its file.
 
     Raises:
-        InputError: No space has that name, or its file is not valid (file, key and line are named).
+        InputError: No space has that name, its file is not valid (file, key and line are named), or it names a
+            function that the user has not allowed to be run.
     """
-    return read_space(find_toml(reference, "search_spaces", "search space", "edgebench spaces list"))
+    path = find_toml(reference, "search_spaces", "search space", "edgebench spaces list")
+    description = read_space(path)
+    require_trust(path, read_toml(path, "space")[1], "space")
+    return description
 
 
 def read_space(path: Path) -> SpaceDescription:

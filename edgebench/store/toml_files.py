@@ -11,7 +11,7 @@ from typing import Any
 from edgebench.core.suggestions import did_you_mean
 from edgebench.errors import InputError
 from edgebench.store.files import require_file
-from edgebench.store.locations import search_path
+from edgebench.store.locations import packaged_folder, search_path
 
 MAX_FILE_BYTES = 1 << 20
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
@@ -56,6 +56,14 @@ def find_toml(reference: str, folder: str, what: str, command: str) -> Path:
             remedy=did_you_mean(reference, files) or f"`{command}` lists them all",
         )
     return files[reference]
+
+
+def stands_in(path: Path, folder: str) -> str | None:
+    """That a file is used instead of one of the same name that comes with edgebench, as a note; else None."""
+    packaged = packaged_folder(folder) / path.name
+    if not packaged.is_file() or packaged.resolve() == path.resolve():
+        return None
+    return f"{path} stands in for the file of that name that comes with edgebench"
 
 
 def new_toml(name: str, folder: Path, what: str) -> Path:

@@ -88,6 +88,8 @@ def test_the_shape_of_the_only_input_needs_no_name(tmp_path: Path) -> None:
     for device in ("host", "host-litert"):
         done = edgebench("profile", "image.onnx", "-d", device, "--shape", "1,3,20,20", *QUICK, cwd=tmp_path)
         assert done.returncode in {0, 4}, done.stdout + done.stderr
+    done = edgebench("check", "image.onnx", "--shape", "1,3,20,20", "-d", "host-litert", "--json", cwd=tmp_path)
+    assert [row["runs"] for row in json.loads(done.stdout)["rows"]] == ["whole"]
     two = [node("Add", ["a", "b"], ["y"])]
     write(tmp_path / "two.onnx", two, {"a": [1, "n"], "b": [1, "n"]}, {})
     done = edgebench("profile", "two.onnx", "--shape", "1,20", *QUICK, cwd=tmp_path)
@@ -156,6 +158,7 @@ def test_ones_own_data_is_looked_at_before_anything_is_trained(tmp_path: Path) -
     assert made.returncode == 0, made.stderr
     text = (tmp_path / "search_spaces" / "mine.toml").read_text()
     assert "classes = 3" in text
+    assert 'description = "as mobile, for 8x9x3"' in text
     assert "input_channels = 3" in text
     shown = edgebench("spaces", "show", "mine", cwd=tmp_path)
     assert "mine.toml" in shown.stdout

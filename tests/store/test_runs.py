@@ -1,6 +1,7 @@
 """Stored runs, of this version and of older ones."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -39,6 +40,7 @@ def stored() -> Run:
 def as_version(path: Path, version: int) -> Path:
     """A run as an older edgebench wrote it."""
     document = json.loads(path.read_text())
+    del document["checksum"]
     document["schema"] = f"edgebench.run/{version}"
     if version < 4:
         del document["label"], document["revision"]
@@ -82,7 +84,12 @@ def test_a_newer_run_asks_for_an_update(tmp_path: Path) -> None:
 
 def test_a_damaged_run_asks_to_restore_the_file(tmp_path: Path) -> None:
     path = RunStore(tmp_path).save(stored())
-    path.write_text(path.read_text().replace('"started"', '"begun"'))
+    whole = path.read_text()
+    path.write_text(whole.replace("0.001", "0.0001"))
+    assert path.read_text() != whole
+    with pytest.raises(StorageError, match="edited or damaged"):
+        load_run(path)
+    path.write_text(re.sub(r'"checksum": "[^"]*"', '"checksum": null', whole).replace('"started"', '"begun"'))
     with pytest.raises(StorageError, match="started") as caught:
         load_run(path)
     assert caught.value.where == str(path)

@@ -13,7 +13,7 @@ from edgebench.core.model import InputSource, ModelFormat
 from edgebench.core.plan import MeasurementPlan
 from edgebench.core.profile import Outcome, Profile
 from edgebench.core.summary import summarise
-from edgebench.errors import InputError
+from edgebench.errors import InputError, UnsupportedModelError
 from edgebench.flows.profile.profile import ProfileRequest, profile
 from edgebench.models.convert import quantise
 from edgebench.models.network import NetworkBuilder
@@ -22,6 +22,8 @@ from edgebench.models.zoo import export
 from edgebench.store.devices import device_names, find_device
 from edgebench.targets.ethos_u.compile import compile_model
 from edgebench.targets.ethos_u.options import EthosUOptions, accelerators, read_ethos_u_options
+from edgebench.targets.ethos_u.target import EthosUTarget
+from tests.models.small_model_files import TfliteFile, schema
 
 DEVICES = [name for name in device_names() if name.startswith("ethos-")]
 EVERYWHERE = MeasurementPlan(repetitions=2, goal=10.0, layers=True)
@@ -244,3 +246,23 @@ def test_estimates_have_a_band_with_its_source_and_tiny_networks_none() -> None:
     assert latency.most < latency.value / (1 - 0.66)
     assert summarise(tiny)["latency_s"].low is None
     assert any("no error band" in note for note in tiny.notes)
+
+
+def test_what_litert_refuses_has_no_figures(tmp_path: Path) -> None:
+    """A bias of 15 values for 16 channels: the compiler takes it, and no device could run it."""
+    file = TfliteFile()
+    image = file.tensor("image", [1, 8, 8, 8], "int8", scale=0.1)
+    kernel = file.tensor("kernel", [16, 3, 3, 8], "int8", constant=True, scale=0.1)
+    result = file.tensor("result", [1, 8, 8, 16], "int8", scale=0.1)
+    options = schema.Conv2DOptionsT()
+    options.strideH = options.strideW = options.dilationHFactor = options.dilationWFactor = 1
+    for values in (15, 16):
+        bias = file.tensor("bias", [values], "int32", constant=True, scale=0.01)
+        file.graph.operators.clear()
+        file.operator("CONV_2D", [image, kernel, bias], [result], options)
+        (tmp_path / f"{values}.tflite").write_bytes(file.content([image], [result]))
+    target = EthosUTarget(find_device("ethos-u55-128"))
+    with target.load(tmp_path / "16.tflite", InputSource()) as model:
+        assert model.metrics()
+    with pytest.raises(UnsupportedModelError, match="LiteRT, which runs such files, refuses it"):
+        target.try_model(tmp_path / "15.tflite")

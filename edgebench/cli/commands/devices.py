@@ -54,9 +54,9 @@ def show(name: NameArgument, json_: JsonOption = False) -> None:
     """Print a device's description and where it was read from."""
     from edgebench.cli.output import print_rows
     from edgebench.store.codec import to_plain
-    from edgebench.store.devices import find_device
+    from edgebench.store.devices import described_device
 
-    device = find_device(name)
+    device = described_device(name)
     if json_:
         print_rows([to_plain(device)], "devices show")
     else:

@@ -9,6 +9,7 @@ from edgebench.core.baseline import Baseline
 from edgebench.core.device import Device
 from edgebench.errors import InputError
 from edgebench.store.devices import find_device
+from edgebench.store.trust import require_typed
 
 
 def chosen_cells(
@@ -30,6 +31,8 @@ def chosen_cells(
         return [(model, device) for model in _once(models) for device in devices or [find_device("host")]]
     if models and devices:
         return [(model, device) for model in _once(models) for device in devices]
+    for entry in () if models else baseline.entries:
+        require_typed(entry.source, f"baseline {baseline.name}", f"edgebench gate {entry.source} ...")
     here = {device.name: device for device in devices}
     cells: list[tuple[str, Device]] = []
     for model in _once(models) or _once(entry.source for entry in baseline.entries):

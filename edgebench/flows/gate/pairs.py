@@ -19,7 +19,7 @@ from edgebench.flows.profile.preparation import Ready
 from edgebench.gate.limits import P90
 from edgebench.gate.rule import Levels
 from edgebench.workers.base import Workers
-from edgebench.workers.measuring.jobs import Finish, Finished, Load, Loaded, Run
+from edgebench.workers.measuring.jobs import Finish, Finished, Loaded, Run
 from edgebench.workers.protocol import Answer, Request
 from edgebench.workers.worker import ChildError, Worker
 
@@ -95,8 +95,7 @@ class Side:
         self._bursts = []
         worker = self._workers.measuring(number=number, memory_limit_bytes=self._plan.memory_limit_bytes)
         self._worker = stack.enter_context(worker)
-        inputs = self.ready.input_source(self._inputs)
-        self._loaded = self._ask(Load(device=self.ready.device, model=self.ready.path, inputs=inputs))
+        self._loaded = self._ask(self.ready.load_request(self._inputs))
         return self._loaded
 
     def burst(self, iterations: int) -> None:

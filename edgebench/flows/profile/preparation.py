@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -13,12 +13,12 @@ from edgebench.core.model import PYTORCH, InputSource, ModelFormat, ModelInfo, f
 from edgebench.core.plan import MeasurementPlan
 from edgebench.core.profile import Failure, Outcome, Profile
 from edgebench.errors import EdgebenchError, UnavailableError
-from edgebench.models.prepare import Prepared, PrepareRequest
+from edgebench.models.prepare import Prepared, PrepareRequest, inputs_of_loaded
 from edgebench.models.source import parse_source
 from edgebench.targets.base import MadeReadyOnce, Target
 from edgebench.targets.registry import create_target
 from edgebench.workers.base import Workers
-from edgebench.workers.measuring.jobs import MakeReady, Prepare
+from edgebench.workers.measuring.jobs import Load, MakeReady, Prepare
 from edgebench.workers.worker import ChildError
 
 _MAKE_READY_S = 1800.0
@@ -63,12 +63,14 @@ class Ready:
         return self.deployed or self.model
 
     def input_source(self, inputs: InputSource) -> InputSource:
-        """Inputs, with what the file knows about them and the runtime does not."""
-        specs = self.loaded.inputs
-        if self.deployed is not None and self.deployed.format is ModelFormat.TFLITE:
-            # The shapes that were given are in the converted file, and its layout may be another.
-            inputs = replace(inputs, shapes={})
-        return replace(inputs, upper={spec.name: spec.upper for spec in specs if spec.upper is not None})
+        """How the file that is loaded gets its inputs."""
+        return inputs_of_loaded(inputs, self.model, self.deployed)
+
+    def load_request(self, inputs: InputSource) -> Load:
+        """What a measuring process is asked to load: this file, with the content that it had when it was prepared."""
+        return Load(
+            device=self.device, model=self.path, inputs=self.input_source(inputs), digest=self.loaded.digest or None
+        )
 
 
 class Preparation:

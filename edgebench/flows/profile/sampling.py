@@ -12,7 +12,7 @@ from edgebench.core.profile import Failure, LayerCost, Outcome, ProcessRun, Prof
 from edgebench.core.statistics import Interval, median_interval
 from edgebench.flows.profile.preparation import Ready
 from edgebench.workers.base import Workers
-from edgebench.workers.measuring.jobs import Finish, Finished, Load, Loaded, Run
+from edgebench.workers.measuring.jobs import Finish, Finished, Loaded, Run
 from edgebench.workers.protocol import Answer, Request
 from edgebench.workers.worker import ChildError, Worker
 
@@ -74,8 +74,7 @@ class Sampling:
         self._loaded, self._bursts = None, []
         worker = self._workers.measuring(number=number, memory_limit_bytes=self._plan.memory_limit_bytes)
         self._worker = stack.enter_context(worker)
-        inputs = self.ready.input_source(self._inputs)
-        self._loaded = self._ask(Load(device=self.ready.device, model=self.ready.path, inputs=inputs))
+        self._loaded = self._ask(self.ready.load_request(self._inputs))
         if self._loaded is None:
             return False
         self._method = self._loaded.method

@@ -13,6 +13,7 @@ import numpy as np
 from edgebench.core.figure import ACCURACY
 from edgebench.flows.profile.profile import ProfileProgress
 from edgebench.flows.search.accuracy import AccuracySource
+from edgebench.flows.search.lease import Watch, signs_of_life
 from edgebench.flows.search.ownership import one_at_a_time, others_at_work, owner, requeue_abandoned
 from edgebench.flows.search.request import SearchRequest
 from edgebench.flows.search.sampler import prunes
@@ -79,6 +80,7 @@ class Exploration:
         self._min_accuracy = min_accuracy
         self._on_progress, self._on_trial = on_progress, on_trial
         self._owner = owner()
+        self._watch = Watch(study)
         self._stop = threading.Event()
         self._epochs: dict[int, int] = {}
         self._prunes = prunes(request, source)
@@ -90,6 +92,10 @@ class Exploration:
             StorageError: The storage went away and did not come back.
             KeyboardInterrupt: Running trials have been given back.
         """
+        with signs_of_life(self._study, self._owner):
+            self._run()
+
+    def _run(self) -> None:
         self._take_over()
         running: _Running = {}
         pool = ThreadPoolExecutor(self._request.jobs)
@@ -101,8 +107,10 @@ class Exploration:
                 if running:
                     self._collect(running)
                 elif not self._take_over() and not self._left():
-                    if not others_at_work(self._study.trials, self._owner):
+                    others = others_at_work(self._study.trials, self._owner, self._watch)
+                    if not others:
                         break
+                    self._report(running, f", waiting for trials of {', '.join(others)}")
                     # Their trials belong to the outcome, and are repeated here if those processes die.
                     time.sleep(_OTHERS_S)
         except BaseException:
@@ -115,7 +123,7 @@ class Exploration:
     def _take_over(self) -> int:
         """Look at the study, and queue the trials of dead processes; returns how many."""
         with one_at_a_time(self._request.folder):
-            return requeue_abandoned(self._study, len(self._request.space.dimensions))
+            return requeue_abandoned(self._study, len(self._request.space.dimensions), self._watch)
 
     def _left(self) -> bool:
         """Whether trials are missing from the study as last seen, including what was done here since."""
@@ -235,7 +243,7 @@ class Exploration:
                 # Without its storage, a trial is found abandoned when the study is resumed.
                 return
 
-    def _report(self, running: _Running) -> None:
+    def _report(self, running: _Running, more: str = "") -> None:
         trials, wanted = self._study.trials, self._request.trials
         good = [
             (trial.accuracy, trial.architecture or "")
@@ -249,4 +257,4 @@ class Exploration:
         numbers = [asked.trial.number for asked in running.values()]
         epochs = [str(self._epochs[number]) for number in numbers if number in self._epochs]
         text += f" (epoch {', '.join(epochs)})" if epochs else ""
-        self._on_progress(ProfileProgress(done=min(1.0, trials.finished / wanted), text=text))
+        self._on_progress(ProfileProgress(done=min(1.0, trials.finished / wanted), text=text + more))

@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 
 from edgebench.errors import StorageError
+from edgebench.flows.search.lease import Watch
 from edgebench.flows.search.study import SearchStudy
 from edgebench.flows.search.trial import State, Trial
 from edgebench.flows.search.trials import Trials
@@ -42,21 +43,22 @@ def one_at_a_time(folder: Path, what: str = "") -> Iterator[None]:
 
 
 def owner() -> str:
-    """The name of this process, such that a later process with the same number has another name."""
-    return json.dumps([socket.gethostname(), os.getpid(), psutil.Process().create_time()])
+    """The name of this process, such that no other process, here or elsewhere, now or later, has the same."""
+    return json.dumps([_place(), os.getpid(), psutil.Process().create_time()])
 
 
-def requeue_abandoned(study: SearchStudy, dimensions: int) -> int:
+def requeue_abandoned(study: SearchStudy, dimensions: int, watch: Watch) -> int:
     """Queue trials whose process is gone for whichever process asks next; called by one process at a time.
 
     Args:
         study: The study; it is read again.
         dimensions: Of the space: a trial with fewer choices had not begun.
+        watch: Over processes elsewhere.
 
     Returns:
         How many there were.
     """
-    lost = [trial for trial in study.look() if trial.state is State.RUNNING and not _alive(trial)]
+    lost = [trial for trial in study.look() if trial.state is State.RUNNING and not _alive(trial, watch)]
     for trial in lost:
         study.end(trial.number, State.FAIL)
         if len(trial.choices) == dimensions:
@@ -64,29 +66,39 @@ def requeue_abandoned(study: SearchStudy, dimensions: int) -> int:
     return len(lost)
 
 
-def others_at_work(trials: Trials, mine: str) -> bool:
-    """Whether another process of this machine is running a trial.
+def others_at_work(trials: Trials, mine: str, watch: Watch) -> tuple[str, ...]:
+    """Where other processes are running trials.
 
     Args:
         trials: Of the study.
         mine: This process, as its trials name it.
+        watch: Over processes elsewhere.
     """
-    return any(
-        trial.state is State.RUNNING and trial.owner != mine and _here(trial) and _alive(trial) for trial in trials
-    )
+    found = [trial for trial in trials if trial.state is State.RUNNING and trial.owner != mine and _alive(trial, watch)]
+    return tuple(dict.fromkeys(_host(trial.owner) for trial in found))
 
 
-def _here(trial: Trial) -> bool:
-    return trial.owner is None or json.loads(trial.owner)[0] == socket.gethostname()
+def _place() -> str:
+    """This machine and, in it, this set of processes: containers may share the name of a machine, but no numbers."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        processes = str(Path("/proc/self/ns/pid").readlink())
+    except OSError:
+        return socket.gethostname()
+    return f"{socket.gethostname()} {boot} {processes}"
 
 
-def _alive(trial: Trial) -> bool:
-    """Whether a trial's process is alive; on another machine, or if it has just begun, it is assumed to be."""
+def _host(owner: str | None) -> str:
+    return socket.gethostname() if owner is None else str(json.loads(owner)[0]).partition(" ")[0]
+
+
+def _alive(trial: Trial, watch: Watch) -> bool:
+    """Whether a trial's process is alive; if it has just begun, it is assumed to be."""
     if trial.owner is None:
         return trial.started is not None and (datetime.now() - trial.started).total_seconds() < NAMELESS_S
-    host, number, created = json.loads(trial.owner)
-    if host != socket.gethostname():
-        return True
+    place, number, created = json.loads(trial.owner)
+    if place != _place():
+        return watch.is_alive(trial.owner)
     try:
         return bool(abs(psutil.Process(number).create_time() - created) < 1)
     except psutil.NoSuchProcess:

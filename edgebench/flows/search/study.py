@@ -60,6 +60,18 @@ class SearchStudy:
         """Write the accuracy of the reference, so that it is trained only once."""
         lasting(lambda: self._study.set_user_attr(REFERENCE, accuracy))
 
+    def count_up(self, name: str, count: int) -> None:
+        """Write a number that others watch; at once or not at all.
+
+        Raises:
+            Exception: Whatever the storage raises if it is unreachable.
+        """
+        self._study.set_user_attr(name, count)
+
+    def count_of(self, name: str) -> object:
+        """A number that another process counts up, or None if there is none."""
+        return lasting(lambda: self._study.user_attrs).get(name)
+
     def use(self, sampler: Any, pruner: Any) -> None:
         """Set a sampler and a pruner of Optuna's types."""
         self._study.sampler, self._study.pruner = sampler, pruner

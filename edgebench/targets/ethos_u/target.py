@@ -15,6 +15,7 @@ from edgebench.core.device import Device
 from edgebench.core.dtype import DataType
 from edgebench.core.metric import Metric, Provenance
 from edgebench.core.model import InputSource, ModelFormat
+from edgebench.core.named_function import first_line
 from edgebench.core.profile import Footprint, LayerCost, Sample
 from edgebench.core.support import LeftOperators, Support
 from edgebench.errors import InputError, UnsupportedModelError
@@ -24,6 +25,7 @@ from edgebench.targets.ethos_u.compile import Compilation, Operation, compile_mo
 from edgebench.targets.ethos_u.error import BAND_SOURCE, OUTSIDE, error_factor, is_tiny
 from edgebench.targets.ethos_u.options import LARGEST, EthosUOptions, read_ethos_u_options
 from edgebench.targets.ethos_u.truth import is_added, write_without_truth
+from edgebench.targets.litert import create_interpreter
 from edgebench.targets.packages import require_package
 
 _HANDED_OVER = (
@@ -223,10 +225,31 @@ class EthosUModel(PlainModel):
 
 def _ready(model: Path, options: EthosUOptions) -> tuple[Compilation, list[str]]:
     """What the compiler makes of a model, and what happened to the model before."""
+    _require_prepared(model)
     with tempfile.TemporaryDirectory() as folder:
         stateless = None if _takes_all(options) else write_without_variables(model, Path(folder) / model.name)
         compilation = _compiled(stateless or model, options, Path(folder))
         return compilation, [] if stateless is None else [_HANDED_OVER]
+
+
+def _require_prepared(model: Path) -> None:
+    """Refuse what LiteRT itself refuses: the compiler takes some damaged files, and would give them figures.
+
+    Custom operators are the application's own, so LiteRT cannot judge them.
+
+    Raises:
+        UnsupportedModelError: LiteRT cannot prepare it.
+        InputError: It is damaged.
+    """
+    try:
+        create_interpreter(model, kernels="builtin").allocate_tensors()
+    except UnsupportedModelError as error:
+        if not error.operators:
+            raise
+    except (ValueError, RuntimeError) as error:
+        raise UnsupportedModelError(
+            f"LiteRT, which runs such files, refuses it: {first_line(error)}", remedy="export the model again"
+        ) from None
 
 
 def _takes_all(options: EthosUOptions) -> bool:

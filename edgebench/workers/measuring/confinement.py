@@ -21,10 +21,9 @@ from edgebench.errors import UnavailableError
 from edgebench.machine.folders import cache_folder
 from edgebench.machine.landlock import confine
 from edgebench.models.source import parse_source
+from edgebench.store.trust import trusts_all
 from edgebench.targets.registry import BUILTIN
 
-TRUST = "EDGEBENCH_TRUST"
-"""Environment variable that lets models run unconfined."""
 _SYSTEM = (
     "/usr", "/lib", "/lib32", "/lib64", "/bin", "/sbin", "/etc", "/proc", "/sys", "/opt", "/nix", "/snap",
     "/var/lib", "/system", "/vendor", "/apex",
@@ -48,7 +47,7 @@ def confine_to(
         None if it is in force, else why not.
     """
     sources = list(models)
-    if os.environ.get(TRUST):
+    if trusts_all():
         return "the models are trusted"
     if any(parse_source(source).function is not None for source in sources):
         return "the user's own code makes the model"
@@ -88,10 +87,10 @@ def require_confinement(reason: str | None, *, is_program: bool) -> None:
     Raises:
         UnavailableError: It is not.
     """
-    if reason is not None and is_program and not os.environ.get(TRUST):
+    if reason is not None and is_program and not trusts_all():
         raise UnavailableError(
             f"TorchScript programs can read and write files when they run, and nothing confines them here: {reason}",
-            remedy=f"if you trust the file, set {TRUST}=1; or export it with torch.export or torch.onnx.export",
+            remedy="if you trust the file, add --trust; or export it with torch.export or torch.onnx.export",
         )
 
 

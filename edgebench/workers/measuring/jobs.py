@@ -155,6 +155,7 @@ class Load(Request[Loaded]):
         device: The device to run it on.
         model: Path of a file that the device's target takes.
         inputs: Where inputs come from.
+        digest: What the file must have when it is loaded and when sampling is over, or None for any.
     """
 
     verb: ClassVar[str] = "load"
@@ -162,6 +163,7 @@ class Load(Request[Loaded]):
     device: Device
     model: str
     inputs: InputSource
+    digest: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

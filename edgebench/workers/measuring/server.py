@@ -44,6 +44,7 @@ class MeasuringServer(Server):
     def __init__(self, answers: BinaryIO, requests: BinaryIO) -> None:
         super().__init__(answers, requests)
         self._session: MeasurementSession | None = None
+        self._of: Load | None = None
         self._unconfined: str | None = None
         self._is_settled = False
         self.on(Prepare, self._prepare)
@@ -108,7 +109,10 @@ class MeasuringServer(Server):
 
         self._confine([request.model], request.device, _files(request.inputs))
         self._session = MeasurementSession(request.device, Path(request.model), request.inputs)
-        return self._session.load()
+        self._of = request
+        loaded = self._session.load()
+        self._require_unchanged()
+        return loaded
 
     def _run(self, request: Run) -> Sample:
         return self._loaded().run(request.iterations)
@@ -116,6 +120,7 @@ class MeasuringServer(Server):
     def _finish(self, request: Finish) -> Finished:
         session = self._loaded()
         finished = session.finish(layers=request.layers)
+        self._require_unchanged()
         session.close()
         self._session = None
         if self._unconfined is not None:
@@ -150,6 +155,13 @@ class MeasuringServer(Server):
             self._is_settled = True
             self._unconfined = confine_to(models, files, device, folders)
         require_confinement(self._unconfined, is_program=any(map(_is_program, models)))
+
+    def _require_unchanged(self) -> None:
+        """The figures are those of one file: it may have been replaced since it was prepared."""
+        from edgebench.models.inspect import require_digest
+
+        if self._of is not None and self._of.digest is not None:
+            require_digest(Path(self._of.model), self._of.digest)
 
     def _loaded(self) -> MeasurementSession:
         if self._session is None:

@@ -1,10 +1,11 @@
 """Trials as records: the keys they are stored under, what a view of all of them says, how often it is read."""
 
 import json
-import socket
+import os
 import subprocess
 import sys
 import threading
+import time
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -19,6 +20,7 @@ from edgebench.core.budget import Budget, Limit
 from edgebench.flows.profile.profile import ProfileProgress
 from edgebench.flows.search import calls
 from edgebench.flows.search import study as studies
+from edgebench.flows.search.lease import LEASE_S, Watch, key, signs_of_life
 from edgebench.flows.search.ownership import others_at_work, owner, requeue_abandoned
 from edgebench.flows.search.sampler import make_sampler
 from edgebench.flows.search.search import search
@@ -31,7 +33,7 @@ from edgebench.spaces.space import SearchSpace
 from tests.flows.search.test_search import PLAN, fake_table, request, run, tried
 from tests.small_space import open_twelve
 
-GONE = json.dumps([socket.gethostname(), 4194305, 0.0])
+GONE = json.dumps([json.loads(owner())[0], 4194305, 0.0])
 
 
 @pytest.fixture
@@ -63,8 +65,8 @@ def test_a_trial_of_an_older_study_is_read() -> None:
         "pruned_at": 3,
         "accuracy": 0.5,
     }
-    for key, value in written.items():
-        trial.set_user_attr(key, value)
+    for name, value in written.items():
+        trial.set_user_attr(name, value)
     trial.set_constraint("latency_s@fake", -0.98)
     (frozen,) = study.get_trials()
     assert Trial.of(frozen) == Trial(
@@ -164,11 +166,12 @@ def test_trials_of_processes_that_are_gone_are_queued_again() -> None:
         trial = study.ask()
         trial.set_user_attr("owner", name)
         trial.suggest_categorical("kernel", (3, 5))
-    assert others_at_work(ours.look(), owner()) is False
-    assert others_at_work(ours.trials, "somebody else") is True
-    assert requeue_abandoned(ours, 1) == 1
+    watch = Watch(ours)
+    assert others_at_work(ours.look(), owner(), watch) == ("elsewhere",)
+    assert len(others_at_work(ours.trials, "somebody else", watch)) == 2
+    assert requeue_abandoned(ours, 1, watch) == 1
     assert [trial.state for trial in ours.look()] == [State.FAIL, State.RUNNING, State.RUNNING, State.WAITING]
-    assert requeue_abandoned(ours, 1) == 0
+    assert requeue_abandoned(ours, 1, watch) == 0
     again = ours.ask(owner())
     assert (again.retry_of, again.attempt) == (0, 1)
     assert again.optuna.suggest_categorical("kernel", (3, 5)) == study.get_trials()[0].params["kernel"]
@@ -177,8 +180,37 @@ def test_trials_of_processes_that_are_gone_are_queued_again() -> None:
 def test_a_trial_without_a_name_has_a_moment_to_get_one() -> None:
     now = datetime.now()
     young, old = (record(0, State.RUNNING, started=now - timedelta(seconds=age)) for age in (1, 60))
-    assert others_at_work(Trials({0: young}), "me")
-    assert not others_at_work(Trials({0: old}), "me")
+    watch = Watch(opened()[1])
+    assert others_at_work(Trials({0: young}), "me", watch)
+    assert not others_at_work(Trials({0: old}), "me", watch)
+
+
+def test_a_process_elsewhere_lives_as_long_as_it_gives_signs_of_life() -> None:
+    study, ours = opened()
+    now = 0.0
+    watch = Watch(ours, lambda: now)
+    elsewhere = json.dumps(["elsewhere", os.getpid(), psutil.Process().create_time()])
+    trial = study.ask()
+    trial.set_user_attr("owner", elsewhere)
+    trial.suggest_categorical("kernel", (3, 5))
+    for step in range(5):
+        ours.count_up(key(elsewhere), step)
+        assert requeue_abandoned(ours, 1, watch) == 0, "a number of a process means nothing elsewhere"
+        now += 0.9 * LEASE_S
+    assert requeue_abandoned(ours, 1, watch) == 0
+    now += 0.2 * LEASE_S
+    assert requeue_abandoned(ours, 1, watch) == 1
+    assert ours.look().waiting
+
+
+def test_signs_of_life_are_given_and_end() -> None:
+    _, ours = opened()
+    with signs_of_life(ours, "me"):
+        deadline = time.monotonic() + 5
+        while ours.count_of(key("me")) is None and time.monotonic() < deadline:
+            time.sleep(0.01)
+    assert ours.count_of(key("me")) == 1
+    assert not [thread for thread in threading.enumerate() if "beat" in thread.name]
 
 
 @pytest.mark.child
@@ -196,7 +228,7 @@ def test_a_trial_whose_process_dies_when_nothing_else_is_left_is_done_here(space
     late = threading.Timer(60, end)
     late.start()
     try:
-        name = json.dumps([socket.gethostname(), other.pid, psutil.Process(other.pid).create_time()])
+        name = json.dumps([json.loads(owner())[0], other.pid, psutil.Process(other.pid).create_time()])
         trial = ours.ask(name)
         chosen = space.canonical_one(space.largest)
         fixed = optuna.samplers.PartialFixedSampler(space.values(chosen), optuna.samplers.RandomSampler())
