@@ -30,7 +30,8 @@ class Setting:
         teacher: The original network with its weights.
         epochs: Of a fine-tuning; training from scratch takes twice as many.
         seed: Of everything random, at least 0.
-        costs: By device, the seconds that each layer of the original takes there, by its name.
+        costs: By device, what each layer of the original takes there by its name, and if it is known, what it takes in
+            the network that ``prune(0.5)`` makes; in seconds, cycles or instructions.
         threads: Of PyTorch.
         on_epoch: Called with each epoch, from 1, and its validation accuracy.
     """
@@ -39,7 +40,7 @@ class Setting:
     teacher: tuple[Network, Weights]
     epochs: int = 10
     seed: int = 0
-    costs: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    costs: Mapping[str, Mapping[str, tuple[float, ...]]] = field(default_factory=dict)
     threads: int = 1
     on_epoch: Callable[[int, float], None] = _ignore
 

@@ -76,7 +76,7 @@ class Prune:
                 f"the time of single layers on {self.by!r} is unknown",
                 remedy="name a device of this study whose target reports layers (edgebench profile --layers)",
             )
-        return widths_by_cost(CostOfWidths(channels=channels, seconds=seconds), scores, self.ratio, self.multiple)
+        return widths_by_cost(CostOfWidths(channels, seconds), scores, self.ratio, self.multiple)
 
 
 def require_share(name: str, key: str, value: float) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from edgebench.compress.channels import ChannelGroup, Channels
 from edgebench.models.network.layers import Conv2D, Dense
 
+HALF, HALF_MULTIPLE = 0.5, 4
+"""The pruning whose layers are measured besides those of the original: ``prune(0.5)``."""
 LEAST_SHARE = 0.2
 """The narrowest that choosing by cost makes a group, as a share of its width."""
 
@@ -25,37 +26,55 @@ def uniform_widths(groups: Sequence[ChannelGroup], ratio: float, multiple: int) 
     return [rounded_width(len(group.units), 1 - ratio, multiple) for group in groups]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class CostOfWidths:
     """Predicts the time of a narrower network from the times of its layers.
 
-    A convolution's time falls with its input channels and with its output channels, anything else's with its output.
+    A layer's time is linear in its multiply-accumulates: those of a convolution fall with its input channels and with
+    its output channels, those of anything else with its output. The line goes through the layer as it is and as it is
+    in a network with half the channels, if that was measured, otherwise through 0: small layers take more time than
+    their share.
 
-    Attributes:
+    Args:
         channels: Of the network.
-        seconds: Time of each layer as it is, by name.
+        seconds: By layer, its time as it is, and if it is known, with half the channels.
     """
 
-    channels: Channels
-    seconds: Mapping[str, float]
+    def __init__(self, channels: Channels, seconds: Mapping[str, tuple[float, ...]]) -> None:
+        self._channels, self._seconds = channels, seconds
+        self._halved = self._factors(uniform_widths(channels.groups, HALF, HALF_MULTIPLE))
+
+    @property
+    def groups(self) -> tuple[ChannelGroup, ...]:
+        """What can be made narrower."""
+        return self._channels.groups
 
     def total(self, widths: Sequence[int]) -> float:
         """Seconds of the network whose groups have these widths."""
-        groups = self.channels.groups
+        factors = self._factors(widths)
+        return sum(self._of_layer(name, factor) for name, factor in factors.items() if name in self._seconds)
+
+    def _of_layer(self, name: str, factor: float) -> float:
+        whole, *rest = self._seconds[name]
+        halved = self._halved[name]
+        if not rest or halved >= 1:
+            return whole * factor
+        fixed = max(0.0, (rest[0] - whole * halved) / (1 - halved))
+        return min(fixed, whole) + (whole - min(fixed, whole)) * factor
+
+    def _factors(self, widths: Sequence[int]) -> dict[str, float]:
+        """Multiply-accumulates of each layer as a share of what they are."""
         share = {
-            unit: width / len(group.units) for group, width in zip(groups, widths, strict=True) for unit in group.units
+            unit: width / len(group.units)
+            for group, width in zip(self._channels.groups, widths, strict=True)
+            for unit in group.units
         }
         kept = {
             name: float(np.mean([share.get(unit, 1.0) for unit in ids.tolist()]))
-            for name, ids in self.channels.of.items()
+            for name, ids in self._channels.of.items()
         }
-        total = 0.0
-        for layer in self.channels.network.layers:
-            factor = kept[layer.name]
-            if isinstance(layer, (Conv2D, Dense)):
-                factor *= kept[layer.inputs[0]]
-            total += self.seconds.get(layer.name, 0.0) * factor
-        return total
+        layers = self._channels.network.layers
+        wide = {layer.name for layer in layers if isinstance(layer, (Conv2D, Dense))}
+        return {layer.name: kept[layer.name] * (kept[layer.inputs[0]] if layer.name in wide else 1) for layer in layers}
 
 
 def widths_by_cost(cost: CostOfWidths, scores: Mapping[int, float], ratio: float, multiple: int) -> list[int]:
@@ -69,7 +88,7 @@ def widths_by_cost(cost: CostOfWidths, scores: Mapping[int, float], ratio: float
         ratio: Share of channels that sets how much time must go.
         multiple: What widths are rounded to.
     """
-    groups = cost.channels.groups
+    groups = cost.groups
     goal = cost.total(uniform_widths(groups, ratio, multiple))
     ordered = [sorted(scores[unit] for unit in group.units) for group in groups]
     totals = [max(sum(values), 1e-12) for values in ordered]

@@ -76,10 +76,22 @@ def test_widths_are_never_empty_and_never_grow(width: int, share: float, multipl
 def test_by_cost_what_is_cheap_stays_at_no_more_time_than_uniform(expensive: str) -> None:
     network = coupled(32)
     channels, weights = find_channels(network), random_weights(network, 0)
-    seconds = {layer.name: 1e-6 for layer in network.layers} | {expensive: 1e-3}
-    cost, scores = CostOfWidths(channels=channels, seconds=seconds), importance(channels, weights)
+    seconds = {layer.name: (1e-6,) for layer in network.layers} | {expensive: (1e-3,)}
+    cost, scores = CostOfWidths(channels, seconds), importance(channels, weights)
     even = uniform_widths(channels.groups, 0.5, 4)
     chosen = widths_by_cost(cost, scores, 0.5, 4)
     assert cost.total(chosen) <= cost.total(even) * (1 + 1e-9)
     shares = dict(zip(((group.layers[0]) for group in channels.groups), zip(chosen, even, strict=True), strict=True))
     assert shares["dense_11"][0] > shares["dense_11"][1], "what costs nothing is left alone"
+
+
+def test_a_layers_time_goes_through_what_was_measured_with_half_the_channels() -> None:
+    network = coupled(32)
+    channels = find_channels(network)
+    seconds = {layer.name: (4.0, 2.5) for layer in network.layers}
+    cost = CostOfWidths(channels, seconds)
+    whole = [len(group.units) for group in channels.groups]
+    assert cost.total(whole) == pytest.approx(4.0 * len(network.layers))
+    pruned = [layer.name for layer in network.layers if cost._halved[layer.name] < 1]
+    left = len(network.layers) - len(pruned)
+    assert cost.total(uniform_widths(channels.groups, 0.5, 4)) == pytest.approx(2.5 * len(pruned) + 4.0 * left)

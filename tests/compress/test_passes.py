@@ -22,7 +22,7 @@ TEXTS = [
 
 
 def setting_for(artefact: Artefact) -> Setting:
-    board = {layer.name: 1e-3 for layer in artefact.network.layers}
+    board = {layer.name: (1e-3, 4e-4) for layer in artefact.network.layers}
     return Setting(task=bars_task(90), teacher=(artefact.network, artefact.weights), epochs=1, costs={"board": board})
 
 

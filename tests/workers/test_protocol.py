@@ -160,7 +160,7 @@ EXCHANGES: list[tuple[Request[Any], Record]] = [
             task=TASK,
             epochs=2,
             seed=0,
-            costs={"host": {"a": 1.5}},
+            costs={"host": {"a": (1.5, 0.5)}},
         ),
         ArtefactFacts(not_applicable="too narrow", remedy="raise the ratio"),
     ),

@@ -31,7 +31,7 @@ from edgebench.workers.training.pool import OnEpoch, TrainingProcess
 from edgebench.workers.worker import ChildError
 
 _READ_S = 300.0
-Costs = Mapping[str, Mapping[str, float]]
+Costs = Mapping[str, Mapping[str, tuple[float, ...]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

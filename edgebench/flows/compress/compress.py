@@ -14,7 +14,7 @@ from edgebench.core.profile import Profile
 from edgebench.errors import EdgebenchError, InputError, UnsupportedModelError
 from edgebench.flows.compress.artefacts import Artefacts
 from edgebench.flows.compress.explore import Explored, explore
-from edgebench.flows.compress.layer_costs import layer_costs
+from edgebench.flows.compress.layer_costs import LayerCosts
 from edgebench.flows.compress.measuring import Measuring
 from edgebench.flows.compress.request import CompressRequest
 from edgebench.flows.compress.verdict import judged, recommend
@@ -70,6 +70,9 @@ class _Study:
         self._measuring = Measuring(
             request=request, process=process, plan=plan, on_progress=self.progress, workers=workers
         )
+        self._costs = LayerCosts(
+            artefacts=self._artefacts, process=process, plan=plan, on_progress=self.progress, workers=workers
+        )
         self.profiles: list[Profile] = []
 
     def begun(self) -> CompressionRecord:
@@ -123,7 +126,7 @@ class _Study:
         passes = request.passes(strategy)
         try:
             original = self._artefacts.original()
-            costs = layer_costs(request, passes, original, self._process, self._plan, self.progress, self._workers)
+            costs = self._costs.of(passes)
             made = self._artefacts.made(passes, costs, strategy.name)
             measured = (measuring or self._measuring).measured(strategy, made, original, accuracy=accuracy)
         except NotApplicableError as error:

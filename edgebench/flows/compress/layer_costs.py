@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from contextlib import suppress
+from dataclasses import dataclass, replace
 
-from edgebench.compress.base import Pass
+from edgebench.compress.base import NotApplicableError, Pass
+from edgebench.compress.pipeline import parse_pipeline
+from edgebench.compress.widths import HALF
 from edgebench.core.device import Device
 from edgebench.core.dtype import DataType
 from edgebench.core.model import InputSource, ModelFormat
 from edgebench.core.plan import MeasurementPlan
 from edgebench.core.profile import LayerCost
 from edgebench.errors import StorageError
-from edgebench.flows.compress.artefacts import Made
-from edgebench.flows.compress.request import CompressRequest
+from edgebench.flows.compress.artefacts import Artefacts, Made
 from edgebench.flows.profile.profile import ProfileProgress, ProfileRequest, profile
 from edgebench.store.artefacts import load_artefact
 from edgebench.store.files import read_json, write_json
@@ -28,77 +30,79 @@ _INTEGER = {"int8", "qat"}
 KIND = "layer-costs"
 
 
-def layer_costs(
-    request: CompressRequest,
-    passes: Sequence[Pass],
-    original: Made,
-    process: TrainingProcess,
-    plan: MeasurementPlan,
-    on_progress: Callable[[ProfileProgress], None],
-    workers: Workers,
-) -> dict[str, dict[str, float]]:
-    """Costs by device and layer, for the devices that passes name; measured once for a study.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerCosts:
+    """Measures the layers of the original, and those of the network with half its channels.
 
-    A device that reports no layers is left out, so that the pass says that it does not apply.
-
-    Args:
-        request: What is compressed.
-        passes: Of one pipeline.
-        original: What is measured, in int8 if the pipeline ends so or the device takes nothing else.
+    Attributes:
+        artefacts: Makes networks.
         process: Writes files.
-        plan: How long it is measured.
+        plan: How long they are measured.
         on_progress: Called for every step.
         workers: Starts the processes that measure.
     """
-    wanted = {str(getattr(item, "by", "")) for item in passes} - {""}
-    integer = any(item.name in _INTEGER for item in passes)
-    found = {}
-    for device in request.devices:
-        if device.name not in wanted:
-            continue
-        int8 = integer or create_target(device).dtype == DataType.INT8
+
+    artefacts: Artefacts
+    process: TrainingProcess
+    plan: MeasurementPlan
+    on_progress: Callable[[ProfileProgress], None]
+    workers: Workers
+
+    def of(self, passes: Sequence[Pass]) -> dict[str, dict[str, tuple[float, ...]]]:
+        """Costs by device and layer, for the devices that passes name; measured once for a study.
+
+        A device that reports no layers is left out, so that the pass says that it does not apply.
+
+        Args:
+            passes: Of one pipeline; networks are measured in int8 if it ends so or the device takes nothing else.
+        """
+        wanted = {str(getattr(item, "by", "")) for item in passes} - {""}
+        integer = any(item.name in _INTEGER for item in passes)
+        found = {}
+        for device in self.artefacts.request.devices:
+            if device.name in wanted:
+                costs = self._kept(device, int8=integer or create_target(device).dtype == DataType.INT8)
+                if costs:
+                    found[device.name] = costs
+        return found
+
+    def _kept(self, device: Device, *, int8: bool) -> dict[str, tuple[float, ...]]:
+        """What was measured before, or what is measured now."""
+        request, original = self.artefacts.request, self.artefacts.original()
         path = request.folder / "layer-costs" / f"{device.name}-{'int8' if int8 else 'float32'}.json"
         try:
             kept = read_json(path, kind=KIND, version=1) if path.is_file() else {}
         except StorageError:
             kept = {}  # Damaged: it is measured again.
-        if kept.get("original") != original.key:
-            on_progress(ProfileProgress(done=0.0, text=f"measuring layers on {device.name}"))
-            costs = _measured(request, device, original, process, plan, workers, int8=int8)
-            kept = {"original": original.key, "costs": costs}
-            if costs:
-                write_json(path, {"schema": f"edgebench.{KIND}/1", **kept})
-        if kept["costs"]:
-            found[device.name] = {str(name): float(value) for name, value in kept["costs"].items()}
-    return found
+        if kept.get("original") == original.key:
+            return {str(name): tuple(map(float, values)) for name, values in kept["costs"].items()}
+        self.on_progress(ProfileProgress(done=0.0, text=f"measuring layers on {device.name}"))
+        names = [layer.name for layer in load_artefact(original.folder).network.layers]
+        whole = costs_by_layer(self._measured(device, original, "original", int8=int8), names)
+        halved: dict[str, float] = {}
+        with suppress(NotApplicableError):  # Too narrow: then times are taken for proportional.
+            half = self.artefacts.made(parse_pipeline(f"prune({HALF:g})"), {}, "half the channels")
+            halved = costs_by_layer(self._measured(device, half, "half", int8=int8), names)
+        costs: dict[str, tuple[float, ...]] = {
+            name: (value, halved[name]) if name in halved else (value,) for name, value in whole.items()
+        }
+        if costs:
+            plain = {name: list(values) for name, values in costs.items()}
+            write_json(path, {"schema": f"edgebench.{KIND}/1", "original": original.key, "costs": plain})
+        return costs
 
-
-def _measured(
-    request: CompressRequest,
-    device: Device,
-    original: Made,
-    process: TrainingProcess,
-    plan: MeasurementPlan,
-    workers: Workers,
-    *,
-    int8: bool,
-) -> dict[str, float]:
-    folder = request.folder / "layer-costs" / "files"
-    files = process.deploy(
-        Deploy(artefact=str(original.folder), folder=str(folder), name="original", task=request.task, int8=int8)
-    )
-    file = files.onnx if ModelFormat.ONNX in create_target(device).formats else files.tflite
-    if file is None:
-        return {}
-    results = profile(
-        ProfileRequest(
-            models=[file], devices=[device], plan=replace(plan, layers=True), inputs=InputSource(seed=request.seed)
-        ),
-        on_update=lambda _: None,
-        workers=workers,
-    )
-    names = [layer.name for layer in load_artefact(original.folder).network.layers]
-    return costs_by_layer(results[0].layers, names)
+    def _measured(self, device: Device, made: Made, name: str, *, int8: bool) -> Sequence[LayerCost]:
+        request = self.artefacts.request
+        folder = request.folder / "layer-costs" / "files"
+        files = self.process.deploy(
+            Deploy(artefact=str(made.folder), folder=str(folder), name=name, task=request.task, int8=int8)
+        )
+        file = files.onnx if ModelFormat.ONNX in create_target(device).formats else files.tflite
+        if file is None:
+            return ()
+        plan, inputs = replace(self.plan, layers=True), InputSource(seed=request.seed)
+        wanted = ProfileRequest(models=[file], devices=[device], plan=plan, inputs=inputs)
+        return profile(wanted, on_update=lambda _: None, workers=self.workers)[0].layers
 
 
 def costs_by_layer(rows: Sequence[LayerCost], names: Sequence[str]) -> dict[str, float]:

@@ -69,7 +69,7 @@ class ApplyPass(LongRequest[ArtefactFacts, Epoch]):
         task: What it is trained on, or None.
         epochs: Of a fine-tuning.
         seed: Of everything random.
-        costs: By device, what each layer of the original costs there, by its name.
+        costs: By device, what each layer of the original takes there, see ``edgebench.compress.base.Setting``.
         threads: Of PyTorch.
     """
 
@@ -82,7 +82,7 @@ class ApplyPass(LongRequest[ArtefactFacts, Epoch]):
     task: TaskText | None
     epochs: int
     seed: int
-    costs: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    costs: Mapping[str, Mapping[str, tuple[float, ...]]] = field(default_factory=dict)
     threads: int = 1
 
 
