@@ -23,6 +23,7 @@ def compose_compress(values: Mapping[str, Any]) -> tuple[CompressRequest, Measur
     """
     from edgebench.cli.compose import compose_devices, compose_plan
     from edgebench.cli.limits import compose_device_budget
+    from edgebench.compress.pipeline import PASSES
     from edgebench.flows.compress.request import CompressRequest, study_name
     from edgebench.store.strategies import chosen_strategies
     from edgebench.workers.training.jobs import TaskText
@@ -36,7 +37,7 @@ def compose_compress(values: Mapping[str, Any]) -> tuple[CompressRequest, Measur
         model=values["model"],
         devices=tuple(devices),
         budget=compose_device_budget(limits, devices, **accuracies),
-        strategies=chosen_strategies(values["strategy"]),
+        strategies=chosen_strategies(values["strategy"], PASSES),
         task=None if task is None else TaskText(text=task, seed=seed),
         epochs=values["epochs"],
         seed=seed,

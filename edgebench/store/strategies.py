@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,8 +47,12 @@ def known_strategies() -> dict[str, Strategy]:
     return found
 
 
-def chosen_strategies(names: list[str]) -> tuple[Strategy, ...]:
+def chosen_strategies(names: list[str], passes: Collection[str] = ()) -> tuple[Strategy, ...]:
     """Strategies by name, or by their pipeline; all that are known if none is given.
+
+    Args:
+        names: What the user typed.
+        passes: Names of passes, each of which is a pipeline by itself.
 
     Raises:
         InputError: A name is unknown.
@@ -55,13 +60,13 @@ def chosen_strategies(names: list[str]) -> tuple[Strategy, ...]:
     known = known_strategies()
     if not names:
         return tuple(known.values())
-    return tuple({text: _chosen(text, known) for text in names}.values())
+    return tuple({text: _chosen(text, known, passes) for text in names}.values())
 
 
-def _chosen(text: str, known: dict[str, Strategy]) -> Strategy:
+def _chosen(text: str, known: dict[str, Strategy], passes: Collection[str]) -> Strategy:
     if text in known:
         return known[text]
-    if "+" in text or "(" in text:
+    if "+" in text or "(" in text or text in passes:
         name = "".join(sign if sign.isalnum() or sign in ".-" else "-" for sign in text.lower().replace(" ", ""))
         return Strategy(name=name.strip("-.").replace("--", "-")[:64], pipeline=text)
     raise InputError(

@@ -21,7 +21,7 @@ from edgebench.core.plan import MeasurementPlan
 from edgebench.core.profile import Outcome, Profile
 from edgebench.core.search import DeviceAccuracy
 from edgebench.core.summary import summarise
-from edgebench.errors import EdgebenchError, StorageError
+from edgebench.errors import StorageError
 from edgebench.flows.compress.artefacts import Made
 from edgebench.flows.compress.request import CompressRequest
 from edgebench.flows.export import ExportForm, export_model
@@ -222,16 +222,12 @@ class Measuring:
         weights = folder / WEIGHTS
         write_atomically(weights, (made.folder / WEIGHTS).read_bytes())
         paths = [path for path in (written.onnx, written.tflite) if path] + [str(weights)]
-        boards = [device for device in self.request.devices if device.target == "mcu"]
-        for device in boards if written.tflite else []:
+        # Where a board could not be measured, its profile says why it does not take the file.
+        boards = [item for item in self.request.devices if item.target == "mcu" and item.name in result.figures]
+        for device in boards:
             project = folder / ("c" if len(boards) == 1 else f"c-{device.name}")
             inputs = InputSource(seed=self.request.seed)
-            try:
-                export_model(written.tflite or "", ExportForm.C, project, inputs, device, workers=self.workers)
-            except StorageError:
-                raise
-            except EdgebenchError:
-                continue  # Its profile says why the device does not take it.
+            export_model(written.tflite or "", ExportForm.C, project, inputs, device, workers=self.workers)
             paths.append(str(project))
         manifest = folder / MANIFEST
         write_json(manifest, _manifest(self.request, made, result, paths))

@@ -205,6 +205,7 @@ def test_the_strategies_included_are_valid_and_the_users_own_win(
     )
     assert known_strategies()["int8"].pipeline == "qat"
     assert [item.name for item in chosen_strategies(["mine", "prune(0.2) + int8"])] == ["mine", "prune-0.2-int8"]
+    assert chosen_strategies(["fuse"], ["fuse"])[0].pipeline == "fuse"
     with pytest.raises(InputError, match="no strategy"):
         chosen_strategies(["min"])
     (tmp_path / "strategies.toml").write_text('schema = "edgebench.strategies/1"\n[strategies.x]\npipe = "int8"\n')
