@@ -20,7 +20,8 @@ LAYERS = (
     {"core", "machine"},
     {"models"},
     {"targets", "meters", "spaces", "tasks", "store", "links"},
-    {"search", "gate", "workers", "compress"},
+    {"compress"},
+    {"search", "gate", "workers"},
     {"flows"},
     {"reports"},
     {"cli", "testing"},
@@ -34,8 +35,9 @@ LEVEL = {name: number for number, names in enumerate(LAYERS) for name in names}
 FLOWS = (
     {"profile", "devices", "schema", "setup", "spaces", "zoo"},
     {"export", "recording", "calibrate", "check"},
-    {"lut", "gate"},
+    {"lut", "gate", "judging"},
     {"search"},
+    {"compress"},
 )
 FLOW_LEVEL = {name: number for number, names in enumerate(FLOWS) for name in names}
 # What reaches for files.

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from edgebench.cli.device_values import split_value
 from edgebench.core.budget import Budget, Limit
-from edgebench.core.device import Device
-from edgebench.core.figure import FIGURES, LIMITED, NETWORK, TABLE_FIGURES, Figure, column_name, figure_named
+from edgebench.core.device import Device, DeviceKind
+from edgebench.core.figure import (
+    ENERGY,
+    FIGURES,
+    FLASH,
+    LATENCY,
+    LIMITED,
+    NETWORK,
+    RAM,
+    TABLE_FIGURES,
+    Figure,
+    column_name,
+    figure_named,
+)
 from edgebench.core.table import LookupTable
 from edgebench.core.units import Dimension, parse_quantity
 from edgebench.errors import InputError
@@ -32,12 +44,53 @@ def compose_budget(
     Raises:
         InputError: A string is not a valid quantity, a device is not part of the search, or no table has the figure.
     """
+    figures = {device: set(table.figures) for device, table in tables.items()}
+    return _budget(limits, figures, min_accuracy, max_accuracy_drop, "table for")
+
+
+def compose_device_budget(
+    limits: Mapping[str, Sequence[str]],
+    devices: Sequence[Device],
+    *,
+    min_accuracy: str | None = None,
+    max_accuracy_drop: str | None = None,
+) -> Budget:
+    """Limits of every device without tables: a limit for all devices is for those that are known to have the figure.
+
+    Every device has a latency, NPUs and microcontrollers have RAM and flash of a model, and what states its power has
+    an energy. A limit for one named device is always taken.
+
+    Args:
+        limits: As ``compose_budget`` takes them.
+        devices: What is measured.
+        min_accuracy: Such as ``95%``.
+        max_accuracy_drop: Such as ``2%``.
+
+    Raises:
+        InputError: A string is not a valid quantity, a device is not among those, or none has the figure.
+    """
+    figures = {device.name: _figures_of(device) for device in devices}
+    return _budget(limits, figures, min_accuracy, max_accuracy_drop, "device among")
+
+
+def _figures_of(device: Device) -> set[str]:
+    memory = {RAM, FLASH} if device.kind is not DeviceKind.CPU else set()
+    return {LATENCY, *memory, *({ENERGY} if device.power is not None else ())}
+
+
+def _budget(
+    limits: Mapping[str, Sequence[str]],
+    figures: Mapping[str, Collection[str]],
+    min_accuracy: str | None,
+    max_accuracy_drop: str | None,
+    what: str,
+) -> Budget:
     found = {
         (limit.figure, limit.device): limit
         for figure in LIMITED
         # Limits for all devices first, so that limits for one device replace them.
         for text in sorted(limits.get(figure.short, ()), key=lambda item: any(sign in item for sign in "=:@"))
-        for limit in _limits(figure, text, tables)
+        for limit in _limits(figure, text, figures, what)
     }
     return Budget(
         limits=tuple(found.values()),
@@ -55,15 +108,15 @@ def compose_objectives(text: str, devices: Sequence[Device]) -> tuple[str, ...]:
     return tuple(_objective(part.strip(), [device.name for device in devices]) for part in text.split(","))
 
 
-def _limits(figure: Figure, text: str, tables: Mapping[str, LookupTable]) -> Iterator[Limit]:
+def _limits(figure: Figure, text: str, figures: Mapping[str, Collection[str]], what: str) -> Iterator[Limit]:
     where = f"{figure.limit_option} {text}"
-    device, quantity = split_value(text, tables, where=where)
+    device, quantity = split_value(text, list(figures), where=where)
     value = parse_quantity(quantity, figure.dimension or Dimension.RATIO, where=where)
     if value <= 0:
         raise InputError("a limit must be above 0", where=where)
-    chosen = [device] if device else [name for name in tables if figure.name in tables[name].figures]
+    chosen = [device] if device else [name for name, known in figures.items() if figure.name in known]
     if not chosen:
-        raise InputError(f"no table for {', '.join(tables)} has {figure.title}", where=where)
+        raise InputError(f"no {what} {', '.join(figures)} has {figure.title}", where=where)
     for name in chosen:
         yield Limit(figure=figure.name, device=name, value=value)
 

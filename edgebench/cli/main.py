@@ -15,6 +15,7 @@ from edgebench.cli.commands import (
     baseline,
     check,
     compare,
+    compress,
     devices,
     export,
     gate,
@@ -59,6 +60,7 @@ app.command("compare")(compare.compare)
 app.command("report")(report.report)
 app.command("history")(history.history)
 app.command("search")(search.search)
+app.command("compress")(compress.compress)
 app.command("schema")(schema.schema)
 app.command("trust")(trust.trust)
 app.add_typer(baseline.app, name="baseline")

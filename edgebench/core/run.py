@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from edgebench.core.compression import CompressionRecord
 from edgebench.core.plan import MeasurementPlan
 from edgebench.core.profile import Outcome, Profile
 from edgebench.core.record import Record
@@ -43,6 +44,7 @@ class Run(Record):
         profiles: One per model and device, in the order given.
         warnings: What disturbed the machine during the run.
         search: The outcome of a search; its finalists' profiles are those of the run.
+        compression: The outcome of a compression; its strategies' profiles are those of the run.
         label: The user's name for it, or empty.
         revision: Of the repository in the working folder, or None outside of one.
     """
@@ -58,6 +60,7 @@ class Run(Record):
     profiles: tuple[Profile, ...] = ()
     warnings: tuple[str, ...] = ()
     search: SearchRecord | None = None
+    compression: CompressionRecord | None = None
     label: str = ""
     revision: Revision | None = None
 
@@ -68,8 +71,12 @@ class Run(Record):
 
     @property
     def has_figures(self) -> bool:
-        """Whether it has results: a search, a profile with its numbers, or samples taken before it failed."""
-        return self.search is not None or any(
-            profile.outcome is Outcome.OK or any(process.bursts for process in profile.processes)
-            for profile in self.profiles
+        """Whether it has results: a search, a compression, a profile with numbers, or samples of one that failed."""
+        return (
+            self.search is not None
+            or self.compression is not None
+            or any(
+                profile.outcome is Outcome.OK or any(process.bursts for process in profile.processes)
+                for profile in self.profiles
+            )
         )

@@ -10,6 +10,7 @@ from edgebench.core.profile import Outcome, Profile
 from edgebench.core.run import Run
 from edgebench.core.summary import sample_count, summarise
 from edgebench.reports.checks import profile_checks
+from edgebench.reports.compress import compression_report
 from edgebench.reports.naming import run_names, subject_columns
 from edgebench.reports.profile_details import detail_tables, layer_table, memory_cells
 from edgebench.reports.profile_remarks import profile_remarks
@@ -40,6 +41,7 @@ def report(runs: Sequence[Run]) -> Report:
     """
     profiles = [(run, profile) for run in runs for profile in run.profiles]
     searches = [search_report(run.search) for run in runs if run.search is not None]
+    searches += [compression_report(run.compression) for run in runs if run.compression is not None]
     tables = [_answer(profiles), *detail_tables(profiles)]
     names = run_names(runs)
     tables.extend(

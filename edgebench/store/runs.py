@@ -16,7 +16,7 @@ from edgebench.store.files import Migration, read_json, write_json
 from edgebench.store.renames import present_options
 
 KIND = "run"
-VERSION = 4
+VERSION = 5
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -144,5 +144,10 @@ def _with_present_options(profile: Any) -> Any:
 
 # Version 2 added the outcome of a search, which older runs do not have. Since version 3 a model that could not be read
 # has no format; older runs say ONNX of it, and nobody can tell which of them is true. Version 4 added the label, the
-# revision and the networks that a search tried, none of which older runs can tell.
-_MIGRATIONS: Mapping[int, Migration] = {1: lambda document: document, 2: _to_version_3, 3: lambda document: document}
+# revision and the networks that a search tried, none of which older runs can tell. Version 5 added compressions.
+_MIGRATIONS: Mapping[int, Migration] = {
+    1: lambda document: document,
+    2: _to_version_3,
+    3: lambda document: document,
+    4: lambda document: document,
+}

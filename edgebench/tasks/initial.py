@@ -1,7 +1,8 @@
-"""Turns folded weights back into a network that can be trained."""
+"""Turns folded weights back into a network that can be trained, and keeps its zeros where they are."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from edgebench.errors import InputError
@@ -38,16 +39,17 @@ def trainable_from_weights(network: Network, weights: Weights, images: Any) -> A
             )
     folded, module = to_torch(network, weights), to_torch(network)
     statistics: dict[str, tuple[Any, Any]] = {}
-    for name, part in folded.parts.items():
+    for name in network.weight_shapes():
 
         def note(_: Any, __: Any, output: Any, name: str = name) -> None:
             axes = [axis for axis in range(output.ndim) if axis != 1]
             statistics[name] = (output.mean(axes), output.var(axes, unbiased=False))
 
-        part[0].register_forward_hook(note)
+        folded.parts[name][0].register_forward_hook(note)
     with torch.no_grad():
         folded(images)
-        for name, part in module.parts.items():
+        for name in network.weight_shapes():
+            part = module.parts[name]
             linear, norm, source = part[0], part[1], folded.parts[name][0]
             linear.weight.copy_(source.weight)
             if not hasattr(norm, "running_var"):
@@ -59,3 +61,23 @@ def trainable_from_weights(network: Network, weights: Weights, images: Any) -> A
             norm.weight.copy_((variance + norm.eps).sqrt())
             norm.bias.copy_(mean)
     return module
+
+
+def zero_masks(module: Any) -> list[tuple[Any, Any]]:
+    """Kernels of a module that contain zeros, each with a tensor of the same shape that is 0 there and 1 elsewhere.
+
+    Args:
+        module: A ``torch.nn.Module`` that ``to_torch`` made.
+    """
+    weighted = [part[0] for part in module.parts.values() if hasattr(part, "__getitem__")]
+    kernels = [linear.weight for linear in weighted]
+    return [(kernel, (kernel.detach() != 0).to(kernel.dtype)) for kernel in kernels if (kernel == 0).any()]
+
+
+def apply_masks(masks: Sequence[tuple[Any, Any]]) -> None:
+    """Set kernels to zero where their masks are."""
+    import torch
+
+    with torch.no_grad():
+        for kernel, mask in masks:
+            kernel.mul_(mask)

@@ -24,7 +24,7 @@ from edgebench.tasks.fitting import (
     reproducible,
     require_torch,
 )
-from edgebench.tasks.initial import trainable_from_weights
+from edgebench.tasks.initial import apply_masks, trainable_from_weights, zero_masks
 from edgebench.tasks.recipe import Optimiser, Recipe, TrainingFailed, augmented, batch_count, batches, loss_of
 from edgebench.tasks.task import Split, Task
 
@@ -68,6 +68,7 @@ def train(
     teacher: Teacher | None = None,
     threads: int | None = None,
     initial: Weights | None = None,
+    keep_zeros: bool = False,
 ) -> Trained:
     """Train a network; the same arguments on the same machine give the same weights.
 
@@ -81,6 +82,7 @@ def train(
         teacher: Network whose logits to imitate, for a recipe with distillation.
         threads: Threads of PyTorch, or None to leave them unchanged.
         initial: Folded weights to continue from (fine-tuning), instead of random ones.
+        keep_zeros: Whether kernels stay zero where the initial ones are.
 
     Raises:
         InputError: The network does not fit the task, or distillation has no teacher.
@@ -93,7 +95,7 @@ def train(
         raise InputError("a recipe with distillation needs a teacher", remedy="pass one, or set distillation to 0")
     started = time.perf_counter()
     with reproducible(seed, threads):
-        run = _Run(logits_network(network), fitted, recipe, teacher, initial)
+        run = _Run(logits_network(network), fitted, recipe, teacher, initial, keep_zeros=keep_zeros)
         best = (-1.0, -math.inf)
         weights: Mapping[str, LayerWeights] = {}
         waited = epoch = 0
@@ -137,7 +139,14 @@ class _Run:
     """A training in progress."""
 
     def __init__(
-        self, network: Network, task: Task, recipe: Recipe, teacher: Teacher | None, initial: Weights | None
+        self,
+        network: Network,
+        task: Task,
+        recipe: Recipe,
+        teacher: Teacher | None,
+        initial: Weights | None,
+        *,
+        keep_zeros: bool,
     ) -> None:
         import torch
 
@@ -146,12 +155,13 @@ class _Run:
         self._labels = torch.from_numpy(task.train.labels)
         self._validation = (image_tensor(task.validation.images), torch.from_numpy(task.validation.labels))
         self._module = to_torch(network) if initial is None else trainable_from_weights(network, initial, _some(task))
+        self._masks = zero_masks(self._module) if keep_zeros else []
         parameters = list(self._module.parameters())
         if not parameters:
             raise InputError("the network has no weights to train", where=network.name)
         steps = recipe.epochs * batch_count(len(self._labels), recipe)
         self._optimiser = Optimiser(parameters, recipe, steps)
-        self._teacher = None if teacher is None or recipe.distillation == 0 else _teacher_call(teacher)
+        self._teacher = None if teacher is None or recipe.distillation == 0 else teacher_call(teacher)
 
     def epoch(self) -> None:
         """Train one epoch: use all training images once."""
@@ -166,6 +176,7 @@ class _Run:
             self._check(loss)
             loss.backward()
             self._optimiser.step()
+            apply_masks(self._masks)
 
     def validate(self) -> tuple[float, float]:
         """Validation accuracy, and the negative loss, which decides between equal accuracies."""
@@ -200,7 +211,7 @@ def _logits(module: Any, images: Any) -> Any:
         return torch.cat([module(part) for part in images.split(_BATCH)])
 
 
-def _teacher_call(teacher: Teacher) -> Callable[[Any], Any]:
+def teacher_call(teacher: Teacher) -> Callable[[Any], Any]:
     """A function from images to the teacher's logits, which scales images to a network's own size."""
     import torch
     from torch.nn import functional

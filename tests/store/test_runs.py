@@ -55,7 +55,7 @@ def as_version(path: Path, version: int) -> Path:
 
 def test_a_run_is_read_as_it_was_saved(tmp_path: Path) -> None:
     path = RunStore(tmp_path).save(stored())
-    assert json.loads(path.read_text())["schema"] == f"edgebench.run/{VERSION}" == "edgebench.run/4"
+    assert json.loads(path.read_text())["schema"] == f"edgebench.run/{VERSION}" == "edgebench.run/5"
     assert load_run(path) == stored()
     assert load_run(path).profiles[1].model.format is None
 

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
+from edgebench.core.compression import StepDone
 from edgebench.core.metric import Metric, Provenance
 from edgebench.core.model import InputSource, ModelFormat, ModelInfo
 from edgebench.core.place import MeterStatus, Seen
@@ -19,6 +20,7 @@ from edgebench.core.record import Record
 from edgebench.core.support import LeftOperators, Support
 from edgebench.errors import EdgebenchError
 from edgebench.links.base import MessageTooLongError
+from edgebench.models.deployment import Deployment
 from edgebench.models.prepare import Prepared, PrepareRequest
 from edgebench.store.devices import find_device
 from edgebench.tasks.recipe import Recipe
@@ -73,6 +75,7 @@ from edgebench.workers.protocol import (
     read_request,
     request_message,
 )
+from edgebench.workers.training.compress_jobs import ApplyPass, ArtefactFacts, Deploy, ImportModel
 from edgebench.workers.training.jobs import (
     DescribeTask,
     Epoch,
@@ -173,6 +176,27 @@ EXCHANGES: list[tuple[Request[Any], Record]] = [
         TaskFacts(name="d", classes=10, input_shape=(8, 8, 1), digest="cd", samples=(10, 5, 5)),
     ),
     (Predict(path="a", task=TASK, part="test", reference=True), Predictions(classes=(1, 2), labels=(1, 3))),
+    (
+        ImportModel(model="a.tflite", name="a", folder="f", task=None, epochs=2, seed=0),
+        ArtefactFacts(digest="ab", steps=(StepDone(text="train", done="trained", accuracy=0.5),)),
+    ),
+    (
+        ApplyPass(
+            text="prune(0.3)",
+            parent="p",
+            original="o",
+            folder="f",
+            task=TASK,
+            epochs=2,
+            seed=0,
+            costs={"host": {"a": (1.5, 0.5)}},
+        ),
+        ArtefactFacts(not_applicable="too narrow", remedy="raise the ratio"),
+    ),
+    (
+        Deploy(artefact="f", folder="g", name="n", task=TASK),
+        Deployment(onnx=None, tflite="a.tflite", refusal="no", notes={".tflite": "x"}),
+    ),
 ]
 KINDS = {type(request).verb: type(request) for request, _ in EXCHANGES}
 RUN = Run(iterations=2)

@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-
-from edgebench.core.accuracy_limits import AccuracyFault, Share, above_most, below_least, no_better_than_guessing
 from edgebench.core.budget import Limit
 from edgebench.core.device import Device, DeviceKind
 from edgebench.core.dtype import DataType
-from edgebench.core.figure import LATENCY, column_name, column_title
-from edgebench.core.metric import Metric
+from edgebench.core.figure import column_title
 from edgebench.core.model import InputSource, ModelFormat
 from edgebench.core.plan import MeasurementPlan
-from edgebench.core.profile import Outcome, Profile
+from edgebench.core.profile import Profile
 from edgebench.core.search import DeviceAccuracy, Finalist, LimitCheck, Reference, TrialResult
-from edgebench.core.summary import summarise
+from edgebench.flows.judging import (
+    broken_profiles,
+    device_accuracy,
+    inaccuracies,
+    limited_figure,
+    share_right,
+    unlimited_latencies,
+)
 from edgebench.flows.profile.profile import ProfileProgress, ProfileRequest, profile
 from edgebench.flows.search.full_training import Full, FullTraining
 from edgebench.flows.search.request import SearchRequest
 from edgebench.store.tables import IMPORTED
 from edgebench.targets.registry import create_target
-from edgebench.tasks.accuracy import accuracy_drop, wilson_interval
 from edgebench.workers.base import Workers
 from edgebench.workers.local import LOCAL
 from edgebench.workers.training.jobs import Predictions
@@ -74,7 +75,7 @@ class Finals:
         return Reference(
             architecture=space.text(architecture),
             search_accuracy=search_accuracy,
-            test_accuracy=_share(predictions),
+            test_accuracy=share_right(predictions),
         )
 
     def finalist(self, trial: TrialResult) -> Finalist:
@@ -85,7 +86,7 @@ class Finals:
         checks = tuple(self._check(limit, trial.figures, profiles) for limit in self._request.budget.limits)
         accuracies = tuple(self._accuracies(files))
         faults = list(self._faults(checks, profiles, trial))
-        inaccurate = [fault for item in accuracies for fault in self._inaccuracies(item)]
+        inaccurate = [fault for item in accuracies for fault in inaccuracies(item, self._request.budget)]
         boards = [device for device in self._request.devices if device.target == "mcu"]
         projects = self._training.c_projects(files[2], trial.architecture, boards) if boards else ()
         return Finalist(
@@ -97,7 +98,7 @@ class Finals:
             faults=(*faults, *(fault.text for fault in inaccurate)),
             files=(*files, *projects),
             undecided=not faults and bool(inaccurate) and all(fault.undecided for fault in inaccurate),
-            latencies=self._unlimited_latencies(profiles),
+            latencies=unlimited_latencies(self._request.budget, profiles),
         )
 
     def _made(self, trial: TrialResult) -> tuple[Full | None, list[str]]:
@@ -145,20 +146,13 @@ class Finals:
             return LimitCheck(
                 limit=limit, predicted=predicted[limit.column], found=None, holds=met, only_predicted=True
             )
-        result = profiles[limit.device]
-        found = summarise(result).get(limit.figure) if result.outcome is Outcome.OK else None
+        found, holds = limited_figure(limit, profiles)
         return LimitCheck(
             limit=limit,
             predicted=predicted[limit.column],
             found=found,
-            holds=found is not None and limit.is_met(found.most),
+            holds=holds,
         )
-
-    def _unlimited_latencies(self, profiles: Mapping[str, Profile]) -> dict[str, Metric]:
-        """Latencies of devices that were given without a limit of it."""
-        limited = {limit.column for limit in self._request.budget.limits}
-        found = {column_name(LATENCY, name): summarise(result).get(LATENCY) for name, result in profiles.items()}
-        return {name: metric for name, metric in found.items() if metric is not None and name not in limited}
 
     def _accuracies(self, files: Sequence[str]) -> list[DeviceAccuracy]:
         """Accuracy of what each device runs, if there is a task; equal files in equal runtimes are tested once."""
@@ -175,26 +169,9 @@ class Finals:
             if key not in known:
                 self._on_progress(ProfileProgress(done=1.0, text=f"classifying test samples with {Path(file).name}"))
                 known[key] = self._process.predict(file, task, "test", reference=exact)
-            runtime = "LiteRT, reference kernels" if exact else _RUNTIMES[Path(file).suffix]
-            found.append(
-                DeviceAccuracy(
-                    device=device.name,
-                    file=file,
-                    runtime=runtime,
-                    accuracy=_share(known[key]),
-                    drop=self._drop(known[key]),
-                    samples=len(known[key].labels),
-                    most_frequent=max(Counter(known[key].labels).values()) / len(known[key].labels),
-                )
-            )
+            reference = self._reference[1] if self._reference else None
+            found.append(device_accuracy(device.name, file, known[key], reference, exact=exact))
         return found
-
-    def _drop(self, predictions: Predictions) -> Share | None:
-        if self._reference is None:
-            return None
-        reference = self._reference[1]
-        drop = accuracy_drop(np.array(reference.classes), np.array(predictions.classes), np.array(predictions.labels))
-        return Share(value=drop.value, low=drop.low, high=drop.high)
 
     def _faults(
         self,
@@ -202,11 +179,7 @@ class Finals:
         profiles: Mapping[str, Profile],
         trial: TrialResult,
     ) -> list[str]:
-        faults = [
-            f"{name}: {result.failure.message if result.failure else result.outcome}"
-            for name, result in profiles.items()
-            if result.outcome is not Outcome.OK
-        ]
+        faults = broken_profiles(profiles)
         faults += [
             f"{column_title(check.limit.column)} does not meet its limit"
             if check.found or check.only_predicted
@@ -222,23 +195,3 @@ class Finals:
             known = "unknown" if trial.accuracy is None else f"{trial.accuracy:.2%}"
             faults.append(f"accuracy is {known}, not {self._least:.2%} or more")
         return faults
-
-    def _inaccuracies(self, item: DeviceAccuracy) -> list[AccuracyFault]:
-        """Limits of accuracy that the bad end of the interval does not meet."""
-        budget, place = self._request.budget, f"on {item.device}"
-        faults = [no_better_than_guessing(f"accuracy {place}", item.accuracy, item.most_frequent)]
-        if budget.min_accuracy is not None:
-            faults.append(below_least(f"accuracy {place}", item.accuracy, budget.min_accuracy, item.samples))
-        if budget.max_accuracy_drop is not None and item.drop is not None:
-            what = f"the drop of accuracy {place}"
-            faults.append(above_most(what, item.drop, budget.max_accuracy_drop, item.samples))
-        return [fault for fault in faults if fault is not None]
-
-
-_RUNTIMES = {".onnx": "ONNX Runtime", ".tflite": "LiteRT"}
-
-
-def _share(predictions: Predictions) -> Share:
-    correct = sum(a == b for a, b in zip(predictions.classes, predictions.labels, strict=True))
-    low, high = wilson_interval(correct, len(predictions.labels))
-    return Share(value=correct / len(predictions.labels), low=low, high=high)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from edgebench.core.profile import Profile
 from edgebench.core.run import Run
+from edgebench.reports.html.compressions import compression_charts
 from edgebench.reports.html.distributions import latency_chart
 from edgebench.reports.html.drawing import Chart
 from edgebench.reports.html.layers import layer_chart, memory_chart
@@ -40,6 +41,7 @@ def run_charts(runs: Sequence[Run]) -> list[Chart]:
     """Every chart of the runs."""
     profiles = [(run, profile) for run in runs for profile in run.profiles]
     searches = [chart for run in runs if run.search is not None for chart in search_charts(run.search)]
+    searches += [chart for run in runs if run.compression is not None for chart in compression_charts(run.compression)]
     return [*searches, *latency_charts(profiles), *layer_charts(profiles), *memory_charts(profiles)]
 
 

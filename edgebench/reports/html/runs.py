@@ -12,6 +12,8 @@ from edgebench.core.profile import Outcome, Profile
 from edgebench.core.run import Run
 from edgebench.core.summary import summarise
 from edgebench.reports.codes import Kind
+from edgebench.reports.compress import compression_report
+from edgebench.reports.html.compressions import compression_charts
 from edgebench.reports.html.distributions import spark
 from edgebench.reports.html.drawing import Chart, require_charts
 from edgebench.reports.html.figures import Profiles, latency_charts, layer_charts, memory_charts
@@ -63,6 +65,9 @@ def _sections(runs: Sequence[Run], profiles: Profiles, built: Report, answer: Re
     searches = [run.search for run in runs if run.search is not None]
     found = [chart for record in searches for chart in search_charts(record)]
     finalists = [table for record in searches for table in search_report(record).tables]
+    compressions = [run.compression for run in runs if run.compression is not None]
+    found += [chart for record in compressions for chart in compression_charts(record)]
+    finalists += [table for record in compressions for table in compression_report(record).tables]
     distributions, layers, memory = latency_charts(profiles), layer_charts(profiles), memory_charts(profiles)
     places = {}
     first = 0
@@ -74,7 +79,11 @@ def _sections(runs: Sequence[Run], profiles: Profiles, built: Report, answer: Re
         table for table in built.tables if id(table) not in shown and table.title not in {t.title for t in finalists}
     ]
     return [
-        Section(key="search", title="Search", body=places["search"] + "".join(map(table_html, finalists))),
+        Section(
+            key="search",
+            title="Compression" if compressions else "Search",
+            body=places["search"] + "".join(map(table_html, finalists)),
+        ),
         Section(key="comparison", title="Comparison", body=_comparison(profiles, answer)),
         Section(key="latency", title="Latency of all samples", body=places["latency"], lead=_DISTRIBUTION_LEAD),
         Section(key="layers", title="Operators", body=places["layers"] + _layer_tables(details, len(profiles))),
@@ -97,6 +106,9 @@ def _title(runs: Sequence[Run], profiles: Profiles) -> str:
     searches = [run.search.space for run in runs if run.search is not None]
     if searches and len(searches) == len(runs):
         return f"Search in {', '.join(dict.fromkeys(searches))}"
+    compressed = [run.compression.model for run in runs if run.compression is not None]
+    if compressed and len(compressed) == len(runs):
+        return f"Compression of {', '.join(dict.fromkeys(compressed))}"
     models = list(dict.fromkeys(profile.model.name for _, profile in profiles))
     devices = list(dict.fromkeys(profile.device.name for _, profile in profiles))
     return f"{_some(models, 'models')} on {_some(devices, 'devices')}" if profiles else "A run without profiles"
@@ -136,6 +148,9 @@ def _verdict(runs: Sequence[Run], profiles: Profiles, failures: str) -> str:
         if run.search is not None and run.search.finalists:
             solved = sum(finalist.solution for finalist in run.search.finalists)
             parts.append(f"{solved} of {len(run.search.finalists)} finalists meet every limit")
+        if run.compression is not None and run.compression.recommendation is not None:
+            chosen = run.compression.recommendation
+            parts.append(f"{'recommended' if chosen.meets else 'nearest'}: {chosen.strategy or 'none'}")
     sign, kind, said = ("✗", "broken", "Something broke") if failures else ("✓", "ok", "Nothing broke")
     text = f"{said}: {'; '.join(parts)}." if parts else f"{said}."
     return f'<p class="verdict {kind}"><span class="sign" aria-hidden="true">{sign}</span><span>{html(text)}</span></p>'

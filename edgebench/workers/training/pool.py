@@ -10,9 +10,11 @@ from typing import Self, TypeVar
 
 from edgebench.core.profile import Outcome
 from edgebench.errors import EdgebenchError, InputError, TargetUnavailableError, UnsupportedModelError
+from edgebench.models.deployment import Deployment
 from edgebench.workers.base import Workers
 from edgebench.workers.local import LOCAL
 from edgebench.workers.protocol import Answer, FailureKind, LongRequest, Request
+from edgebench.workers.training.compress_jobs import ApplyPass, ArtefactFacts, Deploy, ImportModel
 from edgebench.workers.training.jobs import (
     DescribeTask,
     Epoch,
@@ -110,6 +112,24 @@ class TrainingProcess:
     def predict(self, path: str, task: TaskText, part: str, *, reference: bool) -> Predictions:
         """Classes that an exported file predicts for a part of a task."""
         request = Predict(path=path, task=task, part=part, reference=reference)
+        return self._again(lambda: self._asked(request))
+
+    def compress(self, job: ImportModel | ApplyPass, on_epoch: OnEpoch = lambda _: True) -> ArtefactFacts:
+        """Import a model, or apply a pass; the artefact is in its folder then.
+
+        Raises:
+            TrialFailedError: The training diverged, or the process died three times over it.
+            InputError: The model does not fit the task.
+            UnsupportedModelError: The model contains what networks cannot express.
+        """
+        return self._again(lambda: self._followed(job, on_epoch))
+
+    def deploy(self, request: Deploy) -> Deployment:
+        """Write an artefact's files.
+
+        Raises:
+            UnsupportedModelError: It cannot be written in its form.
+        """
         return self._again(lambda: self._asked(request))
 
     def _again(self, step: Callable[[], T]) -> T:

@@ -21,6 +21,8 @@ from edgebench.tasks.registry import load_task
 from edgebench.tasks.task import Task
 from edgebench.workers.protocol import FailureKind
 from edgebench.workers.server import Server
+from edgebench.workers.training.compress_jobs import ApplyPass, Deploy, ImportModel
+from edgebench.workers.training.compressing import Compressing
 from edgebench.workers.training.jobs import (
     DescribeTask,
     Epoch,
@@ -69,6 +71,10 @@ class TrainingServer(Server):
         self.on(Synflow, self._synflow)
         self.on(ExportJob, self._export)
         self.on(Predict, self._predict)
+        compressing = Compressing(self._task)
+        self.on_long(ImportModel, compressing.import_model)
+        self.on_long(ApplyPass, compressing.apply)
+        self.on(Deploy, compressing.deploy)
         self._tasks: dict[TaskText, Task] = {}
         self._spaces: dict[str, SearchSpace] = {}
         self._shared_weights: tuple[Supernet, SupernetJob] | None = None

@@ -1,0 +1,77 @@
+"""The seam between a compression and what compresses: one protocol, which every pass follows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar, Protocol
+
+from edgebench.errors import EdgebenchError
+from edgebench.models.artefact import Artefact
+from edgebench.models.network import Network
+from edgebench.models.network.weights import Weights
+from edgebench.tasks.task import Task
+
+
+class NotApplicableError(EdgebenchError):
+    """A pass can do nothing for this network, task or order of passes; the reason names the layers."""
+
+
+def _ignore(_: int, __: float) -> None:
+    """The default callback, which does nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Setting:
+    """What passes may use.
+
+    Attributes:
+        task: Data to train and to choose with, or None.
+        teacher: The original network with its weights.
+        epochs: Of a fine-tuning; training from scratch takes twice as many.
+        seed: Of everything random, at least 0.
+        costs: By device, what each layer of the original takes there by its name, and if it is known, what it takes in
+            the network that ``prune(0.5)`` makes; in seconds, cycles or instructions.
+        threads: Of PyTorch.
+        on_epoch: Called with each epoch, from 1, and its validation accuracy.
+    """
+
+    task: Task | None
+    teacher: tuple[Network, Weights]
+    epochs: int = 10
+    seed: int = 0
+    costs: Mapping[str, Mapping[str, tuple[float, ...]]] = field(default_factory=dict)
+    threads: int = 1
+    on_epoch: Callable[[int, float], None] = _ignore
+
+    def require_task(self, name: str) -> Task:
+        """The task.
+
+        Raises:
+            NotApplicableError: There is none.
+        """
+        if self.task is None:
+            raise NotApplicableError(f"{name} trains, which needs a task", remedy="add --task mnist5k, or your own")
+        return self.task
+
+
+class Pass(Protocol):
+    """One step of compression. A frozen dataclass: its fields are its parameters, the first may be given by position.
+
+    Attributes:
+        name: What users write.
+        trains: Whether it uses the task, so that its result depends on the data and the seed.
+    """
+
+    name: ClassVar[str]
+    trains: ClassVar[bool]
+
+    def apply(self, artefact: Artefact, setting: Setting) -> Artefact:
+        """The artefact with this pass applied, and with one more step in its history.
+
+        The artefact itself is not modified. The same arguments on the same machine give the same result.
+
+        Raises:
+            NotApplicableError: It can do nothing here.
+            TrainingFailed: The training diverged.
+        """

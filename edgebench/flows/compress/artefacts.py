@@ -1,0 +1,181 @@
+"""Networks on their way through pipelines; what was made before is not made again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from edgebench.compress.base import NotApplicableError, Pass
+from edgebench.compress.steps import pass_text
+from edgebench.core.model import ModelFormat
+from edgebench.core.profile import Outcome
+from edgebench.errors import InputError, TargetUnavailableError, UnsupportedModelError
+from edgebench.flows.compress.request import CompressRequest
+from edgebench.flows.profile.preparation import conversion_limit_s
+from edgebench.flows.profile.profile import ProfileProgress
+from edgebench.models.prepare import PrepareRequest
+from edgebench.models.source import parse_source
+from edgebench.store.artefacts import is_complete
+from edgebench.store.files import write_atomically
+from edgebench.workers.base import Workers
+from edgebench.workers.measuring.jobs import Prepare
+from edgebench.workers.training.compress_jobs import ApplyPass, ImportModel
+from edgebench.workers.training.jobs import Epoch, TaskFacts
+from edgebench.workers.training.pool import OnEpoch, TrainingProcess
+from edgebench.workers.worker import ChildError
+
+_READ_S = 300.0
+Costs = Mapping[str, Mapping[str, tuple[float, ...]]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """An artefact that is in its folder.
+
+    Attributes:
+        key: Digest of all that it was made from.
+        folder: Where it is.
+    """
+
+    key: str
+    folder: Path
+
+
+@dataclass(slots=True, kw_only=True)
+class Artefacts:
+    """Makes artefacts, each in the folder of its key.
+
+    Attributes:
+        request: What is compressed.
+        process: Trains and applies passes.
+        workers: Starts the process that reads the model.
+        on_progress: Called for every step.
+        facts: What is known about the task, or None without one.
+    """
+
+    request: CompressRequest
+    process: TrainingProcess
+    workers: Workers
+    on_progress: Callable[[ProfileProgress], None]
+    facts: TaskFacts | None
+    _original: Made | None = field(default=None, init=False)
+
+    def original(self) -> Made:
+        """The model as a network; it is read once, and trained first if it is no better than guessing.
+
+        Raises:
+            InputError: The model is not valid, or does not fit the task.
+            UnsupportedModelError: It contains what networks cannot express.
+        """
+        if self._original is None:
+            self.on_progress(ProfileProgress(done=0.0, text=f"reading {self.request.model}"))
+            self._original = self._imported()
+        return self._original
+
+    def made(self, passes: Sequence[Pass], costs: Costs, name: str) -> Made:
+        """What a pipeline makes of the original.
+
+        Args:
+            passes: In their order.
+            costs: By device, what layers of the original cost, for passes that choose by it.
+            name: Of the strategy, for progress.
+
+        Raises:
+            NotApplicableError: A pass can do nothing here.
+            TrialFailedError: A training diverged.
+        """
+        original = current = self.original()
+        for item in passes:
+            current = self._applied(item, current, original, costs, name)
+        return current
+
+    def _applied(self, item: Pass, parent: Made, original: Made, costs: Costs, name: str) -> Made:
+        request, text = self.request, pass_text(item)
+        used = {device: values for device, values in costs.items() if f"by={device}" in text}
+        key = self._key(parent.key, text, sorted((device, sorted(values.items())) for device, values in used.items()))
+        made = Made(key=key, folder=request.artefacts / key[:32])
+        if is_complete(made.folder):
+            return made
+        self.on_progress(ProfileProgress(done=0.0, text=f"{name}: {text}"))
+        job = ApplyPass(
+            text=text,
+            parent=str(parent.folder),
+            original=str(original.folder),
+            folder=str(made.folder),
+            task=request.task,
+            epochs=request.epochs,
+            seed=request.seed,
+            costs=used,
+        )
+        facts = self.process.compress(job, self._on_epoch(f"{name}: {text}"))
+        if facts.not_applicable:
+            raise NotApplicableError(f"{text}: {facts.not_applicable}", remedy=facts.remedy or None)
+        return made
+
+    def _imported(self) -> Made:
+        request = self.request
+        source = parse_source(request.model)
+        with tempfile.TemporaryDirectory(prefix="edgebench-") as folder:
+            content = self._as_tflite(folder)
+            key = self._key("import", hashlib.sha256(content).hexdigest(), None)
+            made = Made(key=key, folder=request.artefacts / key[:32])
+            if is_complete(made.folder):
+                return made
+            model = Path(folder) / "model.tflite"
+            write_atomically(model, content)
+            job = ImportModel(
+                model=str(model),
+                name=source.name,
+                folder=str(made.folder),
+                task=request.task,
+                epochs=request.epochs,
+                seed=request.seed,
+            )
+            self.process.compress(job, self._on_epoch("training the original"))
+        return made
+
+    def _as_tflite(self, folder: str) -> bytes:
+        """The model as a float TFLite file, which is made in a process of its own: model files are not trusted."""
+        request = self.request
+        wanted = PrepareRequest(
+            source=request.model,
+            formats=(ModelFormat.TFLITE,),
+            dtype=None,
+            shapes=self._shapes(),
+            seed=request.seed,
+            folder=folder,
+        )
+        try:
+            with self.workers.measuring() as worker:
+                prepared = worker.ask(Prepare(wanted=wanted), timeout_s=conversion_limit_s(request.model, _READ_S))
+        except ChildError as error:
+            kinds = {Outcome.UNAVAILABLE: TargetUnavailableError, Outcome.UNSUPPORTED: UnsupportedModelError}
+            raise kinds.get(error.outcome, InputError)(error.message, remedy=error.remedy) from None
+        return Path(prepared.path).read_bytes()
+
+    def _shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shape of the only input of a PyTorch module, channels first, as the task's images have it."""
+        if self.facts is None or parse_source(self.request.model).function is None:
+            return {}
+        height, width, channels = self.facts.input_shape
+        return {"": (1, channels, height, width)}
+
+    def _on_epoch(self, what: str) -> OnEpoch:
+        def on_epoch(epoch: Epoch) -> bool:
+            text = f"{what}: epoch {epoch.number}, validation accuracy {epoch.accuracy:.1%}"
+            self.on_progress(ProfileProgress(done=0.0, text=text))
+            return True
+
+        return on_epoch
+
+    def _key(self, parent: str, text: str, costs: Any) -> str:
+        request = self.request
+        task = None if request.task is None else [request.task.text, self.facts.digest if self.facts else ""]
+        made_from = [parent, text, costs, task, request.seed, request.epochs, version("edgebench")]
+        return hashlib.sha256(json.dumps(made_from).encode()).hexdigest()

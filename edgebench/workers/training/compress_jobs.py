@@ -1,0 +1,107 @@
+"""Requests to a training process that compresses, and its answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from edgebench.core.compression import StepDone
+from edgebench.core.record import Record
+from edgebench.models.deployment import Deployment
+from edgebench.workers.protocol import LongRequest, Request
+from edgebench.workers.training.jobs import Epoch, TaskText
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArtefactFacts(Record):
+    """An artefact that is in its folder.
+
+    Attributes:
+        digest: SHA-256 over structure, weights and form; empty if there is none.
+        steps: What was done to it.
+        not_applicable: Why a pass can do nothing, or empty; then there is no artefact.
+        remedy: What to do about it, or empty.
+    """
+
+    digest: str = ""
+    steps: tuple[StepDone, ...] = ()
+    not_applicable: str = ""
+    remedy: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportModel(LongRequest[ArtefactFacts, Epoch]):
+    """Read a float TFLite file as a network with weights.
+
+    A network that is no better than guessing, such as one with random weights, is trained first if there is a task.
+
+    Attributes:
+        model: The file.
+        name: Of the network.
+        folder: Where the artefact is written.
+        task: What it must fit, or None.
+        epochs: Of a fine-tuning; training from scratch takes twice as many.
+        seed: Of everything random.
+        threads: Of PyTorch.
+    """
+
+    verb: ClassVar[str] = "import"
+    step: ClassVar[str] = "while the model was imported"
+    model: str
+    name: str
+    folder: str
+    task: TaskText | None
+    epochs: int
+    seed: int
+    threads: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApplyPass(LongRequest[ArtefactFacts, Epoch]):
+    """Apply one pass to an artefact.
+
+    Attributes:
+        text: The pass, such as ``prune(0.3)``.
+        parent: Folder of the artefact that it takes.
+        original: Folder of the original, the teacher.
+        folder: Where the result is written.
+        task: What it is trained on, or None.
+        epochs: Of a fine-tuning.
+        seed: Of everything random.
+        costs: By device, what each layer of the original takes there, see ``edgebench.compress.base.Setting``.
+        threads: Of PyTorch.
+    """
+
+    verb: ClassVar[str] = "pass"
+    step: ClassVar[str] = "while a network was compressed"
+    text: str
+    parent: str
+    original: str
+    folder: str
+    task: TaskText | None
+    epochs: int
+    seed: int
+    costs: Mapping[str, Mapping[str, tuple[float, ...]]] = field(default_factory=dict)
+    threads: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deploy(Request[Deployment]):
+    """Write an artefact as the files that runtimes take.
+
+    Attributes:
+        artefact: Folder of the artefact.
+        folder: Where files are written.
+        name: Prefix of their names.
+        task: The task whose training images set ranges, or None for random ones.
+        int8: Whether int8 is written whatever the artefact's form, to find out what its layers cost.
+    """
+
+    verb: ClassVar[str] = "deploy"
+    step: ClassVar[str] = "while a network was written for devices"
+    artefact: str
+    folder: str
+    name: str
+    task: TaskText | None
+    int8: bool = False
