@@ -36,6 +36,7 @@ _LIBRARY = re.compile(r"/|\\|\.(so|dll|dylib|exe|py)\b")
 _KNOWN_COMPILER = re.compile(r"zig|([a-z0-9_]+-)*(gcc|clang)(-\d+)?")
 """Looked up among the user's own programs."""
 _INSTALLED = "package:"
+_BUILT_IN = "zoo:"
 
 
 def trusts_all() -> bool:
@@ -81,14 +82,14 @@ def require_typed(name: str, where: str, command: str) -> None:
     """Refuse a function that is named by a file, such as a baseline, and was not typed by the user.
 
     Args:
-        name: What is named; anything but ``module:function`` passes.
+        name: What is named; anything but ``module:function`` passes, and so do built-in networks.
         where: The file that names it, for the message.
         command: What to type instead.
 
     Raises:
         InputError: It is a function.
     """
-    if FUNCTION.fullmatch(name) and not trusts_all():
+    if FUNCTION.fullmatch(name) and not name.startswith(_BUILT_IN) and not trusts_all():
         raise InputError(
             f"it names code to run: {name}",
             where=where,

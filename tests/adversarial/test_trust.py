@@ -119,7 +119,8 @@ def test_functions_of_spaces_need_it_too(tmp_path: Path) -> None:
 
 
 def test_names_of_code_in_baselines_and_studies_are_not_typed() -> None:
-    require_typed("models/a.onnx", "baseline main", "edgebench gate")
+    for name in ("models/a.onnx", "zoo:tiny", "mnist5k"):
+        require_typed(name, "baseline main", "edgebench gate")
     with pytest.raises(InputError, match="it names code to run: evil:make"):
         require_typed("evil:make", "baseline main", "edgebench gate evil:make")
 
