@@ -92,7 +92,8 @@ def test_a_torchscript_program_cannot_read_what_is_not_its_own(tmp_path: Path) -
 
 def test_without_confinement_programs_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from edgebench.errors import UnavailableError
-    from edgebench.workers.measuring.confinement import TRUST, require_confinement
+    from edgebench.store.trust import TRUST
+    from edgebench.workers.measuring.confinement import require_confinement
 
     monkeypatch.delenv(TRUST, raising=False)
     require_confinement(None, is_program=True)

@@ -14,7 +14,7 @@ from edgebench.models.inspect import inspect
 from edgebench.models.source import parse_source
 from tests.models.small_model_files import archive, exported, exported_tables, keyword_net, keyword_tflite, torchscript
 
-SECONDS = 1.0
+SECONDS = 5.0
 Edit = Callable[[bytearray], None]
 FILES = {
     "onnx": keyword_net().SerializeToString(),

@@ -97,7 +97,8 @@ def _alive(trial: Trial, watch: Watch) -> bool:
     if trial.owner is None:
         return trial.started is not None and (datetime.now() - trial.started).total_seconds() < NAMELESS_S
     place, number, created = json.loads(trial.owner)
-    if place != _place():
+    # Older versions wrote the name of the machine alone.
+    if place not in {_place(), socket.gethostname()}:
         return watch.is_alive(trial.owner)
     try:
         return bool(abs(psutil.Process(number).create_time() - created) < 1)

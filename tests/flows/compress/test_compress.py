@@ -85,6 +85,7 @@ def run(request: CompressRequest, **options: Any) -> CompressionRecord:
     return compress(request, PLAN, on_update=options.pop("on_update", lambda *_: None), **options)
 
 
+@pytest.mark.slow
 def test_every_strategy_is_made_measured_and_judged_and_nothing_twice(
     request_: CompressRequest, jobs: list[str]
 ) -> None:
@@ -119,6 +120,7 @@ def test_a_model_that_knows_nothing_is_trained_first(request_: CompressRequest, 
     assert [step.text for step in plain.steps] == ["train"]
 
 
+@pytest.mark.slow
 def test_a_killed_run_resumes_without_training_again(request_: CompressRequest, jobs: list[str]) -> None:
     def interrupt(record: CompressionRecord, _: object) -> None:
         if len(record.strategies) == 2:
@@ -148,6 +150,7 @@ def test_a_strategy_that_diverges_fails_alone(request_: CompressRequest, monkeyp
     assert record.recommendation.strategy == "plain"
 
 
+@pytest.mark.slow
 def test_a_full_disk_ends_the_command_and_what_was_done_is_kept(
     request_: CompressRequest, monkeypatch: pytest.MonkeyPatch, jobs: list[str]
 ) -> None:
@@ -213,6 +216,7 @@ def test_the_strategies_included_are_valid_and_the_users_own_win(
         known_strategies()
 
 
+@pytest.mark.slow
 def test_a_search_tries_pipelines_and_goes_on_where_it_ended(request_: CompressRequest, jobs: list[str]) -> None:
     searching = replace(request_, strategies=request_.strategies[:1], trials=3)
     first = run(searching)

@@ -32,6 +32,7 @@ def on_board(name: str, server: SshServer) -> Device:
 
 
 @pytest.mark.parametrize(("name", "dtype"), [("host", "float32"), ("host-litert", "int8")])
+@pytest.mark.slow
 def test_networks_are_raced_there(server: SshServer, tmp_path: Path, name: str, dtype: str) -> None:
     space = open_space("dscnn")
     smallest = space.network(space.smallest)
