@@ -23,6 +23,7 @@ from tests.reports.made_runs import simulated
 
 
 @pytest.mark.child
+@pytest.mark.slow
 @pytest.mark.parametrize("device", ["fake", "host"])
 def test_a_model_replaced_while_it_is_measured_has_no_figures(device: str, tmp_path: Path) -> None:
     model = write_onnx(tmp_path / "model.onnx")
@@ -37,7 +38,10 @@ def test_a_model_replaced_while_it_is_measured_has_no_figures(device: str, tmp_p
         replaced = True
 
     request = ProfileRequest(
-        models=[str(model)], devices=[find_device(device)], plan=MeasurementPlan(repetitions=2), inputs=InputSource()
+        models=[str(model)],
+        devices=[find_device(device)],
+        plan=MeasurementPlan(repetitions=2, goal=10.0, time_limit_s=20),
+        inputs=InputSource(),
     )
     (found,) = profile(request, on_update=lambda _: None, on_progress=replace_it)
     assert found.outcome in {Outcome.BAD_INPUT, Outcome.OK}
@@ -49,6 +53,7 @@ def test_a_model_replaced_while_it_is_measured_has_no_figures(device: str, tmp_p
 
 
 @pytest.mark.child
+@pytest.mark.slow
 def test_a_file_that_changes_between_its_description_and_its_run_is_refused(tmp_path: Path) -> None:
     model = write_onnx(tmp_path / "model.onnx")
     preparation = Preparation(str(tmp_path), MeasurementPlan(), InputSource(), LOCAL)
@@ -66,6 +71,7 @@ def edited(path: Path, old: str, new: str) -> None:
 
 
 @pytest.mark.child
+@pytest.mark.slow
 def test_an_edited_run_is_a_line_of_the_list_and_refused_alone(tmp_path: Path) -> None:
     assert edgebench("profile", "zoo:tiny", "-d", "fake", *QUICK, cwd=tmp_path).returncode == 0
     (path,) = (tmp_path / "results" / "runs").glob("*.json")

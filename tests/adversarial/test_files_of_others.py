@@ -30,6 +30,7 @@ def test_passwords_are_not_shown(text: str, shown: str) -> None:
 
 
 @pytest.mark.child
+@pytest.mark.slow
 @needs_storages
 def test_a_password_that_is_typed_is_not_kept(tmp_path: Path) -> None:
     secret = "postgresql://me:hunter2@127.0.0.1:1/db"
@@ -43,6 +44,7 @@ def test_a_password_that_is_typed_is_not_kept(tmp_path: Path) -> None:
 
 
 @pytest.mark.child
+@pytest.mark.slow
 @pytest.mark.parametrize("url", ["postgresql//me:pw@host/db", "me@host"])
 def test_what_is_meant_as_a_url_makes_no_folder(url: str, tmp_path: Path) -> None:
     done = edgebench(
@@ -54,6 +56,7 @@ def test_what_is_meant_as_a_url_makes_no_folder(url: str, tmp_path: Path) -> Non
 
 
 @pytest.mark.child
+@pytest.mark.slow
 def test_a_users_file_is_not_taken_for_a_journal(tmp_path: Path) -> None:
     notes = tmp_path / "notes.txt"
     notes.write_text("my notes\nmore of them")
@@ -65,6 +68,7 @@ def test_a_users_file_is_not_taken_for_a_journal(tmp_path: Path) -> None:
 
 
 @pytest.mark.child
+@pytest.mark.slow
 def test_files_have_the_rights_that_the_user_gives(tmp_path: Path) -> None:
     line = f"umask 077; {COMMAND} profile zoo:tiny -d fake {' '.join(QUICK)}"
     subprocess.run(["bash", "-c", line], cwd=tmp_path, capture_output=True, timeout=100)
@@ -73,6 +77,7 @@ def test_files_have_the_rights_that_the_user_gives(tmp_path: Path) -> None:
 
 
 @pytest.mark.child
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("place", "arguments"),
     [
@@ -97,6 +102,7 @@ def test_pipes_are_refused_at_once(place: str, arguments: tuple[str, ...], tmp_p
 
 
 @pytest.mark.child
+@pytest.mark.slow
 def test_one_damaged_run_is_a_line_of_the_list(tmp_path: Path) -> None:
     assert edgebench("profile", "zoo:tiny", "-d", "fake", *QUICK, cwd=tmp_path).returncode == 0
     runs = tmp_path / "results" / "runs"

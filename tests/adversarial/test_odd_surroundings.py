@@ -12,7 +12,7 @@ import pytest
 
 from edgebench.errors import EdgebenchError
 
-pytestmark = pytest.mark.child
+pytestmark = [pytest.mark.child, pytest.mark.slow]
 COMMAND = str(Path(sys.executable).parent / "edgebench")
 
 

@@ -12,6 +12,7 @@ from edgebench.store.devices import described_device, device_names, find_device
 from edgebench.store.spaces import find_space, space_names
 from edgebench.store.trust import TRUST, allow, is_trusted, named_programs, require_typed
 from tests.cli.test_cli import QUICK, edgebench
+from tests.extras import needs_mcu
 
 DEVICE = """\
 schema = "edgebench.device/1"
@@ -126,6 +127,8 @@ def test_names_of_code_in_baselines_and_studies_are_not_typed() -> None:
 
 
 @pytest.mark.child
+@pytest.mark.slow
+@needs_mcu
 def test_a_checkout_runs_nothing(tmp_path: Path) -> None:
     """A shipped device replaced by one with a compiler, which ``edgebench devices`` used to start."""
     ran = tmp_path / "ran"

@@ -81,6 +81,7 @@ def test_options_with_several_values_are_a_sweep_in_one_table(tmp_path: Path) ->
     assert [row["device"] for row in json.loads(done.stdout)["rows"]] == ["host:threads=1", "host:threads=2"]
 
 
+@pytest.mark.slow
 @pytest.mark.child
 def test_the_shape_of_the_only_input_needs_no_name(tmp_path: Path) -> None:
     look = [node("Conv", ["image", "w"], ["y"], kernel_shape=[3, 3])]

@@ -54,6 +54,7 @@ def test_boards_are_asked_only_on_request(boards: Path) -> None:
     assert {row["ready"] for row in table.rows} == {"not asked"}
 
 
+@pytest.mark.slow
 def test_a_board_that_does_not_answer_holds_nobody_up(boards: Path, servers: list[SshServer]) -> None:
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))

@@ -48,6 +48,7 @@ def test_a_board_answers() -> None:
     assert found.results == ("0.250", "0.750")
 
 
+@pytest.mark.slow
 @given(content=st.binary(min_size=1, max_size=200))
 @settings(max_examples=15, deadline=None)
 def test_inputs_of_any_length_arrive_in_commands_that_firmware_can_keep(content: bytes) -> None:
@@ -131,6 +132,7 @@ def test_something_else_that_talks() -> None:
     assert "\x1b" not in error.what
 
 
+@pytest.mark.slow
 def test_a_board_that_starts_again_and_again() -> None:
     def restarts(board: int, over: threading.Event) -> None:
         for _ in arriving(board, over):
@@ -219,6 +221,7 @@ def test_a_board_that_does_not_time() -> None:
             dialogue.infer(1, 0, 5)
 
 
+@pytest.mark.slow
 @given(noise=st.binary(max_size=300))
 @settings(max_examples=25, deadline=None)
 def test_noise_before_the_answer_does_no_harm(noise: bytes) -> None:
