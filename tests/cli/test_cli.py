@@ -53,6 +53,7 @@ def test_json_is_for_machines(tmp_path: Path, model: Path) -> None:
     assert found["latency_s.low"] <= found["latency_s"] <= found["latency_s.high"]
 
 
+@pytest.mark.slow
 def test_reports_in_every_format(tmp_path: Path, model: Path) -> None:
     assert edgebench("profile", "model.onnx", "-d", "fake", *QUICK, cwd=tmp_path).returncode == 0
     table = edgebench("report", "-f", "csv", cwd=tmp_path).stdout

@@ -140,6 +140,7 @@ def test_operators_are_rows_of_csv(tmp_path: Path) -> None:
     assert all(row["latency_s"] == "" or float(row["latency_s"]) > 0 for row in rows)
 
 
+@pytest.mark.slow
 @pytest.mark.child
 def test_ones_own_data_is_looked_at_before_anything_is_trained(tmp_path: Path) -> None:
     random = np.random.default_rng(0)

@@ -20,7 +20,7 @@ from edgebench.links.supervisor import Unframed
 from edgebench.testing.link_contract import LinkContract
 from tests.ssh_server import SshServer, ssh_server
 
-pytestmark = pytest.mark.child
+pytestmark = [pytest.mark.child, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

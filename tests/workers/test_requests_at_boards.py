@@ -33,7 +33,7 @@ from edgebench.workers.measuring.stored_files import find_stored, store_part
 from edgebench.workers.worker import ChildError
 from tests.ssh_server import SshServer, ssh_server
 
-pytestmark = pytest.mark.child
+pytestmark = [pytest.mark.child, pytest.mark.slow]
 PLAN = MeasurementPlan(repetitions=1, goal=1.0, time_limit_s=60.0)
 
 
