@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import lzma
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
@@ -81,6 +82,7 @@ class Measuring:
     part: Literal["test", "validation"] = "test"
     _reference: Predictions | None = field(default=None, init=False)
     _known: dict[tuple[str, bool], Predictions] = field(default_factory=dict, init=False)
+    _updates: dict[str, int] = field(default_factory=dict, init=False)
 
     def reference(self, original: Made) -> Predictions | None:
         """What the original in float32 predicts, or None without a task."""
@@ -147,16 +149,24 @@ class Measuring:
         path = written.onnx if ModelFormat.ONNX in target.formats else written.tflite
         if path is None:
             return written.refusal or "this form is not written for it"
-        content = Path(path).read_bytes()
+        file_bytes, update_bytes = self._sizes(path)
         own = "int8, " + ", ".join(form.float_layers) + " in float32" if form.float_layers else form.dtype
         return DeployedFile(
             device=device.name,
             path=path,
             form=own,
-            file_bytes=len(content),
-            update_bytes=len(lzma.compress(content)),
+            file_bytes=file_bytes,
+            update_bytes=update_bytes,
             note=written.notes.get(Path(path).suffix, ""),
         )
+
+    def _sizes(self, path: str) -> tuple[int, int]:
+        """Of a file, and of an update with it; devices share files, and compressing one takes seconds."""
+        content = Path(path).read_bytes()
+        digest = hashlib.sha256(content).hexdigest()
+        if digest not in self._updates:
+            self._updates[digest] = len(lzma.compress(content))
+        return len(content), self._updates[digest]
 
     def _profiled(self, files: Mapping[str, DeployedFile], name: str) -> dict[str, Profile]:
         groups: dict[str, list[Device]] = {}
@@ -242,8 +252,10 @@ class Measuring:
 
 def _manifest(request: CompressRequest, made: Made, result: StrategyResult, paths: list[str]) -> dict[str, Any]:
     """What a strategy's files are, and what to do to make them again."""
-    task = "" if request.task is None else f" --task {request.task.text}"
-    devices = "".join(f" -d {device.name}" for device in request.devices)
+    task = [] if request.task is None else ["--task", request.task.text]
+    devices = [word for device in request.devices for word in ("-d", device.name)]
+    strategy = ["--strategy", result.pipeline or result.name]
+    numbers = ["--epochs", str(request.epochs), "--seed", str(request.seed)]
     return {
         "schema": "edgebench.manifest/1",
         "model": request.model,
@@ -262,8 +274,7 @@ def _manifest(request: CompressRequest, made: Made, result: StrategyResult, path
             for device, figures in result.figures.items()
         },
         "paths": paths,
-        "repeat": f"edgebench compress {request.model}{task}{devices} --strategy '{result.pipeline or result.name}' "
-        f"--epochs {request.epochs} --seed {request.seed}",
+        "repeat": shlex.join(["edgebench", "compress", request.model, *task, *devices, *strategy, *numbers]),
     }
 
 
