@@ -81,7 +81,20 @@ class CannedLink:
         return failure_message(answer) if isinstance(answer, Trouble) else answer_message(answer)
 
 
-class CannedWorkers:
+class WithoutBoards:
+    """What workers are asked about devices, where no device is on a board."""
+
+    def look(self, device: Device, *, meters: bool = False) -> Seen:
+        return look(device)
+
+    def probe(self, device: Device, *, timeout_s: float) -> Mapping[str, str]:
+        return {}
+
+    def install(self, device: Device, wheels: Path | None, on_progress: Callable[[str], None]) -> None:
+        raise NotImplementedError
+
+
+class CannedWorkers(WithoutBoards):
     """Gives workers that answer from a table, and keeps what they were asked.
 
     Attributes:
@@ -100,15 +113,6 @@ class CannedWorkers:
     def measuring(self, *, number: int = 0, memory_limit_bytes: int | None = None) -> Worker:
         self.numbers.append(number)
         return self._worker(memory_limit_bytes)
-
-    def look(self, device: Device, *, meters: bool = False) -> Seen:
-        return look(device)
-
-    def probe(self, device: Device, *, timeout_s: float) -> Mapping[str, str]:
-        return {}
-
-    def install(self, device: Device, wheels: Path | None, on_progress: Callable[[str], None]) -> None:
-        raise NotImplementedError
 
     def training(self) -> Worker:
         return self._worker(None)

@@ -52,4 +52,11 @@ MaxLatencyOption = Annotated[list[str], typer.Option(metavar=_LIMIT, help="Such 
 MaxEnergyOption = Annotated[list[str], typer.Option(metavar=_LIMIT, help="Such as 2mJ.")]
 MaxRamOption = Annotated[list[str], typer.Option(metavar=_LIMIT, help="Such as 128KB.")]
 MaxFlashOption = Annotated[list[str], typer.Option(metavar=_LIMIT, help="Such as 512KB.")]
+MinAccuracyOption = Annotated[str | None, typer.Option(metavar="95%", help="Minimum test accuracy.")]
+TaskOption = Annotated[
+    str | None,
+    typer.Option(
+        help="digits, mnist5k, FILE.npz, a folder of images, module:function.", autocompletion=completion.tasks
+    ),
+]
 LabelOption = Annotated[str, typer.Option(metavar="TEXT", help="Name of this run in reports and histories.")]

@@ -20,39 +20,18 @@ _MOST_LOOPS = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SerialSettings:
-    """Keys of ``link = "serial"``.
+class LoopSettings:
+    """Keys of links to boards that time themselves, in loops of inferences.
 
     Attributes:
-        port: The serial port, such as ``/dev/ttyACM0``; those in ``/dev/serial/by-id`` keep their names.
-        baud: Its rate, which the firmware must have as well.
-        flash: The command that writes ``{elf}`` to the board and starts it; run without a shell.
-        firmware: ``built`` by edgebench for each model, or ``external`` if the board has firmware with the model.
-        board: Code of the board that is linked with a model: a folder beside the device file, or one of edgebench's.
-        model: What external firmware answers when it is asked for its model; by default, whatever it answers is right.
-        loop: Least time of one loop of inferences, such as ``10s``.
+        loop: Least time of one loop, such as ``10s``.
         loops: How many loops are timed.
     """
 
-    port: str
-    baud: int = 115200
-    flash: str = ""
-    firmware: Literal["built", "external"] = "built"
-    board: str = ""
-    model: str = ""
     loop: str = "10s"
     loops: int = 5
 
     def __post_init__(self) -> None:
-        if self.firmware == "built":
-            missing = [name for name in ("board", "flash") if not getattr(self, name)]
-            if missing:
-                raise ValueError(
-                    f"{' and '.join(missing)} must say how firmware is built and written; or the board has its own, "
-                    'firmware = "external"'
-                )
-        elif self.board or self.flash:
-            raise ValueError("external firmware is neither built nor written: remove board and flash, or firmware")
         if not 1 <= self.loops <= _MOST_LOOPS:
             raise ValueError(f"loops must be 1 to {_MOST_LOOPS}")
 
@@ -63,34 +42,59 @@ class SerialSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AdbSettings:
+class SerialSettings(LoopSettings):
+    """Keys of ``link = "serial"``.
+
+    Attributes:
+        port: The serial port, such as ``/dev/ttyACM0``; those in ``/dev/serial/by-id`` keep their names.
+        baud: Its rate, which the firmware must have as well.
+        flash: The command that writes ``{elf}`` to the board and starts it; run without a shell.
+        firmware: ``built`` by edgebench for each model, or ``external`` if the board has firmware with the model.
+        board: Code of the board that is linked with a model: a folder beside the device file, or one of edgebench's.
+        model: What external firmware answers when it is asked for its model; by default, whatever it answers is right.
+    """
+
+    port: str
+    baud: int = 115200
+    flash: str = ""
+    firmware: Literal["built", "external"] = "built"
+    board: str = ""
+    model: str = ""
+
+    def __post_init__(self) -> None:
+        LoopSettings.__post_init__(self)
+        if self.firmware == "built":
+            missing = [name for name in ("board", "flash") if not getattr(self, name)]
+            if missing:
+                raise ValueError(
+                    f"{' and '.join(missing)} must say how firmware is built and written; or the board has its own, "
+                    'firmware = "external"'
+                )
+        elif self.board or self.flash:
+            raise ValueError("external firmware is neither built nor written: remove board and flash, or firmware")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdbSettings(LoopSettings):
     """Keys of ``link = "adb"``.
 
     Attributes:
         binary: LiteRT's ``benchmark_model`` for the device's processor, or what takes the same options and prints the
             same: a file here, which is copied to the device, or one that is there, in ``/data/local/tmp``.
         serial: The device's number as ``adb devices`` lists it; by default, the only one that is attached.
-        loop: Least time of one run of the binary, such as ``1s``.
-        loops: How many runs are timed.
+        loop: Least time of one run of the binary.
     """
 
     binary: str
     serial: str = ""
     loop: str = "1s"
-    loops: int = 5
 
     def __post_init__(self) -> None:
+        LoopSettings.__post_init__(self)
         if self.serial.startswith("-") or len(self.serial.split()) > 1:
             raise ValueError(f"serial {self.serial!r} is none: write what `adb devices` lists")
         if not self.binary:
             raise ValueError("binary must name a benchmark_model for the device's processor")
-        if not 1 <= self.loops <= _MOST_LOOPS:
-            raise ValueError(f"loops must be 1 to {_MOST_LOOPS}")
-
-    @property
-    def loop_s(self) -> float:
-        """Least time of one run, in seconds."""
-        return parse_quantity(self.loop, Dimension.TIME, where="loop")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +119,7 @@ class SshSettings:
     runtime: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if not self.host.isprintable() or not self.host or self.host.startswith("-") or len(self.host.split()) != 1:
+        if not is_host(self.host):
             raise ValueError(f"host {self.host!r} is none: write a name or user@name, as after ssh")
         if not 0 <= self.ssh_port <= _LAST_PORT:
             raise ValueError(f"ssh_port {self.ssh_port} is no port")
@@ -124,6 +128,11 @@ class SshSettings:
         wrong = [text for text in (self.python, *self.runtime) if not text or text.startswith("-")]
         if wrong:
             raise ValueError(f"{wrong[0]!r} is neither a program nor a package")
+
+
+def is_host(text: str) -> bool:
+    """Whether a text can stand after ``ssh``: one word, which is not an option."""
+    return text.isprintable() and not text.startswith("-") and text.split() == [text]
 
 
 LINKS: Mapping[str, type[Any]] = {"ssh": SshSettings, "serial": SerialSettings, "adb": AdbSettings}
@@ -149,7 +158,7 @@ def read_link(device: Device, kind: type[T]) -> T:
     """
     where = device.origin or device.name
     settings = read_settings(device.reached, kind, owner=f"link {device.link!r}", where=where)
-    if isinstance(settings, (SerialSettings, AdbSettings)):
+    if isinstance(settings, LoopSettings):
         loop_s = parse_quantity(settings.loop, Dimension.TIME, where=f"{where}, loop")
         if not 0 < loop_s <= _LONGEST_LOOP_S:
             raise InputError(f"a loop takes more than nothing and at most {_LONGEST_LOOP_S} s", where=f"{where}, loop")

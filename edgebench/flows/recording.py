@@ -7,9 +7,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any, Literal
 
 from edgebench.core.plan import MeasurementPlan
 from edgebench.core.profile import Profile
+from edgebench.core.record import Record
 from edgebench.core.run import Revision, Run
 from edgebench.core.secrets import redacted
 from edgebench.errors import StorageError
@@ -51,6 +53,51 @@ def new_run(store: RunStore, plan: MeasurementPlan, *, seed: int, command: Seque
         label=label,
         revision=None if revision is None else Revision(commit=revision.commit, dirty=revision.dirty),
     )
+
+
+def record_stages(
+    results: Path,
+    plan: MeasurementPlan,
+    outcome: Literal["search", "compression"],
+    work: Callable[[Callable[[Record, Sequence[Profile]], None]], Record],
+    *,
+    seed: int,
+    command: Sequence[str],
+    label: str,
+) -> RecordedRun:
+    """Do something long that has an outcome, saving the run after each stage.
+
+    An interrupt ends it and keeps what was finished.
+
+    Args:
+        results: The results folder.
+        plan: How long models are measured.
+        outcome: What the run calls the outcome.
+        work: Does it: calls what it is given with the outcome so far and all profiles, and returns the outcome.
+        seed: Of everything random.
+        command: What was typed or called, for the record.
+        label: The user's name for the run, or empty.
+
+    Raises:
+        EdgebenchError: As ``work`` raises.
+    """
+    store = RunStore(results)
+    current = new_run(store, plan, seed=seed, command=command, label=label)
+
+    def save(record: Record, profiles: Sequence[Profile]) -> None:
+        nonlocal current
+        changes: dict[str, Any] = {outcome: record, "profiles": tuple(profiles)}
+        current = replace(current, **changes)
+        store.save(current)
+
+    try:
+        found = work(save)
+    except KeyboardInterrupt:
+        path = store.path(current.name) if getattr(current, outcome) is not None else None
+        return RecordedRun(run=current, path=path, interrupted=True)
+    finished: dict[str, Any] = {outcome: found, "complete": True}
+    current = replace(current, **finished)
+    return RecordedRun(run=current, path=store.save(current))
 
 
 def record_profiles(

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from edgebench.core.board_link import is_host
 from edgebench.links.base import LinkError
 
 CONNECT_S = 10
@@ -21,7 +22,6 @@ _ALIVE_S, _ALIVE_TIMES = 5, 3
 _PERSIST_S = 30
 _LONGEST_SOCKET = 86
 """Bytes of a socket's path: 108 on Linux and 104 elsewhere, less what the client appends while it makes it."""
-_HOST = re.compile(r"[^\s\-][^\s]*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +39,7 @@ class Address:
     config: str | None = None
 
     def __post_init__(self) -> None:
-        if not _HOST.fullmatch(self.host) or not self.host.isprintable():
+        if not is_host(self.host):
             raise ValueError(f"{self.host!r} is not a host: write a name or user@name, as after ssh")
         if self.port is not None and not 0 < self.port < 65536:
             raise ValueError(f"{self.port} is not a port")

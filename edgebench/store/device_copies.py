@@ -54,8 +54,8 @@ def write_device_copy(name: str, source: str, folder: Path) -> NewDevice:
     if original.target == "mcu":
         text = _without_own_figures(text, original)
     write_atomically(path, (header + text).encode())
-    if is_trusted(Path(original.origin), read_toml(Path(original.origin), "device")[1]):
-        allow(path, read_toml(path, "device")[1])
+    if is_trusted(Path(original.origin), "device"):
+        allow(path, "device")
     return NewDevice(path=path, to_fill_in=tuple(_to_fill_in(original)))
 
 

@@ -103,8 +103,7 @@ def require_trusted_device(device: Device) -> None:
     Raises:
         InputError: It was not allowed.
     """
-    path = Path(device.origin)
-    require_trust(path, read_toml(path, "device")[1], "device")
+    require_trust(Path(device.origin), "device")
 
 
 def _find_file(reference: str) -> Path:

@@ -41,7 +41,7 @@ def find_space(reference: str) -> SpaceDescription:
     """
     path = find_toml(reference, "search_spaces", "search space", "edgebench spaces list")
     description = read_space(path)
-    require_trust(path, read_toml(path, "space")[1], "space")
+    require_trust(path, "space")
     return description
 
 

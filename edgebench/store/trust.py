@@ -22,6 +22,7 @@ from edgebench.machine.folders import config_folder
 from edgebench.machine.kept import require_own
 from edgebench.store.files import read_json, write_json
 from edgebench.store.locations import packaged_folder
+from edgebench.store.toml_files import read_toml
 
 TRUST = "EDGEBENCH_TRUST"
 """Environment variable that lets files and models run what they name, for this command."""
@@ -53,23 +54,22 @@ def named_programs(content: Mapping[str, Any]) -> dict[str, str]:
     return {key: value for key, value in _strings(content) if _is_program(key.split("."), value)}
 
 
-def require_trust(path: Path, content: Mapping[str, Any], what: str) -> None:
+def require_trust(path: Path, what: str) -> None:
     """Refuse a file that names what would be run and that nobody has allowed.
 
     Files that come with edgebench, and those in the user's configuration folder, need no allowance.
 
     Args:
         path: The file.
-        content: What is in it.
         what: ``device`` or ``space``, for messages.
 
     Raises:
-        InputError: It was not allowed.
+        InputError: It was not allowed, or cannot be read.
         StorageError: What was allowed cannot be read.
     """
-    if is_trusted(path, content):
+    named = _untrusted(path, what)
+    if not named:
         return
-    named = named_programs(content)
     shown = ", ".join(f"{key} = {value!r}" for key, value in named.items())
     raise InputError(
         f"this {what} file names what would be run, and you have not allowed it: {shown}",
@@ -97,23 +97,32 @@ def require_typed(name: str, where: str, command: str) -> None:
         )
 
 
-def is_trusted(path: Path, content: Mapping[str, Any]) -> bool:
+def is_trusted(path: Path, what: str) -> bool:
     """Whether what a file names may be run, or it names nothing.
 
     Raises:
+        InputError: It cannot be read.
         StorageError: What was allowed cannot be read.
     """
-    named = named_programs(content)
-    return not named or trusts_all() or _is_ours(path) or _digest(path, named) in _allowed()
+    return not _untrusted(path, what)
 
 
-def allow(path: Path, content: Mapping[str, Any]) -> dict[str, str]:
+def _untrusted(path: Path, what: str) -> dict[str, str]:
+    """What a file names and may not run."""
+    if trusts_all() or _is_ours(path):
+        return {}
+    named = named_programs(read_toml(path, what)[1])
+    return {} if not named or _digest(path, named) in _allowed() else named
+
+
+def allow(path: Path, what: str) -> dict[str, str]:
     """Allow what a file names, from now on; returns it, by its keys.
 
     Raises:
+        InputError: The file cannot be read.
         StorageError: That cannot be kept.
     """
-    named = named_programs(content)
+    named = named_programs(read_toml(path, what)[1])
     if named:
         place = _place()
         place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

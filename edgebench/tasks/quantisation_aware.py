@@ -5,20 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from edgebench.errors import InputError
 from edgebench.models.network import Network
 from edgebench.models.network.weights import LayerWeights, Weights
-from edgebench.models.pytorch.writer import weights_from_torch
 from edgebench.tasks.fake_quantisation import fake_quantised
 from edgebench.tasks.fitting import fitted_task, image_tensor, logits_network, reproducible, require_torch
-from edgebench.tasks.initial import apply_masks, zero_masks
-from edgebench.tasks.recipe import Optimiser, Recipe, TrainingFailed, augmented, batch_count, batches, loss_of
+from edgebench.tasks.recipe import Recipe
 from edgebench.tasks.task import Task
-from edgebench.tasks.training import Teacher, teacher_call
+from edgebench.tasks.training_run import Teacher, TrainingRun, require_teacher
 
-_BATCH = 256
 _CALIBRATION_IMAGES = 512
 _FROZEN_FROM = 0.7
 """Share of the epochs after which ranges no longer change, so that weights settle on them."""
@@ -75,8 +70,7 @@ def train_quantised(
     """
     require_torch()
     fitted = fitted_task(network, task)
-    if recipe.distillation > 0 and teacher is None:
-        raise InputError("a recipe with distillation needs a teacher", remedy="pass one, or set distillation to 0")
+    require_teacher(recipe, teacher)
     with reproducible(seed, threads):
         run = _Run(logits_network(network), weights, fitted, recipe, teacher, keep_zeros=keep_zeros)
         before = run.accuracy()
@@ -94,8 +88,8 @@ def train_quantised(
     )
 
 
-class _Run:
-    """A training in progress."""
+class _Run(TrainingRun):
+    """A training with everything rounded."""
 
     def __init__(
         self,
@@ -109,55 +103,15 @@ class _Run:
     ) -> None:
         import torch
 
-        self._network, self._recipe = network, recipe
-        self._images = image_tensor(task.train.images)
-        self._labels = torch.from_numpy(task.train.labels)
-        self._validation = (image_tensor(task.validation.images), torch.from_numpy(task.validation.labels))
-        self._module = fake_quantised(network, weights)
-        self._masks = zero_masks(self._module) if keep_zeros else []
-        steps = recipe.epochs * batch_count(len(self._labels), recipe)
-        self._optimiser = Optimiser(list(self._module.parameters()), recipe, steps)
-        self._teacher = None if teacher is None or recipe.distillation == 0 else teacher_call(teacher)
+        super().__init__(network, fake_quantised(network, weights), task, recipe, teacher, keep_zeros=keep_zeros)
         with torch.no_grad():
-            self._module(image_tensor(task.train.sample(_CALIBRATION_IMAGES).images))
-
-    def epoch(self) -> None:
-        """Use all training images once."""
-        self._module.train()
-        for indices in batches(len(self._labels), self._recipe):
-            images = self._images[indices]
-            if self._recipe.augment:
-                images = augmented(images)
-            soft_targets = None if self._teacher is None else self._teacher(images)
-            self._optimiser.clear()
-            loss = loss_of(self._module(images), self._labels[indices], self._recipe, soft_targets)
-            if not math.isfinite(loss.item()):
-                raise TrainingFailed(
-                    f"the loss became {loss.item()}", where=self._network.name, remedy="lower the learning rate"
-                )
-            loss.backward()
-            self._optimiser.step()
-            apply_masks(self._masks)
-
-    def accuracy(self) -> float:
-        """On validation samples, with everything rounded."""
-        import torch
-
-        images, labels = self._validation
-        module: Any = self._module.eval()
-        with torch.no_grad():
-            classes = torch.cat([module(part).argmax(1) for part in images.split(_BATCH)])
-        return int((classes == labels).sum()) / len(labels)
+            self.module(image_tensor(task.train.sample(_CALIBRATION_IMAGES).images))
 
     def freeze(self) -> None:
         """Let ranges stay as they are."""
-        self._module.quantisers.freeze()
-
-    def weights(self) -> dict[str, LayerWeights]:
-        """The current weights."""
-        return weights_from_torch(self._network, self._module)
+        self.module.quantisers.freeze()
 
     def ranges(self) -> dict[str, tuple[float, float]]:
         """The current ranges."""
-        found: dict[str, tuple[float, float]] = self._module.quantisers.ranges()
+        found: dict[str, tuple[float, float]] = self.module.quantisers.ranges()
         return found

@@ -11,10 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgebench.errors import InputError
 from edgebench.models.network import Network
 from edgebench.models.network.weights import LayerWeights, Weights
-from edgebench.models.pytorch.writer import to_torch, weights_from_torch
+from edgebench.models.pytorch.writer import to_torch
 from edgebench.tasks.accuracy import top1
 from edgebench.tasks.fitting import (
     check_input,
@@ -24,15 +23,13 @@ from edgebench.tasks.fitting import (
     reproducible,
     require_torch,
 )
-from edgebench.tasks.initial import apply_masks, trainable_from_weights, zero_masks
-from edgebench.tasks.recipe import Optimiser, Recipe, TrainingFailed, augmented, batch_count, batches, loss_of
+from edgebench.tasks.initial import trainable_from_weights
+from edgebench.tasks.recipe import Recipe, TrainingFailed
 from edgebench.tasks.task import Split, Task
+from edgebench.tasks.training_run import Teacher, TrainingRun, logits, require_teacher
 
 __all__ = ["Recipe", "Teacher", "Trained", "TrainingFailed", "evaluate", "predict", "train"]
 
-Teacher = Any
-"""A network with its weights as a pair, or a PyTorch module that returns logits for channels-first images."""
-_BATCH = 256
 _INITIAL_IMAGES = 512
 """Number of images whose statistics the normalisation starts from, given folded weights."""
 
@@ -91,11 +88,12 @@ def train(
     """
     require_torch()
     fitted = fitted_task(network, task)
-    if recipe.distillation > 0 and teacher is None:
-        raise InputError("a recipe with distillation needs a teacher", remedy="pass one, or set distillation to 0")
+    require_teacher(recipe, teacher)
     started = time.perf_counter()
     with reproducible(seed, threads):
-        run = _Run(logits_network(network), fitted, recipe, teacher, initial, keep_zeros=keep_zeros)
+        student = logits_network(network)
+        module = to_torch(student) if initial is None else trainable_from_weights(student, initial, _some(fitted))
+        run = TrainingRun(student, module, fitted, recipe, teacher, keep_zeros=keep_zeros)
         best = (-1.0, -math.inf)
         weights: Mapping[str, LayerWeights] = {}
         waited = epoch = 0
@@ -131,104 +129,9 @@ def predict(network: Network, weights: Weights, split: Split) -> NDArray[np.int6
     require_torch()
     check_input(network, split.images.shape[3])
     images = image_tensor(split.resized(*network.input_shape[:2]).images)
-    classes: NDArray[np.int64] = _logits(to_torch(logits_network(network), weights), images).argmax(1).numpy()
+    classes: NDArray[np.int64] = logits(to_torch(logits_network(network), weights), images).argmax(1).numpy()
     return classes
-
-
-class _Run:
-    """A training in progress."""
-
-    def __init__(
-        self,
-        network: Network,
-        task: Task,
-        recipe: Recipe,
-        teacher: Teacher | None,
-        initial: Weights | None,
-        *,
-        keep_zeros: bool,
-    ) -> None:
-        import torch
-
-        self._network, self._recipe = network, recipe
-        self._images = image_tensor(task.train.images)
-        self._labels = torch.from_numpy(task.train.labels)
-        self._validation = (image_tensor(task.validation.images), torch.from_numpy(task.validation.labels))
-        self._module = to_torch(network) if initial is None else trainable_from_weights(network, initial, _some(task))
-        self._masks = zero_masks(self._module) if keep_zeros else []
-        parameters = list(self._module.parameters())
-        if not parameters:
-            raise InputError("the network has no weights to train", where=network.name)
-        steps = recipe.epochs * batch_count(len(self._labels), recipe)
-        self._optimiser = Optimiser(parameters, recipe, steps)
-        self._teacher = None if teacher is None or recipe.distillation == 0 else teacher_call(teacher)
-
-    def epoch(self) -> None:
-        """Train one epoch: use all training images once."""
-        self._module.train()
-        for indices in batches(len(self._labels), self._recipe):
-            images = self._images[indices]
-            if self._recipe.augment:
-                images = augmented(images)
-            soft_targets = None if self._teacher is None else self._teacher(images)
-            self._optimiser.clear()
-            loss = loss_of(self._module(images), self._labels[indices], self._recipe, soft_targets)
-            self._check(loss)
-            loss.backward()
-            self._optimiser.step()
-            apply_masks(self._masks)
-
-    def validate(self) -> tuple[float, float]:
-        """Validation accuracy, and the negative loss, which decides between equal accuracies."""
-        from torch.nn import functional
-
-        images, labels = self._validation
-        logits = _logits(self._module.eval(), images)
-        loss = functional.cross_entropy(logits, labels)
-        self._check(loss)
-        accuracy = int((logits.argmax(1) == labels).sum()) / len(labels)
-        return accuracy, -loss.item()
-
-    def weights(self) -> dict[str, LayerWeights]:
-        """The current weights."""
-        return weights_from_torch(self._network, self._module)
-
-    def _check(self, loss: Any) -> None:
-        if not math.isfinite(loss.item()):
-            raise TrainingFailed(
-                f"the loss became {loss.item()}", where=self._network.name, remedy="lower the learning rate"
-            )
 
 
 def _some(task: Task) -> Any:
     return image_tensor(task.train.sample(_INITIAL_IMAGES).images)
-
-
-def _logits(module: Any, images: Any) -> Any:
-    import torch
-
-    with torch.no_grad():
-        return torch.cat([module(part) for part in images.split(_BATCH)])
-
-
-def teacher_call(teacher: Teacher) -> Callable[[Any], Any]:
-    """A function from images to the teacher's logits, which scales images to a network's own size."""
-    import torch
-    from torch.nn import functional
-
-    size: tuple[int, int] | None = None
-    module = teacher
-    if isinstance(teacher, tuple):
-        network, weights = teacher
-        size = (network.input_shape[0], network.input_shape[1])
-        module = to_torch(logits_network(network), weights)
-    if hasattr(module, "eval"):
-        module.eval()
-
-    def call(images: Any) -> Any:
-        with torch.no_grad():
-            if size is not None and tuple(images.shape[2:]) != size:
-                images = functional.interpolate(images, size, mode="bilinear", antialias=True)
-            return module(images)
-
-    return call

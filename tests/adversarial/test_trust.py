@@ -75,8 +75,7 @@ def test_a_file_is_refused_until_it_is_allowed(tmp_path: Path, monkeypatch: pyte
         with pytest.raises(InputError, match=r"options.compiler = './evil'") as caught:
             find_device(reference)
         assert "edgebench trust " in str(caught.value.remedy)
-    content = {"options": {"compiler": "./evil"}}
-    assert allow(path, content) == {"options.compiler": "./evil"}
+    assert allow(path, "device") == {"options.compiler": "./evil"}
     assert find_device("host").options["compiler"] == "./evil"
     # A change of what is run needs a new look; one of anything else does not.
     path.write_text(path.read_text().replace("a device", "my device"))
@@ -84,7 +83,8 @@ def test_a_file_is_refused_until_it_is_allowed(tmp_path: Path, monkeypatch: pyte
     (tmp_path / "evil").write_text("another program")
     with pytest.raises(InputError):
         find_device("host")
-    assert not is_trusted(tmp_path / "other.toml", content), "another file is not allowed with it"
+    other = write_device(tmp_path / "other.toml", 'core = "cortex-m4"\nclock = "1MHz"\ncompiler = "./evil"')
+    assert not is_trusted(other, "device"), "another file is not allowed with it"
 
 
 def test_a_flag_allows_it_for_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,7 +101,7 @@ def test_the_users_own_folder_is_trusted(tmp_path: Path) -> None:
 
 def test_a_list_that_others_may_write_is_not_believed(tmp_path: Path) -> None:
     path = write_device(tmp_path / "mine.toml", 'library = "x.so"', "npu", "litert-delegate")
-    allow(path, {"options": {"library": "x.so"}})
+    allow(path, "device")
     kept = tmp_path / "config/edgebench/trusted.json"
     assert kept.stat().st_mode & 0o777 == 0o600
     kept.chmod(0o666)
@@ -160,9 +160,9 @@ def test_a_command_is_allowed_with_the_scripts_that_it_starts(tmp_path: Path) ->
     folder.mkdir()
     script = folder / "flash.sh"
     script.write_text("st-flash")
-    content = {"flash": "./flash.sh --fast {elf}", "link": "serial"}
     path = folder / "board.toml"
-    allow(path, content)
-    assert is_trusted(path, content)
+    path.write_text('flash = "./flash.sh --fast {elf}"\nlink = "serial"\n')
+    allow(path, "device")
+    assert is_trusted(path, "device")
     script.write_text("rm")
-    assert not is_trusted(path, content)
+    assert not is_trusted(path, "device")

@@ -17,7 +17,9 @@ from edgebench.cli.options import (
     MaxFlashOption,
     MaxLatencyOption,
     MaxRamOption,
+    MinAccuracyOption,
     ResultsOption,
+    TaskOption,
 )
 from edgebench.cli.output import DetailsOption, Format, FormatOption, JsonOption
 
@@ -32,12 +34,7 @@ def compress(
         typer.Argument(metavar="MODEL", help="A float .onnx or .tflite file, zoo:NAME, module:function; show; list."),
     ],
     name: Annotated[str | None, typer.Argument(metavar="[STUDY]", help="Study to show.", hidden=True)] = None,
-    task: Annotated[
-        str | None,
-        typer.Option(
-            help="digits, mnist5k, FILE.npz, a folder of images, module:function.", autocompletion=completion.tasks
-        ),
-    ] = None,
+    task: TaskOption = None,
     device: Annotated[
         list[str],
         typer.Option(
@@ -52,7 +49,7 @@ def compress(
     max_energy: MaxEnergyOption = [],
     max_ram: MaxRamOption = [],
     max_flash: MaxFlashOption = [],
-    min_accuracy: Annotated[str | None, typer.Option(metavar="95%", help="Minimum test accuracy.")] = None,
+    min_accuracy: MinAccuracyOption = None,
     max_accuracy_drop: Annotated[
         str | None, typer.Option(metavar="2%", help="Maximum loss of test accuracy against the original.")
     ] = None,

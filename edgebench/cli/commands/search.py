@@ -18,7 +18,9 @@ from edgebench.cli.options import (
     MaxFlashOption,
     MaxLatencyOption,
     MaxRamOption,
+    MinAccuracyOption,
     ResultsOption,
+    TaskOption,
 )
 from edgebench.cli.output import Format, FormatOption, JsonOption
 
@@ -51,19 +53,14 @@ def search(
     max_energy: MaxEnergyOption = [],
     max_ram: MaxRamOption = [],
     max_flash: MaxFlashOption = [],
-    min_accuracy: Annotated[str | None, typer.Option(metavar="95%", help="Minimum test accuracy.")] = None,
+    min_accuracy: MinAccuracyOption = None,
     max_accuracy_drop: Annotated[
         str | None, typer.Option(metavar="2%", help="Maximum loss against the largest network of the space.")
     ] = None,
     objective: Annotated[
         str, typer.Option(help="accuracy, latency@DEVICE, ram@DEVICE, macs, ..., separated by commas.")
     ] = ("accuracy"),
-    task: Annotated[
-        str | None,
-        typer.Option(
-            help="digits, mnist5k, FILE.npz, a folder of images, module:function.", autocompletion=completion.tasks
-        ),
-    ] = None,
+    task: TaskOption = None,
     accuracy: Annotated[
         str, typer.Option(help="train, supernet, proxy:parameters|macs|synflow, or table:FILE.")
     ] = "train",

@@ -14,10 +14,9 @@ def trust(
     ],
 ) -> None:
     """Allow a device or space file to run the programs it names."""
-    from edgebench.store.toml_files import read_toml
     from edgebench.store.trust import allow
 
     for path in files:
-        named = allow(path, read_toml(path, "device or space")[1])
+        named = allow(path, "device or space")
         shown = "".join(f"\n  {key} = {value!r}" for key, value in named.items())
         typer.echo(f"{path} may run{shown}" if named else f"{path} names nothing that would be run")

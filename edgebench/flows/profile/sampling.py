@@ -183,7 +183,7 @@ class Sampling:
         try:
             cooled = worker.ask(CoolDown(device=self.ready.device), timeout_s=within_s + COOL_SLACK_S)
         except ChildError as error:
-            self.fail(error.outcome, Failure(message=error.message, remedy=error.remedy))
+            self._give_up(error)
             return False
         if cooled.temperature_c is None:
             self._notes.append("cool_to has no effect: the processor's temperature cannot be read")

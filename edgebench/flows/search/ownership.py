@@ -8,6 +8,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 
 import psutil
@@ -78,6 +79,7 @@ def others_at_work(trials: Trials, mine: str, watch: Watch) -> tuple[str, ...]:
     return tuple(dict.fromkeys(_host(trial.owner) for trial in found))
 
 
+@cache
 def _place() -> str:
     """This machine and, in it, this set of processes: containers may share the name of a machine, but no numbers."""
     try:

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 from edgebench.core.plan import MeasurementPlan
-from edgebench.core.profile import Profile
-from edgebench.core.search import SearchRecord
 from edgebench.flows.profile.profile import ProfileProgress
-from edgebench.flows.recording import RecordedRun, new_run
+from edgebench.flows.recording import RecordedRun, record_stages
 from edgebench.flows.search.request import SearchRequest
 from edgebench.flows.search.search import search
-from edgebench.store.runs import RunStore
 
 
 def record_search(
@@ -35,18 +31,12 @@ def record_search(
     Raises:
         EdgebenchError: As ``search`` raises.
     """
-    store = RunStore(request.results)
-    current = new_run(store, plan, seed=request.seed, command=command, label=label)
-
-    def save(record: SearchRecord, profiles: Sequence[Profile]) -> None:
-        nonlocal current
-        current = replace(current, search=record, profiles=tuple(profiles))
-        store.save(current)
-
-    try:
-        record = search(request, plan, on_update=save, on_progress=on_progress)
-    except KeyboardInterrupt:
-        path = store.path(current.name) if current.search is not None else None
-        return RecordedRun(run=current, path=path, interrupted=True)
-    current = replace(current, search=record, complete=True)
-    return RecordedRun(run=current, path=store.save(current))
+    return record_stages(
+        request.results,
+        plan,
+        "search",
+        lambda save: search(request, plan, on_update=save, on_progress=on_progress),
+        seed=request.seed,
+        command=command,
+        label=label,
+    )

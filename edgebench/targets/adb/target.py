@@ -6,13 +6,10 @@ import math
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
 
-from edgebench.core.board_link import AdbSettings, read_link
-from edgebench.core.device import Device
-from edgebench.core.metric import Provenance
+from edgebench.core.board_link import AdbSettings, LoopSettings
 from edgebench.core.model import InputSource, ModelFormat
 from edgebench.core.options import read_options
 from edgebench.core.profile import Sample
@@ -23,6 +20,7 @@ from edgebench.targets.adb.client import AdbDevice, Answer, adb_program
 from edgebench.targets.adb.reading import Condition, Timings, read_condition, read_timings
 from edgebench.targets.base import PlainModel
 from edgebench.targets.litert import LiteRtOptions
+from edgebench.targets.on_a_board import OnABoard
 
 FOLDER = "/data/local/tmp"
 _THERE = re.compile(rf"{FOLDER}/[\w.+-]+")
@@ -31,35 +29,13 @@ _FIRST_S = 240.0
 _NOT_RUNNABLE = ("not executable", "Exec format error", "cannot execute", "CANNOT LINK EXECUTABLE")
 
 
-class AdbTarget:
+class AdbTarget(OnABoard[AdbSettings]):
     """Copies a model to an Android device, and has it timed there."""
 
     options_type: ClassVar[type] = LiteRtOptions
     formats: ClassVar[tuple[ModelFormat, ...]] = (ModelFormat.TFLITE,)
     dtype: str | None = None
-    deterministic: bool = False
-    latency_provenance: Provenance = Provenance.MEASURED
-
-    def __init__(self, device: Device) -> None:
-        self.device = device
-
-    @cached_property
-    def _settings(self) -> AdbSettings:
-        return read_link(self.device, AdbSettings)
-
-    @property
-    def _where(self) -> str:
-        return self.device.origin or self.device.name
-
-    @property
-    def loops(self) -> int:
-        """As the device's file says."""
-        return self._settings.loops
-
-    @property
-    def loop_s(self) -> float:
-        """As the device's file says, in seconds."""
-        return self._settings.loop_s
+    settings_type: ClassVar[type[LoopSettings]] = AdbSettings
 
     def passes_models_on(self) -> bool:
         """A model is copied to the device as it is."""
@@ -84,9 +60,6 @@ class AdbTarget:
             "model": _property(android, "ro.product.model"),
             "abi": _property(android, "ro.product.cpu.abi"),
         }
-
-    def import_runtime(self) -> None:
-        """Nothing is imported: the device runs the model."""
 
     def try_model(self, model: Path) -> Support:  # noqa: ARG002 - nobody here reads it
         """Only a run on the device tells."""

@@ -12,7 +12,6 @@ import numpy as np
 from edgebench.core.device import Device
 from edgebench.core.metric import Metric, Provenance
 from edgebench.core.model import ModelFormat, ModelInfo, TensorSpec
-from edgebench.core.place import Seen
 from edgebench.core.profile import Footprint, LayerCost, Sample
 from edgebench.links.base import Ending, LinkClosedError
 from edgebench.models.prepare import Prepared
@@ -28,11 +27,10 @@ from edgebench.workers.measuring.jobs import (
     Prepare,
     Run,
 )
-from edgebench.workers.measuring.looking import look
 from edgebench.workers.protocol import FailureKind, Request, Trouble
 from edgebench.workers.training.jobs import DescribeTask, Predict, Predictions, TaskFacts
 from edgebench.workers.worker import Worker
-from tests.canned_workers import CannedLink
+from tests.canned_workers import CannedLink, WithoutBoards
 
 DIED = LinkClosedError("the child has ended", Ending(signal="SIGSEGV"))
 FAKE = find_device("fake")
@@ -70,7 +68,7 @@ class Model:
     size: int = 1000
 
 
-class Machine:
+class Machine(WithoutBoards):
     """Gives workers that know these models.
 
     Args:
@@ -97,15 +95,6 @@ class Machine:
             CompareOutputs: self._compare,
         }
         return Worker(CannedLink(answers, self.asked, []), ["canned"])
-
-    def look(self, device: Device, *, meters: bool = False) -> Seen:
-        return look(device)
-
-    def probe(self, device: Device, *, timeout_s: float) -> Mapping[str, str]:
-        return {}
-
-    def install(self, device: Device, wheels: Path | None, on_progress: Callable[[str], None]) -> None:
-        raise NotImplementedError
 
     def training(self) -> Worker:
         answers: dict[type[Request[Any]], Callable[[Any], Any]] = {Predict: self._predict, DescribeTask: self._describe}

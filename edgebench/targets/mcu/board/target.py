@@ -7,13 +7,10 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
 
-from edgebench.core.board_link import SerialSettings, read_link
-from edgebench.core.device import Device
-from edgebench.core.metric import Provenance
+from edgebench.core.board_link import LoopSettings, SerialSettings
 from edgebench.core.model import InputSource, ModelFormat
 from edgebench.core.support import Support
 from edgebench.errors import TargetUnavailableError, UnsupportedModelError
@@ -33,6 +30,7 @@ from edgebench.targets.mcu.console.firmware import (
 from edgebench.targets.mcu.generator import GeneratedModel, generate
 from edgebench.targets.mcu.target import McuOptions, McuTarget, device_toolchain, require_some_size
 from edgebench.targets.mcu.toolchain import Toolchain
+from edgebench.targets.on_a_board import OnABoard
 
 BOOT_S = 6.0
 """How long a board may take to start: a bootloader waits for two seconds or less."""
@@ -44,35 +42,13 @@ _flashers: dict[tuple[str, str], Flasher] = {}
 """Helpers that were started before this process confined itself, by command and place."""
 
 
-class BoardTarget:
+class BoardTarget(OnABoard[SerialSettings]):
     """Builds firmware for a model, writes it to a board, and lets the board time it."""
 
     options_type: ClassVar[type] = McuOptions
     formats: ClassVar[tuple[ModelFormat, ...]] = McuTarget.formats
     dtype: str | None = McuTarget.dtype
-    deterministic: bool = False
-    latency_provenance: Provenance = Provenance.MEASURED
-
-    def __init__(self, device: Device) -> None:
-        self.device = device
-
-    @cached_property
-    def _settings(self) -> SerialSettings:
-        return read_link(self.device, SerialSettings)
-
-    @property
-    def _where(self) -> str:
-        return self.device.origin or self.device.name
-
-    @property
-    def loops(self) -> int:
-        """As the device's file says."""
-        return self._settings.loops
-
-    @property
-    def loop_s(self) -> float:
-        """As the device's file says, in seconds."""
-        return self._settings.loop_s
+    settings_type: ClassVar[type[LoopSettings]] = SerialSettings
 
     def check(self) -> dict[str, str]:
         """Versions of what builds firmware; it must be installed, and so must be what writes it.
@@ -123,9 +99,6 @@ class BoardTarget:
             TargetUnavailableError: The compiler fails.
         """
         device_toolchain(self.device).make_ready()
-
-    def import_runtime(self) -> None:
-        """Nothing is imported: the board runs the model."""
 
     def start_outside(self) -> None:
         """Start what writes firmware to the board."""
