@@ -21,7 +21,7 @@ def compose_compress(values: Mapping[str, Any]) -> tuple[CompressRequest, Measur
     Raises:
         InputError: One is not valid.
     """
-    from edgebench.cli.compose import compose_devices, compose_plan
+    from edgebench.cli.compose import compose_devices, compose_inputs, compose_plan
     from edgebench.cli.limits import compose_device_budget
     from edgebench.compress.pipeline import PASSES
     from edgebench.flows.compress.request import CompressRequest, study_name
@@ -43,6 +43,7 @@ def compose_compress(values: Mapping[str, Any]) -> tuple[CompressRequest, Measur
         seed=seed,
         study=values["study"] or study_name(values["model"], task, names),
         results=values["results"],
+        shapes=compose_inputs(values["shape"], None, seed).shapes,
         trials=values["trials"] if values["search"] else 0,
     )
     plan = compose_plan(

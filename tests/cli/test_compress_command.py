@@ -10,6 +10,7 @@ from edgebench.models.network.weights import random_weights
 from edgebench.models.onnx.writer import to_onnx
 from tests.cli.test_cli import edgebench
 from tests.extras import needs_torch
+from tests.models.onnx.onnx_files import node, values, write
 from tests.tasks.synthetic import bars, small_network
 
 pytestmark = [pytest.mark.child, needs_torch]
@@ -76,3 +77,18 @@ def test_bad_input_is_refused_with_what_to_do(
     done = edgebench("compress", *arguments, cwd=tmp_path)
     assert done.returncode == 2, done.stderr
     assert said in done.stderr
+
+
+@pytest.mark.slow
+def test_a_shape_that_a_message_asks_for_is_taken(tmp_path: Path) -> None:
+    look = [node("Conv", ["image", "w"], ["y"], kernel_shape=[3, 3])]
+    write(tmp_path / "open.onnx", look, {"image": [1, 3, "height", "width"]}, {"w": values(4, 3, 3, 3)})
+    asked = edgebench("compress", "open.onnx", "-d", "fake", "--strategy", "int8", cwd=tmp_path)
+    assert asked.returncode == 2
+    assert "--shape image=1,3," in asked.stderr
+    done = edgebench(
+        "compress", "open.onnx", "-d", "fake", "--strategy", "int8", "--shape", "image=1,3,12,12", cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    (manifest,) = (tmp_path / "results").rglob("manifest.json")
+    assert "--shape image=1,3,12,12" in json.loads(manifest.read_text())["repeat"]

@@ -19,6 +19,7 @@ from edgebench.cli.options import (
     MaxRamOption,
     MinAccuracyOption,
     ResultsOption,
+    ShapeOption,
     TaskOption,
 )
 from edgebench.cli.output import DetailsOption, Format, FormatOption, JsonOption
@@ -53,6 +54,7 @@ def compress(
     max_accuracy_drop: Annotated[
         str | None, typer.Option(metavar="2%", help="Maximum loss of test accuracy against the original.")
     ] = None,
+    shape: ShapeOption = [],
     strategy: Annotated[
         list[str],
         typer.Option(metavar="NAME", help="Strategy, or a pipeline: 'prune(0.3) + distil + int8'; repeatable."),

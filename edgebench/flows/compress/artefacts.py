@@ -159,8 +159,10 @@ class Artefacts:
             raise kinds.get(error.outcome, InputError)(error.message, remedy=error.remedy) from None
         return Path(prepared.path).read_bytes()
 
-    def _shapes(self) -> dict[str, tuple[int, ...]]:
-        """The shape of the only input of a PyTorch module, channels first, as the task's images have it."""
+    def _shapes(self) -> Mapping[str, tuple[int, ...]]:
+        """The user's shapes; by default, that of the only input of a PyTorch module, as the task's images have it."""
+        if self.request.shapes:
+            return self.request.shapes
         if self.facts is None or parse_source(self.request.model).function is None:
             return {}
         height, width, channels = self.facts.input_shape

@@ -253,6 +253,11 @@ class Measuring:
 def _manifest(request: CompressRequest, made: Made, result: StrategyResult, paths: list[str]) -> dict[str, Any]:
     """What a strategy's files are, and what to do to make them again."""
     task = [] if request.task is None else ["--task", request.task.text]
+    shapes = [
+        word
+        for name, shape in request.shapes.items()
+        for word in ("--shape", f"{name}={','.join(map(str, shape))}".removeprefix("="))
+    ]
     devices = [word for device in request.devices for word in ("-d", device.name)]
     strategy = ["--strategy", result.pipeline or result.name]
     numbers = ["--epochs", str(request.epochs), "--seed", str(request.seed)]
@@ -274,7 +279,7 @@ def _manifest(request: CompressRequest, made: Made, result: StrategyResult, path
             for device, figures in result.figures.items()
         },
         "paths": paths,
-        "repeat": shlex.join(["edgebench", "compress", request.model, *task, *devices, *strategy, *numbers]),
+        "repeat": shlex.join(["edgebench", "compress", request.model, *shapes, *task, *devices, *strategy, *numbers]),
     }
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from edgebench.compress.base import Pass
@@ -33,6 +34,7 @@ class CompressRequest:
         seed: Of everything random.
         study: Its name, and that of its folder.
         results: The results folder.
+        shapes: Of inputs that the model leaves open, by name.
         trials: How many pipelines a search tries in all, including those of earlier calls; 0 for no search.
 
     Raises:
@@ -48,6 +50,7 @@ class CompressRequest:
     seed: int = 0
     study: str
     results: Path = Path("results")
+    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     trials: int = 0
 
     def __post_init__(self) -> None:
