@@ -258,7 +258,7 @@ def search(
         sampler: ``edgebench``, or one of Optuna's.
         seed: Of everything random.
         study: Name of a study to resume or start.
-        storage: URL of an Optuna storage; by default, a journal in the results folder.
+        storage: URL of an Optuna storage, or ``@FILE`` with it; by default, a journal in the results folder.
         jobs: Number of parallel trainings.
         dtypes: By device, ``float32`` or ``int8``; by default, what the device takes.
         time_limit: Time to measure one finalist on one device.

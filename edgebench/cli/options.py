@@ -11,6 +11,8 @@ from edgebench.cli import completion
 from edgebench.core.model import Converter
 
 RESULTS = Path("results")
+STORAGE_VARIABLE = "EDGEBENCH_STORAGE"
+"""Names the storage of studies, so that a password need not be typed."""
 
 SpaceArgument = Annotated[
     str,
@@ -57,6 +59,14 @@ TaskOption = Annotated[
     str | None,
     typer.Option(
         help="digits, mnist5k, FILE.npz, a folder of images, module:function.", autocompletion=completion.tasks
+    ),
+]
+StorageOption = Annotated[
+    str,
+    typer.Option(
+        metavar="URL",
+        envvar=STORAGE_VARIABLE,
+        help="sqlite:///F, postgresql://..., grpc://HOST:PORT, or @FILE with one of these; by default, a journal.",
     ),
 ]
 LabelOption = Annotated[str, typer.Option(metavar="TEXT", help="Name of this run in reports and histories.")]

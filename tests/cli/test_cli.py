@@ -232,6 +232,16 @@ def test_two_runs_at_once_do_not_disturb_each_other(tmp_path: Path, model: Path)
     assert len(list((tmp_path / "results" / "runs").iterdir())) == 2
 
 
+def test_a_goal_that_was_asked_for_and_missed_is_an_exit_code(model: Path, tmp_path: Path) -> None:
+    strict = ["--repetitions", "2", "--goal", "0.0001%", "--time-limit", "3s"]
+    done = edgebench("profile", "model.onnx", "-d", "host", *strict, cwd=tmp_path)
+    assert done.returncode == 4
+    assert "goal missed: the interval of model on host" in done.stderr
+    # Nobody asked for the usual goal.
+    done = edgebench("profile", "model.onnx", "-d", "host", *strict[:2], *strict[-2:], cwd=tmp_path)
+    assert done.returncode == 0
+
+
 def test_a_disk_that_fills_up_still_shows_what_was_measured(tmp_path: Path, model: Path) -> None:
     """The third save fails as it does on a full disk; the figures taken until then are printed."""
     script = """

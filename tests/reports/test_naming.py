@@ -1,6 +1,6 @@
 """Rows of several runs can be told apart."""
 
-from edgebench.core.certainty import undecided_latency
+from edgebench.core.certainty import missed_goal, undecided_latency
 from edgebench.core.plan import MeasurementPlan
 from edgebench.reports.codes import Code, Kind
 from edgebench.reports.naming import run_names
@@ -46,3 +46,11 @@ def test_an_interval_of_a_hundred_times_the_goal_decides_nothing() -> None:
     (remark,) = [item for item in report([run(restless)]).remarks if item.code is Code.UNDECIDED]
     assert remark.kind is Kind.FAILURE
     assert "times as wide as the goal" in remark.text
+
+
+def test_a_strict_goal_that_is_missed_does_not_make_a_latency_unknown() -> None:
+    known, strict = measured(noise=0.05, seed=3), MeasurementPlan(goal=1e-6)
+    assert missed_goal(known, strict) is not None
+    assert undecided_latency(known, strict) is None
+    assert missed_goal(known, MeasurementPlan(goal=10.0)) is None
+    assert missed_goal(simulated(), strict) is None, "an error band is not an interval"

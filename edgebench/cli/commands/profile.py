@@ -38,6 +38,8 @@ from edgebench.cli.output import (
 )
 from edgebench.core.model import Converter
 
+GOAL = "2%"
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -79,7 +81,13 @@ def profile(
     option: TargetOption = [],
     old_option: OldTargetOption = [],
     repetitions: Annotated[int, typer.Option(min=1, help="Minimum number of fresh processes.")] = 5,
-    goal: Annotated[str, typer.Option(help="Stop when the median's 95 % interval is narrower than this.")] = "2%",
+    goal: Annotated[
+        str | None,
+        typer.Option(
+            help="Stop when the median's 95 % interval is narrower than this; if given, missing it is exit code 4.",
+            show_default=GOAL,
+        ),
+    ] = None,
     time_limit: Annotated[str, typer.Option(help="Total time for each model on each device.")] = "60s",
     memory_limit: Annotated[
         str | None, typer.Option(help="Memory for each process; by default, four fifths of what is free.")
@@ -117,7 +125,7 @@ def profile(
         plan=compose_plan(
             repetitions=repetitions,
             time_limit=time_limit,
-            goal=goal,
+            goal=goal or GOAL,
             memory_limit=memory_limit,
             layers=layers,
         ),
@@ -138,7 +146,26 @@ def profile(
         raise recorded.unsaved
     if recorded.interrupted:
         tell(f"{len(recorded.run.profiles)} profiles are in the run", shlex.join(command))
-    raise typer.Exit(130 if recorded.interrupted else _exit_code(recorded.run, findings))
+    code = 130 if recorded.interrupted else _exit_code(recorded.run, findings)
+    raise typer.Exit(code or (4 if goal is not None and _missed_goal(recorded.run) else 0))
+
+
+def _missed_goal(run: Run) -> bool:
+    """Whether an interval is wider than was asked for; says which."""
+    from edgebench.core.certainty import missed_goal
+
+    missed = False
+    for profile in run.profiles:
+        latency = missed_goal(profile, run.plan)
+        if latency is not None:
+            missed = True
+            width = (latency.most - latency.least) / latency.value
+            typer.echo(
+                f"goal missed: the interval of {profile.model.name} on {profile.device.name} is {100 * width:.3g} % "
+                f"wide, not {100 * run.plan.goal:.3g} %\n  raise --time-limit, or end what else runs on the machine",
+                err=True,
+            )
+    return missed
 
 
 def _report(recorded: RecordedRun, findings: Sequence[Finding]) -> Report:
