@@ -13,6 +13,7 @@ from typing import Any, BinaryIO, ClassVar
 
 from edgebench.core.record import Record
 from edgebench.errors import EdgebenchError, InputError, StorageError, UnavailableError, UnsupportedModelError
+from edgebench.machine.processes import end_descendants
 from edgebench.workers.limits import limit_this_process
 from edgebench.workers.protocol import (
     MAX_MESSAGE_BYTES,
@@ -153,6 +154,7 @@ def main(server: Callable[[BinaryIO, BinaryIO], Server]) -> None:
     if len(sys.argv) > 1:
         os.environ[PROCESS_NUMBER] = sys.argv[1]
     server(answers, requests).serve()
+    end_descendants(os.getpid())
     # All is answered and released. Unloading a runtime's libraries takes 0.1 s, and crashes some of them.
     sys.stderr.flush()
     os._exit(0)

@@ -14,6 +14,7 @@ from edgebench.core.place import Seen
 from edgebench.core.profile import Sample
 from edgebench.core.support import Support
 from edgebench.errors import EdgebenchError, InputError
+from edgebench.machine.processes import adopt_orphans
 from edgebench.models.prepare import Prepared
 from edgebench.workers.measuring.board_jobs import (
     CoolDown,
@@ -235,6 +236,8 @@ class MeasuringServer(Server):
 
         if not self._is_settled:
             self._is_settled = True
+            # What a model starts ends with this process. Boards' tools may leave helpers of their own behind.
+            adopt_orphans()
             self._unconfined = confine_to(models, files, device, folders)
         require_confinement(self._unconfined, is_program=any(map(_is_program, models)))
 
