@@ -42,6 +42,8 @@ from edgebench.workers.measuring.jobs import (
     ExecutedOperators,
     Finish,
     Finished,
+    ListedLayers,
+    ListLayers,
     Load,
     Loaded,
     MakeReady,
@@ -155,6 +157,10 @@ EXCHANGES: list[tuple[Request[Any], Record]] = [
             notes=("quiet",),
             layers=(LayerCost(name="a", operator="Conv", share=0.5, metrics={"cycles": METRIC}),),
         ),
+    ),
+    (
+        ListLayers(),
+        ListedLayers(layers=(LayerCost(name="a", operator="Conv", share=0.5, metrics={"cycles": METRIC}),)),
     ),
     (
         Race(device=find_device("fake"), models=("a", "b"), seconds=0.5),

@@ -16,7 +16,7 @@ from edgebench.core.surroundings import throttling
 from edgebench.flows.profile.preparation import Ready
 from edgebench.workers.base import Workers
 from edgebench.workers.measuring.board_jobs import CoolDown
-from edgebench.workers.measuring.jobs import Finish, Finished, Loaded, Reserve, Run, Waiting
+from edgebench.workers.measuring.jobs import Finish, Finished, ListLayers, Loaded, Reserve, Run, Waiting
 from edgebench.workers.protocol import Answer, Request
 from edgebench.workers.worker import ChildError, Worker
 
@@ -63,6 +63,7 @@ class Sampling:
         self._processes: list[ProcessRun] = []
         self._metrics: dict[str, Metric] = {}
         self._layers: tuple[LayerCost, ...] = ()
+        self._layers_asked = False
         self._notes: list[str] = list(ready.notes)
         self._method = ""
         self._energy_scope: str | None = None
@@ -209,8 +210,8 @@ class Sampling:
     def _last_figures(self) -> Finished | None:
         if self._loaded is None:
             return None
-        wants_layers = self._plan.layers and not self._layers
-        finished = self._ask(Finish(layers=wants_layers))
+        wants_layers = self._plan.layers and not self._layers_asked
+        finished = self._ask(Finish(layers=False, release=not wants_layers))
         if finished is None:
             return None
         self._metrics.update(finished.metrics)
@@ -227,11 +228,20 @@ class Sampling:
                 Outcome.WRONG_RESULTS,
                 Failure(message="; ".join(finished.faults), remedy="do not ship on these numbers"),
             )
-        if wants_layers:
-            self._layers = finished.layers
-            if not finished.layers:
-                self._notes.append(f"target {self.ready.device.target} does not report single operators")
+        if wants_layers and self._worker is not None:
+            self._list_layers(self._worker)
         return finished
+
+    def _list_layers(self, worker: Worker) -> None:
+        """Ask for the costs of single operators; that has a time of its own, and its failure costs no other figure."""
+        self._layers_asked = True
+        try:
+            self._layers = worker.ask(ListLayers(), timeout_s=self._plan.time_limit_s).layers
+        except ChildError as error:
+            self._notes.append(f"single operators were not measured: {error.message}")
+            return
+        if not self._layers:
+            self._notes.append(f"target {self.ready.device.target} does not report single operators")
 
     def _decide(self) -> None:
         """Finished when deterministic, precise enough, or out of time."""

@@ -22,7 +22,7 @@ from edgebench.machine.package_digest import package_digest
 from edgebench.store.trust import TRUST, trusts_all
 from edgebench.workers.measuring.at_device import AtDevice
 from edgebench.workers.measuring.board_jobs import ListFiles, Look
-from edgebench.workers.measuring.jobs import Finish, Run
+from edgebench.workers.measuring.jobs import Finish, ListLayers, Run
 from edgebench.workers.measuring.sending import Sent
 from edgebench.workers.protocol import Answer, LongRequest, Progress, Request
 from edgebench.workers.worker import ChildError, Worker
@@ -212,7 +212,7 @@ class RoutedWorker(Worker):
             self._there = self._board_worker(asked.device) if runs_workers(asked.device) else None
             if self._there is not None:
                 asked = self._moved(asked, self._there)
-        there = self._there if isinstance(asked, (AtDevice, Run, Finish)) else None
+        there = self._there if isinstance(asked, (AtDevice, Run, Finish, ListLayers)) else None
         moved = cast("Request[Answer]", asked)
         return (there or self._here).ask(moved, timeout_s=timeout_s)
 

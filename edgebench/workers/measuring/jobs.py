@@ -237,11 +237,31 @@ class Finish(Request[Finished]):
 
     Attributes:
         layers: Whether per-operator rows are requested.
+        release: Whether the model is released; ``ListLayers`` may follow if it is not.
     """
 
     verb: ClassVar[str] = "finish"
     step: ClassVar[str] = "while the last figures were read"
     layers: bool
+    release: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedLayers(Record):
+    """Per-operator rows."""
+
+    layers: tuple[LayerCost, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListLayers(Request[ListedLayers]):
+    """Find out what each operator of the loaded model costs, and release the model.
+
+    It is asked after all else is known: it may take long, or fail, and must not take other figures along.
+    """
+
+    verb: ClassVar[str] = "list layers"
+    step: ClassVar[str] = "while single operators were measured"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

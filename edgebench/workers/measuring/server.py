@@ -33,6 +33,8 @@ from edgebench.workers.measuring.jobs import (
     ExecutedOperators,
     Finish,
     Finished,
+    ListedLayers,
+    ListLayers,
     Load,
     Loaded,
     MakeReady,
@@ -75,6 +77,7 @@ class MeasuringServer(Server):
         self.on(Load, self._load)
         self.on(Run, self._run)
         self.on(Finish, self._finish)
+        self.on(ListLayers, self._list_layers)
         self.on(Race, self._race)
         self.on(CompareOutputs, self._compare_outputs)
         self.on(Look, self._look)
@@ -152,12 +155,21 @@ class MeasuringServer(Server):
         session = self._loaded()
         finished = session.finish(layers=request.layers)
         self._require_unchanged()
-        session.close()
-        self._session = None
+        if request.release:
+            session.close()
+            self._session = None
         if self._unconfined is not None:
             note = f"the process that ran the model was not confined: {self._unconfined}"
             finished = replace(finished, notes=(*finished.notes, note))
         return finished
+
+    def _list_layers(self, _: ListLayers) -> ListedLayers:
+        session = self._loaded()
+        layers = session.layers()
+        self._require_unchanged()
+        session.close()
+        self._session = None
+        return ListedLayers(layers=layers)
 
     def _race(self, request: Race) -> Raced:
         from edgebench.workers.measuring.race import race

@@ -12,7 +12,7 @@ import numpy as np
 
 from edgebench.core.device import Device
 from edgebench.core.model import InputSource
-from edgebench.core.profile import Sample
+from edgebench.core.profile import LayerCost, Sample
 from edgebench.machine.resident_memory import ResidentMemory
 from edgebench.meters.base import EnergyMeter
 from edgebench.meters.idle import NetOfIdle
@@ -118,9 +118,13 @@ class MeasurementSession:
             metrics=self._model.metrics(),
             notes=(*self._model.notes(), *self._output_notes()),
             faults=tuple(self._model.faults()),
-            layers=tuple(self._model.layers()) if layers else (),
+            layers=self.layers() if layers else (),
             after=after,
         )
+
+    def layers(self) -> tuple[LayerCost, ...]:
+        """What each operator costs."""
+        return tuple(self._model.layers())
 
     def close(self) -> None:
         """Release the model."""
