@@ -12,6 +12,7 @@ from pathlib import Path
 
 from edgebench.core.secrets import redacted
 from edgebench.errors import EdgebenchError, StorageError
+from edgebench.machine.system_errors import refusal
 
 EXIT_FAULT = 70
 """Something that edgebench did not expect: its own fault."""
@@ -26,6 +27,10 @@ def code_of(error: Exception) -> int:
         return error.exit_code
     if isinstance(error, OSError) and _is_of_output(error):
         return output_failed(error)
+    refused = refusal(error)
+    if refused is not None:
+        print_error(refused)
+        return refused.exit_code
     return _fault(error)
 
 
