@@ -63,7 +63,7 @@ class Sampling:
         self._processes: list[ProcessRun] = []
         self._metrics: dict[str, Metric] = {}
         self._layers: tuple[LayerCost, ...] = ()
-        self._notes: list[str] = list(ready.notes)
+        self._notes: list[str] = [*ready.notes, *(f"the board: {text}" for text in ready.warnings)]
         self._method = ""
         self._energy_scope: str | None = None
         self._spent_s = 0.0
