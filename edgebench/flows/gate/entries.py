@@ -70,7 +70,8 @@ def other_machine(entry: BaselineEntry, machine: Mapping[str, str], ready: Ready
         ready: What is measured now.
         here: This machine.
     """
-    before, now = entry.machine, _board(ready.machine, ready.device)
+    before: Mapping[str, str] = entry.machine
+    now: Mapping[str, str] = _board(ready.machine, ready.device)
     if not now:
         before, now = ({} if entry.machine else machine), here
     names = [key for key in ("cpu", "board", _REACHED) if key in before and before[key] != now.get(key)]

@@ -23,6 +23,7 @@ from edgebench.store.trust import TRUST, trusts_all
 from edgebench.workers.measuring.at_device import AtDevice
 from edgebench.workers.measuring.board_jobs import ListFiles, Look
 from edgebench.workers.measuring.jobs import Finish, Run
+from edgebench.workers.measuring.machine_turns import MachineTurns, OnWait
 from edgebench.workers.measuring.sending import Sent
 from edgebench.workers.protocol import Answer, LongRequest, Progress, Request
 from edgebench.workers.worker import ChildError, Worker
@@ -68,6 +69,7 @@ class Boards:
 
     sent: dict[str, Sent] = field(default_factory=dict)
     seen: dict[tuple[str, str], Seen] = field(default_factory=dict)
+    turns: MachineTurns = field(default_factory=lambda: MachineTurns(link_to))
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def sent_to(self, device: Device) -> Sent:
@@ -200,6 +202,7 @@ class RoutedWorker(Worker):
         self._memory_limit_bytes = memory_limit_bytes
         self._on_boards: dict[str, Worker] = {}
         self._there: Worker | None = None
+        self._turns: list[str] = []
 
     def ask(self, request: Request[Answer], *, timeout_s: float) -> Answer:
         """Send a request where it belongs, and wait for its answer.
@@ -222,11 +225,31 @@ class RoutedWorker(Worker):
         """Send a request to the process here, follow its progress and wait for its answer."""
         return self._here.follow(request, on_progress, timeout_s=timeout_s)
 
+    def take_turn(self, device: Device, on_wait: OnWait) -> None:
+        """Have the machine where a device is for this command, until ``close``.
+
+        Args:
+            device: The device.
+            on_wait: Called each second with who has it; what it raises ends the wait.
+
+        Raises:
+            ChildError: The board cannot be reached.
+        """
+        try:
+            self._turns.append(self._boards.turns.take(device, on_wait))
+        except LinkError as error:
+            place = f"{error.where}: " if error.where else ""
+            raise ChildError(Outcome.UNAVAILABLE, f"{place}{error.what}", error.remedy) from None
+        except InputError as error:
+            raise ChildError(Outcome.BAD_INPUT, error.what, error.remedy) from None
+
     def close(self) -> None:
-        """End all processes."""
+        """End all processes, and let others measure."""
         self._here.close()
         for worker in self._on_boards.values():
             worker.close()
+        while self._turns:
+            self._boards.turns.release(self._turns.pop())
 
     def _board_worker(self, device: Device) -> Worker:
         """The process on a device's board, the same for all requests."""
