@@ -47,7 +47,7 @@ def rows(folder: Path, *arguments: str) -> list[dict[str, Any]]:
 
 def test_tables_and_searches(project: Path) -> None:
     done(project, "lut", "build", "twelve", "-d", "desk", "--goal", "50%", "-n", "2")
-    done(project, "lut", "validate", "twelve", "-d", "desk", "-n", "2")
+    done(project, "lut", "validate", "twelve", "-d", "desk", "-n", "3")
     front = rows(project, "lut", "front", "twelve", "-d", "desk")
     assert front
     found = done(
@@ -68,7 +68,7 @@ def test_baselines_gates_and_comparisons(project: Path) -> None:
     said = done(project, "gate", "--baseline", "main", "--limit", "latency 90%", "--limit", "p90 900%", *limit)
     assert "passed" in said
     assert "recorded on another" not in said
-    again = done(project, "compare", "zoo:ds-cnn", "zoo:ad-autoencoder", "-d", "desk", "--pairs", "2", *limit, code=4)
+    again = done(project, "compare", "zoo:ds-cnn", "zoo:fc-autoencoder", "-d", "desk", "--pairs", "2", *limit, code=4)
     assert "inputs" in again
     # The same device file leads to another board now.
     desk = project / "devices" / "desk.toml"

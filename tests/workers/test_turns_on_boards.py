@@ -1,4 +1,4 @@
-"""Two commands on one board, which a real OpenSSH server on loopback stands for: the second waits, never for the dead."""
+"""Two commands on one board, which a real OpenSSH server stands for: the second waits, never for the dead."""
 
 import os
 import signal
@@ -147,11 +147,11 @@ def test_one_command_with_two_names_for_a_board_does_not_wait_for_itself(device:
     again = replace(device, reached={**device.reached, "ssh_port": 0})
     with LocalWorkers().measuring() as worker:
         for one in (device, again, device):
-            reserve(worker, one, "x", lambda text: pytest.fail(text))
+            reserve(worker, one, "x", pytest.fail)
 
 
 def test_a_board_where_nothing_can_be_locked_is_measured_all_the_same(tmp_path: Path, device: Device) -> None:
     with ssh_server(tmp_path / "sshd", settings=f"SetEnv {PLACE}={tmp_path}/none/lock\n") as bare:
         there = replace(device, reached={**device.reached, "ssh_config": str(bare.config)})
         with LocalWorkers().measuring() as worker:
-            reserve(worker, there, "x", lambda text: pytest.fail(text))
+            reserve(worker, there, "x", pytest.fail)

@@ -204,7 +204,11 @@ def run_pair(before: Side, after: Side, number: int, clock: Callable[[], float] 
     else:
         _in_turn(order, number)
     runs_of = before.processes[-1], after.processes[-1]
-    return Pair(ratios=pair_ratios(*runs_of), seconds=clock() - start - (before.waited_s + after.waited_s - waited_s), levels=pair_levels(*runs_of))
+    return Pair(
+        ratios=pair_ratios(*runs_of),
+        seconds=clock() - start - (before.waited_s + after.waited_s - waited_s),
+        levels=pair_levels(*runs_of),
+    )
 
 
 def _in_turn(order: Sequence[Side], number: int) -> None:

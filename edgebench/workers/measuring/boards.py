@@ -21,9 +21,10 @@ from edgebench.machine.child_environment import NO_TELEMETRY
 from edgebench.machine.package_digest import package_digest
 from edgebench.store.trust import TRUST, trusts_all
 from edgebench.workers.measuring.at_device import AtDevice
-from edgebench.workers.measuring.board_jobs import ListFiles, Look
-from edgebench.workers.measuring.jobs import Finish, Run
+from edgebench.workers.measuring.board_jobs import ListFiles, Look, ReadClock
+from edgebench.workers.measuring.jobs import Finish, Load, Race, Run, RunTimed
 from edgebench.workers.measuring.machine_turns import MachineTurns, OnWait
+from edgebench.workers.measuring.meter_here import MeterHere
 from edgebench.workers.measuring.sending import Sent
 from edgebench.workers.protocol import Answer, LongRequest, Progress, Request
 from edgebench.workers.worker import ChildError, Worker
@@ -180,7 +181,8 @@ def probe(device: Device, timeout_s: float) -> dict[str, str]:
 
 def at_the_board(device: Device) -> Device:
     """A device as its board sees it: it is there."""
-    return replace(device, link="", reached={})
+    seen = replace(device, link="", reached={})
+    return seen if not device.meter_at else replace(seen, meter="none", meter_at="", idle_s=0.0)
 
 
 class RoutedWorker(Worker):
@@ -203,6 +205,7 @@ class RoutedWorker(Worker):
         self._on_boards: dict[str, Worker] = {}
         self._there: Worker | None = None
         self._turns: list[str] = []
+        self._meter: MeterHere | None = None
 
     def ask(self, request: Request[Answer], *, timeout_s: float) -> Answer:
         """Send a request where it belongs, and wait for its answer.
@@ -213,11 +216,42 @@ class RoutedWorker(Worker):
         asked: Any = request
         if isinstance(asked, AtDevice):
             self._there = self._board_worker(asked.device) if runs_workers(asked.device) else None
-            if self._there is not None:
-                asked = self._moved(asked, self._there)
         there = self._there if isinstance(asked, (AtDevice, Run, Finish)) else None
-        moved = cast("Request[Answer]", asked)
-        return (there or self._here).ask(moved, timeout_s=timeout_s)
+        if there is None:
+            return self._here.ask(request, timeout_s=timeout_s)
+        moved: Any = self._moved(asked, there) if isinstance(asked, AtDevice) else asked
+        if isinstance(asked, (Load, Race)) and asked.device.meter_at and self._meter is None:
+            self._meter = self._opened_meter(asked.device, there)
+        if self._meter is None:
+            return cast("Answer", there.ask(moved, timeout_s=timeout_s))
+        return cast("Answer", self._metered(moved, there, self._meter, timeout_s))
+
+    def _opened_meter(self, device: Device, there: Worker) -> MeterHere:
+        """The meter at this machine, with the board's idle power measured: nothing runs there yet."""
+        try:
+            return MeterHere(device, lambda: there.ask(ReadClock(), timeout_s=_LOOK_S).time_s)
+        except InputError as error:
+            raise ChildError(Outcome.BAD_INPUT, error.what, error.remedy) from None
+        except TargetUnavailableError as error:
+            raise ChildError(Outcome.UNAVAILABLE, error.what, error.remedy) from None
+
+    def _metered(self, asked: Any, there: Worker, meter: MeterHere, timeout_s: float) -> Any:
+        """An answer with the energies that the meter here has seen."""
+        try:
+            if isinstance(asked, Load):
+                return meter.attached(there.ask(asked, timeout_s=timeout_s))
+            if isinstance(asked, Run):
+                timed = there.ask(RunTimed(iterations=asked.iterations), timeout_s=timeout_s)
+                return meter.metered(timed.sample, timed.moment)
+            if isinstance(asked, Race):
+                raced = there.ask(replace(asked, least_burst_s=meter.least_burst_s), timeout_s=timeout_s)
+                return replace(raced, results=meter.raced(raced.results))
+            answer = there.ask(asked, timeout_s=timeout_s)
+            if isinstance(asked, Finish):
+                return replace(answer, notes=(*answer.notes, *meter.notes()))
+        except TargetUnavailableError as error:
+            raise ChildError(Outcome.UNAVAILABLE, error.what, error.remedy) from None
+        return answer
 
     def follow(
         self, request: LongRequest[Answer, Progress], on_progress: Callable[[Progress], bool], *, timeout_s: float
@@ -246,6 +280,8 @@ class RoutedWorker(Worker):
     def close(self) -> None:
         """End all processes, and let others measure."""
         self._here.close()
+        if self._meter is not None:
+            self._meter.close()
         for worker in self._on_boards.values():
             worker.close()
         while self._turns:

@@ -219,6 +219,50 @@ class Run(Request[Sample]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Moment(Record):
+    """When a burst ran, by the monotonic clock of its machine.
+
+    Attributes:
+        begin_s: When it began, in seconds.
+        end_s: When it ended.
+        inferences: How many it had.
+    """
+
+    begin_s: float
+    end_s: float
+    inferences: int
+
+    def __post_init__(self) -> None:
+        if self.end_s <= self.begin_s or self.inferences < 1:
+            raise ValueError("a burst takes time and has inferences")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimedSample(Record):
+    """A burst, and when it ran."""
+
+    sample: Sample
+    moment: Moment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunTimed(Request[TimedSample]):
+    """Run one burst of the loaded model, and say when: energy is measured elsewhere.
+
+    Attributes:
+        iterations: Number of inferences.
+    """
+
+    verb: ClassVar[str] = "run timed"
+    step: ClassVar[str] = "while the model ran"
+    iterations: int
+
+    def misfit(self, answer: TimedSample) -> str | None:
+        """A burst must have latencies."""
+        return None if answer.sample.latencies_s else "a burst without latencies"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Finished(Record):
     """The answer when sampling is over."""
 
@@ -252,11 +296,13 @@ class RaceResult(Record):
         latency_p5_s: 5th percentile of its latencies, which repeats best.
         latency_s: Median of its latencies.
         energy_j: Energy per inference, if there is a meter.
+        moments: When its bursts ran, if that was asked for.
     """
 
     latency_p5_s: float
     latency_s: float
     energy_j: float | None = None
+    moments: tuple[Moment, ...] = ()
 
     def __post_init__(self) -> None:
         if self.latency_p5_s <= 0 or self.latency_s <= 0:
@@ -287,6 +333,7 @@ class Race(AtDevice[Raced]):
         device: The device; its target must measure.
         models: Paths of files that the target takes.
         seconds: Total time, without loading.
+        least_burst_s: How long bursts last at least whose moments are told, for a meter elsewhere; 0 if there is none.
     """
 
     models_in: ClassVar[tuple[str, ...]] = ("models",)
@@ -295,6 +342,7 @@ class Race(AtDevice[Raced]):
     device: Device
     models: tuple[str, ...]
     seconds: float
+    least_burst_s: float = 0.0
 
     def misfit(self, answer: Raced) -> str | None:
         """Each model must have a result."""

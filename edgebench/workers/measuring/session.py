@@ -19,7 +19,7 @@ from edgebench.meters.idle import NetOfIdle
 from edgebench.meters.registry import open_meter
 from edgebench.targets.base import MeasuresInLoops
 from edgebench.targets.registry import create_target
-from edgebench.workers.measuring.jobs import Finished, Loaded
+from edgebench.workers.measuring.jobs import Finished, Loaded, Moment, TimedSample
 from edgebench.workers.measuring.surroundings import read_surroundings
 
 WARM_UP_RUNS = 30
@@ -107,6 +107,15 @@ class MeasurementSession:
         before = self._meter.read_j()
         sample = self._model.run(iterations)
         return replace(sample, energy_j=self._meter.read_j() - before)
+
+    def run_timed(self, iterations: int) -> TimedSample:
+        """One burst, and when it ran, for a meter elsewhere."""
+        begin_s = time.monotonic()
+        sample = self.run(iterations)
+        # What follows the last inference, such as collecting its times, is not the model's.
+        taken_s = sample.wall_s or time.monotonic() - begin_s
+        moment = Moment(begin_s=begin_s, end_s=begin_s + taken_s, inferences=len(sample.latencies_s))
+        return TimedSample(sample=sample, moment=moment)
 
     def finish(self, *, layers: bool) -> Finished:
         """Everything that is read only once, after the last burst."""
