@@ -57,7 +57,7 @@ class SshServer:
     def sessions(self) -> list[int]:
         """Process ids of the server's children: one for each connection."""
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
-        return [int(pid) for pid in children.read_text().split()]
+        return [int(pid) for pid in children.read_text().split()] if children.exists() else []
 
     def cut(self) -> None:
         """End all connections, as a board does that reboots."""
