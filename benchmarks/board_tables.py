@@ -1,8 +1,8 @@
 """What it takes longer to build a table on a board than here: time of the same blocks, in turn.
 
-A server on loopback stands for the board, so that one processor runs both sides, and nothing but the link differs. Goal:
-200 blocks of `mobile` take at most 10 % longer over the link. Counted are also the messages that cross the link, which
-is what a slower network would add to.
+A server on loopback stands for the board, so that one processor runs both sides, and nothing but the link differs.
+Goal: 200 blocks of `mobile` take at most 10 % longer over the link. Counted are also the messages that cross the link,
+which is what a slower network would add to.
 
     PYTHONPATH=. python benchmarks/board_tables.py [BLOCKS]
 """
@@ -65,7 +65,9 @@ def steps(device: Device, blocks: int, folder: Path, stack: ExitStack) -> Iterat
     request = TableRequest(space=space, device=device, dtype="float32")
     reference = space.network(space.largest)
     bench = stack.enter_context(Bench(device, "float32", folder, reference, workers=LocalWorkers()))
-    for entries, _ in build._measured(request, bench, space.all_blocks[:blocks], LocalWorkers()):
+    for entries, _ in build._measured(  # noqa: SLF001 - the part of a build that measures blocks
+        request, bench, space.all_blocks[:blocks], LocalWorkers()
+    ):
         yield len(entries)
 
 
