@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -126,15 +127,18 @@ def main() -> None:
                 folder.mkdir()
                 write_project(folder, server, root / mark)
                 found = []
-                for _ in range(moments):
+                while sum(one["hit"] for one in found) < moments:
                     found.append(one_kill(what, folder, server, mark, draw.uniform(FIRST_S, LAST_S)))
                     print(what, found[-1], file=sys.stderr)
+                    if found[-1]["code"] == 0 and not found[-1]["hit"]:
+                        # The table is finished: there was nothing left to kill.
+                        shutil.rmtree(folder / "results")
                 kept = entries(folder)
                 code = build(folder).wait(1800)
                 last = entries(folder)
                 result[what] = {
-                    "moments": moments,
-                    "hit": sum(one["hit"] for one in found),
+                    "kills": sum(one["hit"] for one in found),
+                    "with_entries_stored": sum(one["entries"] > 0 for one in found),
                     "entries_lost": sum(one["lost"] for one in found),
                     "left_on_the_board_s_at_most": round(max(one["left_s"] for one in found), 1),
                     "left_after_10_s": sum(one["left_s"] > 10 for one in found),

@@ -291,13 +291,22 @@ def _meter_at(table: DeviceFile) -> str:
     place = table.energy.meter_at
     if place not in {None, "board", "host"}:
         raise InputError(f"a meter is at the board or at the host, not at {place!r}", where="energy.meter_at")
-    if place == "host" and (table.link != "ssh" or table.energy.meter != "command"):
+    is_command = table.energy.meter == "command"
+    if table.link == "adb" and is_command:
         raise InputError(
-            'meter_at = "host" is for boards with link = "ssh" and a meter that is a command',
+            "a command cannot measure an Android device: when its loops begin and end is not known here",
+            where="energy.meter",
+            remedy='write meter = "none", or declare its power',
+        )
+    if place == "host" and not (is_command and table.link in {"ssh", "serial"}):
+        raise InputError(
+            'meter_at = "host" is for boards with link = "ssh" or "serial" and a meter that is a command',
             where="energy.meter_at",
             remedy='remove it; or write meter = "command" and meter_command',
         )
-    return "host" if place == "host" else ""
+    if place == "board" and table.link == "serial":
+        raise InputError("a microcontroller runs no program that reads a meter", where="energy.meter_at")
+    return "host" if place == "host" and table.link == "ssh" else ""
 
 
 def _idle_s(table: _EnergySection) -> float:

@@ -43,7 +43,7 @@ def race(
     """
     if times_itself(device):
         # A board has one model at a time, and is never disturbed: turns would only cost writing its firmware again.
-        return tuple(_alone(device, path, inputs, seconds / len(models)) for path in models)
+        return tuple(_alone(device, path, inputs, seconds / len(models), meter) for path in models)
     with ExitStack() as stack:
         sessions = []
         bursts = []
@@ -86,10 +86,16 @@ def race(
     )
 
 
-def _alone(device: Device, path: Path, inputs: InputSource, seconds: float) -> RaceResult:
+def _alone(device: Device, path: Path, inputs: InputSource, seconds: float, meter: EnergyMeter | None) -> RaceResult:
     """One model on a board, for some seconds of the board's time."""
-    with closing(MeasurementSession(device, path, inputs)) as session:
+    with closing(MeasurementSession(device, path, inputs, meter)) as session:
         loaded = session.load()
         iterations = max(1, math.ceil(seconds / ROUNDS_ALONE * loaded.iterations / loaded.burst_s))
-        taken = [value for _ in range(ROUNDS_ALONE) for value in session.run(iterations).latencies_s]
-    return RaceResult(latency_p5_s=float(np.percentile(taken, 5)), latency_s=float(np.median(taken)))
+        samples = [session.run(iterations) for _ in range(ROUNDS_ALONE)]
+    taken = [value for sample in samples for value in sample.latencies_s]
+    joules = [sample.energy_j for sample in samples if sample.energy_j is not None]
+    return RaceResult(
+        latency_p5_s=float(np.percentile(taken, 5)),
+        latency_s=float(np.median(taken)),
+        energy_j=float(np.median(joules)) if joules else None,
+    )
