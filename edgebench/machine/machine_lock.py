@@ -130,11 +130,16 @@ def _opened(path: str) -> int:
         # Without O_CREAT, which Linux refuses for another user's file in a folder that all may write to.
         return os.open(path, flags)
     except FileNotFoundError:
-        descriptor = os.open(path, flags | os.O_CREAT, 0o666)
-        with contextlib.suppress(OSError):
-            # Other users queue as well, whatever this one's mask is.
-            os.fchmod(descriptor, 0o666)
-        return descriptor
+        pass
+    try:
+        descriptor = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o666)
+    except FileExistsError:
+        # Made by somebody else since.
+        return os.open(path, flags)
+    with contextlib.suppress(OSError):
+        # Other users queue as well, whatever this one's mask is.
+        os.fchmod(descriptor, 0o666)
+    return descriptor
 
 
 def _read(descriptor: int) -> dict[str, Any]:
