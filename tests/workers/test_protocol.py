@@ -26,12 +26,14 @@ from edgebench.store.devices import find_device
 from edgebench.tasks.recipe import Recipe
 from edgebench.workers import protocol
 from edgebench.workers.measuring.board_jobs import (
+    ClockTime,
     CoolDown,
     Cooled,
     FindStored,
     ListFiles,
     Look,
     ModelFiles,
+    ReadClock,
     Stored,
     StorePart,
 )
@@ -45,6 +47,7 @@ from edgebench.workers.measuring.jobs import (
     Load,
     Loaded,
     MakeReady,
+    Moment,
     OutputsCompared,
     Prepare,
     Race,
@@ -52,6 +55,8 @@ from edgebench.workers.measuring.jobs import (
     RaceResult,
     Reserve,
     Run,
+    RunTimed,
+    TimedSample,
     Try,
     WriteProject,
     Written,
@@ -146,6 +151,8 @@ EXCHANGES: list[tuple[Request[Any], Record]] = [
     ),
     (Load(device=find_device("host"), model="/f/m.onnx", inputs=InputSource(seed=2)), LOADED),
     (Run(iterations=2), SAMPLE),
+    (RunTimed(iterations=2), TimedSample(sample=SAMPLE, moment=Moment(begin_s=5.0, end_s=5.5, inferences=2))),
+    (ReadClock(), ClockTime(time_s=5.25)),
     (
         Finish(layers=True),
         Finished(
