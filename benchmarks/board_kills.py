@@ -5,7 +5,7 @@ link (all connections), the worker on the board, or the command itself is killed
 whether the stored table has every entry that it had before, unchanged; how long processes of this edgebench were left
 on the board; and at the end whether the same command completes, with the entries that were stored before it.
 
-    PYTHONPATH=. python benchmarks/board_kills.py [MOMENTS]
+    PYTHONPATH=. python benchmarks/board_kills.py [MOMENTS [link|worker|command ...]]
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ def main() -> None:
         (root / mark).symlink_to(sys.prefix, target_is_directory=True)
         settings = f"SetEnv XDG_CACHE_HOME={root}/cache {PLACE}={root}/lock\n"
         with ssh_server(root / "sshd", settings=settings) as server:
-            for what in KILLED:
+            for what in sys.argv[2:] or KILLED:
                 folder = root / what
                 folder.mkdir()
                 write_project(folder, server, root / mark)
