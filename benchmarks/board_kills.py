@@ -10,6 +10,7 @@ on the board; and at the end whether the same command completes, with the entrie
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -84,10 +85,13 @@ def kill(what: str, command: subprocess.Popen[bytes], server: SshServer, mark: s
         sessions = server.sessions()
         server.cut()
         return bool(sessions)
-    workers = [process for process in on_the_board(mark) if "edgebench.workers.measuring" in process.cmdline()]
-    for process in workers:
-        process.send_signal(signal.SIGKILL)
-    return bool(workers)
+    killed = False
+    for process in on_the_board(mark):
+        with contextlib.suppress(psutil.Error):
+            if "edgebench.workers.measuring" in process.cmdline():
+                process.send_signal(signal.SIGKILL)
+                killed = True
+    return killed
 
 
 def left_for_s(mark: str) -> float:
