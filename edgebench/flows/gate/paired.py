@@ -76,7 +76,7 @@ def compare_paired(
         clock: Tells the time in seconds.
     """
     device = after.device.name
-    sides = tuple(Side(one, request.plan, request.inputs, workers) for one in (before, after))
+    sides = tuple(Side(one, request.plan, request.inputs, workers, on_progress) for one in (before, after))
     trials = {
         limit.figure: Trial(rule=Rule(limit=limit.value, looks=request.looks, alpha=request.alpha))
         for limit in _limits(request, device)
@@ -96,7 +96,8 @@ def compare_paired(
                 trials[name].add(pair.ratios[name], pair.levels.get(name))
                 ratios[name].append(pair.ratios[name])
             longest = max(longest, pair.seconds)
-            out_of_time = clock() - start + longest > request.plan.time_limit_s
+            waited_s = sum(side.waited_s for side in sides)
+            out_of_time = clock() - start - waited_s + longest > request.plan.time_limit_s
         profiles = [side.profile() for side in sides]
         surveyed = [_surveyed(side, profile) for side, profile in zip(sides, profiles, strict=True)]
     except SideFailedError as error:

@@ -30,7 +30,7 @@ from edgebench.spaces.blocks import Block
 from edgebench.spaces.space import SearchSpace
 from edgebench.workers.base import Workers
 from edgebench.workers.local import LOCAL
-from edgebench.workers.measuring.jobs import RaceResult
+from edgebench.workers.measuring.race_jobs import RaceResult
 
 GROUP = 7
 """How many blocks share one race, and so one measurement of what surrounds them."""
@@ -79,7 +79,15 @@ def build_table(
     reference_s = known.reference_s if known and known.space_digest == digest else None
     with (
         tempfile.TemporaryDirectory(prefix="edgebench-") as folder,
-        Bench(request.device, request.dtype, Path(folder), reference, reference_s, workers=workers) as bench,
+        Bench(
+            request.device,
+            request.dtype,
+            Path(folder),
+            reference,
+            reference_s,
+            workers=workers,
+            on_wait=lambda text: on_progress(ProfileProgress(done=0.0, text=text)),
+        ) as bench,
     ):
         measured = not bench.deterministic
         key = table_key(request.device, bench.versions, request.dtype, measured=measured, cpu=bench.cpu)

@@ -78,8 +78,7 @@ def build_whole_table(
         TargetUnavailableError: The device cannot be used here.
         UnsupportedModelError: A network does not run there.
     """
-    space, goal = request.space, request.goal
-    digest = space.digest
+    space, goal, digest = request.space, request.goal, request.space.digest
     reference_s = known.reference_s if known and known.space_digest == digest else None
     with (
         tempfile.TemporaryDirectory(prefix="edgebench-") as folder,
@@ -90,6 +89,7 @@ def build_whole_table(
             space.network(space.largest),
             reference_s,
             workers=workers,
+            on_wait=lambda text: on_progress(ProfileProgress(done=0.0, text=text)),
         ) as bench,
     ):
         key = table_key(request.device, bench.versions, request.dtype, measured=not bench.deterministic, cpu=bench.cpu)

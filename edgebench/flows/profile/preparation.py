@@ -43,6 +43,7 @@ class Ready:
         sampled: Whether running again gives new information.
         latency_provenance: What the samples' latencies will be.
         machine: The board that it will run on, if it is not this machine.
+        warnings: What may disturb a measurement on that board.
     """
 
     model: ModelInfo
@@ -54,6 +55,7 @@ class Ready:
     sampled: bool
     latency_provenance: Provenance
     machine: Mapping[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -137,6 +139,7 @@ class Preparation:
             sampled=not target.deterministic,
             latency_provenance=target.latency_provenance,
             machine=seen.machine if runs_workers(device) else {},
+            warnings=seen.warnings if runs_workers(device) else (),
         )
 
     def _made_ready(self, target: Target) -> ChildError | None:

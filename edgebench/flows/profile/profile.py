@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import psutil
 
-from edgebench.core.board_link import exclusive_place
+from edgebench.core.board_link import exclusive_place, reached_by
 from edgebench.core.device import Device
 from edgebench.core.model import InputSource
 from edgebench.core.plan import MeasurementPlan
@@ -129,7 +129,9 @@ def _measure(
 def _run_together(samplings: Sequence[Sampling], number: int) -> None:
     """One fresh process for each; then bursts in turn until each has run its share."""
     with ExitStack() as stack:
-        running = [one for one in samplings if one.start(stack, number)]
+        # Commands that want several boards want them in the same order: none waits for another that waits for it.
+        in_order = sorted(samplings, key=lambda one: reached_by(one.ready.device))
+        running = [one for one in in_order if one.start(stack, number)]
         turn = 0
         while running:
             # Rotating the order keeps any of them from always running after the same neighbour.

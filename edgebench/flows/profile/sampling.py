@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 
-from edgebench.core.board_link import exclusive_place
+from edgebench.core.board_link import times_itself
 from edgebench.core.metric import Metric
 from edgebench.core.model import InputSource
 from edgebench.core.plan import MeasurementPlan
@@ -16,7 +16,8 @@ from edgebench.core.surroundings import throttling
 from edgebench.flows.profile.preparation import Ready
 from edgebench.workers.base import Workers
 from edgebench.workers.measuring.board_jobs import CoolDown
-from edgebench.workers.measuring.jobs import Finish, Finished, ListLayers, Loaded, Reserve, Run, Waiting
+from edgebench.workers.measuring.jobs import Finish, Finished, ListLayers, Loaded, Run
+from edgebench.workers.measuring.reserving import reserve
 from edgebench.workers.protocol import Answer, Request
 from edgebench.workers.worker import ChildError, Worker
 
@@ -64,7 +65,7 @@ class Sampling:
         self._metrics: dict[str, Metric] = {}
         self._layers: tuple[LayerCost, ...] = ()
         self._layers_asked = False
-        self._notes: list[str] = list(ready.notes)
+        self._notes: list[str] = [*ready.notes, *(f"the board: {text}" for text in ready.warnings)]
         self._method = ""
         self._energy_scope: str | None = None
         self._spent_s = 0.0
@@ -95,8 +96,7 @@ class Sampling:
         self._loaded, self._bursts = None, []
         worker = self._workers.measuring(number=number, memory_limit_bytes=self._plan.memory_limit_bytes)
         self._worker = stack.enter_context(worker)
-        exclusive = exclusive_place(self.ready.device) is not None
-        if not (self._reserved(worker) if exclusive else self._cooled(worker)):
+        if self.ready.sampled and not (self._reserved(worker) and self._cooled(worker)):
             return False
         self._loaded = self._ask(self.ready.load_request(self._inputs))
         if self._loaded is None:
@@ -110,15 +110,8 @@ class Sampling:
 
     def _reserved(self, worker: Worker) -> bool:
         """Have the board; the time until then belongs to others, and does not count."""
-
-        def waits(waiting: Waiting) -> bool:
-            self._on_progress(f"{self.ready.name} waits for {waiting.owner}")
-            return True
-
         try:
-            worker.follow(
-                Reserve(device=self.ready.device, owner=self.ready.name), waits, timeout_s=self._plan.time_limit_s
-            )
+            reserve(worker, self.ready.device, self.ready.name, self._on_progress)
         except ChildError as error:
             self._give_up(error)
             return False
@@ -179,7 +172,7 @@ class Sampling:
     def _cooled(self, worker: Worker) -> bool:
         """Wait until the processor is as cool as the device's file wants it; that time is not the model's."""
         limit_c, within_s = self.ready.device.cool_to_c, self.ready.device.cool_within_s
-        if limit_c is None or not self.ready.sampled:
+        if limit_c is None or times_itself(self.ready.device):
             return True
         try:
             cooled = worker.ask(CoolDown(device=self.ready.device), timeout_s=within_s + COOL_SLACK_S)

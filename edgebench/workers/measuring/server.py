@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,12 +18,14 @@ from edgebench.errors import EdgebenchError, InputError
 from edgebench.machine.processes import adopt_orphans
 from edgebench.models.prepare import Prepared
 from edgebench.workers.measuring.board_jobs import (
+    ClockTime,
     CoolDown,
     Cooled,
     FindStored,
     ListFiles,
     Look,
     ModelFiles,
+    ReadClock,
     Stored,
     StorePart,
 )
@@ -40,15 +43,16 @@ from edgebench.workers.measuring.jobs import (
     MakeReady,
     OutputsCompared,
     Prepare,
-    Race,
-    Raced,
     Reserve,
     Run,
+    RunTimed,
+    TimedSample,
     Try,
     Waiting,
     WriteProject,
     Written,
 )
+from edgebench.workers.measuring.race_jobs import Race, Raced
 from edgebench.workers.measuring.reservation import Reservation
 from edgebench.workers.server import Server
 
@@ -76,6 +80,8 @@ class MeasuringServer(Server):
         self.on_long(Reserve, self._reserve)
         self.on(Load, self._load)
         self.on(Run, self._run)
+        self.on(RunTimed, self._run_timed)
+        self.on(ReadClock, lambda _: ClockTime(time_s=time.monotonic()))
         self.on(Finish, self._finish)
         self.on(ListLayers, self._list_layers)
         self.on(Race, self._race)
@@ -151,6 +157,9 @@ class MeasuringServer(Server):
     def _run(self, request: Run) -> Sample:
         return self._loaded().run(request.iterations)
 
+    def _run_timed(self, request: RunTimed) -> TimedSample:
+        return self._loaded().run_timed(request.iterations)
+
     def _finish(self, request: Finish) -> Finished:
         session = self._loaded()
         finished = session.finish(layers=request.layers)
@@ -178,7 +187,15 @@ class MeasuringServer(Server):
         self._open_meter(request.device)
         self._confine(request.models, request.device)
         models = [Path(model) for model in request.models]
-        return Raced(results=race(request.device, models, InputSource(), request.seconds, self._meter))
+        found = race(
+            request.device,
+            models,
+            InputSource(),
+            request.seconds,
+            self._meter,
+            least_burst_s=request.least_burst_s,
+        )
+        return Raced(results=found)
 
     def _compare_outputs(self, request: CompareOutputs) -> OutputsCompared:
         from edgebench.workers.measuring.outputs import compare_outputs
