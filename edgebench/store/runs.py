@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-import secrets
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,7 @@ from edgebench.errors import EdgebenchError, InputError
 from edgebench.store.codec import from_plain, to_plain
 from edgebench.store.files import Migration, read_json, write_json
 from edgebench.store.renames import present_options
+from edgebench.store.run_names import in_order, next_name
 
 KIND = "run"
 VERSION = 5
@@ -31,8 +30,12 @@ class RunStore:
         self._folder = results / "runs"
 
     def new_name(self) -> str:
-        """A name no other run has: its time and four random letters, so that names sort by time."""
-        return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+        """A name no other run has, after those of all others: its time and four more digits.
+
+        Raises:
+            StorageError: The folder cannot be written.
+        """
+        return next_name(self._folder)
 
     def path(self, name: str) -> Path:
         """The path of the run of that name."""
@@ -78,7 +81,7 @@ class RunStore:
 
     def names(self) -> list[str]:
         """Names of all runs, oldest first."""
-        return sorted(path.stem for path in self._folder.glob("*.json")) if self._folder.is_dir() else []
+        return in_order(path.stem for path in self._folder.glob("*.json")) if self._folder.is_dir() else []
 
     def readable(self) -> list[Run]:
         """All runs that can be read, oldest first; one that is damaged does not hide the others."""
