@@ -28,6 +28,10 @@ class Revision(Record):
         return self.commit[:9] + ("+" if self.dirty else "")
 
 
+CallValue = bool | int | str | tuple[str, ...] | None
+"""What an option of a command may be, for a run to keep."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run(Record):
     """One command and its profiles.
@@ -47,6 +51,7 @@ class Run(Record):
         compression: The outcome of a compression; its strategies' profiles are those of the run.
         label: The user's name for it, or empty.
         revision: Of the repository in the working folder, or None outside of one.
+        call: The options that it is gone on with, by name, if it can be; empty if not.
     """
 
     name: str
@@ -63,6 +68,7 @@ class Run(Record):
     compression: CompressionRecord | None = None
     label: str = ""
     revision: Revision | None = None
+    call: Mapping[str, CallValue] = field(default_factory=dict)
 
     @property
     def title(self) -> str:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 from edgebench.core.run import Run
-from edgebench.errors import EdgebenchError, InputError
+from edgebench.errors import EdgebenchError, InputError, StorageError
+from edgebench.machine.lock import alone
 from edgebench.store.codec import from_plain, to_plain
 from edgebench.store.files import Migration, read_json, write_json
 from edgebench.store.renames import present_options
 from edgebench.store.run_names import in_order, next_name
 
 KIND = "run"
-VERSION = 5
+VERSION = 6
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -51,6 +53,26 @@ class RunStore:
         write_json(path, {"schema": f"edgebench.{KIND}/{VERSION}", **to_plain(run)})
         return path
 
+    @contextmanager
+    def writing(self, name: str) -> Iterator[None]:
+        """Keep other processes from writing the same run.
+
+        Raises:
+            StorageError: Another process writes it, or the folder cannot be written.
+        """
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(alone(self._folder / f".{name}.lock"))
+            except BlockingIOError:
+                raise StorageError(
+                    "another process is measuring for this run", where=name, remedy="wait until it has finished"
+                ) from None
+            except OSError as error:
+                raise StorageError(
+                    f"cannot be written: {error.strerror}", where=str(self._folder), remedy="choose another --results"
+                ) from None
+            yield
+
     def load(self, reference: str) -> Run:
         """Read a run by its path, its name, the beginning of its name, or its label.
 
@@ -60,7 +82,7 @@ class RunStore:
             InputError: No run, or more than one, matches that reference.
             StorageError: The file is damaged or newer than this edgebench.
         """
-        return load_run(self._find(reference))
+        return load_run(self.find(reference))
 
     def latest(self) -> Run:
         """The newest run with results; runs in which nothing was measured are skipped.
@@ -97,7 +119,13 @@ class RunStore:
                 damaged[name] = error
         return found, damaged
 
-    def _find(self, reference: str) -> Path:
+    def find(self, reference: str) -> Path:
+        """The file that ``load`` reads for a reference.
+
+        Raises:
+            InputError: No run, or more than one, matches that reference.
+            StorageError: A file is damaged whose label was looked for.
+        """
         path = Path(reference)
         if path.suffix == ".json" or path.is_file():
             return path
@@ -147,10 +175,12 @@ def _with_present_options(profile: Any) -> Any:
 
 # Version 2 added the outcome of a search, which older runs do not have. Since version 3 a model that could not be read
 # has no format; older runs say ONNX of it, and nobody can tell which of them is true. Version 4 added the label, the
-# revision and the networks that a search tried, none of which older runs can tell. Version 5 added compressions.
+# revision and the networks that a search tried, none of which older runs can tell. Version 5 added compressions,
+# version 6 what a run is gone on with; older ones cannot be gone on with.
 _MIGRATIONS: Mapping[int, Migration] = {
     1: lambda document: document,
     2: _to_version_3,
     3: lambda document: document,
     4: lambda document: document,
+    5: lambda document: document,
 }
