@@ -254,7 +254,7 @@ main()
     assert "disk is full" in done.stderr
     assert "latency: the median" in done.stdout
     assert "saved:" not in done.stdout
-    (path,) = (tmp_path / "results" / "runs").iterdir()
+    (path,) = (tmp_path / "results" / "runs").glob("*.json")
     assert json.loads(path.read_text())["profiles"]
 
 
