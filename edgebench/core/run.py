@@ -28,6 +28,31 @@ class Revision(Record):
         return self.commit[:9] + ("+" if self.dirty else "")
 
 
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """What a list says of a run.
+
+    Attributes:
+        name: Of the run.
+        profiles: How many it has.
+        label: The user's name for it, or empty.
+        revision: Of the repository, as people write it, or empty.
+        started: Start in UTC, ISO 8601.
+        models: Names, each once.
+        devices: Names, each once.
+        complete: ``yes`` or ``no``.
+    """
+
+    name: str
+    profiles: int
+    label: str
+    revision: str
+    started: str
+    models: str
+    devices: str
+    complete: str
+
+
 CallValue = bool | int | str | tuple[str, ...] | None
 """What an option of a command may be, for a run to keep."""
 
@@ -69,6 +94,20 @@ class Run(Record):
     label: str = ""
     revision: Revision | None = None
     call: Mapping[str, CallValue] = field(default_factory=dict)
+
+    @property
+    def summary(self) -> RunSummary:
+        """What a list says of it."""
+        return RunSummary(
+            name=self.name,
+            profiles=len(self.profiles),
+            label=self.label,
+            revision="" if self.revision is None else str(self.revision),
+            started=self.started,
+            models=", ".join(dict.fromkeys(profile.model.name for profile in self.profiles)),
+            devices=", ".join(dict.fromkeys(profile.device.name for profile in self.profiles)),
+            complete="yes" if self.complete else "no",
+        )
 
     @property
     def title(self) -> str:

@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 
 from edgebench.core.metric import Metric
 from edgebench.core.profile import Profile
-from edgebench.core.run import Run
+from edgebench.core.run import Run, RunSummary
 from edgebench.core.summary import summarise
 from edgebench.errors import EdgebenchError
 from edgebench.reports.codes import Code, Kind
 from edgebench.reports.report import Cell, Column, Remark, Report, ReportTable, filled, plain_table
 
 
-def overview(runs: Sequence[Run], damaged: Mapping[str, EdgebenchError] | None = None) -> Report:
+def overview(runs: Sequence[RunSummary], damaged: Mapping[str, EdgebenchError] | None = None) -> Report:
     """One row per run: when it was, what it profiled, how it ended.
 
     Args:
@@ -24,12 +24,12 @@ def overview(runs: Sequence[Run], damaged: Mapping[str, EdgebenchError] | None =
         {
             "run": run.name,
             "label": run.label or None,
-            "revision": None if run.revision is None else str(run.revision),
+            "revision": run.revision or None,
             "started": run.started,
-            "models": ", ".join(dict.fromkeys(profile.model.name for profile in run.profiles)),
-            "devices": ", ".join(dict.fromkeys(profile.device.name for profile in run.profiles)),
-            "profiles": len(run.profiles),
-            "complete": "yes" if run.complete else "no",
+            "models": run.models,
+            "devices": run.devices,
+            "profiles": run.profiles,
+            "complete": run.complete,
         }
         for run in runs
     ]

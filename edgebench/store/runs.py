@@ -8,12 +8,13 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from edgebench.core.run import Run
+from edgebench.core.run import Run, RunSummary
 from edgebench.errors import EdgebenchError, InputError, StorageError
 from edgebench.machine.lock import alone
 from edgebench.store.codec import from_plain, to_plain
 from edgebench.store.files import Migration, read_json, write_json
 from edgebench.store.renames import present_options
+from edgebench.store.run_index import Entry, fingerprint, load_index, save_index
 from edgebench.store.run_names import in_order, next_name
 
 KIND = "run"
@@ -118,6 +119,28 @@ class RunStore:
             except EdgebenchError as error:
                 damaged[name] = error
         return found, damaged
+
+    def summaries(self) -> tuple[list[RunSummary], dict[str, EdgebenchError]]:
+        """What a list says of all runs, oldest first, and by name why others cannot be read.
+
+        Runs that have not changed since the last list are not read again, and one is in memory at a time.
+        """
+        known, entries, damaged = load_index(self._folder), dict[str, Entry](), dict[str, EdgebenchError]()
+        for name in self.names():
+            path = self.path(name)
+            try:
+                mark = fingerprint(path)
+                entry = known.get(name)
+                # Taken before it is read: if it changes meanwhile, it is read again the next time.
+                same = entry is not None and entry[0] == mark
+                entries[name] = entry if entry is not None and same else (mark, load_run(path).summary)
+            except FileNotFoundError:
+                continue
+            except EdgebenchError as error:
+                damaged[name] = error
+        if entries != known:
+            save_index(self._folder, entries)
+        return [summary for _, summary in entries.values()], damaged
 
     def find(self, reference: str) -> Path:
         """The file that ``load`` reads for a reference.

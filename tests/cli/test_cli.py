@@ -277,8 +277,8 @@ def killed_profile(folder: Path, number: int, *arguments: str) -> tuple[str, str
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_a_run_that_was_ended_goes_on(tmp_path: Path, model: Path, number: int) -> None:
-    others = [write_onnx(tmp_path / f"other {number}.onnx").name for number in range(4)]
-    typed = ["model.onnx", *others, "-d", "fake", "-d", "host", "--repetitions", "6", "--goal", "900%", "--seed", "3"]
+    other = write_onnx(tmp_path / "other.onnx").name
+    typed = ["model.onnx", other, "-d", "fake", "--repetitions", "5", "--goal", "900%", "--seed", "3"]
     name, said = killed_profile(tmp_path, number, *typed, "--max-latency", "fake=1ns")
     again = ["profile", "--resume", name]
     if number == signal.SIGTERM:
@@ -292,7 +292,7 @@ def test_a_run_that_was_ended_goes_on(tmp_path: Path, model: Path, number: int) 
     assert path.stem == document["name"] == name
     assert document["complete"] is True
     assert document["seed"] == 3
-    assert [profile["outcome"] for profile in document["profiles"]] == ["ok"] * 10
+    assert [profile["outcome"] for profile in document["profiles"]] == ["ok"] * 2
     before = path.read_bytes()
     assert edgebench(*again, cwd=tmp_path).returncode == 1
     assert json.loads(before)["profiles"] == json.loads(path.read_text())["profiles"]
