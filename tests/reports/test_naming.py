@@ -32,7 +32,7 @@ def test_equal_labels_are_told_apart_by_the_names_of_runs() -> None:
 
 
 def test_the_list_of_runs_tells_labels_and_revisions() -> None:
-    (row,) = overview([run(measured(), label="x", commit="ab" * 20)]).records
+    (row,) = overview([run(measured(), label="x", commit="ab" * 20).summary]).records
     assert (row["label"], row["revision"]) == ("x", "ababababa")
 
 
