@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from edgebench.core.metric import Metric
 from edgebench.core.profile import Profile
@@ -11,6 +12,9 @@ from edgebench.core.summary import summarise
 from edgebench.errors import EdgebenchError
 from edgebench.reports.codes import Code, Kind
 from edgebench.reports.report import Cell, Column, Remark, Report, ReportTable, filled, plain_table
+
+_SHOWN = 200
+"""Rows of a list for people; programs get all of them."""
 
 
 def overview(runs: Sequence[RunSummary], damaged: Mapping[str, EdgebenchError] | None = None) -> Report:
@@ -37,7 +41,10 @@ def overview(runs: Sequence[RunSummary], damaged: Mapping[str, EdgebenchError] |
         Remark(kind=Kind.FAILURE, code=Code.NOT_VALID, subject=name, text=error.what, remedy=error.remedy)
         for name, error in (damaged or {}).items()
     )
-    return Report(tables=(plain_table("Runs", rows),), remarks=remarks, records=tuple(rows))
+    shown = plain_table("Runs", rows[-_SHOWN:])
+    if len(rows) > _SHOWN:
+        shown = replace(shown, caption=f"the newest {_SHOWN} of {len(rows):,}; all of them: --format csv, or json")
+    return Report(tables=(shown,), remarks=remarks, records=tuple(rows))
 
 
 def explain(runs: Sequence[Run]) -> Report:

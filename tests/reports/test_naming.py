@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 """Rows of several runs can be told apart."""
 
 from edgebench.core.certainty import undecided_latency
@@ -46,3 +48,11 @@ def test_an_interval_of_a_hundred_times_the_goal_decides_nothing() -> None:
     (remark,) = [item for item in report([run(restless)]).remarks if item.code is Code.UNDECIDED]
     assert remark.kind is Kind.FAILURE
     assert "times as wide as the goal" in remark.text
+
+
+def test_a_long_list_of_runs_shows_the_newest_and_says_so() -> None:
+    found = overview([replace(run(number=0).summary, name=f"{number:04}") for number in range(1000)])
+    (table,) = found.tables
+    assert [row["run"] for row in table.rows] == [f"{number:04}" for number in range(800, 1000)]
+    assert "newest 200 of 1,000" in table.caption
+    assert len(found.records) == 1000
