@@ -1,6 +1,6 @@
-from dataclasses import replace
-
 """Rows of several runs can be told apart."""
+
+from dataclasses import replace
 
 from edgebench.core.certainty import undecided_latency
 from edgebench.core.plan import MeasurementPlan
