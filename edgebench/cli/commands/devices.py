@@ -137,7 +137,10 @@ def calibrate(
     results: ResultsOption = RESULTS,
     json_: JsonOption = False,
 ) -> None:
-    """Fit a board's cycles to latencies that were measured on it; goes on if it was interrupted."""
+    """Fit a board's cycles to latencies that were measured on it.
+
+    Interrupted, it goes on when it is run again.
+    """
     from edgebench.cli.progress import progress_bar
     from edgebench.errors import InputError
     from edgebench.flows.calibrate import calibrate as fit

@@ -126,9 +126,10 @@ def validate(
     format_: FormatOption = Format.TERMINAL,
     json_: JsonOption = False,
 ) -> None:
-    """Profile unseen networks, and store how well a table predicts; goes on if it was interrupted.
+    """Profile unseen networks, and store how well a table predicts.
 
-    The figures of the table do not change; its interval is that of these networks once all are measured.
+    The figures of the table do not change; its interval is that of these networks once all are measured. Interrupted,
+    it goes on when it is run again.
     """
     from edgebench.cli.progress import progress_bar
     from edgebench.flows.lut.opening import load_table
