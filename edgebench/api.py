@@ -192,6 +192,7 @@ def build_table(
     from edgebench.flows.lut.request import TableRequest
     from edgebench.flows.lut.validate import validate_table
     from edgebench.flows.spaces import open_space
+    from edgebench.store.begun import begun_validation
     from edgebench.store.tables import TableStore
 
     (found,) = devices_of(device, options or {}, threads)
@@ -202,8 +203,18 @@ def build_table(
         known = None if fresh else store.load_own(*names)
         table = build_table(request, known, on_update=store.save, on_progress=on_progress)
         if validate:
-            table = validate_table(request, table, networks=validate, seed=seed, on_progress=on_progress)
+            kept = begun_validation(store.path(*names))
+            table = validate_table(
+                request,
+                table,
+                networks=validate,
+                seed=seed,
+                begun=None if fresh else kept.load(),
+                on_update=kept.save,
+                on_progress=on_progress,
+            )
             store.save(table)
+            kept.drop()
     return TableResult(table=table, path=store.path(*names))
 
 

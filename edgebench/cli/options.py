@@ -11,6 +11,8 @@ from edgebench.cli import completion
 from edgebench.core.model import Converter
 
 RESULTS = Path("results")
+GOAL = "2%"
+"""Width of the interval of a latency at which measuring stops, if nobody says otherwise."""
 STORAGE_VARIABLE = "EDGEBENCH_STORAGE"
 """Names the storage of studies, so that a password need not be typed."""
 

@@ -136,28 +136,44 @@ def validate(
     threads: ThreadsOption = None,
     option: TargetOption = [],
     old_option: OldTargetOption = [],
+    fresh: Annotated[bool, typer.Option("--fresh", help="Start again instead of continuing.")] = False,
     results: ResultsOption = RESULTS,
     format_: FormatOption = Format.TERMINAL,
     json_: JsonOption = False,
 ) -> None:
     """Profile unseen networks, and store how well a table predicts.
 
-    The figures of the table do not change; its interval is that of these networks from then on.
+    The figures of the table do not change; its interval is that of these networks once all are measured. Interrupted,
+    it goes on when it is run again.
     """
     from edgebench.cli.progress import progress_bar
     from edgebench.flows.lut.opening import load_table
     from edgebench.flows.lut.validate import validate_table
     from edgebench.reports.report import Report
     from edgebench.reports.tables import validation_table
+    from edgebench.store.begun import begun_validation
     from edgebench.store.tables import TableStore
 
     request = _request(space, device, dtype, threads, [*option, *old_option])
     store = TableStore(results)
     names = request.device.name, request.space.name, request.dtype
-    with store.writing(*names), goes_on("the table is as it was before"), progress_bar() as progress:
+    kept = begun_validation(store.path(*names))
+    saved = "the networks measured so far are kept, and the table is as it was before"
+    # With --fresh the same command would start again.
+    command = shlex.join(["edgebench", *(word for word in sys.argv[1:] if word != "--fresh")])
+    with store.writing(*names), goes_on(saved, again=command), progress_bar() as progress:
         known = load_table(results, request)
-        table = validate_table(request, known, networks=networks, seed=seed, on_progress=progress)
+        table = validate_table(
+            request,
+            known,
+            networks=networks,
+            seed=seed,
+            begun=None if fresh else kept.load(),
+            on_update=kept.save,
+            on_progress=progress,
+        )
         store.save(table)
+        kept.drop()
     shown = validation_table(table)
     print_report(Report(tables=(shown,), records=shown.rows), "lut validate", Format.JSON if json_ else format_)
 

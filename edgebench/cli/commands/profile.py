@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,6 +11,7 @@ import typer
 from edgebench.cli import completion
 from edgebench.cli.interrupts import tell
 from edgebench.cli.options import (
+    GOAL,
     RESULTS,
     CalibrationOption,
     ConverterOption,
@@ -38,26 +38,26 @@ from edgebench.cli.output import (
 )
 from edgebench.core.model import Converter
 
-GOAL = "2%"
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from edgebench.core.run import Run
+    from edgebench.flows.profile.profile import ProfileRequest
     from edgebench.flows.recording import RecordedRun
     from edgebench.gate.verdict import Finding
     from edgebench.reports.report import Report
 
 
 def profile(
+    context: typer.Context,
     models: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
             metavar="MODEL...",
             help="Model files, module:function of PyTorch, or zoo:NAME.",
             autocompletion=completion.models,
         ),
-    ],
+    ] = None,
     device: Annotated[
         list[str],
         typer.Option(
@@ -98,6 +98,14 @@ def profile(
     max_ram: MaxRamOption = [],
     max_flash: MaxFlashOption = [],
     label: LabelOption = "",
+    resume: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RUN",
+            help="Go on with a run that was interrupted, as it was begun: what it lacks is measured.",
+            autocompletion=completion.runs,
+        ),
+    ] = None,
     results: ResultsOption = RESULTS,
     details: DetailsOption = False,
     reports: ReportsOption = [],
@@ -109,45 +117,35 @@ def profile(
     Each figure says which of these it is. Several models and devices are measured in turn, so that all see
     the machine in the same state; every run is saved. With a limit such as --max-latency host=50ms the exit code is 0
     only if every figure that is limited was measured and meets its limit: 1 over a limit, 4 not measured or decided.
+    A run that was interrupted goes on with --resume RUN: what is finished in it is kept, the rest is measured.
     """
-    from edgebench.cli.compose import compose_devices, compose_inputs, compose_label, compose_plan
-    from edgebench.cli.gating import compose_ceilings
+    from edgebench.cli.compose_profile import compose_profile, resume_command
     from edgebench.cli.progress import progress_bar
-    from edgebench.flows.profile.profile import ProfileRequest
     from edgebench.flows.recording import record_profiles
     from edgebench.gate.ceilings import profile_findings
     from edgebench.store.runs import RunStore
 
     files = report_formats(reports)
-    request = ProfileRequest(
-        models=list(dict.fromkeys(models)),
-        devices=compose_devices(device, [*option, *old_option], threads=threads, optimization=optimization),
-        plan=compose_plan(
-            repetitions=repetitions,
-            time_limit=time_limit,
-            goal=goal or GOAL,
-            memory_limit=memory_limit,
-            layers=layers,
-        ),
-        inputs=compose_inputs(shape, inputs, seed, calibration, signature, converter),
-    )
-    typed = {"latency": max_latency, "energy": max_energy, "ram": max_ram, "flash": max_flash}
-    limits = compose_ceilings(typed, request.devices)
-    command = ("edgebench", *sys.argv[1:])
+    wanted = compose_profile(context)
     with progress_bar() as progress:
         recorded = record_profiles(
-            request, RunStore(results), command=command, label=compose_label(label), on_progress=progress
+            wanted.request,
+            RunStore(results),
+            command=("edgebench", *sys.argv[1:]),
+            label=wanted.label,
+            call=wanted.call,
+            resumed=wanted.resumed,
+            on_progress=progress,
         )
-    findings = profile_findings(recorded.run.profiles, limits)
+    findings = profile_findings(recorded.run.profiles, wanted.limits)
     shown = _report(recorded, findings)
     _show(shown, recorded, Format.JSON if json_ else format_, details=details)
     write_reports(shown, "profile", files)
+    _tell_how_to_go_on(recorded, wanted.request, resume_command(recorded.run.name, results))
     if recorded.unsaved:
         raise recorded.unsaved
-    if recorded.interrupted:
-        tell(f"{len(recorded.run.profiles)} profiles are in the run", shlex.join(command))
     code = 130 if recorded.interrupted else _exit_code(recorded.run, findings)
-    raise typer.Exit(code or (4 if goal is not None and _missed_goal(recorded.run) else 0))
+    raise typer.Exit(code or (4 if wanted.goal_given and _missed_goal(recorded.run) else 0))
 
 
 def _missed_goal(run: Run) -> bool:
@@ -166,6 +164,26 @@ def _missed_goal(run: Run) -> bool:
                 err=True,
             )
     return missed
+
+
+def _tell_how_to_go_on(recorded: RecordedRun, request: ProfileRequest, again: str) -> None:
+    """Say what is left, if something is that can be measured later, and the command that does it."""
+    from dataclasses import replace
+
+    from edgebench.flows.profile.resume import cells_left, earlier_of
+
+    left = len(cells_left(replace(request, earlier=earlier_of(recorded.run))))
+    if not recorded.run.call or not (left or recorded.unsaved):
+        if recorded.interrupted:
+            tell(f"{len(recorded.run.profiles)} profiles are in the run", "the same command begins a new run")
+        return
+    count = len(request.models) * len(request.devices)
+    if recorded.interrupted:
+        tell(f"{count - left} of {count} profiles are finished in the run", again)
+    elif recorded.unsaved:
+        typer.echo(f"\nnot all of it is saved; once it can be, go on: {again}", err=True)
+    elif left < count:
+        typer.echo(f"\n{left} of {count} profiles could not be measured; once they can be, go on: {again}", err=True)
 
 
 def _report(recorded: RecordedRun, findings: Sequence[Finding]) -> Report:

@@ -57,6 +57,8 @@ def open_storage(url: str, folder: Path) -> Any:
             where=redacted(url),
             remedy="pip install 'edgebench[storages]' (PostgreSQL, gRPC), or the driver of your database",
         ) from None
+    except StorageError:
+        raise
     except Exception as error:
         raise StorageError(
             f"the storage cannot be opened: {_first_line(error)}",
