@@ -60,9 +60,11 @@ def on_the_board(mark: str) -> list[psutil.Process]:
 
 
 def entries(folder: Path) -> dict[str, Any]:
+    """What is stored for good: entries that were disturbed are measured again."""
     path = folder / "results" / "tables" / "desk" / f"{SPACE}.json"
-    found: dict[str, Any] = json.loads(path.read_text())["entries"] if path.exists() else {}
-    return found
+    table: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    disturbed = table.get("disturbed", [])
+    return {key: value for key, value in table.get("entries", {}).items() if key not in disturbed}
 
 
 def build(folder: Path) -> subprocess.Popen[bytes]:
