@@ -106,6 +106,9 @@ def read_toml(path: Path, what: str) -> tuple[str, dict[str, Any]]:
         raise InputError(f"not valid TOML: {problem}", where=str(path)) from None
     except RecursionError:
         raise InputError("tables are nested too deeply", where=str(path)) from None
+    except ValueError:
+        # Python reads no integers of thousands of digits, and says so in another way.
+        raise InputError("not valid TOML: a number has too many digits", where=str(path)) from None
 
 
 def _read_text(path: Path, what: str) -> str:

@@ -14,8 +14,10 @@ from edgebench.reports.visible import visible
 def render_csv(report: Report) -> str:
     """One row per profile, with the columns of all profiles."""
     buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, fieldnames=_columns(report), lineterminator="\n")
-    writer.writeheader()
+    columns = _columns(report)
+    writer = csv.DictWriter(buffer, fieldnames=columns, lineterminator="\n")
+    # Figures that only a target knows head columns under the names that it gives them.
+    writer.writerow({key: _spelled(key) for key in columns})
     writer.writerows({key: _spelled(value) for key, value in record.items()} for record in report.records)
     return buffer.getvalue()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import ClassVar
 
 from edgebench.core.device import Device
@@ -14,8 +15,17 @@ from edgebench.core.record import Record
 from edgebench.core.support import Support
 from edgebench.core.surroundings import Surroundings
 from edgebench.models.prepare import Prepared, PrepareRequest
+from edgebench.models.source import parse_source
 from edgebench.workers.measuring.at_device import AtDevice
 from edgebench.workers.protocol import LongRequest, Request
+
+MOST_LAYERS = 50_000
+MOST_NOTES = 1_000
+MOST_LOOPS = 10**6
+MOST_ITERATIONS = 10**9
+"""Inferences of a burst or loop."""
+_LEAST_S, _MOST_S = 1e-12, 1e9
+"""No inference is quicker or slower."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +39,16 @@ class Prepare(Request[Prepared]):
     verb: ClassVar[str] = "prepare"
     step: ClassVar[str] = "while the model file was read"
     wanted: PrepareRequest
+
+    def misfit(self, answer: Prepared) -> str | None:
+        """Its file must be the one that was meant, or one in the folder for it.
+
+        What loads the file may read the folder that the file is in.
+        """
+        wanted, path = self.wanted, Path(answer.path)
+        own = str(parse_source(wanted.source).path or Path(wanted.source))
+        is_new = path.parent == Path(wanted.folder) and path.name != ".." and not path.is_symlink()
+        return None if answer.path == own or is_new else "a file that was not asked for"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,8 +171,10 @@ class Loaded(Record):
     before: Surroundings | None = None
 
     def __post_init__(self) -> None:
-        if self.iterations < 1 or self.burst_s < 0:
-            raise ValueError("a burst needs at least one inference and a time of at least zero")
+        if not 1 <= self.iterations <= MOST_ITERATIONS or not 1 <= (1 if self.loops is None else self.loops) <= MOST_LOOPS:
+            raise ValueError("a burst needs at least one inference, and not more than there is time for")
+        if self.burst_s < 0 or self.load_s < 0 or not all(map(_is_possible, self.first.latencies_s)):
+            raise ValueError("no model is that quick or that slow")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,8 +236,12 @@ class Run(Request[Sample]):
     iterations: int
 
     def misfit(self, answer: Sample) -> str | None:
-        """A burst must have latencies."""
-        return None if answer.latencies_s else "a burst without latencies"
+        """A burst must have latencies, of its own inferences."""
+        if not 0 < len(answer.latencies_s) <= self.iterations:
+            return f"a burst of {self.iterations} inferences with {len(answer.latencies_s)} latencies"
+        if not all(map(_is_possible, answer.latencies_s)) or (answer.energy_j or 0.0) < 0:
+            return "no model is that quick or that slow, or gives energy back"
+        return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,6 +256,13 @@ class Finished(Record):
     layers: tuple[LayerCost, ...] = ()
     after: Surroundings | None = None
 
+    def __post_init__(self) -> None:
+        if self.peak_ram_bytes < 0 or not all(0 <= (layer.share or 0.0) <= 1.01 for layer in self.layers):
+            raise ValueError("a process without memory, or a layer that is more than its model")
+        for figures in (self.metrics, *(layer.metrics for layer in self.layers)):
+            if any(figure.value < 0 or figure.least < 0 for figure in figures.values()):
+                raise ValueError("a figure cannot be below zero")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finish(Request[Finished]):
@@ -242,6 +275,14 @@ class Finish(Request[Finished]):
     verb: ClassVar[str] = "finish"
     step: ClassVar[str] = "while the last figures were read"
     layers: bool
+
+    def misfit(self, answer: Finished) -> str | None:
+        """Layers must have been asked for, and a report must be able to show what there is."""
+        if answer.layers and not self.layers:
+            return "layers that were not asked for"
+        if len(answer.layers) > MOST_LAYERS or len(answer.notes) + len(answer.faults) > MOST_NOTES:
+            return f"{len(answer.layers)} layers and {len(answer.notes) + len(answer.faults)} notes"
+        return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -335,3 +376,7 @@ class CompareOutputs(AtDevice[OutputsCompared]):
     before: str
     after: str
     inputs: InputSource
+
+
+def _is_possible(latency_s: float) -> bool:
+    return _LEAST_S <= latency_s <= _MOST_S
