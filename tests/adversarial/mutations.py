@@ -279,7 +279,8 @@ class Kept:
             worker = LOCAL.measuring(memory_limit_bytes=3 << 30)
         start = time.monotonic()
         try:
-            found = worker.ask(request, timeout_s=FILE_LIMIT_S)
+            # Compilers are made ready once, which is no matter of a file.
+            found = worker.ask(request, timeout_s=timeout_s if request.verb == "make ready" else FILE_LIMIT_S)
         except ChildError as error:
             self._note(error, request, worker)
             if error.kind is None:

@@ -145,6 +145,10 @@ class WriteProject(Request[Written]):
     inputs: InputSource
     folder: str
 
+    def misfit(self, answer: Written) -> str | None:
+        """Its files must be in the folder: they are copied from there to where the user wants them."""
+        return None if all(_is_in(self.folder, name) for name in answer.files) else "files that are not in their folder"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded(Record):
@@ -171,7 +175,10 @@ class Loaded(Record):
     before: Surroundings | None = None
 
     def __post_init__(self) -> None:
-        if not 1 <= self.iterations <= MOST_ITERATIONS or not 1 <= (1 if self.loops is None else self.loops) <= MOST_LOOPS:
+        if (
+            not 1 <= self.iterations <= MOST_ITERATIONS
+            or not 1 <= (1 if self.loops is None else self.loops) <= MOST_LOOPS
+        ):
             raise ValueError("a burst needs at least one inference, and not more than there is time for")
         if self.burst_s < 0 or self.load_s < 0 or not all(map(_is_possible, self.first.latencies_s)):
             raise ValueError("no model is that quick or that slow")
@@ -376,6 +383,14 @@ class CompareOutputs(AtDevice[OutputsCompared]):
     before: str
     after: str
     inputs: InputSource
+
+
+def _is_in(folder: str, name: str) -> bool:
+    """Whether a name means a file in a folder, and the same name another one in any other folder."""
+    path = Path(name)
+    if "\0" in name or path.is_absolute() or ".." in path.parts:
+        return False
+    return (Path(folder) / path).resolve().is_relative_to(Path(folder).resolve())
 
 
 def _is_possible(latency_s: float) -> bool:
