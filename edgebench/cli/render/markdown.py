@@ -35,4 +35,4 @@ def _escaped(text: str) -> str:
     for special in "\\|*_<>`[]#&~$":
         text = text.replace(special, "\\" + special)
     # A line of these is a list, or makes a heading of the line above.
-    return "\\" + text if text[:1] in {"+", "-", "="} else text
+    return "\\" + text if text[:1] in {"+", "-", "="} and len(text) > 1 else text
