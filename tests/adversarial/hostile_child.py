@@ -326,7 +326,7 @@ ATTACKS: dict[str, Attack] = {
     "no latencies": _of(_RUN, _latencies("[]")),
     "more latencies than inferences": _of(_RUN, _latencies("[" + "1e-3," * 5000 + "1e-3]")),
     "ten million latencies": _of(_RUN, _ten_million),
-    "a first inference of 0 s": _of(_LOADED, _changed("first", "latencies_s", value=[0])),
+    "a first inference of 10^10 s": _of(_LOADED, _changed("first", "latencies_s", value=[1e10])),
     "a loading time below zero": _of(_LOADED, _changed("load_s", value=-1)),
     "a loading time of 1e308": _of(_LOADED, _changed("load_s", value=1e308)),
     "a burst of no inferences": _of(_LOADED, _changed("iterations", value=0)),

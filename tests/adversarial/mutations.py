@@ -503,6 +503,9 @@ def attack(count: int, seed: int, kinds: list[str], keep: Path | None = None) ->
                     if keep is not None and sum(map(len, tally.faults.values())) > faults:
                         (keep / f"{seed}-{number}.{kind}").write_bytes(content)
                     tally.files[kind] += 1
+        except KeyboardInterrupt:
+            # What was found until then counts.
+            pass
         finally:
             tempfile.tempdir = before
             kept.close()

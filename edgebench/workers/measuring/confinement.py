@@ -73,7 +73,8 @@ def confine_to(
         cache_folder(""),
         # The compiler zig keeps its own libraries beside.
         cache_folder("").parent / "zig",
-        *_devices(),
+        # A board is reached, and written to, through what it is plugged in as, which may be a terminal or a keyboard.
+        *([Path("/dev")] if device is not None and device.link else _devices()),
         *map(Path, folders),
     ]
     if device is not None and device.target == "mcu":
