@@ -39,7 +39,7 @@ from tests.models_on_disk import write_onnx
 
 pytestmark = [pytest.mark.child, pytest.mark.slow]
 CHILD = Path(__file__).with_name("hostile_child.py")
-TIME_LIMIT_S = 6.0
+TIME_LIMIT_S = 10.0
 FORMATS = (Format.TERMINAL, Format.MARKDOWN, Format.CSV, Format.JSON, Format.HTML)
 
 
