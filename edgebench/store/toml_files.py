@@ -100,7 +100,7 @@ def read_toml(path: Path, what: str) -> tuple[str, dict[str, Any]]:
     text = _read_text(path, what)
     _check_name(path.stem, what, where=str(path))
     try:
-        return text, tomllib.loads(text)
+        content = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         problem = str(error).replace("end of document", f"end of document, line {len(text.splitlines())}")
         raise InputError(f"not valid TOML: {problem}", where=str(path)) from None
@@ -109,6 +109,21 @@ def read_toml(path: Path, what: str) -> tuple[str, dict[str, Any]]:
     except ValueError:
         # Python reads no integers of thousands of digits, and says so in another way.
         raise InputError("not valid TOML: a number has too many digits", where=str(path)) from None
+    _require_64_bits(content, str(path))
+    return text, content
+
+
+def _require_64_bits(content: object, where: str) -> None:
+    """TOML's integers have 64 bits; Python reads longer ones, which no arithmetic with floats takes."""
+    waiting = [content]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            waiting += value.values()
+        elif isinstance(value, list):
+            waiting += value
+        elif isinstance(value, int) and not -(2**63) <= value < 2**63:
+            raise InputError("not valid TOML: a number has too many digits", where=where)
 
 
 def _read_text(path: Path, what: str) -> str:
