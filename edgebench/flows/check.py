@@ -19,7 +19,8 @@ from edgebench.models.prepare import Prepared, PrepareRequest
 from edgebench.targets.registry import target_type
 from edgebench.workers.base import Workers
 from edgebench.workers.local import LOCAL
-from edgebench.workers.measuring.jobs import Prepare, Try
+from edgebench.workers.measuring.jobs import Prepare
+from edgebench.workers.measuring.model_jobs import Try
 from edgebench.workers.worker import ChildError
 
 DEVICES = ("host", "host-litert", "ethos-u55-128", "nucleo-l4r5zi")

@@ -18,7 +18,8 @@ from edgebench.store.devices import find_device
 from edgebench.store.files import write_atomically
 from edgebench.workers.base import Workers
 from edgebench.workers.local import LOCAL
-from edgebench.workers.measuring.jobs import Prepare, WriteProject
+from edgebench.workers.measuring.jobs import Prepare
+from edgebench.workers.measuring.model_jobs import WriteProject
 from edgebench.workers.worker import ChildError
 
 _TIME_LIMIT_S = 300.0

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
+
+_COMMAND = re.compile(r"^(\s*):(?=:)|#(?=#(?:\[|vso\[|teamcity\[))")
+"""What logs of GitHub, Azure and TeamCity take for commands: at the beginning of a line, or anywhere."""
 
 
 def visible(text: str) -> str:
     """Text without characters that steer a terminal, a browser or a reader: they become pictures of themselves.
 
     Control characters, the marks that reverse the direction of writing and lone surrogates; line breaks become spaces.
+    What a log of CI would take for a command gets a space in its midst.
     """
-    return "".join(map(_visible, text))
+    return _COMMAND.sub(lambda match: f"{match[0]} ", "".join(map(_visible, text)))
 
 
 def _visible(character: str) -> str:

@@ -44,15 +44,20 @@ def from_plain(kind: type[T], plain: Any, *, where: str) -> T:
         raise StorageError(str(error), where=where, remedy="restore the file or write it again") from None
 
 
-def decoded(kind: type[T], plain: Any) -> T:
+def decoded(kind: type[T], plain: Any, *, strict: bool = False) -> T:
     """A record from dictionaries, lists, strings and numbers from any source.
+
+    Args:
+        kind: Type of the record.
+        plain: Its content.
+        strict: Whether true, and a number written as text, are refused where a number belongs.
 
     Raises:
         ShapeError: A key is unknown or missing, or a value is not of its type; the key is named.
     """
     try:
         # JSON has no tuples or enumerations: validate as JSON so that lists and strings are accepted for them.
-        record: T = _adapter(kind).validate_json(json.dumps(plain))
+        record: T = _adapter(kind).validate_json(json.dumps(plain), strict=strict or None)
     except ValidationError as error:
         raise ShapeError(first_problem(error)) from None
     except RecursionError:

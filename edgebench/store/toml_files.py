@@ -103,29 +103,37 @@ def read_toml(path: Path, what: str) -> tuple[str, dict[str, Any]]:
     _check_name(path.stem, what, where=str(path))
     try:
         content = tomllib.loads(text)
-        _require_finite(content, path, text, [])
+        _require_usable(content, path, text, [])
     except tomllib.TOMLDecodeError as error:
         problem = str(error).replace("end of document", f"end of document, line {len(text.splitlines())}")
         raise InputError(f"not valid TOML: {problem}", where=str(path)) from None
     except RecursionError:
         raise InputError("tables are nested too deeply", where=str(path)) from None
+    except ValueError:
+        # Python reads no integers of thousands of digits, and says so in another way.
+        raise InputError("not valid TOML: a number has too many digits", where=str(path)) from None
     return text, content
 
 
-def _require_finite(value: Any, path: Path, text: str, keys: list[str]) -> None:
-    """TOML has ``nan`` and ``inf``; every comparison with the one is false, and nothing is over the other."""
+def _require_usable(value: Any, path: Path, text: str, keys: list[str]) -> None:
+    """Numbers must be finite, and integers fit in 64 bits, as TOML says and Python does not check.
+
+    No comparison with ``nan`` is true, nothing is over ``inf``, and no arithmetic with floats takes longer integers.
+    """
     if isinstance(value, float) and not math.isfinite(value):
         raise InputError(
             f"{value} is not a number that can be used",
             where=place_in(path, text, keys),
             remedy="write a finite number, or remove the key",
         )
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        raise InputError("not valid TOML: a number has too many digits", where=place_in(path, text, keys))
     if isinstance(value, dict):
         for key, held in value.items():
-            _require_finite(held, path, text, [*keys, key])
+            _require_usable(held, path, text, [*keys, key])
     elif isinstance(value, list):
         for held in value:
-            _require_finite(held, path, text, keys)
+            _require_usable(held, path, text, keys)
 
 
 def _read_text(path: Path, what: str) -> str:

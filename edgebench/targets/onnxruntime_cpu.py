@@ -142,13 +142,25 @@ class OnnxRuntimeModel(PlainModel):
         )
 
     def run(self, iterations: int) -> Sample:
-        """Time ``iterations`` calls of ``session.run``."""
+        """Time ``iterations`` calls of ``session.run``.
+
+        Raises:
+            UnsupportedModelError: ONNX Runtime loads the model but cannot run it.
+        """
+        from onnxruntime.capi import onnxruntime_pybind11_state as states
+
         run, feeds = self._session.run, self._feeds
 
         def call() -> None:
             self._outputs = run(None, feeds)
 
-        return time_calls(call, iterations, single_thread=self.one_cpu_thread)
+        try:
+            return time_calls(call, iterations, single_thread=self.one_cpu_thread)
+        except (states.NotImplemented, states.InvalidArgument, states.Fail) as error:
+            raise UnsupportedModelError(
+                f"ONNX Runtime cannot run the model: {_short(error)}",
+                remedy="check its shapes with onnx.checker.check_model(model, full_check=True), and export it again",
+            ) from error
 
     def outputs(self) -> Mapping[str, NDArray[np.generic]]:
         """Tensor outputs of the last inference."""

@@ -16,6 +16,7 @@ child, ``{"protocol": 1, "answer": {...}}``, ``{"protocol": 1, "progress": {...}
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -27,6 +28,11 @@ from edgebench.store.codec import ShapeError, decoded, to_plain
 
 VERSION = 1
 MAX_MESSAGE_BYTES = 64 << 20
+MAX_TEXT = 100_000
+"""Characters of one text in an answer."""
+MAX_NUMBER = 1e30
+"""No figure is larger, in any unit; what is derived from larger ones may not be finite."""
+_LONGEST_REASON = 10_000
 _EXCERPT = 80
 
 T = TypeVar("T")
@@ -151,7 +157,7 @@ def failure_message(trouble: Trouble) -> bytes:
 
 
 def _valid(text: str) -> str:
-    return text.encode("utf-8", "replace").decode()
+    return text[:_LONGEST_REASON].encode("utf-8", "replace").decode()
 
 
 def open_envelope(message: bytes) -> Mapping[str, Any]:
@@ -162,7 +168,9 @@ def open_envelope(message: bytes) -> Mapping[str, Any]:
         ProtocolError: It is not a message of the protocol at all.
     """
     try:
-        envelope = json.loads(message.decode("utf-8"), parse_constant=_refused)
+        envelope = json.loads(message.decode("utf-8"), parse_constant=_refused, object_pairs_hook=_unique)
+    except _TwiceError as error:
+        raise ProtocolError(f"key {excerpt(str(error))!r} is there twice") from None
     except (ValueError, RecursionError) as error:
         why = "nested too deep" if isinstance(error, RecursionError) else "not JSON"
         raise ProtocolError(f"{why}: {excerpt(message)}") from None
@@ -215,7 +223,7 @@ def read_progress(envelope: Mapping[str, Any], request: LongRequest[Answer, Prog
     """
     if set(envelope) != {"progress"}:
         return None
-    return cast("Progress", _read(_stated_types(type(request))[1], envelope["progress"]))
+    return cast("Progress", _read_sane(_stated_types(type(request))[1], envelope["progress"]))
 
 
 def read_answer(envelope: Mapping[str, Any], request: Request[Answer]) -> Answer | Trouble:
@@ -225,10 +233,10 @@ def read_answer(envelope: Mapping[str, Any], request: Request[Answer]) -> Answer
         ProtocolError: It is neither, or no answer to this request.
     """
     if set(envelope) == {"failure"}:
-        return _read(Trouble, envelope["failure"])
+        return _read_sane(Trouble, envelope["failure"])
     if set(envelope) != {"answer"}:
         raise ProtocolError(f"instead of an answer, {excerpt(', '.join(envelope)) or 'nothing'}")
-    answer = cast("Answer", _read(_stated_types(type(request))[0], envelope["answer"]))
+    answer = cast("Answer", _read_sane(_stated_types(type(request))[0], envelope["answer"]))
     misfit = request.misfit(answer)
     if misfit is not None:
         raise ProtocolError(misfit)
@@ -251,9 +259,27 @@ def _stated_types(kind: type[Request[Any]]) -> tuple[type[Record], ...]:
     raise TypeError(f"{kind.__name__} does not derive from Request[...]")
 
 
+def _read_sane(kind: type[T], plain: Any) -> T:
+    """What a child says, if its texts can be kept and shown, and its numbers be reckoned with."""
+    waiting = [plain]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            waiting += value
+            waiting += value.values()
+        elif isinstance(value, list):
+            waiting += value
+        elif isinstance(value, str):
+            if len(value) > MAX_TEXT:
+                raise ProtocolError(f"a text of {len(value)} characters: {excerpt(value)}")
+        elif isinstance(value, (int, float)) and not -MAX_NUMBER <= value <= MAX_NUMBER:
+            raise ProtocolError(f"a number beyond {MAX_NUMBER:g}")
+    return _read(kind, plain)
+
+
 def _read(kind: type[T], plain: Any) -> T:
     try:
-        return decoded(kind, plain)
+        return decoded(kind, plain, strict=True)
     except ShapeError as error:
         raise ProtocolError(f"not a valid {kind.__name__}: {excerpt(str(error), 300)}") from None
 
@@ -280,3 +306,15 @@ def _message(**content: Any) -> bytes:
 
 def _refused(constant: str) -> NoReturn:
     raise ValueError(constant)
+
+
+class _TwiceError(ValueError):
+    """A key occurs twice in an object: two readers may read two different things."""
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        counts = Counter(key for key, _ in pairs)
+        raise _TwiceError(counts.most_common(1)[0][0])
+    return found

@@ -72,6 +72,13 @@ def test_a_mistake_is_named_with_file_line_and_key(tmp_path: Path, old: str, new
     assert place in str(caught.value)
 
 
+@pytest.mark.parametrize("digits", [20, 400, 5000])
+def test_a_number_of_too_many_digits_is_a_mistake_like_any_other(digits: int, tmp_path: Path) -> None:
+    path = written(tmp_path, VALID.replace("noise = 0.5", f"noise = {'9' * digits}"))
+    with pytest.raises(InputError, match="too many digits"):
+        read_device(path)
+
+
 def test_unknown_names_get_suggestions() -> None:
     with pytest.raises(InputError) as caught:
         find_device("host-litrt")

@@ -167,11 +167,19 @@ def _path(check: Check) -> str | None:
         if not text:
             continue
         path = Path(text)
-        if path.is_file():
+        if _is_file(path):
             absolute = path.resolve()
             root = _root(absolute)
             return absolute.name if root is None else absolute.relative_to(root).as_posix()
     return None
+
+
+def _is_file(path: Path) -> bool:
+    """Whether there is such a file; no file has a name that is too long."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def _root(path: Path) -> Path | None:

@@ -10,12 +10,17 @@ from edgebench.errors import MissingPackageError
 from edgebench.reports.report import REPORT_SCHEMA, Report
 from edgebench.reports.visible import visible
 
+_FORMULA = frozenset("=+-@\uff1d\uff0b\uff0d\uff20")
+"""What formulas begin with, in wide forms as well."""
+
 
 def render_csv(report: Report) -> str:
     """One row per profile, with the columns of all profiles."""
     buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, fieldnames=_columns(report), lineterminator="\n")
-    writer.writeheader()
+    columns = _columns(report)
+    writer = csv.DictWriter(buffer, fieldnames=columns, lineterminator="\n")
+    # Figures that only a target knows head columns under the names that it gives them.
+    writer.writerow({key: _spelled(key) for key in columns})
     writer.writerows({key: _spelled(value) for key, value in record.items()} for record in report.records)
     return buffer.getvalue()
 
@@ -38,7 +43,8 @@ def render_json(report: Report, command: str) -> str:
         for remark in report.remarks
     ]
     document = {"schema": REPORT_SCHEMA, "command": command, "rows": list(report.records), "remarks": remarks}
-    return json.dumps(document, indent=1) + "\n"
+    # A log of CI may take "##[" for a command, even in a document.
+    return json.dumps(document, indent=1).replace("##", "#\\u0023").replace("\x7f", "\\u007f") + "\n"
 
 
 def render_parquet(report: Report) -> bytes:
@@ -68,4 +74,4 @@ def _spelled(value: object) -> object:
         return value
     # A stray line break would begin a new row.
     text = visible(value)
-    return "'" + text if text.lstrip()[:1] in {"=", "+", "-", "@"} else text
+    return "'" + text if text.lstrip()[:1] in _FORMULA else text

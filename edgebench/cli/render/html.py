@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from html import escape
-
 from edgebench.reports.codes import Kind
+from edgebench.reports.html.text import html as escape
 from edgebench.reports.numbers import legend
 from edgebench.reports.report import Remark, Report, ReportTable
 from edgebench.reports.texts import is_numeric, provenances, row_texts

@@ -31,7 +31,8 @@ def _table(table: ReportTable) -> str:
 
 
 def _escaped(text: str) -> str:
-    text = visible(text)
-    for special in "\\|*_<>`[]":
+    text = " ".join(visible(text).split())
+    for special in "\\|*_<>`[]#&~$":
         text = text.replace(special, "\\" + special)
-    return " ".join(text.split())
+    # A line of these is a list, or makes a heading of the line above.
+    return "\\" + text if text[:1] in {"+", "-", "="} and len(text) > 1 else text

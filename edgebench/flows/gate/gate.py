@@ -28,7 +28,7 @@ from edgebench.gate.verdict import Finding, GateResult, Mode, Verdict
 from edgebench.machine.description import describe_machine, machine_warnings
 from edgebench.workers.base import Workers
 from edgebench.workers.local import LOCAL
-from edgebench.workers.measuring.jobs import CompareOutputs
+from edgebench.workers.measuring.model_jobs import CompareOutputs
 from edgebench.workers.training.jobs import Predictions
 from edgebench.workers.worker import ChildError
 

@@ -24,7 +24,8 @@ from edgebench.targets.registry import create_target
 from edgebench.workers.base import Workers
 from edgebench.workers.local import LOCAL
 from edgebench.workers.measuring.board_jobs import CoolDown
-from edgebench.workers.measuring.jobs import CountOperators, Finish, Load, Prepare
+from edgebench.workers.measuring.jobs import Finish, Load, Prepare
+from edgebench.workers.measuring.model_jobs import CountOperators
 from edgebench.workers.measuring.race_jobs import Race, RaceResult
 from edgebench.workers.measuring.reserving import reserve
 from edgebench.workers.protocol import Answer, Request

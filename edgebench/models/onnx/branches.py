@@ -7,6 +7,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from edgebench.errors import InputError
+
 Array = NDArray[Any]
 
 
@@ -106,10 +108,15 @@ def names_read(node: Any) -> list[str]:
 
 def _take(graph: Any, chosen: Any, condition: bool) -> None:
     wanted = "then_branch" if condition else "else_branch"
-    branch = next(attribute.g for attribute in chosen.attribute if attribute.name == wanted)
+    branch = next((attribute.g for attribute in chosen.attribute if attribute.name == wanted), None)
+    if branch is None or len(branch.output) != len(chosen.output):
+        raise InputError(
+            f"branch {wanted} of If {chosen.name or chosen.output[0]!r} is missing, or has other outputs",
+            remedy="export the model again",
+        )
     nodes: list[Any] = []
     for node in graph.node:
-        if node.output[0] == chosen.output[0]:
+        if node.output[:1] == chosen.output[:1]:
             nodes += _opened(graph, node, branch, f"{node.name or node.output[0]}/")
         else:
             nodes.append(_copy(node))

@@ -195,6 +195,20 @@ def attribute_tensors(attribute: Any) -> Iterator[Any]:
         yield from (attribute.sparse_tensor.values, attribute.sparse_tensor.indices)
 
 
+def tensor_array(tensor: Any) -> Any:
+    """The values of a tensor as a numpy array.
+
+    Raises:
+        InputError: Its bytes, its shape and its type do not belong together.
+    """
+    from onnx import numpy_helper
+
+    try:
+        return numpy_helper.to_array(tensor)
+    except (ValueError, TypeError, KeyError, OverflowError, AttributeError) as error:
+        raise InputError(f"tensor {tensor.name!r} is damaged: {error}", remedy="export the model again") from None
+
+
 def external_files(model: Any, path: Path) -> list[Path]:
     """Files beside the model with its weights, each once, in the order in which the model names them.
 

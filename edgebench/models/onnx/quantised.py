@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgebench.models.onnx.file import tensor_array
 from edgebench.models.onnx.integer_operators import with_float_operators
 
 Ranges = dict[str, tuple[float, float]]
@@ -110,13 +111,11 @@ def _range(scale: float, point: NDArray[Any] | None) -> tuple[float, float]:
 
 
 def _constants(graph: Any) -> dict[str, NDArray[Any]]:
-    from onnx import numpy_helper
-
-    found = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    found = {tensor.name: tensor_array(tensor) for tensor in graph.initializer}
     for node in graph.node:
         for item in node.attribute if node.op_type == "Constant" else ():
             if item.HasField("t"):
-                found[node.output[0]] = numpy_helper.to_array(item.t)
+                found[node.output[0]] = tensor_array(item.t)
     return found
 
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from edgebench.errors import InputError, UnsupportedModelError
 from edgebench.models.onnx.branches import names_read, take_branches
-from edgebench.models.onnx.file import FIRST_OPSET, MODERN_OPSET, external_files, opset_of, parse_graph
+from edgebench.models.onnx.file import FIRST_OPSET, MODERN_OPSET, external_files, opset_of, parse_graph, tensor_array
 from edgebench.models.onnx.quantised import without_quantisation
 
 Array = NDArray[Any]
@@ -172,10 +172,7 @@ def _tensor_to_float32(tensor: Any) -> None:
 
     if tensor.data_type not in _HALF:
         return
-    try:
-        values = numpy_helper.to_array(tensor).astype(np.float32)
-    except (ValueError, TypeError, KeyError) as error:
-        raise InputError(f"tensor {tensor.name!r} is damaged: {error}") from None
+    values = tensor_array(tensor).astype(np.float32)
     tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
 
 
@@ -238,10 +235,8 @@ def _optimised(model: Any, where: str) -> Any:
 
 def _executed(model: Any, inputs: Mapping[str, Array], where: str) -> SimpleModel:
     """Run once with every value as an output."""
-    from onnx import numpy_helper
-
     graph = model.graph
-    constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    constants = {tensor.name: tensor_array(tensor) for tensor in graph.initializer}
     names = [name for node in graph.node for name in node.output if name]
     given = [value.name for value in graph.input if value.name not in constants]
     outputs = [value.name for value in graph.output]

@@ -7,7 +7,7 @@ from html import escape
 
 from edgebench.reports.visible import visible
 
-_JSON = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
+_JSON = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\x7f": "\\u007f"}
 
 
 def html(text: str) -> str:
@@ -17,7 +17,8 @@ def html(text: str) -> str:
 
 def script_json(value: object) -> str:
     """A value as JSON that cannot end the script element that it is in."""
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    # What is not ASCII is written as its code: what steers a reader is not in the page, and the value is as it was.
+    text = json.dumps(value, allow_nan=False, separators=(",", ":"))
     for character, code in _JSON.items():
         text = text.replace(character, code)
-    return text.encode("utf-8", "replace").decode()
+    return text

@@ -31,6 +31,12 @@ _SYSTEM = (
 _BESIDE = {".onnx", ".data", ".bin", ".weights", ".pb", ".tflite", ".pt2", ".pt", ".npz", ".npy", ".json"}
 """What may belong to a model file that lies in a home folder itself."""
 
+_NOT_DEVICES = (
+    "console", "fb", "hidraw", "hvc", "input", "kmem", "kmsg", "mem", "port", "ptmx", "pts", "snd", "tty", "uinput",
+    "usbmon", "vcs", "vhost", "video",
+)  # fmt: skip
+"""Beginnings of names in ``/dev`` that no model needs: terminals, keyboards, screens, cameras, the kernel's memory."""
+
 
 def confine_to(
     models: Iterable[str], files: Iterable[str | None], device: Device | None, folders: Iterable[str]
@@ -67,7 +73,8 @@ def confine_to(
         cache_folder(""),
         # The compiler zig keeps its own libraries beside.
         cache_folder("").parent / "zig",
-        Path("/dev"),
+        # A board is reached, and written to, through what it is plugged in as, which may be a terminal or a keyboard.
+        *([Path("/dev")] if device is not None and device.link else _devices()),
         *map(Path, folders),
     ]
     if device is not None and device.target == "mcu":
@@ -93,6 +100,14 @@ def require_confinement(reason: str | None, *, is_program: bool) -> None:
             f"TorchScript programs can read and write files when they run, and nothing confines them here: {reason}",
             remedy="if you trust the file, add --trust; or export it with torch.export or torch.onnx.export",
         )
+
+
+def _devices(place: Path = Path("/dev")) -> Iterator[Path]:
+    """Accelerators, shared memory and sources of numbers; no disk, and no terminal, which is the user's."""
+    with contextlib.suppress(OSError):
+        for item in place.iterdir():
+            if not item.name.startswith(_NOT_DEVICES) and not item.is_block_device():
+                yield item
 
 
 def _of_python() -> Iterator[Path]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import ClassVar
 
 from edgebench.core.device import Device
@@ -11,11 +12,19 @@ from edgebench.core.metric import Metric
 from edgebench.core.model import InputSource
 from edgebench.core.profile import Footprint, LayerCost, Sample
 from edgebench.core.record import Record
-from edgebench.core.support import Support
 from edgebench.core.surroundings import Surroundings
 from edgebench.models.prepare import Prepared, PrepareRequest
+from edgebench.models.source import parse_source
 from edgebench.workers.measuring.at_device import AtDevice
 from edgebench.workers.protocol import LongRequest, Request
+
+MOST_LAYERS = 50_000
+MOST_NOTES = 1_000
+MOST_LOOPS = 10**6
+MOST_ITERATIONS = 10**9
+"""Inferences of a burst or loop."""
+_LEAST_S, _MOST_S = 1e-12, 1e9
+"""No inference is quicker or slower."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +38,16 @@ class Prepare(Request[Prepared]):
     verb: ClassVar[str] = "prepare"
     step: ClassVar[str] = "while the model file was read"
     wanted: PrepareRequest
+
+    def misfit(self, answer: Prepared) -> str | None:
+        """Its file must be the one that was meant, or one in the folder for it.
+
+        What loads the file may read the folder that the file is in.
+        """
+        wanted, path = self.wanted, Path(answer.path)
+        own = str(parse_source(wanted.source).path or Path(wanted.source))
+        is_new = path.parent == Path(wanted.folder) and path.name != ".." and not path.is_symlink()
+        return None if answer.path == own or is_new else "a file that was not asked for"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,83 +66,6 @@ class MakeReady(AtDevice[Done]):
     verb: ClassVar[str] = "make ready"
     step: ClassVar[str] = "while the device was made ready"
     device: Device
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExecutedOperators(Record):
-    """What a runtime makes of models.
-
-    Attributes:
-        counts: For each model how often each operator is executed; None where the target does not tell.
-    """
-
-    counts: tuple[Mapping[str, int], ...] | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CountOperators(AtDevice[ExecutedOperators]):
-    """Ask a target which operators it executes, without running anything.
-
-    Attributes:
-        device: The device.
-        models: Paths of files that its target takes.
-    """
-
-    models_in: ClassVar[tuple[str, ...]] = ("models",)
-    verb: ClassVar[str] = "count operators"
-    step: ClassVar[str] = "while operators were counted"
-    device: Device
-    models: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Try(AtDevice[Support]):
-    """Find out whether a device runs a model, without measuring it.
-
-    Attributes:
-        device: The device.
-        model: Path of a file that the device's target takes.
-        inputs: Where inputs come from.
-    """
-
-    models_in: ClassVar[tuple[str, ...]] = ("model",)
-    verb: ClassVar[str] = "try"
-    step: ClassVar[str] = "while the model was tried"
-    device: Device
-    model: str
-    inputs: InputSource
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Written(Record):
-    """Files that were written.
-
-    Attributes:
-        files: Their paths in the requested folder.
-        notes: What their user must know.
-    """
-
-    files: tuple[str, ...]
-    notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WriteProject(Request[Written]):
-    """Write what a device runs: a C project, or what a compiler makes of the model.
-
-    Attributes:
-        device: What it is for.
-        model: Path of the file.
-        inputs: Where the inputs of its test vector come from.
-        folder: Where the files go.
-    """
-
-    verb: ClassVar[str] = "write project"
-    step: ClassVar[str] = "while its files were written"
-    device: Device
-    model: str
-    inputs: InputSource
-    folder: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,8 +93,13 @@ class Loaded(Record):
     before: Surroundings | None = None
 
     def __post_init__(self) -> None:
-        if self.iterations < 1 or self.burst_s < 0:
-            raise ValueError("a burst needs at least one inference and a time of at least zero")
+        if (
+            not 1 <= self.iterations <= MOST_ITERATIONS
+            or not 1 <= (1 if self.loops is None else self.loops) <= MOST_LOOPS
+        ):
+            raise ValueError("a burst needs at least one inference, and not more than there is time for")
+        if self.burst_s < 0 or self.load_s < 0 or any(time > _MOST_S for time in self.first.latencies_s):
+            raise ValueError("no model is that quick or that slow")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,8 +161,12 @@ class Run(Request[Sample]):
     iterations: int
 
     def misfit(self, answer: Sample) -> str | None:
-        """A burst must have latencies."""
-        return None if answer.latencies_s else "a burst without latencies"
+        """A burst must have latencies, of its own inferences."""
+        if not 0 < len(answer.latencies_s) <= self.iterations:
+            return f"a burst of {self.iterations} inferences with {len(answer.latencies_s)} latencies"
+        if not all(map(_is_possible, answer.latencies_s)) or (answer.energy_j or 0.0) < 0:
+            return "no model is that quick or that slow, or gives energy back"
+        return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -258,8 +209,8 @@ class RunTimed(Request[TimedSample]):
     iterations: int
 
     def misfit(self, answer: TimedSample) -> str | None:
-        """A burst must have latencies."""
-        return None if answer.sample.latencies_s else "a burst without latencies"
+        """A burst must have latencies, of its own inferences."""
+        return Run(iterations=self.iterations).misfit(answer.sample)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -273,6 +224,13 @@ class Finished(Record):
     faults: tuple[str, ...] = ()
     layers: tuple[LayerCost, ...] = ()
     after: Surroundings | None = None
+
+    def __post_init__(self) -> None:
+        if self.peak_ram_bytes < 0 or not all(0 <= (layer.share or 0.0) <= 1.01 for layer in self.layers):
+            raise ValueError("a process without memory, or a layer that is more than its model")
+        for figures in (self.metrics, *(layer.metrics for layer in self.layers)):
+            if any(figure.value < 0 or figure.least < 0 for figure in figures.values()):
+                raise ValueError("a figure cannot be below zero")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -288,6 +246,14 @@ class Finish(Request[Finished]):
     step: ClassVar[str] = "while the last figures were read"
     layers: bool
     release: bool = True
+
+    def misfit(self, answer: Finished) -> str | None:
+        """Layers must have been asked for, and a report must be able to show what there is."""
+        if answer.layers and not self.layers:
+            return "layers that were not asked for"
+        if len(answer.layers) > MOST_LAYERS or len(answer.notes) + len(answer.faults) > MOST_NOTES:
+            return f"{len(answer.layers)} layers and {len(answer.notes) + len(answer.faults)} notes"
+        return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -307,37 +273,10 @@ class ListLayers(Request[ListedLayers]):
     verb: ClassVar[str] = "list layers"
     step: ClassVar[str] = "while single operators were measured"
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OutputsCompared(Record):
-    """How far the outputs of two models are apart.
-
-    Attributes:
-        compared: Number of outputs that both have; 0 where the target does not execute models.
-        difference: Largest difference as a share of an output's largest value; None if they cannot be compared.
-        reason: Why not.
-    """
-
-    compared: int
-    difference: float | None = None
-    reason: str | None = None
+    def misfit(self, answer: ListedLayers) -> str | None:
+        """No model has that many operators."""
+        return f"{len(answer.layers)} layers" if len(answer.layers) > MOST_LAYERS else None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CompareOutputs(AtDevice[OutputsCompared]):
-    """Run two models once on the same inputs.
-
-    Attributes:
-        device: The device.
-        before: Path of a file that its target takes.
-        after: Path of another one.
-        inputs: Where the inputs of both come from.
-    """
-
-    models_in: ClassVar[tuple[str, ...]] = ("before", "after")
-    verb: ClassVar[str] = "compare outputs"
-    step: ClassVar[str] = "while outputs were compared"
-    device: Device
-    before: str
-    after: str
-    inputs: InputSource
+def _is_possible(latency_s: float) -> bool:
+    return _LEAST_S <= latency_s <= _MOST_S

@@ -13,7 +13,7 @@ from edgebench.core.device import Device
 from edgebench.core.model import InputSource
 from edgebench.targets.output_comparison import output_difference
 from edgebench.targets.registry import create_target
-from edgebench.workers.measuring.jobs import OutputsCompared
+from edgebench.workers.measuring.model_jobs import OutputsCompared
 
 
 def compare_outputs(device: Device, before: Path, after: Path, inputs: InputSource) -> OutputsCompared:

@@ -30,10 +30,7 @@ from edgebench.workers.measuring.board_jobs import (
     StorePart,
 )
 from edgebench.workers.measuring.jobs import (
-    CompareOutputs,
-    CountOperators,
     Done,
-    ExecutedOperators,
     Finish,
     Finished,
     ListedLayers,
@@ -41,14 +38,19 @@ from edgebench.workers.measuring.jobs import (
     Load,
     Loaded,
     MakeReady,
-    OutputsCompared,
     Prepare,
     Reserve,
     Run,
     RunTimed,
     TimedSample,
-    Try,
     Waiting,
+)
+from edgebench.workers.measuring.model_jobs import (
+    CompareOutputs,
+    CountOperators,
+    ExecutedOperators,
+    OutputsCompared,
+    Try,
     WriteProject,
     Written,
 )

@@ -17,18 +17,8 @@ from edgebench.links.base import Ending, LinkClosedError
 from edgebench.models.prepare import Prepared
 from edgebench.store.devices import find_device
 from edgebench.targets.fake import FakeTarget
-from edgebench.workers.measuring.jobs import (
-    CompareOutputs,
-    Finish,
-    Finished,
-    ListedLayers,
-    ListLayers,
-    Load,
-    Loaded,
-    OutputsCompared,
-    Prepare,
-    Run,
-)
+from edgebench.workers.measuring.jobs import Finish, Finished, ListedLayers, ListLayers, Load, Loaded, Prepare, Run
+from edgebench.workers.measuring.model_jobs import CompareOutputs, OutputsCompared
 from edgebench.workers.protocol import FailureKind, Request, Trouble
 from edgebench.workers.training.jobs import DescribeTask, Predict, Predictions, TaskFacts
 from edgebench.workers.worker import Worker

@@ -12,7 +12,7 @@ from edgebench.flows.lut.neighbours import _Contexts, _missed, candidates, choos
 from edgebench.flows.spaces import open_space
 from edgebench.models.network import Network
 from edgebench.store.devices import find_device
-from edgebench.workers.measuring.jobs import CountOperators, ExecutedOperators
+from edgebench.workers.measuring.model_jobs import CountOperators, ExecutedOperators
 from tests.canned_workers import CannedWorkers
 
 MOBILE = open_space("mobile")

@@ -35,9 +35,8 @@ from edgebench.workers.measuring.jobs import (
     MakeReady,
     Prepare,
     Run,
-    WriteProject,
-    Written,
 )
+from edgebench.workers.measuring.model_jobs import WriteProject, Written
 from edgebench.workers.protocol import FailureKind, Trouble
 from tests.canned_workers import CannedWorkers
 
@@ -71,7 +70,7 @@ HOT, COOL = Surroundings(temperature_c=85.0, throttled=("heat",)), Surroundings(
 def canned(**answers: Callable[..., object]) -> CannedWorkers:
     return CannedWorkers(
         {
-            Prepare: answers.get("prepare", lambda request: Prepared(info=INFO, path="/there/m.onnx")),
+            Prepare: answers.get("prepare", lambda request: Prepared(info=INFO, path="m.onnx")),
             Load: answers.get("load", lambda _: LOADED),
             Run: answers.get("run", lambda _: BURST),
             Finish: answers.get("finish", lambda _: FINISHED),
@@ -151,7 +150,7 @@ def test_what_is_known_of_a_model_reaches_the_worker() -> None:
     workers = canned()
     profiled(workers, FAKE)
     load = next(request for request in workers.asked if isinstance(request, Load))
-    assert (load.device, load.model) == (FAKE, "/there/m.onnx")
+    assert (load.device, load.model) == (FAKE, "m.onnx")
     assert load.inputs == InputSource(seed=4, upper={"word": 99})
     # One to prepare, then one for each repetition, counted.
     assert workers.numbers == [0, 0, 1, 2]
@@ -188,11 +187,12 @@ def prepared(workers: CannedWorkers, device: Device, model: str = "m.onnx") -> R
 
 def test_what_is_ready_is_whole() -> None:
     deployed = replace(INFO, format=ModelFormat.TFLITE, size_bytes=100)
-    answer = Prepared(info=INFO, path="/there/m.tflite", deployed=deployed, notes=("converted",))
+    answer = Prepared(info=INFO, path="", deployed=deployed, notes=("converted",))
     device = replace(FAKE, notes=("a fake",))
-    ready = prepared(canned(prepare=lambda _: answer), device)
+    ready = prepared(canned(prepare=lambda it: replace(answer, path=f"{it.wanted.folder}/m.tflite")), device)
     assert isinstance(ready, Ready)
-    assert (ready.model, ready.deployed, ready.loaded, ready.path) == (INFO, deployed, deployed, "/there/m.tflite")
+    assert (ready.model, ready.deployed, ready.loaded) == (INFO, deployed, deployed)
+    assert Path(ready.path).name == "m.tflite"
     assert ready.notes == ("a fake", "converted")
     assert ready.name == "m.onnx on fake"
     assert ready.sampled
@@ -284,10 +284,13 @@ def test_a_deterministic_target_runs_once_and_has_no_samples() -> None:
 
 
 def test_an_export_needs_workers_and_no_process(tmp_path: Path) -> None:
-    (tmp_path / "made").write_bytes(b"a model")
-    answer = Prepared(info=INFO, path=str(tmp_path / "made"), notes=("quantised",))
+    def make(request: Prepare) -> Prepared:
+        made = Path(request.wanted.folder) / "made"
+        made.write_bytes(b"a model")
+        return Prepared(info=INFO, path=str(made), notes=("quantised",))
+
     files, notes = export_model(
-        "m.onnx", ExportForm.TFLITE, tmp_path / "out", InputSource(), workers=canned(prepare=lambda _: answer)
+        "m.onnx", ExportForm.TFLITE, tmp_path / "out", InputSource(), workers=canned(prepare=make)
     )
     assert (files, notes) == ([tmp_path / "out"], ("quantised",))
     assert (tmp_path / "out").read_bytes() == b"a model"
@@ -295,7 +298,7 @@ def test_an_export_needs_workers_and_no_process(tmp_path: Path) -> None:
 
 def test_a_project_is_written_by_a_worker(tmp_path: Path) -> None:
     def write(request: WriteProject) -> Written:
-        assert request.model == "/there/m.onnx"
+        assert request.model == "m.onnx"
         assert request.inputs.seed == 3
         (Path(request.folder) / "kernels").mkdir()
         for name in ("model.c", "kernels/a.c"):
