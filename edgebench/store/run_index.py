@@ -49,6 +49,42 @@ def load_index(folder: Path) -> dict[str, Entry]:
         return {}
 
 
+def load_added(folder: Path) -> dict[str, Entry]:
+    """The entries that were added since the index was saved; lines that are not whole are left out.
+
+    Args:
+        folder: Of the runs.
+    """
+    found = {}
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        for line in _additions(folder).read_text(encoding="utf-8").splitlines():
+            with contextlib.suppress(ValueError, TypeError, RecursionError):
+                name, mark, count, *texts = json.loads(line)
+                found[str(name)] = str(mark), _summary(str(name), texts, int(count))
+    return found
+
+
+def add_entry(folder: Path, path: Path, summary: RunSummary) -> None:
+    """Keep what lists say of a run that was just written, so that not even the first list must read it.
+
+    Args:
+        folder: Of the runs.
+        path: The run.
+        summary: What lists say of it.
+    """
+    name, count, *texts = astuple(summary)
+    place = _additions(folder)
+    with contextlib.suppress(OSError, UnicodeEncodeError):
+        line = json.dumps([name, fingerprint(path), count, *texts], ensure_ascii=False) + "\n"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        # One write: lines of several processes do not mix.
+        descriptor = os.open(place, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        try:
+            os.write(descriptor, line.encode())
+        finally:
+            os.close(descriptor)
+
+
 def save_index(folder: Path, entries: Mapping[str, Entry]) -> None:
     """Keep the entries; where that is not possible, the next list takes as long as this one.
 
@@ -61,14 +97,20 @@ def save_index(folder: Path, entries: Mapping[str, Entry]) -> None:
         _, count, *texts = astuple(summary)
         plain[name] = (mark, count, *texts)
     content = json.dumps(plain, ensure_ascii=False, separators=(",", ":"))
-    with contextlib.suppress(StorageError, UnicodeEncodeError):
+    with contextlib.suppress(StorageError, UnicodeEncodeError, OSError):
         write_atomically(_place(folder), content.encode())
+        # A line that another process adds at this moment is lost with it: that run is read again, once.
+        _additions(folder).unlink(missing_ok=True)
 
 
 def _summary(name: str, texts: list[object], count: int) -> RunSummary:
     if not all(isinstance(text, str) for text in texts):
         raise TypeError(name)
     return RunSummary(name, count, *map(str, texts))
+
+
+def _additions(folder: Path) -> Path:
+    return _place(folder).with_suffix(".added")
 
 
 def _place(folder: Path) -> Path:

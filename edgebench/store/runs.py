@@ -14,7 +14,7 @@ from edgebench.machine.lock import alone
 from edgebench.store.codec import from_plain, to_plain
 from edgebench.store.files import Migration, read_json, write_json
 from edgebench.store.renames import present_options
-from edgebench.store.run_index import Entry, fingerprint, load_index, save_index
+from edgebench.store.run_index import Entry, add_entry, fingerprint, load_added, load_index, save_index
 from edgebench.store.run_names import in_order, next_name
 
 KIND = "run"
@@ -52,6 +52,8 @@ class RunStore:
         """
         path = self.path(run.name)
         write_json(path, {"schema": f"edgebench.{KIND}/{VERSION}", **to_plain(run)})
+        if run.complete:
+            add_entry(self._folder, path, run.summary)
         return path
 
     @contextmanager
@@ -126,19 +128,19 @@ class RunStore:
         Runs that have not changed since the last list are not read again, and one is in memory at a time.
         """
         known, entries, damaged = load_index(self._folder), dict[str, Entry](), dict[str, EdgebenchError]()
+        added = load_added(self._folder)
         for name in self.names():
             path = self.path(name)
             try:
                 mark = fingerprint(path)
-                entry = known.get(name)
                 # Taken before it is read: if it changes meanwhile, it is read again the next time.
-                same = entry is not None and entry[0] == mark
-                entries[name] = entry if entry is not None and same else (mark, load_run(path).summary)
+                kept = (entry for entry in (added.get(name), known.get(name)) if entry is not None and entry[0] == mark)
+                entries[name] = next(kept, None) or (mark, load_run(path).summary)
             except FileNotFoundError:
                 continue
             except EdgebenchError as error:
                 damaged[name] = error
-        if entries != known:
+        if entries != known or added:
             save_index(self._folder, entries)
         return [summary for _, summary in entries.values()], damaged
 
