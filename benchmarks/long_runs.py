@@ -4,7 +4,7 @@
 
 Four figures, each with the growth of the process's resident memory:
 
-- `report --list` of a folder of runs, the first time and again, as JSON and on a terminal;
+- `report --list` of a folder of runs that were written here, the first time and again, as JSON and on a terminal;
 - a table of many blocks: written, read, and all predictions made of it;
 - seconds per trial of a study, over the last `--every` trials at each multiple of it. Accuracies are a proxy that takes
   no time, so that this is what edgebench and Optuna add to a trial.
@@ -69,7 +69,7 @@ def lists(results: Path, count: int) -> None:
     for number in range(count):
         # Names of their own: giving each one a new name is not what is timed here.
         name = f"20260101-{number // 3600 % 24:02}{number // 60 % 60:02}{number % 60:02}-{number // 86400:04x}"
-        store.save(replace(run, name=name, started="2026-01-01T00:00:00+00:00"))
+        store.save(replace(run, name=name, started="2026-01-01T00:00:00+00:00", complete=True))
     size = store.path(store.names()[0]).stat().st_size
     print(f"{count} runs of {size / 1024:.0f} KiB")
     start = time.perf_counter()
