@@ -59,6 +59,7 @@ class LocalLink:
         self._ending: Ending | None = None
         self._mark = secrets.token_hex(8)
         self._looked = 0.0
+        self._is_closing = False
 
     def start(self, command: Sequence[str], limits: Limits) -> None:
         """Start the process.
@@ -133,6 +134,7 @@ class LocalLink:
         process, log = self._process, self._log
         self._incoming.clear()
         if process is not None and self._ending is None:
+            self._is_closing = True
             self._close_input(process)
             self._end(process, self._farewell_s)
         if process is not None and process.stdout is not None:
@@ -226,8 +228,8 @@ class LocalLink:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-        if code:
-            # It died before it could end what it had started.
+        if code is not None and not (self._is_closing and code == 0):
+            # It ended before its time, and nobody has ended what it had started.
             end_marked(_MARK, self._mark)
         guard.release(process.pid)
         with self._writing:

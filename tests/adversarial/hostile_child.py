@@ -340,7 +340,9 @@ ATTACKS: dict[str, Attack] = {
     "a figure of 1e308": _of(_FINISH, _changed("metrics", value={"latency_s": _figure(1e308)})),
     "a figure below zero": _of(_FINISH, _changed("metrics", value={"energy_j": _figure(-1)})),
     "a figure outside its interval": _of(_FINISH, _changed("metrics", value={"latency_s": _figure(1, low=2, high=3)})),
-    "a share of 7": Attack(verb="finish", words=(NONSENSE,), layers=True, act=_changed("layers", 0, "share", value=7)),
+    "a share of 7": Attack(
+        verb="list layers", words=(NONSENSE,), layers=True, act=_changed("layers", 0, "share", value=7)
+    ),
     "a size below zero": _of(_PREPARE, _changed("info", "size_bytes", value=-1)),
     "a temperature of 1e308": _of(_LOADED, _changed("before", value={"temperature_c": 1e308})),
     # Too much of everything.
@@ -348,7 +350,7 @@ ATTACKS: dict[str, Attack] = {
     "a note of 60 MB": _of(_FINISH, _changed("notes", value=lambda _: ["n" * 6 * 10**7])),
     "a million notes": _of(_FINISH, _changed("notes", value=lambda _: [f"note {n}" for n in range(10**6)])),
     "layers nobody asked for": _of(_FINISH, _changed("layers", value=[{"name": "x", "operator": "y"}])),
-    "100,000 layers": Attack(verb="finish", words=(NONSENSE,), act=_many, layers=True),
+    "100,000 layers": Attack(verb="list layers", words=(NONSENSE,), act=_many, layers=True),
     "a failure of 60 MB": Attack(
         verb="run", words=(NONSENSE, "xxxx"), act=lambda link, _: link.say(_failure(what="x" * 6 * 10**7))
     ),
@@ -363,7 +365,7 @@ ATTACKS: dict[str, Attack] = {
     "escapes in the method": Attack(verb="load", words=(), act=_changed("method", value=ESCAPES)),
     "escapes in the name": Attack(verb="prepare", words=(), act=_changed("info", "name", value=ESCAPES)),
     "escapes in layers": Attack(
-        verb="finish",
+        verb="list layers",
         words=(),
         layers=True,
         act=_changed("layers", value=[{"name": ESCAPES, "operator": ESCAPES, "placement": ESCAPES, "reason": ESCAPES}]),
@@ -398,6 +400,7 @@ ATTACKS: dict[str, Attack] = {
     },
     "stops itself": Attack(verb="run", words=(SILENT,), act=_dies(signal.SIGSTOP)),
     "a grandchild with its output": Attack(verb="run", words=(CRASHED,), act=_grandchild(session=False)),
+    "a grandchild in a session of its own": Attack(verb="run", words=(CRASHED,), act=_grandchild(session=True)),
     # What a process could do to others; it is confined as before it reads a model.
     "writes to the terminal": Attack(verb="load", words=(), act=_confined(_terminals)),
     "reads the memory of its parent": Attack(

@@ -85,7 +85,7 @@ def test_what_a_hanging_child_started_ends_with_it(start: str) -> None:
     assert is_gone(pid)
 
 
-@pytest.mark.parametrize("end", ["os._exit(3)", "os.kill(os.getpid(), 11)"])
+@pytest.mark.parametrize("end", ["os._exit(0)", "os._exit(3)", "os.kill(os.getpid(), 11)"])
 @pytest.mark.parametrize("start", [_AWAY, _ORPHAN], ids=["own session", "orphan"])
 def test_what_a_child_started_that_crashes_ends_too(start: str, end: str) -> None:
     link, pid = started(f"{start}sys.stdin.readline(); {end}")
