@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, runtime_checkable
 
 from edgebench.errors import EdgebenchError
-from edgebench.models.artefact import Artefact
+from edgebench.models.artefact import Artefact, Form
+from edgebench.models.file_artefact import FileArtefact
 from edgebench.models.network import Network
 from edgebench.models.network.weights import Weights
 from edgebench.tasks.task import Task
@@ -74,4 +75,30 @@ class Pass(Protocol):
         Raises:
             NotApplicableError: It can do nothing here.
             TrainingFailed: The training diverged.
+        """
+
+
+@runtime_checkable
+class FilePass(Protocol):
+    """A pass that also works on models that are not networks of ours, because it needs neither layers nor training."""
+
+    def apply_to_file(self, artefact: FileArtefact) -> FileArtefact:
+        """The model with this pass applied, and with one more step in its history, whose accuracy is not known.
+
+        Raises:
+            NotApplicableError: It can do nothing here.
+        """
+
+
+class FormPass(Protocol):
+    """A pass that changes only how a model is deployed."""
+
+    name: ClassVar[str]
+    trains: ClassVar[bool]
+
+    def form_after(self, form: Form) -> tuple[Form, str]:
+        """The form, and what was done in one phrase.
+
+        Raises:
+            NotApplicableError: It cannot follow what was done before.
         """

@@ -75,7 +75,7 @@ from edgebench.workers.protocol import (
     read_request,
     request_message,
 )
-from edgebench.workers.training.compress_jobs import ApplyPass, ArtefactFacts, Deploy, ImportModel
+from edgebench.workers.training.compress_jobs import ApplyPass, ArtefactFacts, Deploy, ImportModel, KeepFiles
 from edgebench.workers.training.jobs import (
     DescribeTask,
     Epoch,
@@ -181,6 +181,17 @@ EXCHANGES: list[tuple[Request[Any], Record]] = [
         ArtefactFacts(digest="ab", steps=(StepDone(text="train", done="trained", accuracy=0.5),)),
     ),
     (
+        KeepFiles(
+            files={".onnx": "a.onnx"},
+            refusals={".tflite": "no"},
+            unread="x",
+            folder="f",
+            task=None,
+            shapes={"a": (1, 2)},
+        ),
+        ArtefactFacts(digest="ab"),
+    ),
+    (
         ApplyPass(
             text="prune(0.3)",
             parent="p",
@@ -195,7 +206,7 @@ EXCHANGES: list[tuple[Request[Any], Record]] = [
     ),
     (
         Deploy(artefact="f", folder="g", name="n", task=TASK),
-        Deployment(onnx=None, tflite="a.tflite", refusal="no", notes={".tflite": "x"}),
+        Deployment(onnx=None, tflite="a.tflite", refusals={".onnx": "no"}, notes={".tflite": "x"}),
     ),
 ]
 KINDS = {type(request).verb: type(request) for request, _ in EXCHANGES}

@@ -20,12 +20,11 @@ from edgebench.flows.compress.request import CompressRequest
 from edgebench.flows.profile.preparation import conversion_limit_s
 from edgebench.flows.profile.profile import ProfileProgress
 from edgebench.models.prepare import PrepareRequest
-from edgebench.models.source import parse_source
+from edgebench.models.source import identify, parse_source
 from edgebench.store.artefacts import is_complete
-from edgebench.store.files import write_atomically
 from edgebench.workers.base import Workers
 from edgebench.workers.measuring.jobs import Prepare
-from edgebench.workers.training.compress_jobs import ApplyPass, ImportModel
+from edgebench.workers.training.compress_jobs import ApplyPass, ImportModel, KeepFiles
 from edgebench.workers.training.jobs import Epoch, TaskFacts
 from edgebench.workers.training.pool import OnEpoch, TrainingProcess
 from edgebench.workers.worker import ChildError
@@ -67,11 +66,11 @@ class Artefacts:
     _original: Made | None = field(default=None, init=False)
 
     def original(self) -> Made:
-        """The model as a network; it is read once, and trained first if it is no better than guessing.
+        """The model as a network, trained first if it is no better than guessing, or as files; it is read once.
 
         Raises:
             InputError: The model is not valid, or does not fit the task.
-            UnsupportedModelError: It contains what networks cannot express.
+            UnsupportedModelError: It has neither an ONNX nor a TFLite form.
         """
         if self._original is None:
             self.on_progress(ProfileProgress(done=0.0, text=f"reading {self.request.model}"))
@@ -119,33 +118,75 @@ class Artefacts:
         return made
 
     def _imported(self) -> Made:
+        """The model as a network of ours with its weights, otherwise as files."""
         request = self.request
         source = parse_source(request.model)
         with tempfile.TemporaryDirectory(prefix="edgebench-") as folder:
-            content = self._as_tflite(folder)
-            key = self._key("import", hashlib.sha256(content).hexdigest(), None)
+            prepared = self._prepared(ModelFormat.TFLITE, folder)
+            known = prepared if isinstance(prepared, Path) else self._as_onnx(folder)
+            key = self._key("import", hashlib.sha256(known.read_bytes()).hexdigest(), _sorted(self._shapes()))
             made = Made(key=key, folder=request.artefacts / key[:32])
             if is_complete(made.folder):
                 return made
-            model = Path(folder) / "model.tflite"
-            write_atomically(model, content)
-            job = ImportModel(
-                model=str(model),
-                name=source.name,
-                folder=str(made.folder),
-                task=request.task,
-                epochs=request.epochs,
-                seed=request.seed,
-            )
-            self.process.compress(job, self._on_epoch("training the original"))
+            unread = str(prepared)
+            if isinstance(prepared, Path):
+                job = ImportModel(
+                    model=str(prepared),
+                    name=source.name,
+                    folder=str(made.folder),
+                    task=request.task,
+                    epochs=request.epochs,
+                    seed=request.seed,
+                )
+                unread = self.process.compress(job, self._on_epoch("training the original")).not_applicable
+            if unread:
+                self._keep(prepared, unread, made, folder)
         return made
 
-    def _as_tflite(self, folder: str) -> bytes:
-        """The model as a float TFLite file, which is made in a process of its own: model files are not trusted."""
+    def _keep(self, tflite: Path | UnsupportedModelError, unread: str, made: Made, folder: str) -> None:
+        """Keep a model that networks cannot express as files."""
+        files, refusals = {}, {}
+        source = parse_source(self.request.model)
+        if source.path is not None and identify(source.path) is ModelFormat.TFLITE:
+            refusals[".onnx"] = "the model is a .tflite file, which does not become an .onnx file"
+        else:
+            files[".onnx"] = str(self._as_onnx(folder))
+        if isinstance(tflite, Path):
+            files[".tflite"] = str(tflite)
+        else:
+            refusals[".tflite"] = tflite.what
+        self.process.keep(
+            KeepFiles(
+                files=files,
+                refusals=refusals,
+                unread=unread,
+                folder=str(made.folder),
+                task=self.request.task,
+                shapes=self._file_shapes(),
+            )
+        )
+
+    def _as_onnx(self, folder: str) -> Path:
+        """The model as an ONNX file.
+
+        Raises:
+            UnsupportedModelError: There is no way to it.
+        """
+        found = self._prepared(ModelFormat.ONNX, folder)
+        if isinstance(found, UnsupportedModelError):
+            raise found
+        return found
+
+    def _prepared(self, format_: ModelFormat, folder: str) -> Path | UnsupportedModelError:
+        """The model in a format, or why not; files are read in a process of their own, because they are not trusted.
+
+        Raises:
+            InputError: The model is not valid.
+        """
         request = self.request
         wanted = PrepareRequest(
             source=request.model,
-            formats=(ModelFormat.TFLITE,),
+            formats=(format_,),
             dtype=None,
             shapes=self._shapes(),
             seed=request.seed,
@@ -155,9 +196,15 @@ class Artefacts:
             with self.workers.measuring() as worker:
                 prepared = worker.ask(Prepare(wanted=wanted), timeout_s=conversion_limit_s(request.model, _READ_S))
         except ChildError as error:
-            kinds = {Outcome.UNAVAILABLE: TargetUnavailableError, Outcome.UNSUPPORTED: UnsupportedModelError}
-            raise kinds.get(error.outcome, InputError)(error.message, remedy=error.remedy) from None
-        return Path(prepared.path).read_bytes()
+            if error.outcome is Outcome.UNSUPPORTED:
+                return UnsupportedModelError(error.message, remedy=error.remedy)
+            kind = TargetUnavailableError if error.outcome is Outcome.UNAVAILABLE else InputError
+            raise kind(error.message, remedy=error.remedy) from None
+        return Path(prepared.path)
+
+    def _file_shapes(self) -> Mapping[str, tuple[int, ...]]:
+        """The user's shapes if the model's own file is kept; those of PyTorch modules are in what was exported."""
+        return {} if parse_source(self.request.model).path is None else self.request.shapes
 
     def _shapes(self) -> Mapping[str, tuple[int, ...]]:
         """The user's shapes; by default, that of the only input of a PyTorch module, as the task's images have it."""
@@ -181,3 +228,7 @@ class Artefacts:
         task = None if request.task is None else [request.task.text, self.facts.digest if self.facts else ""]
         made_from = [parent, text, costs, task, request.seed, request.epochs, version("edgebench")]
         return hashlib.sha256(json.dumps(made_from).encode()).hexdigest()
+
+
+def _sorted(shapes: Mapping[str, tuple[int, ...]]) -> list[tuple[str, tuple[int, ...]]]:
+    return sorted(shapes.items())

@@ -21,7 +21,8 @@ from edgebench.flows.compress.verdict import judged, recommend
 from edgebench.flows.judging import share_right
 from edgebench.flows.profile.profile import ProfileProgress
 from edgebench.flows.search.ownership import one_at_a_time
-from edgebench.store.artefacts import load_artefact
+from edgebench.models.file_artefact import FileArtefact
+from edgebench.store.artefacts import load_either
 from edgebench.store.strategies import Strategy
 from edgebench.workers.base import Workers
 from edgebench.workers.local import LOCAL
@@ -79,7 +80,8 @@ class _Study:
         """The record without strategies: the model was read, and the reference's accuracy is known."""
         request, original = self._request, self._artefacts.original()
         predictions = self._measuring.reference(original)
-        network = load_artefact(original.folder).network
+        read = load_either(original.folder)
+        sizes = read if isinstance(read, FileArtefact) else read.network
         return CompressionRecord(
             study=request.study,
             model=request.model,
@@ -88,8 +90,9 @@ class _Study:
             devices=tuple(device.name for device in request.devices),
             budget=request.budget,
             seed=request.seed,
-            parameters=network.parameters,
-            macs=network.macs,
+            parameters=sizes.parameters,
+            macs=sizes.macs,
+            unread=read.unread if isinstance(read, FileArtefact) else "",
             reference=None if predictions is None else share_right(predictions),
             wanted=len(request.strategies),
         )
@@ -177,7 +180,7 @@ def compress(
         study = _Study(request, plan, on_progress, workers, process)
         record = study.begun()
         strategies = request.strategies
-        if request.trials:
+        if request.trials and not record.unread:
             found = study.explored(record)
             known = {request.pipeline(strategy) for strategy in strategies}
             strategies = (*strategies, *(best for best in found.best if best.pipeline not in known))

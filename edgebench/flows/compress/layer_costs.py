@@ -17,7 +17,8 @@ from edgebench.core.profile import LayerCost
 from edgebench.errors import StorageError
 from edgebench.flows.compress.artefacts import Artefacts, Made
 from edgebench.flows.profile.profile import ProfileProgress, ProfileRequest, profile
-from edgebench.store.artefacts import load_artefact
+from edgebench.models.file_artefact import FileArtefact
+from edgebench.store.artefacts import load_either
 from edgebench.store.files import read_json, write_json
 from edgebench.targets.registry import create_target
 from edgebench.workers.base import Workers
@@ -69,6 +70,9 @@ class LayerCosts:
     def _kept(self, device: Device, *, int8: bool) -> dict[str, tuple[float, ...]]:
         """What was measured before, or what is measured now."""
         request, original = self.artefacts.request, self.artefacts.original()
+        whole_network = load_either(original.folder)
+        if isinstance(whole_network, FileArtefact):
+            return {}  # The pass says why it does not apply.
         path = request.folder / "layer-costs" / f"{device.name}-{'int8' if int8 else 'float32'}.json"
         try:
             kept = read_json(path, kind=KIND, version=1) if path.is_file() else {}
@@ -77,7 +81,7 @@ class LayerCosts:
         if kept.get("original") == original.key:
             return {str(name): tuple(map(float, values)) for name, values in kept["costs"].items()}
         self.on_progress(ProfileProgress(done=0.0, text=f"measuring layers on {device.name}"))
-        names = [layer.name for layer in load_artefact(original.folder).network.layers]
+        names = [layer.name for layer in whole_network.network.layers]
         whole = costs_by_layer(self._measured(device, original, "original", int8=int8), names)
         halved: dict[str, float] = {}
         with suppress(NotApplicableError):  # Too narrow: then times are taken for proportional.

@@ -20,7 +20,8 @@ class ArtefactFacts(Record):
     Attributes:
         digest: SHA-256 over structure, weights and form; empty if there is none.
         steps: What was done to it.
-        not_applicable: Why a pass can do nothing, or empty; then there is no artefact.
+        not_applicable: Why a pass can do nothing or a model is not a network of ours, or empty; then there is no
+            artefact.
         remedy: What to do about it, or empty.
     """
 
@@ -55,6 +56,29 @@ class ImportModel(LongRequest[ArtefactFacts, Epoch]):
     epochs: int
     seed: int
     threads: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeepFiles(Request[ArtefactFacts]):
+    """Keep a model that is not a network of ours as files.
+
+    Attributes:
+        files: The model in every format that it could be brought into, by suffix.
+        refusals: Why it could not be brought into a format, by suffix.
+        unread: Why it is not a network of ours.
+        folder: Where the artefact is written.
+        task: What it must fit, or None.
+        shapes: Shapes of inputs that the files leave open, by name.
+    """
+
+    verb: ClassVar[str] = "keep"
+    step: ClassVar[str] = "while the model was read"
+    files: Mapping[str, str]
+    refusals: Mapping[str, str]
+    unread: str
+    folder: str
+    task: TaskText | None
+    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,7 +21,7 @@ from edgebench.tasks.registry import load_task
 from edgebench.tasks.task import Task
 from edgebench.workers.protocol import FailureKind
 from edgebench.workers.server import Server
-from edgebench.workers.training.compress_jobs import ApplyPass, Deploy, ImportModel
+from edgebench.workers.training.compress_jobs import ApplyPass, Deploy, ImportModel, KeepFiles
 from edgebench.workers.training.compressing import Compressing
 from edgebench.workers.training.jobs import (
     DescribeTask,
@@ -73,6 +73,7 @@ class TrainingServer(Server):
         self.on(Predict, self._predict)
         compressing = Compressing(self._task)
         self.on_long(ImportModel, compressing.import_model)
+        self.on(KeepFiles, compressing.keep)
         self.on_long(ApplyPass, compressing.apply)
         self.on(Deploy, compressing.deploy)
         self._tasks: dict[TaskText, Task] = {}
