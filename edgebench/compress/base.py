@@ -22,6 +22,21 @@ def _ignore(_: int, __: float) -> None:
     """The default callback, which does nothing."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Design:
+    """A network that a search found.
+
+    Attributes:
+        network: The network.
+        text: Which it is of which space, and out of how many.
+        notes: What the search could not take into account.
+    """
+
+    network: Network
+    text: str
+    notes: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Setting:
     """What passes may use.
@@ -33,6 +48,7 @@ class Setting:
         seed: Of everything random, at least 0.
         costs: By device, what each layer of the original takes there by its name, and if it is known, what it takes in
             the network that ``prune(0.5)`` makes; in seconds, cycles or instructions.
+        designs: By search space, the network that a search of it found.
         threads: Of PyTorch.
         on_epoch: Called with each epoch, from 1, and its validation accuracy.
     """
@@ -42,6 +58,7 @@ class Setting:
     epochs: int = 10
     seed: int = 0
     costs: Mapping[str, Mapping[str, tuple[float, ...]]] = field(default_factory=dict)
+    designs: Mapping[str, Design] = field(default_factory=dict)
     threads: int = 1
     on_epoch: Callable[[int, float], None] = _ignore
 

@@ -17,7 +17,7 @@ from tests.tasks.synthetic import bars_task
 
 TEXTS = [
     "prune(0.5)", "prune(0.3, by=board)", "sparse(0.6)", "sparse(pattern=2:4)", "lowrank(0.5, multiple=1)",
-    "scratch(0.5)",     "tune", "distil(0.7)", "qat", "qat(0.5)", "int8", "mixed(1)", "float16", "fuse",
+    "scratch(0.5)",     "tune", "distil(0.7)", "qat", "qat(0.5)", "int8", "int8_weights", "mixed(1)", "float16", "fuse",
 ]  # fmt: skip
 
 

@@ -75,7 +75,14 @@ from edgebench.workers.protocol import (
     read_request,
     request_message,
 )
-from edgebench.workers.training.compress_jobs import ApplyPass, ArtefactFacts, Deploy, ImportModel, KeepFiles
+from edgebench.workers.training.compress_jobs import (
+    ApplyPass,
+    ArtefactFacts,
+    Deploy,
+    FoundDesign,
+    ImportModel,
+    KeepFiles,
+)
 from edgebench.workers.training.jobs import (
     DescribeTask,
     Epoch,
@@ -201,6 +208,7 @@ EXCHANGES: list[tuple[Request[Any], Record]] = [
             epochs=2,
             seed=0,
             costs={"host": {"a": (1.5, 0.5)}},
+            designs={"mobile": FoundDesign(network={"name": "n"}, text="one", notes=("x",))},
         ),
         ArtefactFacts(not_applicable="too narrow", remedy="raise the ratio"),
     ),

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from edgebench.compress.base import NotApplicableError, Pass
+from edgebench.compress.redesign import Redesign
 from edgebench.compress.steps import pass_text
 from edgebench.core.model import ModelFormat
 from edgebench.core.profile import Outcome
@@ -22,15 +23,17 @@ from edgebench.flows.profile.profile import ProfileProgress
 from edgebench.models.prepare import PrepareRequest
 from edgebench.models.source import identify, parse_source
 from edgebench.store.artefacts import is_complete
+from edgebench.store.codec import to_plain
 from edgebench.workers.base import Workers
 from edgebench.workers.measuring.jobs import Prepare
-from edgebench.workers.training.compress_jobs import ApplyPass, ImportModel, KeepFiles
+from edgebench.workers.training.compress_jobs import ApplyPass, FoundDesign, ImportModel, KeepFiles
 from edgebench.workers.training.jobs import Epoch, TaskFacts
 from edgebench.workers.training.pool import OnEpoch, TrainingProcess
 from edgebench.workers.worker import ChildError
 
 _READ_S = 300.0
 Costs = Mapping[str, Mapping[str, tuple[float, ...]]]
+Designed = Mapping[str, FoundDesign]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,13 +80,14 @@ class Artefacts:
             self._original = self._imported()
         return self._original
 
-    def made(self, passes: Sequence[Pass], costs: Costs, name: str) -> Made:
+    def made(self, passes: Sequence[Pass], costs: Costs, name: str, designs: Designed | None = None) -> Made:
         """What a pipeline makes of the original.
 
         Args:
             passes: In their order.
             costs: By device, what layers of the original cost, for passes that choose by it.
             name: Of the strategy, for progress.
+            designs: By search space, what a search found, for passes that replace the network.
 
         Raises:
             NotApplicableError: A pass can do nothing here.
@@ -91,13 +95,16 @@ class Artefacts:
         """
         original = current = self.original()
         for item in passes:
-            current = self._applied(item, current, original, costs, name)
+            current = self._applied(item, current, original, costs, name, designs or {})
         return current
 
-    def _applied(self, item: Pass, parent: Made, original: Made, costs: Costs, name: str) -> Made:
+    def _applied(self, item: Pass, parent: Made, original: Made, costs: Costs, name: str, designs: Designed) -> Made:
         request, text = self.request, pass_text(item)
         used = {device: values for device, values in costs.items() if f"by={device}" in text}
-        key = self._key(parent.key, text, sorted((device, sorted(values.items())) for device, values in used.items()))
+        designed = {item.space: designs[item.space]} if isinstance(item, Redesign) and item.space in designs else {}
+        chosen: list[Any] = sorted((device, sorted(values.items())) for device, values in used.items())
+        chosen += [[space, to_plain(design)] for space, design in designed.items()]
+        key = self._key(parent.key, text, chosen)
         made = Made(key=key, folder=request.artefacts / key[:32])
         if is_complete(made.folder):
             return made
@@ -111,6 +118,7 @@ class Artefacts:
             epochs=request.epochs,
             seed=request.seed,
             costs=used,
+            designs=designed,
         )
         facts = self.process.compress(job, self._on_epoch(f"{name}: {text}"))
         if facts.not_applicable:

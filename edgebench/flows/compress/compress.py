@@ -13,6 +13,7 @@ from edgebench.core.plan import MeasurementPlan
 from edgebench.core.profile import Profile
 from edgebench.errors import EdgebenchError, InputError, UnsupportedModelError
 from edgebench.flows.compress.artefacts import Artefacts
+from edgebench.flows.compress.designs import Designs
 from edgebench.flows.compress.explore import Explored, explore
 from edgebench.flows.compress.layer_costs import LayerCosts
 from edgebench.flows.compress.measuring import Measuring
@@ -74,6 +75,7 @@ class _Study:
         self._costs = LayerCosts(
             artefacts=self._artefacts, process=process, plan=plan, on_progress=self.progress, workers=workers
         )
+        self._designs = Designs(artefacts=self._artefacts, plan=plan, on_progress=self.progress, workers=workers)
         self.profiles: list[Profile] = []
 
     def begun(self) -> CompressionRecord:
@@ -130,7 +132,8 @@ class _Study:
         try:
             original = self._artefacts.original()
             costs = self._costs.of(passes)
-            made = self._artefacts.made(passes, costs, strategy.name)
+            designs = self._designs.of(passes)
+            made = self._artefacts.made(passes, costs, strategy.name, designs)
             measured = (measuring or self._measuring).measured(strategy, made, original, accuracy=accuracy)
         except NotApplicableError as error:
             return self._without(strategy, StrategyState.NOT_APPLICABLE, error)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from edgebench.core.compression import StepDone
 from edgebench.core.record import Record
@@ -82,6 +82,21 @@ class KeepFiles(Request[ArtefactFacts]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FoundDesign(Record):
+    """A network that a search found.
+
+    Attributes:
+        network: As ``edgebench.models.network.description`` writes it.
+        text: Which it is.
+        notes: What the search could not take into account.
+    """
+
+    network: Mapping[str, Any]
+    text: str
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ApplyPass(LongRequest[ArtefactFacts, Epoch]):
     """Apply one pass to an artefact.
 
@@ -94,6 +109,7 @@ class ApplyPass(LongRequest[ArtefactFacts, Epoch]):
         epochs: Of a fine-tuning.
         seed: Of everything random.
         costs: By device, what each layer of the original takes there, see ``edgebench.compress.base.Setting``.
+        designs: By search space, the network that a search of it found.
         threads: Of PyTorch.
     """
 
@@ -107,6 +123,7 @@ class ApplyPass(LongRequest[ArtefactFacts, Epoch]):
     epochs: int
     seed: int
     costs: Mapping[str, Mapping[str, tuple[float, ...]]] = field(default_factory=dict)
+    designs: Mapping[str, FoundDesign] = field(default_factory=dict)
     threads: int = 1
 
 

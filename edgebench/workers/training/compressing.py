@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgebench.compress.base import NotApplicableError, Setting
+from edgebench.compress.base import Design, NotApplicableError, Setting
 from edgebench.compress.pipeline import parse_pipeline
 from edgebench.core.compression import StepDone
 from edgebench.errors import UnsupportedModelError
@@ -15,6 +15,7 @@ from edgebench.models.artefact import Artefact
 from edgebench.models.deployment import Deployment, deploy
 from edgebench.models.file_artefact import FileArtefact
 from edgebench.models.file_deployment import deploy_file
+from edgebench.models.network.description import network_from_plain
 from edgebench.store.artefacts import load_artefact, load_either, save_artefact
 from edgebench.tasks.recipe import Recipe, TrainingFailed
 from edgebench.tasks.task import Task
@@ -73,6 +74,14 @@ class Compressing:
             epochs=job.epochs,
             seed=job.seed,
             costs=job.costs,
+            designs={
+                space: Design(
+                    network=network_from_plain(dict(found.network), where=f"design of {space}"),
+                    text=found.text,
+                    notes=found.notes,
+                )
+                for space, found in job.designs.items()
+            },
             threads=job.threads,
             on_epoch=_reporting(goes_on),
         )

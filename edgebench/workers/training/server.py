@@ -15,6 +15,7 @@ from edgebench.errors import InputError
 from edgebench.models.network import Network
 from edgebench.spaces.registry import create_space
 from edgebench.spaces.space import SearchSpace
+from edgebench.store.artefacts import load_artefact
 from edgebench.store.files import write_atomically
 from edgebench.tasks.recipe import TrainingFailed
 from edgebench.tasks.registry import load_task
@@ -100,6 +101,9 @@ class TrainingServer(Server):
             architecture, weights = job.teacher
             large = self._network(job.space, architecture)
             teacher = (large, read_weights(Path(weights), large))
+        if job.original:
+            artefact = load_artefact(Path(job.original))
+            teacher = (artefact.network, dict(artefact.weights))
         last = Epoch(number=0, accuracy=0.0)
 
         def on_epoch(number: int, accuracy: float) -> None:
