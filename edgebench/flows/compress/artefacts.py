@@ -32,6 +32,7 @@ from edgebench.workers.training.pool import OnEpoch, TrainingProcess
 from edgebench.workers.worker import ChildError
 
 _READ_S = 300.0
+_NO_ONNX = "the model is a .tflite file, which does not become an .onnx file: host-litert has its CPU figures"
 Costs = Mapping[str, Mapping[str, tuple[float, ...]]]
 Designed = Mapping[str, FoundDesign]
 
@@ -156,7 +157,7 @@ class Artefacts:
         files, refusals = {}, {}
         source = parse_source(self.request.model)
         if source.path is not None and identify(source.path) is ModelFormat.TFLITE:
-            refusals[".onnx"] = "the model is a .tflite file, which does not become an .onnx file"
+            refusals[".onnx"] = _NO_ONNX
         else:
             files[".onnx"] = str(self._as_onnx(folder))
         if isinstance(tflite, Path):

@@ -41,15 +41,15 @@ def kept(job: KeepFiles, task: Task | None) -> ArtefactFacts:
             form = form if whole else replace(form, dtype="int8")
         else:
             files[suffix] = _onnx(path, job.shapes)
-    parameters, macs, accuracy = 0, 0, None
+    accuracy = None
+    # The format that the user gave, as far as it can be told: conversions add constants.
+    suffix, content = next(iter(files.items()))
     with tempfile.TemporaryDirectory(prefix="edgebench-") as folder:
-        for suffix, content in files.items():
-            path = Path(folder) / f"model{suffix}"
-            path.write_bytes(content)
-            own = sizes_of(path, {})
-            parameters, macs = max(parameters, own[0]), max(macs, own[1])
-            if task is not None and accuracy is None:
-                accuracy = _accuracy(path, task)
+        path = Path(folder) / f"model{suffix}"
+        path.write_bytes(content)
+        parameters, macs = sizes_of(path, {})
+        if task is not None:
+            accuracy = _accuracy(path, task)
     artefact = FileArtefact(
         files=files, refusals=job.refusals, unread=job.unread, parameters=parameters, macs=macs, form=form
     )

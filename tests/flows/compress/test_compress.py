@@ -19,13 +19,16 @@ from edgebench.models.onnx.writer import to_onnx
 from edgebench.reports.compress import compression_report
 from edgebench.store.devices import find_device
 from edgebench.store.strategies import Strategy, chosen_strategies, known_strategies
+from edgebench.store.tables import TableStore
 from edgebench.tasks.recipe import Recipe
 from edgebench.tasks.registry import load_task
 from edgebench.tasks.training import train
 from edgebench.workers.training.compress_jobs import ApplyPass, ArtefactFacts
-from edgebench.workers.training.jobs import TaskText
+from edgebench.workers.training.jobs import TaskText, Trained, TrainJob
 from edgebench.workers.training.pool import TrainingProcess, TrialFailedError
+from tests.compress.files import squeezing_onnx
 from tests.extras import needs_torch
+from tests.small_space import fake_table, open_twelve
 from tests.tasks.synthetic import bars, small_network
 
 pytestmark = [pytest.mark.child, pytest.mark.heavy, needs_torch]
@@ -240,3 +243,82 @@ def test_a_search_trains_nothing_that_costs_too_much(request_: CompressRequest, 
     assert all(item.accuracy is None and "exceeds its limit" in item.reason for item in record.tried)
     assert record.recommendation is not None
     assert not record.recommendation.meets
+
+
+@pytest.fixture
+def file_request(request_: CompressRequest, tmp_path: Path) -> CompressRequest:
+    """A model with operators that networks of ours lack."""
+    pipelines = {"plain": "", "int8": "int8", "weights": "int8_weights", "pruned": "prune(0.5) + tune"}
+    return replace(
+        request_,
+        model=str(squeezing_onnx(tmp_path / "squeezing.onnx")),
+        strategies=tuple(Strategy(name=name, pipeline=text) for name, text in pipelines.items()),
+    )
+
+
+@pytest.mark.slow
+def test_a_model_that_is_no_network_of_ours_gets_a_verdict_all_the_same(
+    file_request: CompressRequest, jobs: list[str]
+) -> None:
+    record = run(replace(file_request, trials=2))
+    assert [result.state for result in record.strategies] == ["measured", "measured", "measured", "not applicable"]
+    assert "MUL" in record.unread
+    assert "changes the layers" in record.strategies[3].reason
+    assert "MUL" in record.strategies[3].reason
+    assert record.recommendation is not None
+    assert record.recommendation.strategy
+    assert not record.tried, "a search is made of passes that do not apply"
+    assert record.reference is not None
+    assert record.strategies[1].accuracies[0].drop is not None
+    assert all(Path(path).exists() for result in record.strategies for path in result.artefacts)
+    assert "cannot be read as a network" in str(compression_report(record))
+    jobs.clear()
+    again = run(file_request)
+    assert jobs == ["prune(0.5)"], "what was made is not made again"
+    assert again.strategies[1].figures == record.strategies[1].figures
+
+
+def test_without_a_task_such_a_model_gets_figures_of_cost(file_request: CompressRequest) -> None:
+    record = run(replace(file_request, task=None, strategies=file_request.strategies[:2]))
+    assert [result.state for result in record.strategies] == ["measured", "measured"]
+    assert record.parameters == 915
+    assert record.recommendation is not None
+    assert "unknown without a task" in record.recommendation.reason
+
+
+@pytest.mark.slow
+def test_a_redesign_searches_once_with_the_original_as_teacher(
+    request_: CompressRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked: list[TrainJob] = []
+    real = TrainingProcess.train
+
+    def noting(self: TrainingProcess, job: TrainJob, *rest: Any) -> Trained:
+        asked.append(job)
+        return real(self, job, *rest)
+
+    monkeypatch.setattr(TrainingProcess, "train", noting)
+    monkeypatch.chdir(tmp_path)
+    space = open_twelve(tmp_path, classes=3)
+    TableStore(request_.results).save(fake_table(space))
+    wanted = replace(request_, strategies=(Strategy(name="new", pipeline=f"redesign({space.name}, trials=3)"),))
+    (result,) = run(wanted).strategies
+    assert result.state is StrategyState.MEASURED, result.reason
+    assert len(asked) == 3
+    assert all(job.original and job.recipe.distillation == 0.5 for job in asked)
+    assert "3 under the limits" in result.steps[-1].done
+    asked.clear()
+    (again,) = run(wanted).strategies
+    assert not asked, "the search is not repeated"
+    assert again.figures == result.figures
+    tight = Budget(limits=(replace(LIMIT, value=1e-9),))
+    (refused,) = run(replace(wanted, budget=tight)).strategies
+    assert refused.state is StrategyState.NOT_APPLICABLE
+    assert "meets the limits" in refused.reason
+
+
+def test_a_redesign_without_a_table_says_how_to_build_one(request_: CompressRequest) -> None:
+    wanted = replace(request_, strategies=(Strategy(name="new", pipeline="redesign(mobile)"),))
+    (result,) = run(wanted).strategies
+    assert result.state is StrategyState.NOT_APPLICABLE
+    assert "edgebench lut build mobile -d fake" in result.reason
