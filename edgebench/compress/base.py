@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Protocol, runtime_checkable
 
+from edgebench.compress.layer_times import LayerTimes, SplitTimes
 from edgebench.errors import EdgebenchError
 from edgebench.models.artefact import Artefact, Form
 from edgebench.models.file_artefact import FileArtefact
@@ -46,8 +47,8 @@ class Setting:
         teacher: The original network with its weights.
         epochs: Of a fine-tuning; training from scratch takes twice as many.
         seed: Of everything random, at least 0.
-        costs: By device, what each layer of the original takes there by its name, and if it is known, what it takes in
-            the network that ``prune(0.5)`` makes; in seconds, cycles or instructions.
+        costs: By device, what layers take there in networks with fewer channels, for pruning.
+        splits: By device, what layers take there if each is made two thin ones, for low rank.
         designs: By search space, the network that a search of it found.
         threads: Of PyTorch.
         on_epoch: Called with each epoch, from 1, and its validation accuracy.
@@ -57,7 +58,8 @@ class Setting:
     teacher: tuple[Network, Weights]
     epochs: int = 10
     seed: int = 0
-    costs: Mapping[str, Mapping[str, tuple[float, ...]]] = field(default_factory=dict)
+    costs: Mapping[str, LayerTimes] = field(default_factory=dict)
+    splits: Mapping[str, SplitTimes] = field(default_factory=dict)
     designs: Mapping[str, Design] = field(default_factory=dict)
     threads: int = 1
     on_epoch: Callable[[int, float], None] = _ignore

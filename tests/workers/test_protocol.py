@@ -11,6 +11,7 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
+from edgebench.compress.layer_times import LayerTimes, SplitTimes
 from edgebench.core.compression import StepDone
 from edgebench.core.metric import Metric, Provenance
 from edgebench.core.model import InputSource, ModelFormat, ModelInfo
@@ -207,13 +208,14 @@ EXCHANGES: list[tuple[Request[Any], Record]] = [
             task=TASK,
             epochs=2,
             seed=0,
-            costs={"host": {"a": (1.5, 0.5)}},
+            costs={"host": LayerTimes(widths=((8,), (4,)), seconds={"a": (1.5, 0.5)})},
+            splits={"host": SplitTimes(whole={"a": 1.5}, split={"a": ((4, 0.5),)})},
             designs={"mobile": FoundDesign(network={"name": "n"}, text="one", notes=("x",))},
         ),
         ArtefactFacts(not_applicable="too narrow", remedy="raise the ratio"),
     ),
     (
-        Deploy(artefact="f", folder="g", name="n", task=TASK),
+        Deploy(artefact="f", folder="g", name="n", task=TASK, widths=(8, 4), split=0.5),
         Deployment(onnx=None, tflite="a.tflite", refusals={".onnx": "no"}, notes={".tflite": "x"}),
     ),
 ]

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from edgebench.compress.base import NotApplicableError, Pass
-from edgebench.compress.redesign import Redesign
+from edgebench.compress.layer_times import LayerTimes, SplitTimes
+from edgebench.compress.low_rank import LowRank
+from edgebench.compress.prune import Prune
 from edgebench.compress.steps import pass_text
 from edgebench.core.model import ModelFormat
 from edgebench.core.profile import Outcome
@@ -33,8 +35,21 @@ from edgebench.workers.worker import ChildError
 
 _READ_S = 300.0
 _NO_ONNX = "the model is a .tflite file, which does not become an .onnx file: host-litert has its CPU figures"
-Costs = Mapping[str, Mapping[str, tuple[float, ...]]]
-Designed = Mapping[str, FoundDesign]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Findings:
+    """What was found out for the passes of a pipeline.
+
+    Attributes:
+        widths: By device, what layers cost with fewer channels.
+        splits: By device, what layers cost if each is made two.
+        designs: By search space, the network that a search found.
+    """
+
+    widths: dict[str, LayerTimes] = field(default_factory=dict)
+    splits: dict[str, SplitTimes] = field(default_factory=dict)
+    designs: dict[str, FoundDesign] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,14 +96,13 @@ class Artefacts:
             self._original = self._imported()
         return self._original
 
-    def made(self, passes: Sequence[Pass], costs: Costs, name: str, designs: Designed | None = None) -> Made:
+    def made(self, passes: Sequence[Pass], findings: Findings, name: str) -> Made:
         """What a pipeline makes of the original.
 
         Args:
             passes: In their order.
-            costs: By device, what layers of the original cost, for passes that choose by it.
+            findings: What passes choose by.
             name: Of the strategy, for progress.
-            designs: By search space, what a search found, for passes that replace the network.
 
         Raises:
             NotApplicableError: A pass can do nothing here.
@@ -96,15 +110,16 @@ class Artefacts:
         """
         original = current = self.original()
         for item in passes:
-            current = self._applied(item, current, original, costs, name, designs or {})
+            current = self._applied(item, current, original, findings, name)
         return current
 
-    def _applied(self, item: Pass, parent: Made, original: Made, costs: Costs, name: str, designs: Designed) -> Made:
+    def _applied(self, item: Pass, parent: Made, original: Made, findings: Findings, name: str) -> Made:
         request, text = self.request, pass_text(item)
-        used = {device: values for device, values in costs.items() if f"by={device}" in text}
-        designed = {item.space: designs[item.space]} if isinstance(item, Redesign) and item.space in designs else {}
-        chosen: list[Any] = sorted((device, sorted(values.items())) for device, values in used.items())
-        chosen += [[space, to_plain(design)] for space, design in designed.items()]
+        by, space = getattr(item, "by", ""), getattr(item, "space", "")
+        widths = {by: findings.widths[by]} if isinstance(item, Prune) and by in findings.widths else {}
+        splits = {by: findings.splits[by]} if isinstance(item, LowRank) and by in findings.splits else {}
+        designs = {space: findings.designs[space]} if space in findings.designs else {}
+        chosen = [[name, to_plain(value)] for part in (widths, splits, designs) for name, value in part.items()]
         key = self._key(parent.key, text, chosen)
         made = Made(key=key, folder=request.artefacts / key[:32])
         if is_complete(made.folder):
@@ -118,8 +133,9 @@ class Artefacts:
             task=request.task,
             epochs=request.epochs,
             seed=request.seed,
-            costs=used,
-            designs=designed,
+            costs=widths,
+            splits=splits,
+            designs=designs,
         )
         facts = self.process.compress(job, self._on_epoch(f"{name}: {text}"))
         if facts.not_applicable:

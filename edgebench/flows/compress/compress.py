@@ -131,9 +131,8 @@ class _Study:
         passes = request.passes(strategy)
         try:
             original = self._artefacts.original()
-            costs = self._costs.of(passes)
-            designs = self._designs.of(passes)
-            made = self._artefacts.made(passes, costs, strategy.name, designs)
+            findings = replace(self._costs.of(passes), designs=self._designs.of(passes))
+            made = self._artefacts.made(passes, findings, strategy.name)
             measured = (measuring or self._measuring).measured(strategy, made, original, accuracy=accuracy)
         except NotApplicableError as error:
             return self._without(strategy, StrategyState.NOT_APPLICABLE, error)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from edgebench.compress.layer_times import LayerTimes, SplitTimes
 from edgebench.core.compression import StepDone
 from edgebench.core.record import Record
 from edgebench.models.deployment import Deployment
@@ -108,7 +109,8 @@ class ApplyPass(LongRequest[ArtefactFacts, Epoch]):
         task: What it is trained on, or None.
         epochs: Of a fine-tuning.
         seed: Of everything random.
-        costs: By device, what each layer of the original takes there, see ``edgebench.compress.base.Setting``.
+        costs: By device, what layers take with fewer channels, see ``edgebench.compress.base.Setting``.
+        splits: By device, what layers take if each is made two.
         designs: By search space, the network that a search of it found.
         threads: Of PyTorch.
     """
@@ -122,7 +124,8 @@ class ApplyPass(LongRequest[ArtefactFacts, Epoch]):
     task: TaskText | None
     epochs: int
     seed: int
-    costs: Mapping[str, Mapping[str, tuple[float, ...]]] = field(default_factory=dict)
+    costs: Mapping[str, LayerTimes] = field(default_factory=dict)
+    splits: Mapping[str, SplitTimes] = field(default_factory=dict)
     designs: Mapping[str, FoundDesign] = field(default_factory=dict)
     threads: int = 1
 
@@ -137,6 +140,9 @@ class Deploy(Request[Deployment]):
         name: Prefix of their names.
         task: The task whose training images set ranges, or None for random ones.
         int8: Whether int8 is written whatever the artefact's form, to find out what its layers cost.
+        widths: Of each group of channels in the network that is written, for the same purpose; empty for its own.
+        split: Share of their rank at which all layers of the network that is written are made two, for the same
+            purpose; 0 for none.
     """
 
     verb: ClassVar[str] = "deploy"
@@ -146,3 +152,5 @@ class Deploy(Request[Deployment]):
     name: str
     task: TaskText | None
     int8: bool = False
+    widths: tuple[int, ...] = ()
+    split: float = 0.0

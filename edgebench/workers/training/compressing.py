@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgebench.compress.base import Design, NotApplicableError, Setting
+from edgebench.compress.low_rank import split_everywhere
 from edgebench.compress.pipeline import parse_pipeline
+from edgebench.compress.prune import narrowed
+from edgebench.compress.widths import MULTIPLE
 from edgebench.core.compression import StepDone
 from edgebench.errors import UnsupportedModelError
 from edgebench.models.artefact import Artefact
@@ -74,6 +77,7 @@ class Compressing:
             epochs=job.epochs,
             seed=job.seed,
             costs=job.costs,
+            splits=job.splits,
             designs={
                 space: Design(
                     network=network_from_plain(dict(found.network), where=f"design of {space}"),
@@ -99,6 +103,10 @@ class Compressing:
         if isinstance(artefact, FileArtefact):
             task = None if request.task is None else self._load(request.task)
             return deploy_file(artefact, samples_of(task), folder, request.name)
+        if request.widths:
+            artefact = narrowed(artefact, request.widths)
+        if request.split:
+            artefact, _ = split_everywhere(artefact, request.split, MULTIPLE)
         form = replace(artefact.form, dtype="int8") if request.int8 else artefact.form
         return deploy(artefact, form, self._samples(artefact, request.task), folder, request.name)
 
