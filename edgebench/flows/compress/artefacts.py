@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
+import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,19 @@ class Made:
     folder: Path
 
 
+class KeyLocks:
+    """A lock for each key."""
+
+    def __init__(self) -> None:
+        self._all: dict[str, threading.Lock] = {}
+        self._own = threading.Lock()
+
+    def of(self, key: str) -> threading.Lock:
+        """The lock of a key."""
+        with self._own:
+            return self._all.setdefault(key, threading.Lock())
+
+
 @dataclass(slots=True, kw_only=True)
 class Artefacts:
     """Makes artefacts, each in the folder of its key.
@@ -75,6 +89,8 @@ class Artefacts:
         workers: Starts the process that reads the model.
         on_progress: Called for every step.
         facts: What is known about the task, or None without one.
+        locks: Shared with those that make artefacts at the same time.
+        known: The original, once it was read.
     """
 
     request: CompressRequest
@@ -82,7 +98,8 @@ class Artefacts:
     workers: Workers
     on_progress: Callable[[ProfileProgress], None]
     facts: TaskFacts | None
-    _original: Made | None = field(default=None, init=False)
+    locks: KeyLocks = field(default_factory=KeyLocks)
+    known: Made | None = None
 
     def original(self) -> Made:
         """The model as a network, trained first if it is no better than guessing, or as files; it is read once.
@@ -91,10 +108,14 @@ class Artefacts:
             InputError: The model is not valid, or does not fit the task.
             UnsupportedModelError: It has neither an ONNX nor a TFLite form.
         """
-        if self._original is None:
+        if self.known is None:
             self.on_progress(ProfileProgress(done=0.0, text=f"reading {self.request.model}"))
-            self._original = self._imported()
-        return self._original
+            self.known = self._imported()
+        return self.known
+
+    def with_process(self, process: TrainingProcess) -> Artefacts:
+        """Others of the same compression, which another process makes."""
+        return replace(self, process=process, known=self.original())
 
     def made(self, passes: Sequence[Pass], findings: Findings, name: str) -> Made:
         """What a pipeline makes of the original.
@@ -122,9 +143,6 @@ class Artefacts:
         chosen = [[name, to_plain(value)] for part in (widths, splits, designs) for name, value in part.items()]
         key = self._key(parent.key, text, chosen)
         made = Made(key=key, folder=request.artefacts / key[:32])
-        if is_complete(made.folder):
-            return made
-        self.on_progress(ProfileProgress(done=0.0, text=f"{name}: {text}"))
         job = ApplyPass(
             text=text,
             parent=str(parent.folder),
@@ -137,7 +155,11 @@ class Artefacts:
             splits=splits,
             designs=designs,
         )
-        facts = self.process.compress(job, self._on_epoch(f"{name}: {text}"))
+        with self.locks.of(key):  # Pipelines that begin alike and are made at once make their beginning once.
+            if is_complete(made.folder):
+                return made
+            self.on_progress(ProfileProgress(done=0.0, text=f"{name}: {text}"))
+            facts = self.process.compress(job, self._on_epoch(f"{name}: {text}"))
         if facts.not_applicable:
             raise NotApplicableError(f"{text}: {facts.not_applicable}", remedy=facts.remedy or None)
         return made

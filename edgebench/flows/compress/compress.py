@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 
 from edgebench.compress.base import NotApplicableError
@@ -12,7 +14,7 @@ from edgebench.core.compression import CompressionRecord, StrategyResult, Strate
 from edgebench.core.plan import MeasurementPlan
 from edgebench.core.profile import Profile
 from edgebench.errors import EdgebenchError, InputError, UnsupportedModelError
-from edgebench.flows.compress.artefacts import Artefacts
+from edgebench.flows.compress.artefacts import Artefacts, Findings
 from edgebench.flows.compress.designs import Designs
 from edgebench.flows.compress.explore import Explored, explore
 from edgebench.flows.compress.layer_costs import LayerCosts
@@ -58,8 +60,10 @@ class _Study:
         on_progress: OnProgress,
         workers: Workers,
         process: TrainingProcess,
+        pool: TrainingPool,
     ) -> None:
         self._request, self._plan, self._workers, self._process = request, plan, workers, process
+        self._pool = pool
         self.progress = _Progress(on_progress)
         self.facts = None if request.task is None else process.facts(request.task)
         self._artefacts = Artefacts(
@@ -115,7 +119,26 @@ class _Study:
             name = hashlib.sha256(f"{kind} {text}".encode()).hexdigest()[:16]
             return self.result(Strategy(name=name, pipeline=text), choosing, accuracy=accuracy)
 
-        return explore(self._request, record.digest, tries, self.progress)
+        return explore(self._request, record.digest, tries, self.progress, ahead=self._make_ahead)
+
+    def _make_ahead(self, texts: Sequence[str]) -> None:
+        """Train the networks of several pipelines at once; what fails fails again, and is told, when it is its turn."""
+
+        def make(text: str) -> None:
+            with self._pool.process() as process, suppress(EdgebenchError):
+                strategy = Strategy(name=text, pipeline=text)
+                passes = self._request.passes(strategy)
+                # Measurements of layers and searches are not for this: they are one at a time.
+                if not any(getattr(item, "by", "") or item.name == "redesign" for item in passes):
+                    self._artefacts.with_process(process).made(passes, Findings(), text)
+
+        self._artefacts.original()
+        executor = ThreadPoolExecutor(self._request.jobs)
+        try:
+            for future in [executor.submit(make, text) for text in texts]:
+                future.result()
+        finally:
+            executor.shutdown(wait=False, cancel_futures=True)
 
     def result(
         self, strategy: Strategy, measuring: Measuring | None = None, *, accuracy: bool = True
@@ -178,8 +201,10 @@ def compress(
         KeyboardInterrupt: Finished work is kept.
     """
     started = time.monotonic()
-    with TrainingPool(1, workers) as pool, pool.process() as process, one_at_a_time(request.folder, "compress"):
-        study = _Study(request, plan, on_progress, workers, process)
+    # One process does what is done one at a time.
+    count = 1 if request.jobs == 1 else 1 + request.jobs
+    with TrainingPool(count, workers) as pool, pool.process() as process, one_at_a_time(request.folder, "compress"):
+        study = _Study(request, plan, on_progress, workers, process, pool)
         record = study.begun()
         strategies = request.strategies
         if request.trials and not record.unread:

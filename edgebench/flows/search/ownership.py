@@ -48,6 +48,11 @@ def owner() -> str:
     return json.dumps([_place(), os.getpid(), psutil.Process().create_time()])
 
 
+def is_elsewhere(owner: str | None) -> bool:
+    """Whether the owner of a trial is on another machine or in another container."""
+    return owner is not None and json.loads(owner)[0] not in {_place(), socket.gethostname()}
+
+
 def requeue_abandoned(study: SearchStudy, dimensions: int, watch: Watch) -> int:
     """Queue trials whose process is gone for whichever process asks next; called by one process at a time.
 

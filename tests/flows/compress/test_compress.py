@@ -322,3 +322,24 @@ def test_a_redesign_without_a_table_says_how_to_build_one(request_: CompressRequ
     (result,) = run(wanted).strategies
     assert result.state is StrategyState.NOT_APPLICABLE
     assert "edgebench lut build mobile -d fake" in result.reason
+
+
+@pytest.mark.slow
+def test_a_search_trains_several_at_once_in_a_storage_of_the_users_and_nothing_twice(
+    request_: CompressRequest, jobs: list[str], tmp_path: Path
+) -> None:
+    url = f"sqlite:///{tmp_path / 'trials.db'}"
+    searching = replace(request_, strategies=(), trials=4, jobs=2, storage=url)
+    record = run(searching)
+    assert len(record.tried) == 4
+    assert (tmp_path / "trials.db").is_file()
+    assert record.recommendation is not None
+    done = sorted(jobs)
+    jobs.clear()
+    again = run(replace(searching, jobs=1))
+    assert again.tried == record.tried
+    assert not jobs
+    (tmp_path / "results").mkdir()
+    alone = run(replace(searching, jobs=1, trials=4, results=tmp_path / "results", storage="", study="alone"))
+    assert {item.pipeline for item in alone.tried} == {item.pipeline for item in record.tried}, "four known starts"
+    assert sorted(jobs) == done, "beginnings that pipelines share are trained once"
