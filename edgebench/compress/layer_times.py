@@ -20,6 +20,11 @@ class LayerTimes(Record):
     widths: tuple[tuple[int, ...], ...]
     seconds: Mapping[str, tuple[float, ...]]
 
+    @property
+    def shown(self) -> bool:
+        """Whether the device reports layers."""
+        return bool(self.seconds)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SplitTimes(Record):
@@ -32,6 +37,11 @@ class SplitTimes(Record):
 
     whole: Mapping[str, float]
     split: Mapping[str, tuple[tuple[int, float], ...]]
+
+    @property
+    def shown(self) -> bool:
+        """Whether the device reports layers."""
+        return bool(self.whole)
 
     def at_rank(self, layer: str, rank: int) -> float | None:
         """Time of both thin layers, on the line through what was measured; None if nothing was."""

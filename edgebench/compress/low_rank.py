@@ -86,7 +86,7 @@ class LowRank:
         if not self.by:
             return None
         times = setting.splits.get(self.by)
-        if times is None or not times.whole:
+        if times is None or not times.shown:
             raise NotApplicableError(
                 f"the time of single layers on {self.by!r} is unknown",
                 remedy="name a device of this study whose target reports layers (edgebench profile --layers)",

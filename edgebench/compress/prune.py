@@ -72,7 +72,7 @@ class Prune:
         if not self.by:
             return uniform_widths(channels.groups, self.ratio, self.multiple)
         times = setting.costs.get(self.by)
-        if times is None or not times.seconds:
+        if times is None or not times.shown:
             raise NotApplicableError(
                 f"the time of single layers on {self.by!r} is unknown",
                 remedy="name a device of this study whose target reports layers (edgebench profile --layers)",

@@ -97,13 +97,18 @@ class LayerCosts:
             pass  # Damaged: it is measured again.
         self.on_progress(ProfileProgress(done=0.0, text=f"measuring layers on {device.name}"))
         times = measure()
+        if not times.shown:
+            return times  # It may have been a passing fault.
         write_json(path, {"schema": f"edgebench.{KIND}/2", "original": original.key, "times": to_plain(times)})
         return times
 
     def _narrow(self, device: Device, original: Artefact, int8: bool) -> LayerTimes:
         """Layers of the original, and of networks with fewer channels."""
         widths = sampled_widths(find_channels(original.network).groups, MULTIPLE, self.artefacts.request.seed)
-        found = [self._measured(device, original, int8, widths=given) for given in widths]
+        whole = self._measured(device, original, int8)
+        if not whole:
+            return LayerTimes(widths=(), seconds={})
+        found = [whole, *(self._measured(device, original, int8, widths=given) for given in widths[1:])]
         everywhere = [name for name in found[0] if all(name in costs for costs in found)]
         seconds = {name: tuple(costs[name] for costs in found) for name in everywhere}
         return LayerTimes(widths=tuple(widths), seconds=seconds)
@@ -111,6 +116,8 @@ class LayerCosts:
     def _split(self, device: Device, original: Artefact, int8: bool) -> SplitTimes:
         """Layers of the original, and what each takes as two thin ones."""
         whole = self._measured(device, original, int8)
+        if not whole:
+            return SplitTimes(whole={}, split={})
         split: dict[str, tuple[tuple[int, float], ...]] = {}
         for share in _RANKS:
             thin, ranks = split_everywhere(original, share, MULTIPLE)

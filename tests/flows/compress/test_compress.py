@@ -1,6 +1,7 @@
 """A compression from the model to the verdict, with real training of a small network, and what may happen to it."""
 
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from edgebench.core.budget import Budget, Limit
 from edgebench.core.compression import CompressionRecord, StrategyState
 from edgebench.core.plan import MeasurementPlan
 from edgebench.errors import InputError, NotComparableError, StorageError
-from edgebench.flows.compress import measuring
+from edgebench.flows.compress import layer_costs, measuring
 from edgebench.flows.compress.compress import compress
 from edgebench.flows.compress.request import CompressRequest
 from edgebench.models.network.weights import random_weights
@@ -343,3 +344,41 @@ def test_a_search_trains_several_at_once_in_a_storage_of_the_users_and_nothing_t
     alone = run(replace(searching, jobs=1, trials=4, results=tmp_path / "results", storage="", study="alone"))
     assert {item.pipeline for item in alone.tried} == {item.pipeline for item in record.tried}, "four known starts"
     assert sorted(jobs) == done, "beginnings that pipelines share are trained once"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(find_spec("ethosu") is None, reason="needs Vela")
+def test_passes_choose_by_the_layers_of_a_device_that_are_measured_once(
+    request_: CompressRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured: list[str] = []
+    real = layer_costs.profile
+
+    def noting(wanted: Any, **options: Any) -> Any:
+        measured.append(wanted.devices[0].name)
+        return real(wanted, **options)
+
+    monkeypatch.setattr(layer_costs, "profile", noting)
+    pipelines = {
+        "pruned": "prune(0.5, by=ethos-u55-128) + int8",
+        "thin": "lowrank(0.3, multiple=1, by=ethos-u55-128) + int8",
+        "fake": "prune(0.5, by=fake) + int8",
+    }
+    wanted = replace(
+        request_,
+        devices=(find_device("ethos-u55-128"), find_device("fake")),
+        strategies=tuple(Strategy(name=name, pipeline=text) for name, text in pipelines.items()),
+        budget=Budget(),
+        task=None,
+    )
+    pruned, thin, fake = run(wanted).strategies
+    assert pruned.state is StrategyState.MEASURED, pruned.reason
+    assert "by the time of layers on ethos-u55-128" in pruned.steps[0].done
+    assert thin.state is StrategyState.MEASURED or "not be faster" in thin.reason
+    assert fake.state is StrategyState.NOT_APPLICABLE
+    assert "layers" in fake.reason
+    assert measured.count("ethos-u55-128") > 5
+    assert measured.count("fake") == 1, "a device that reports no layers is asked once"
+    measured.clear()
+    run(wanted)
+    assert "ethos-u55-128" not in measured
