@@ -45,6 +45,8 @@ def compose_compress(values: Mapping[str, Any]) -> tuple[CompressRequest, Measur
         results=values["results"],
         shapes=compose_inputs(values["shape"], None, seed).shapes,
         trials=values["trials"] if values["search"] else 0,
+        jobs=values["jobs"],
+        storage=values["storage"],
     )
     plan = compose_plan(
         repetitions=_REPETITIONS, time_limit=values["time_limit"], goal="2%", memory_limit=None, layers=False

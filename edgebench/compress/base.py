@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, runtime_checkable
 
+from edgebench.compress.layer_times import LayerTimes, SplitTimes
 from edgebench.errors import EdgebenchError
-from edgebench.models.artefact import Artefact
+from edgebench.models.artefact import Artefact, Form
+from edgebench.models.file_artefact import FileArtefact
 from edgebench.models.network import Network
 from edgebench.models.network.weights import Weights
 from edgebench.tasks.task import Task
@@ -21,6 +23,21 @@ def _ignore(_: int, __: float) -> None:
     """The default callback, which does nothing."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Design:
+    """A network that a search found.
+
+    Attributes:
+        network: The network.
+        text: Which it is of which space, and out of how many.
+        notes: What the search could not take into account.
+    """
+
+    network: Network
+    text: str
+    notes: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Setting:
     """What passes may use.
@@ -30,8 +47,9 @@ class Setting:
         teacher: The original network with its weights.
         epochs: Of a fine-tuning; training from scratch takes twice as many.
         seed: Of everything random, at least 0.
-        costs: By device, what each layer of the original takes there by its name, and if it is known, what it takes in
-            the network that ``prune(0.5)`` makes; in seconds, cycles or instructions.
+        costs: By device, what layers take there in networks with fewer channels, for pruning.
+        splits: By device, what layers take there if each is made two thin ones, for low rank.
+        designs: By search space, the network that a search of it found.
         threads: Of PyTorch.
         on_epoch: Called with each epoch, from 1, and its validation accuracy.
     """
@@ -40,7 +58,9 @@ class Setting:
     teacher: tuple[Network, Weights]
     epochs: int = 10
     seed: int = 0
-    costs: Mapping[str, Mapping[str, tuple[float, ...]]] = field(default_factory=dict)
+    costs: Mapping[str, LayerTimes] = field(default_factory=dict)
+    splits: Mapping[str, SplitTimes] = field(default_factory=dict)
+    designs: Mapping[str, Design] = field(default_factory=dict)
     threads: int = 1
     on_epoch: Callable[[int, float], None] = _ignore
 
@@ -74,4 +94,30 @@ class Pass(Protocol):
         Raises:
             NotApplicableError: It can do nothing here.
             TrainingFailed: The training diverged.
+        """
+
+
+@runtime_checkable
+class FilePass(Protocol):
+    """A pass that also works on models that are not networks of ours, because it needs neither layers nor training."""
+
+    def apply_to_file(self, artefact: FileArtefact) -> FileArtefact:
+        """The model with this pass applied, and with one more step in its history, whose accuracy is not known.
+
+        Raises:
+            NotApplicableError: It can do nothing here.
+        """
+
+
+class FormPass(Protocol):
+    """A pass that changes only how a model is deployed."""
+
+    name: ClassVar[str]
+    trains: ClassVar[bool]
+
+    def form_after(self, form: Form) -> tuple[Form, str]:
+        """The form, and what was done in one phrase.
+
+        Raises:
+            NotApplicableError: It cannot follow what was done before.
         """

@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from edgebench.compress.base import Setting
-from edgebench.compress.steps import step_of
-from edgebench.models.artefact import Artefact
+from edgebench.compress.steps import reformed
+from edgebench.models.artefact import Artefact, Form
+from edgebench.models.file_artefact import FileArtefact
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +20,13 @@ class Fuse:
 
     def apply(self, artefact: Artefact, setting: Setting) -> Artefact:
         """The same network; its form asks for the comparison."""
-        made = replace(artefact, form=replace(artefact.form, compares_unfused=True))
+        return reformed(self, artefact, setting)
+
+    def apply_to_file(self, artefact: FileArtefact) -> FileArtefact:
+        """The same model; its form asks for the comparison."""
+        return reformed(self, artefact)
+
+    def form_after(self, form: Form) -> tuple[Form, str]:
+        """The form, and what was done."""
         done = "batch normalisation and activations are folded into layers; runtimes fuse the rest when they load"
-        last = artefact.steps[-1].accuracy if artefact.steps else None
-        return made.after(step_of(self, done, made, setting, accuracy=last))
+        return replace(form, compares_unfused=True), done

@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from edgebench.compress.base import NotApplicableError, Setting
-from edgebench.compress.steps import step_of
-from edgebench.models.artefact import Artefact
+from edgebench.compress.steps import reformed
+from edgebench.models.artefact import Artefact, Form
+from edgebench.models.file_artefact import FileArtefact
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,10 +22,24 @@ class Half:
         """The same network in another form.
 
         Raises:
-            NotApplicableError: It is int8 already.
+            NotApplicableError: Its weights are smaller already.
         """
-        if artefact.form.dtype == "int8":
-            raise NotApplicableError("the network is int8 already, which is smaller")
-        made = replace(artefact, form=replace(artefact.form, dtype="float16"))
-        last = artefact.steps[-1].accuracy if artefact.steps else None
-        return made.after(step_of(self, "weights in float16", made, setting, accuracy=last))
+        return reformed(self, artefact, setting)
+
+    def apply_to_file(self, artefact: FileArtefact) -> FileArtefact:
+        """The same model in another form.
+
+        Raises:
+            NotApplicableError: Its weights are smaller already.
+        """
+        return reformed(self, artefact)
+
+    def form_after(self, form: Form) -> tuple[Form, str]:
+        """The form, and what was done.
+
+        Raises:
+            NotApplicableError: Its weights are smaller already.
+        """
+        if form.dtype != "float32":
+            raise NotApplicableError(f"the model is in {form.dtype} already", remedy="leave out one of the passes")
+        return replace(form, dtype="float16"), "weights in float16"

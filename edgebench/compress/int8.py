@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from edgebench.compress.base import NotApplicableError, Setting
-from edgebench.compress.steps import step_of
-from edgebench.models.artefact import Artefact
+from edgebench.compress.steps import reformed
+from edgebench.models.artefact import Artefact, Form
+from edgebench.models.file_artefact import FileArtefact
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,13 +22,26 @@ class Int8:
         """The same network in another form.
 
         Raises:
-            NotApplicableError: It is int8 already.
+            NotApplicableError: It is quantised already.
         """
-        if artefact.form.dtype == "int8":
-            raise NotApplicableError("the network is int8 already", remedy="leave out one of the passes")
-        made = replace(artefact, form=replace(artefact.form, dtype="int8"))
-        ranges = len(artefact.form.ranges)
+        return reformed(self, artefact, setting)
+
+    def apply_to_file(self, artefact: FileArtefact) -> FileArtefact:
+        """The same model in another form.
+
+        Raises:
+            NotApplicableError: It is quantised already.
+        """
+        return reformed(self, artefact)
+
+    def form_after(self, form: Form) -> tuple[Form, str]:
+        """The form, and what was done.
+
+        Raises:
+            NotApplicableError: It is quantised already.
+        """
+        if form.dtype != "float32":
+            raise NotApplicableError(f"the model is in {form.dtype} already", remedy="leave out one of the passes")
+        ranges = len(form.ranges)
         done = f"int8 with {ranges} ranges that training settled" if ranges else "int8, calibrated after training"
-        # Its accuracy is that of the deployed file, which is measured; in float nothing has changed.
-        last = artefact.steps[-1].accuracy if artefact.steps else None
-        return made.after(step_of(self, done, made, setting, accuracy=last))
+        return replace(form, dtype="int8"), done

@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from edgebench.compress.base import NotApplicableError, Setting
+from edgebench.compress.layer_times import SplitTimes
 from edgebench.compress.prune import require_share
 from edgebench.compress.steps import step_of
 from edgebench.models.artefact import Artefact
@@ -26,12 +27,15 @@ class LowRank:
     Attributes:
         energy: Share of the squared singular values that is kept, above 0 and below 1.
         multiple: What ranks are rounded up to: kernels work on 4 or 8 channels at once.
+        by: A device on which the two layers must be faster than the one, as measured there; empty for any layer whose
+            multiply-accumulates fall by a quarter.
     """
 
     name: ClassVar[str] = "lowrank"
     trains: ClassVar[bool] = False
     energy: float
     multiple: int = 4
+    by: str = ""
 
     def __post_init__(self) -> None:
         require_share("lowrank", "energy", self.energy)
@@ -42,14 +46,15 @@ class LowRank:
         Raises:
             NotApplicableError: No layer would have fewer multiply-accumulates.
         """
+        times = self._times(setting)
         layers: list[Layer] = []
         weights = dict(artefact.weights)
         skipped, changed = [], []
         for layer in artefact.network.layers:
-            parts = self._factorised(artefact, layer) if isinstance(layer, (Conv2D, Dense)) else None
+            parts = self._factorised(artefact, layer, times) if isinstance(layer, (Conv2D, Dense)) else None
             if parts is None:
                 if isinstance(layer, (Conv2D, Dense)):
-                    skipped.append(f"{layer.name}: two layers would not save a quarter of its multiply-accumulates")
+                    skipped.append(f"{layer.name}: {self._why_not}")
                 layers.append(layer)
                 continue
             first, second, own = parts
@@ -58,7 +63,7 @@ class LowRank:
             changed.append(layer.name)
         if not changed:
             raise NotApplicableError(
-                "no layer has a rank low enough to save a quarter of its multiply-accumulates",
+                f"no layer is worth it: {self._why_not}",
                 remedy="keep less energy: lowrank(0.8)",
             )
         network = replace(artefact.network, layers=tuple(layers))
@@ -66,28 +71,79 @@ class LowRank:
         done = f"factorised {len(changed)} layers: {', '.join(changed)}"
         return made.after(step_of(self, done, made, setting, skipped=tuple(skipped)))
 
-    def _factorised(self, artefact: Artefact, layer: Conv2D | Dense) -> tuple[Layer, Layer, Weights] | None:
+    @property
+    def _why_not(self) -> str:
+        if self.by:
+            return f"two layers would not be faster on {self.by}"
+        return "two layers would not save a quarter of its multiply-accumulates"
+
+    def _times(self, setting: Setting) -> SplitTimes | None:
+        """What was measured on the device, or None if none is named.
+
+        Raises:
+            NotApplicableError: Nothing was.
+        """
+        if not self.by:
+            return None
+        times = setting.splits.get(self.by)
+        if times is None or not times.shown:
+            raise NotApplicableError(
+                f"the time of single layers on {self.by!r} is unknown",
+                remedy="name a device of this study whose target reports layers (edgebench profile --layers)",
+            )
+        return times
+
+    def _is_worth(self, layer: Layer, rank: int, share: float, times: SplitTimes | None) -> bool:
+        """Whether two layers of a rank are better than the one.
+
+        Args:
+            layer: What would be factorised.
+            rank: Between the two.
+            share: Of its multiply-accumulates that they would have.
+            times: What was measured, or None.
+        """
+        if times is None:
+            return share <= _WORTH
+        both, whole = times.at_rank(layer.name, rank), times.whole.get(layer.name)
+        return both is not None and whole is not None and both < whole
+
+    def _factorised(
+        self, artefact: Artefact, layer: Conv2D | Dense, times: SplitTimes | None
+    ) -> tuple[Layer, Layer, Weights] | None:
         """The two layers and their weights, or None if they are not worth it."""
-        kernel, bias = artefact.weights[layer.name].kernel, artefact.weights[layer.name].bias
+        kernel = artefact.weights[layer.name].kernel
         outputs = len(kernel)
-        matrix = kernel.reshape(outputs, -1).astype(np.float64)
-        left, values, right = np.linalg.svd(matrix, full_matrices=False)
+        inputs = kernel.size // outputs
+        values = np.linalg.svd(kernel.reshape(outputs, -1).astype(np.float64), compute_uv=False)
         kept = np.cumsum(values**2) / max(float((values**2).sum()), 1e-300)
         rank = int(np.searchsorted(kept, self.energy) + 1)
         rank = min(math.ceil(rank / self.multiple) * self.multiple, len(values))
-        if rank * (outputs + matrix.shape[1]) > _WORTH * outputs * matrix.shape[1]:
+        if not self._is_worth(layer, rank, rank * (outputs + inputs) / (outputs * inputs), times):
             return None
-        root = np.sqrt(values[:rank])
-        thin = (root[:, None] * right[:rank]).astype(np.float32).reshape(rank, *kernel.shape[1:])
-        wide = (left[:, :rank] * root).astype(np.float32)
-        first, second = _halves(layer, rank)
-        if isinstance(layer, Conv2D):
-            wide = wide.reshape(outputs, 1, 1, rank)
-        own = {
-            first.name: LayerWeights(kernel=thin, bias=np.zeros(rank, np.float32)),
-            second.name: LayerWeights(kernel=wide, bias=bias),
-        }
-        return first, second, own
+        return split_layer(layer, artefact.weights[layer.name], rank)
+
+
+def split_layer(layer: Conv2D | Dense, weights: LayerWeights, rank: int) -> tuple[Layer, Layer, Weights]:
+    """Two thin layers of a rank in place of one, and their weights.
+
+    Args:
+        layer: A convolution or dense layer.
+        weights: Its weights.
+        rank: Channels between the two, at most the smaller of its inputs and outputs.
+    """
+    kernel, outputs = weights.kernel, len(weights.kernel)
+    left, values, right = np.linalg.svd(kernel.reshape(outputs, -1).astype(np.float64), full_matrices=False)
+    root = np.sqrt(values[:rank])
+    thin = (root[:, None] * right[:rank]).astype(np.float32).reshape(rank, *kernel.shape[1:])
+    wide = (left[:, :rank] * root).astype(np.float32)
+    first, second = _halves(layer, rank)
+    if isinstance(layer, Conv2D):
+        wide = wide.reshape(outputs, 1, 1, rank)
+    own = {
+        first.name: LayerWeights(kernel=thin, bias=np.zeros(rank, np.float32)),
+        second.name: LayerWeights(kernel=wide, bias=weights.bias),
+    }
+    return first, second, own
 
 
 def _halves(layer: Conv2D | Dense, rank: int) -> tuple[Layer, Layer]:
@@ -106,3 +162,28 @@ def _halves(layer: Conv2D | Dense, rank: int) -> tuple[Layer, Layer]:
         batch_norm=layer.batch_norm,
     )
     return first, second
+
+
+def split_everywhere(artefact: Artefact, share: float, multiple: int) -> tuple[Artefact, dict[str, int]]:
+    """The network with every layer factorised, to find out what that costs; and the rank of each.
+
+    Args:
+        artefact: With weights.
+        share: Of the largest rank that each layer could have.
+        multiple: What ranks are rounded to.
+    """
+    layers: list[Layer] = []
+    weights, ranks = dict(artefact.weights), dict[str, int]()
+    for layer in artefact.network.layers:
+        if not isinstance(layer, (Conv2D, Dense)):
+            layers.append(layer)
+            continue
+        kernel = artefact.weights[layer.name].kernel
+        most = min(len(kernel), kernel.size // len(kernel))
+        rank = min(most, max(1, round(most * share / multiple) * multiple))
+        first, second, own = split_layer(layer, artefact.weights[layer.name], rank)
+        layers += [first, second]
+        weights |= own
+        ranks[layer.name] = rank
+    network = replace(artefact.network, layers=tuple(layers))
+    return replace(artefact, network=network, weights=weights, form=replace(artefact.form, ranges={})), ranks

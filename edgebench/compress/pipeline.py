@@ -16,18 +16,21 @@ from edgebench.compress.low_rank import LowRank
 from edgebench.compress.mixed import Mixed
 from edgebench.compress.prune import Prune
 from edgebench.compress.qat import QuantisationAware
+from edgebench.compress.redesign import Redesign
 from edgebench.compress.scratch import Scratch
 from edgebench.compress.share import Share
 from edgebench.compress.sparse import Sparse
 from edgebench.compress.steps import pass_text
 from edgebench.compress.tune import Tune
+from edgebench.compress.weights_int8 import WeightsInt8
 from edgebench.core.suggestions import did_you_mean
 from edgebench.errors import InputError
 
 PASSES: Mapping[str, type[Any]] = {
     kind.name: kind
     for kind in (
-        Prune, Sparse, LowRank, Scratch, Tune, Distil, QuantisationAware, Int8, Mixed, Half, Share, Fuse,
+        Prune, Sparse, LowRank, Scratch, Redesign, Tune, Distil, QuantisationAware, Int8, WeightsInt8, Mixed, Half,
+        Share, Fuse,
     )
 }  # fmt: skip
 """Every pass, by the name that users write."""

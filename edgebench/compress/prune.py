@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -70,13 +71,21 @@ class Prune:
     def _widths(self, channels: Channels, scores: dict[int, float], setting: Setting) -> list[int]:
         if not self.by:
             return uniform_widths(channels.groups, self.ratio, self.multiple)
-        seconds = setting.costs.get(self.by)
-        if not seconds:
+        times = setting.costs.get(self.by)
+        if times is None or not times.shown:
             raise NotApplicableError(
                 f"the time of single layers on {self.by!r} is unknown",
                 remedy="name a device of this study whose target reports layers (edgebench profile --layers)",
             )
-        return widths_by_cost(CostOfWidths(channels, seconds), scores, self.ratio, self.multiple)
+        return widths_by_cost(CostOfWidths(channels, times), scores, self.ratio, self.multiple)
+
+
+def narrowed(artefact: Artefact, widths: Sequence[int]) -> Artefact:
+    """The network with other widths of its groups of channels, whichever channels go: to find out what it costs."""
+    channels = find_channels(artefact.network)
+    removed = {unit for group, width in zip(channels.groups, widths, strict=True) for unit in group.units[width:]}
+    network, weights = without(channels, artefact.weights, removed)
+    return replace(artefact, network=network, weights=weights, form=replace(artefact.form, ranges={}))
 
 
 def require_share(name: str, key: str, value: float) -> None:

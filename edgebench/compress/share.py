@@ -6,11 +6,13 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from edgebench.compress.base import NotApplicableError, Setting
-from edgebench.compress.steps import step_of
+from edgebench.compress.steps import reformed
 from edgebench.errors import InputError
-from edgebench.models.artefact import Artefact
+from edgebench.models.artefact import Artefact, Form
+from edgebench.models.file_artefact import FileArtefact
 
 _MOST = 255
+_SMALLER_ONLY = ("no kernel here reads a codebook: the update gets smaller, flash and RAM do not",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,10 +39,22 @@ class Share:
         Raises:
             NotApplicableError: It is not int8 yet.
         """
-        if artefact.form.dtype != "int8":
+        return reformed(self, artefact, setting, skipped=_SMALLER_ONLY)
+
+    def apply_to_file(self, artefact: FileArtefact) -> FileArtefact:
+        """The same model in another form.
+
+        Raises:
+            NotApplicableError: It is not int8 yet.
+        """
+        return reformed(self, artefact, skipped=_SMALLER_ONLY)
+
+    def form_after(self, form: Form) -> tuple[Form, str]:
+        """The form, and what was done.
+
+        Raises:
+            NotApplicableError: It is not int8 yet.
+        """
+        if form.dtype != "int8":
             raise NotApplicableError("weights are shared after quantisation", remedy="write int8 or qat before share")
-        made = replace(artefact, form=replace(artefact.form, shared_values=self.values))
-        skipped = ("no kernel here reads a codebook: the update gets smaller, flash and RAM do not",)
-        done = f"at most {self.values} different weights in each tensor"
-        last = artefact.steps[-1].accuracy if artefact.steps else None
-        return made.after(step_of(self, done, made, setting, skipped=skipped, accuracy=last))
+        return replace(form, shared_values=self.values), f"at most {self.values} different weights in each tensor"

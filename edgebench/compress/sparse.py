@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 
 from edgebench.compress.base import NotApplicableError, Setting
 from edgebench.compress.prune import require_share
-from edgebench.compress.steps import step_of
-from edgebench.errors import InputError
+from edgebench.compress.steps import pass_text, step_of
+from edgebench.core.compression import StepDone
+from edgebench.errors import InputError, UnsupportedModelError
 from edgebench.models.artefact import Artefact
+from edgebench.models.file_artefact import FileArtefact
 from edgebench.models.network.layers import DepthwiseConv2D
 from edgebench.models.network.weights import LayerWeights
 
@@ -65,6 +67,44 @@ class Sparse:
         made = replace(artefact, weights=weights, form=form, keeps_zeros=True)
         done = f"set {zeros:,} of {total:,} weights to zero ({self.pattern})"
         return made.after(step_of(self, done, made, setting, skipped=tuple(skipped)))
+
+    def apply_to_file(self, artefact: FileArtefact) -> FileArtefact:
+        """The model with zeros in every format.
+
+        Raises:
+            NotApplicableError: No layer takes the pattern, or its weights are not in float32.
+        """
+        from edgebench.models.onnx.weight_forms import with_weights as with_onnx_weights
+        from edgebench.models.tflite.weight_forms import with_weights as with_tflite_weights
+
+        files, skipped, counts = {}, [_SMALLER_ONLY], {}
+        for suffix, content in artefact.files.items():
+            changed = [0, 0]
+
+            def zeroed(kernel: NDArray[np.float32], changed: list[int] = changed) -> NDArray[np.float32] | None:
+                mask = self._kept(kernel)
+                if mask is None:
+                    return None
+                changed[0], changed[1] = changed[0] + int((~mask).sum()), changed[1] + mask.size
+                return np.where(mask, kernel, np.float32(0))
+
+            try:
+                if suffix == ".onnx":
+                    files[suffix], left = with_onnx_weights(content, zeroed)
+                else:
+                    files[suffix], left = with_tflite_weights(content, self.name, zeroed)
+            except UnsupportedModelError as error:
+                raise NotApplicableError(error.what, remedy=error.remedy) from None
+            counts[suffix] = changed
+            skipped += [
+                f"{name} in {suffix}: depthwise, grouped, or its inputs are no multiple of four" for name in left
+            ]
+        zeros, total = max(counts.values(), key=lambda pair: pair[1])
+        if not total:
+            raise NotApplicableError("no layer takes this pattern: " + "; ".join(skipped[1:4]))
+        done = f"set {zeros:,} of {total:,} weights to zero ({self.pattern})"
+        made = replace(artefact, files=files)
+        return made.after(StepDone(text=pass_text(self), done=done, skipped=tuple(skipped)))
 
     def _kept(self, kernel: NDArray[np.float32]) -> NDArray[np.bool_] | None:
         """Which weights stay, or None if the pattern does not fit."""

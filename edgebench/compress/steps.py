@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
-from typing import Any, cast
+from dataclasses import fields, replace
+from typing import Any, TypeVar, cast
 
-from edgebench.compress.base import Pass, Setting
+from edgebench.compress.base import FormPass, Pass, Setting
 from edgebench.core.compression import StepDone
 from edgebench.models.artefact import Artefact
+from edgebench.models.file_artefact import FileArtefact
+
+AnyArtefact = TypeVar("AnyArtefact", Artefact, FileArtefact)
 
 
-def pass_text(item: Pass) -> str:
+def pass_text(item: Pass | FormPass) -> str:
     """A pass as users write it, with the parameters that are not the default: ``prune(0.3, by=host)``."""
     given = []
     for position, parameter in enumerate(fields(cast("Any", item))):
@@ -22,7 +25,7 @@ def pass_text(item: Pass) -> str:
 
 
 def step_of(
-    item: Pass,
+    item: Pass | FormPass,
     done: str,
     artefact: Artefact,
     setting: Setting,
@@ -49,3 +52,27 @@ def step_of(
     return StepDone(
         text=pass_text(item), done=done, skipped=skipped, accuracy=accuracy, seed=setting.seed, seconds=seconds
     )
+
+
+def reformed(
+    item: FormPass, artefact: AnyArtefact, setting: Setting | None = None, skipped: tuple[str, ...] = ()
+) -> AnyArtefact:
+    """An artefact in another form.
+
+    Its accuracy is that of the deployed file, which is measured; in float nothing has changed.
+
+    Args:
+        item: The pass.
+        artefact: What it applies to.
+        setting: Of the compression; None for a file.
+        skipped: What a reader must know.
+
+    Raises:
+        NotApplicableError: The pass cannot follow what was done before.
+    """
+    form, done = item.form_after(artefact.form)
+    made = replace(artefact, form=form)
+    accuracy = artefact.steps[-1].accuracy if artefact.steps else None
+    if setting is None or not isinstance(made, Artefact):
+        return made.after(StepDone(text=pass_text(item), done=done, skipped=skipped, accuracy=accuracy))
+    return made.after(step_of(item, done, made, setting, skipped=skipped, accuracy=accuracy))

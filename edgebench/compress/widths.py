@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgebench.compress.channels import ChannelGroup, Channels
+from edgebench.compress.layer_times import LayerTimes
 from edgebench.models.network.layers import Conv2D, Dense
 
-HALF, HALF_MULTIPLE = 0.5, 4
-"""The pruning whose layers are measured besides those of the original: ``prune(0.5)``."""
+HALF, MULTIPLE = 0.5, 4
+"""Of the networks that are measured to find out what layers cost."""
+_RANDOM_NETWORKS = 6
+_PRIOR = 1e-3
+"""Weight of the assumption that time is proportional to multiply-accumulates, in measurements."""
 LEAST_SHARE = 0.2
 """The narrowest that choosing by cost makes a group, as a share of its width."""
 
@@ -26,22 +31,41 @@ def uniform_widths(groups: Sequence[ChannelGroup], ratio: float, multiple: int) 
     return [rounded_width(len(group.units), 1 - ratio, multiple) for group in groups]
 
 
+def sampled_widths(groups: Sequence[ChannelGroup], multiple: int, seed: int) -> list[tuple[int, ...]]:
+    """Widths of the networks that show what a layer's time depends on: the original, half of it, and random ones.
+
+    In random ones the channels that a layer reads and those that it writes vary apart.
+    """
+    random = np.random.default_rng(seed)
+    found = [tuple(len(group.units) for group in groups), tuple(uniform_widths(groups, HALF, multiple))]
+    for _ in range(_RANDOM_NETWORKS):
+        shares = random.uniform(LEAST_SHARE, 1, len(groups))
+        found.append(
+            tuple(rounded_width(len(group.units), share, multiple) for group, share in zip(groups, shares, strict=True))
+        )
+    return list(dict.fromkeys(found))
+
+
 class CostOfWidths:
     """Predicts the time of a narrower network from the times of its layers.
 
-    A layer's time is linear in its multiply-accumulates: those of a convolution fall with its input channels and with
-    its output channels, those of anything else with its output. The line goes through the layer as it is and as it is
-    in a network with half the channels, if that was measured, otherwise through 0: small layers take more time than
-    their share.
+    The time of a convolution or dense layer is a sum of a constant and of parts that grow with its input channels,
+    with its output channels and with their product; that of any other layer of a constant and a part that grows with
+    its channels. No part is negative. What was measured too seldom to tell grows with the multiply-accumulates.
 
     Args:
         channels: Of the network.
-        seconds: By layer, its time as it is, and if it is known, with half the channels.
+        times: What was measured.
     """
 
-    def __init__(self, channels: Channels, seconds: Mapping[str, tuple[float, ...]]) -> None:
-        self._channels, self._seconds = channels, seconds
-        self._halved = self._factors(uniform_widths(channels.groups, HALF, HALF_MULTIPLE))
+    def __init__(self, channels: Channels, times: LayerTimes) -> None:
+        self._channels = channels
+        shares = [self._shares(widths) for widths in times.widths]
+        self._parts = {
+            name: _fitted(np.array([_features(share[name]) for share in shares]), np.array(seconds))
+            for name, seconds in times.seconds.items()
+            if name in shares[0]
+        }
 
     @property
     def groups(self) -> tuple[ChannelGroup, ...]:
@@ -50,19 +74,15 @@ class CostOfWidths:
 
     def total(self, widths: Sequence[int]) -> float:
         """Seconds of the network whose groups have these widths."""
-        factors = self._factors(widths)
-        return sum(self._of_layer(name, factor) for name, factor in factors.items() if name in self._seconds)
+        return sum(self.layers(widths).values())
 
-    def _of_layer(self, name: str, factor: float) -> float:
-        whole, *rest = self._seconds[name]
-        halved = self._halved[name]
-        if not rest or halved >= 1:
-            return whole * factor
-        fixed = max(0.0, (rest[0] - whole * halved) / (1 - halved))
-        return min(fixed, whole) + (whole - min(fixed, whole)) * factor
+    def layers(self, widths: Sequence[int]) -> dict[str, float]:
+        """Seconds of each layer of that network."""
+        shares = self._shares(widths)
+        return {name: float(_features(shares[name]) @ parts) for name, parts in self._parts.items()}
 
-    def _factors(self, widths: Sequence[int]) -> dict[str, float]:
-        """Multiply-accumulates of each layer as a share of what they are."""
+    def _shares(self, widths: Sequence[int]) -> dict[str, tuple[float, float]]:
+        """Of each layer the channels that it reads and those that it writes, as shares of what they are."""
         share = {
             unit: width / len(group.units)
             for group, width in zip(self._channels.groups, widths, strict=True)
@@ -74,7 +94,32 @@ class CostOfWidths:
         }
         layers = self._channels.network.layers
         wide = {layer.name for layer in layers if isinstance(layer, (Conv2D, Dense))}
-        return {layer.name: kept[layer.name] * (kept[layer.inputs[0]] if layer.name in wide else 1) for layer in layers}
+        return {
+            layer.name: (kept[layer.inputs[0]] if layer.name in wide else 1.0, kept[layer.name]) for layer in layers
+        }
+
+
+def _features(shares: tuple[float, float]) -> NDArray[np.float64]:
+    read, written = shares
+    return np.array([1.0, read, written, read * written])
+
+
+def _fitted(rows: NDArray[np.float64], seconds: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Parts of a layer's time that are not negative, by least squares with a prior of proportional time."""
+    whole = float(seconds[0])
+    prior = np.array([0.0, 0.0, 0.0, whole])
+    used = np.ones(4, dtype=bool)
+    parts = prior
+    while used.any():
+        free = rows[:, used]
+        missing = seconds - free @ prior[used]
+        gain = np.linalg.solve(free.T @ free + _PRIOR * np.eye(int(used.sum())), free.T @ missing)
+        parts = np.zeros(4)
+        parts[used] = prior[used] + gain
+        if (parts >= 0).all():
+            break
+        used &= parts > 0
+    return parts
 
 
 def widths_by_cost(cost: CostOfWidths, scores: Mapping[int, float], ratio: float, multiple: int) -> list[int]:

@@ -189,6 +189,7 @@ class CompressionRecord(Record):
         seed: Of everything random.
         parameters: Of the original.
         macs: Multiply-accumulates of one inference of the original.
+        unread: Why the original is not a network of ours, so that only passes on files apply; empty if it is one.
         reference: Accuracy of the original in float32 on test samples, or None without a task.
         strategies: Results so far, in the order they were asked for.
         wanted: How many strategies were asked for.
@@ -206,6 +207,7 @@ class CompressionRecord(Record):
     seed: int
     parameters: int = 0
     macs: int = 0
+    unread: str = ""
     reference: Share | None = None
     strategies: tuple[StrategyResult, ...] = ()
     wanted: int = 0

@@ -14,7 +14,7 @@ from edgebench.models.network import Network
 from edgebench.models.network.description import network_to_plain
 from edgebench.models.network.weights import Weights
 
-Deployment = Literal["float32", "int8", "float16"]
+DataForm = Literal["float32", "int8", "float16", "int8 weights"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +22,7 @@ class Form(Record):
     """How a network is written when it is deployed.
 
     Attributes:
-        dtype: Data type of weights and, for int8, of activations.
+        dtype: Data type of weights and, for int8, of activations; with ``int8 weights`` activations stay in float32.
         ranges: Lowest and highest value of layers' outputs and of the input, by name, that training settled; what
             is missing is calibrated with training samples.
         float_layers: Layers that stay in float32 in an int8 file.
@@ -30,7 +30,7 @@ class Form(Record):
         compares_unfused: Whether the file is measured without the runtime's graph optimisation too.
     """
 
-    dtype: Deployment = "float32"
+    dtype: DataForm = "float32"
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     float_layers: tuple[str, ...] = ()
     shared_values: int | None = None

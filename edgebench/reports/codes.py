@@ -65,6 +65,7 @@ class Code(StrEnum):
     RECOMMENDED = "recommended"
     NEAREST_STRATEGY = "nearest-strategy"
     STRATEGY_REJECTED = "strategy-rejected"
+    NOT_A_NETWORK = "not-a-network"
     STRATEGY_NOT_APPLICABLE = "strategy-not-applicable"
     STRATEGY_FAILED = "strategy-failed"
     LAYER_SKIPPED = "layer-skipped"

@@ -243,6 +243,12 @@ def _remarks(record: CompressionRecord) -> Iterator[Remark]:
     else:
         text = "without a task only costs are found: passes that train do not apply, accuracy is unknown"
         yield Remark(kind=Kind.WARNING, code=Code.TASK, subject=record.study, text=text, remedy="add --task")
+    if record.unread:
+        text = (
+            f"the model cannot be read as a network of layers: {record.unread}; passes that train or change layers, "
+            "and --search, which is made of them, do not apply"
+        )
+        yield Remark(kind=Kind.WARNING, code=Code.NOT_A_NETWORK, subject=record.model, text=text)
     if record.reference is not None:
         text = f"the original in float32: {record.reference} test accuracy; drops are against it, on the same samples"
         yield Remark(kind=Kind.NOTE, code=Code.REFERENCE, subject=record.model, text=text)

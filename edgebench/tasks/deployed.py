@@ -23,7 +23,12 @@ Size = int | None
 
 
 def deployed_accuracy(
-    path: Path, split: Split, runtime: Runtime | None = None, *, reference: bool = False
+    path: Path,
+    split: Split,
+    runtime: Runtime | None = None,
+    *,
+    reference: bool = False,
+    classes: int | None = None,
 ) -> NDArray[np.int64]:
     """Classes that an exported file predicts, from which ``edgebench.tasks.accuracy`` makes accuracies.
 
@@ -36,6 +41,7 @@ def deployed_accuracy(
         runtime: What runs it; by default that of the file's format.
         reference: Whether LiteRT uses its reference kernels, which microcontrollers reproduce bit by bit, instead
             of the optimised ones.
+        classes: How many values the file must return; by default, at least as many as there are classes.
 
     Returns:
         Class of each image as [n].
@@ -59,8 +65,10 @@ def deployed_accuracy(
             raise InputError("ONNX Runtime has no reference kernels", where=str(path), remedy="give a .tflite file")
         outputs = _onnx_outputs(path, split)
     needed = int(split.labels.max()) + 1
-    if outputs.shape[1] < needed:
-        raise InputError(f"the file returns {outputs.shape[1]} values, but there are {needed} classes", where=str(path))
+    if outputs.shape[1] < needed or (classes is not None and outputs.shape[1] != classes):
+        raise InputError(
+            f"the file returns {outputs.shape[1]} values, but there are {classes or needed} classes", where=str(path)
+        )
     predictions: NDArray[np.int64] = outputs.argmax(axis=1).astype(np.int64)
     return predictions
 
@@ -75,7 +83,7 @@ def _litert_outputs(path: Path, split: Split, *, reference: bool) -> NDArray[np.
         details = Interpreter(model_path=str(path), num_threads=1).get_input_details()
         _check_one_input(path, [detail["name"] for detail in details])
         shape = [int(size) for size in details[0]["shape"]]
-        batches = _Batches(path, split, shape, first_layout="last")
+        batches = Batches(path, split, shape, first_layout="last")
         name = str(details[0]["name"])
         samples: Samples = [{name: batch} for batch in batches.arrays()]
         return batches.joined(run_tflite(path, samples, reference=reference))
@@ -112,7 +120,7 @@ def _onnx_outputs(path: Path, split: Split) -> NDArray[np.float64]:
                 remedy="export with float inputs (QDQ format), or give a .tflite file",
             )
         shape = [size if isinstance(size, int) and size > 0 else None for size in inputs[0].shape]
-        batches = _Batches(path, split, shape, first_layout="first")
+        batches = Batches(path, split, shape, first_layout="first")
         dtype, name = _FLOATS[inputs[0].type], inputs[0].name
         return batches.joined([session.run(None, {name: batch.astype(dtype)})[0] for batch in batches.arrays()])
     except failures as error:
@@ -130,7 +138,7 @@ def _check_one_input(path: Path, names: Sequence[str]) -> None:
         )
 
 
-class _Batches:
+class Batches:
     """Images as a file takes them: its size, its layout, its batch."""
 
     def __init__(self, path: Path, split: Split, shape: Sequence[Size], first_layout: Literal["first", "last"]) -> None:

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgebench.compress.channels import find_channels, importance, without
-from edgebench.compress.widths import CostOfWidths, rounded_width, uniform_widths, widths_by_cost
+from edgebench.compress.layer_times import LayerTimes
+from edgebench.compress.widths import CostOfWidths, rounded_width, sampled_widths, uniform_widths, widths_by_cost
 from edgebench.models.network import NetworkBuilder
 from edgebench.models.network.weights import LayerWeights, random_weights
 from tests.compress.networks import coupled, images_of
@@ -77,7 +78,8 @@ def test_by_cost_what_is_cheap_stays_at_no_more_time_than_uniform(expensive: str
     network = coupled(32)
     channels, weights = find_channels(network), random_weights(network, 0)
     seconds = {layer.name: (1e-6,) for layer in network.layers} | {expensive: (1e-3,)}
-    cost, scores = CostOfWidths(channels, seconds), importance(channels, weights)
+    whole = tuple(len(group.units) for group in channels.groups)
+    cost, scores = CostOfWidths(channels, LayerTimes(widths=(whole,), seconds=seconds)), importance(channels, weights)
     even = uniform_widths(channels.groups, 0.5, 4)
     chosen = widths_by_cost(cost, scores, 0.5, 4)
     assert cost.total(chosen) <= cost.total(even) * (1 + 1e-9)
@@ -85,13 +87,35 @@ def test_by_cost_what_is_cheap_stays_at_no_more_time_than_uniform(expensive: str
     assert shares["dense_11"][0] > shares["dense_11"][1], "what costs nothing is left alone"
 
 
-def test_a_layers_time_goes_through_what_was_measured_with_half_the_channels() -> None:
+@given(st.lists(st.floats(0, 10), min_size=4, max_size=4), st.integers(0, 5))
+@settings(max_examples=25, deadline=None)
+def test_times_that_are_sums_of_parts_are_found_again(parts: list[float], seed: int) -> None:
+    """A constant, a part of the channels read, one of those written, and one of both."""
     network = coupled(32)
     channels = find_channels(network)
-    seconds = {layer.name: (4.0, 2.5) for layer in network.layers}
-    cost = CostOfWidths(channels, seconds)
-    whole = [len(group.units) for group in channels.groups]
-    assert cost.total(whole) == pytest.approx(4.0 * len(network.layers))
-    pruned = [layer.name for layer in network.layers if cost._halved[layer.name] < 1]
-    left = len(network.layers) - len(pruned)
-    assert cost.total(uniform_widths(channels.groups, 0.5, 4)) == pytest.approx(2.5 * len(pruned) + 4.0 * left)
+    widths = tuple(sampled_widths(channels.groups, 4, seed))
+    unit = CostOfWidths(channels, LayerTimes(widths=widths[:1], seconds={"conv_5": (1.0,)}))
+    shares = [unit._shares(chosen)["conv_5"] for chosen in widths]
+    truth = [parts[0] + parts[1] * read + parts[2] * written + parts[3] * read * written for read, written in shares]
+    cost = CostOfWidths(channels, LayerTimes(widths=widths, seconds={"conv_5": tuple(truth)}))
+    for chosen, expected in zip(widths, truth, strict=True):
+        assert cost.total(chosen) == pytest.approx(expected, rel=0.02, abs=0.05)
+    assert cost.layers(widths[0]).keys() == {"conv_5"}
+
+
+def test_without_measurements_of_narrower_networks_time_follows_multiply_accumulates() -> None:
+    network = coupled(32)
+    channels = find_channels(network)
+    whole = tuple(len(group.units) for group in channels.groups)
+    cost = CostOfWidths(channels, LayerTimes(widths=(whole,), seconds={"conv_3": (4.0,)}))
+    half = [len(group.units) // 2 if "conv_3" in group.layers else len(group.units) for group in channels.groups]
+    assert cost.total(whole) == pytest.approx(4.0)
+    assert cost.total(half) == pytest.approx(1.0), "it reads and writes the same group"
+
+
+def test_networks_to_measure_begin_with_the_original_and_differ() -> None:
+    groups = find_channels(coupled(32)).groups
+    widths = sampled_widths(groups, 4, seed=1)
+    assert widths[0] == tuple(len(group.units) for group in groups)
+    assert len(widths) == len(set(widths)) > 4
+    assert sampled_widths(groups, 4, seed=1) == widths

@@ -6,8 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgebench.compress.base import NotApplicableError, Pass, Setting
+from edgebench.compress.base import Design, NotApplicableError, Pass, Setting
+from edgebench.compress.channels import find_channels
+from edgebench.compress.layer_times import LayerTimes, SplitTimes
 from edgebench.compress.pipeline import PASSES, parse_pipeline, pipeline_text
+from edgebench.compress.widths import sampled_widths
 from edgebench.errors import InputError
 from edgebench.models.artefact import Artefact
 from edgebench.models.network.weights import LayerWeights
@@ -17,13 +20,25 @@ from tests.tasks.synthetic import bars_task
 
 TEXTS = [
     "prune(0.5)", "prune(0.3, by=board)", "sparse(0.6)", "sparse(pattern=2:4)", "lowrank(0.5, multiple=1)",
-    "scratch(0.5)",     "tune", "distil(0.7)", "qat", "qat(0.5)", "int8", "mixed(1)", "float16", "fuse",
+    "lowrank(0.9, by=board)", "scratch(0.5)", "redesign", "tune", "distil(0.7)", "qat", "qat(0.5)", "int8",
+    "int8_weights", "mixed(1)", "float16", "fuse",
 ]  # fmt: skip
 
 
 def setting_for(artefact: Artefact) -> Setting:
-    board = {layer.name: (1e-3, 4e-4) for layer in artefact.network.layers}
-    return Setting(task=bars_task(90), teacher=(artefact.network, artefact.weights), epochs=1, costs={"board": board})
+    groups = find_channels(artefact.network).groups
+    widths = tuple(sampled_widths(groups, 4, seed=0)[:2])
+    times = LayerTimes(widths=widths, seconds={layer.name: (1e-3, 4e-4) for layer in artefact.network.layers})
+    names = [layer.name for layer in artefact.network.layers]
+    splits = SplitTimes(whole=dict.fromkeys(names, 1e-3), split=dict.fromkeys(names, ((4, 0.0004), (8, 0.0007))))
+    return Setting(
+        task=bars_task(90),
+        teacher=(artefact.network, artefact.weights),
+        epochs=1,
+        costs={"board": times},
+        splits={"board": splits},
+        designs={"mobile": Design(network=coupled(8), text="network 1 of mobile")},
+    )
 
 
 def low_rank(artefact: Artefact) -> Artefact:
@@ -110,6 +125,8 @@ def test_pipelines_have_one_canonical_form(text: str, canonical: str) -> None:
         ("int8(3)", "no parameter"),
         ("int8 +", "not a pass"),
         ("sparse(pattern=3:4)", "no pattern"),
+        ("redesign(mobile, trials=0)", "at least 1"),
+        ("redesign(trials=many)", "not a number"),
     ],
 )
 def test_pipelines_that_make_no_sense_are_refused(text: str, what: str) -> None:
@@ -173,3 +190,39 @@ def test_an_artefact_in_a_folder_is_the_same_again(tmp_path: Path) -> None:
     assert (again.digest, again.steps, again.network) == (made.digest, made.steps, made.network)
     (tmp_path / "weights.npz").write_bytes(b"damaged")
     assert not is_complete(tmp_path)
+
+
+def test_layers_are_made_two_where_that_is_faster_on_the_device() -> None:
+    artefact = low_rank(artefact_of(coupled(16)))
+    setting = replace(setting_for(artefact), task=None)
+    slow = {name: ((4, 2e-3), (8, 3e-3)) for name in setting.splits["board"].split if name != "conv_6"}
+    fast = {"conv_6": ((4, 5e-4), (8, 9e-4))}
+    times = replace(setting.splits["board"], split=slow | fast)
+    made = parse_pipeline("lowrank(0.9, by=board)")[0].apply(artefact, replace(setting, splits={"board": times}))
+    assert made.steps[-1].done == "factorised 1 layers: conv_6"
+    assert any("not be faster on board" in text for text in made.steps[-1].skipped)
+    with pytest.raises(NotApplicableError, match="moon"):
+        parse_pipeline("lowrank(0.9, by=moon)")[0].apply(artefact, setting)
+    times = replace(times, split=slow)
+    with pytest.raises(NotApplicableError, match="not be faster"):
+        parse_pipeline("lowrank(0.9, by=board)")[0].apply(artefact, replace(setting, splits={"board": times}))
+
+
+def test_the_time_of_two_layers_is_on_the_line_through_what_was_measured() -> None:
+    times = SplitTimes(whole={"a": 1.0}, split={"a": ((4, 0.5), (12, 0.9)), "b": ((8, 0.8),)})
+    assert times.at_rank("a", 8) == pytest.approx(0.7)
+    assert times.at_rank("b", 4) == pytest.approx(0.4)
+    assert times.at_rank("c", 4) is None
+
+
+def test_a_redesign_takes_what_a_search_found(torch: object) -> None:
+    artefact = artefact_of(coupled(16))
+    setting = setting_for(artefact)
+    made = parse_pipeline("redesign")[0].apply(artefact, setting)
+    assert made.network == coupled(8)
+    assert "original as teacher" in made.steps[-1].done
+    with pytest.raises(NotApplicableError, match="no search of resnet"):
+        parse_pipeline("redesign(resnet)")[0].apply(artefact, setting)
+    other = replace(setting, designs={"mobile": Design(network=coupled(8, classes=5), text="x")})
+    with pytest.raises(NotApplicableError, match="as the original does"):
+        parse_pipeline("redesign")[0].apply(artefact, other)

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
+from edgebench.compress.layer_times import LayerTimes, SplitTimes
 from edgebench.core.compression import StepDone
 from edgebench.core.metric import Metric, Provenance
 from edgebench.core.model import InputSource, ModelFormat, ModelInfo
@@ -82,7 +83,14 @@ from edgebench.workers.protocol import (
     read_request,
     request_message,
 )
-from edgebench.workers.training.compress_jobs import ApplyPass, ArtefactFacts, Deploy, ImportModel
+from edgebench.workers.training.compress_jobs import (
+    ApplyPass,
+    ArtefactFacts,
+    Deploy,
+    FoundDesign,
+    ImportModel,
+    KeepFiles,
+)
 from edgebench.workers.training.jobs import (
     DescribeTask,
     Epoch,
@@ -194,6 +202,17 @@ EXCHANGES: list[tuple[Request[Any], Record]] = [
         ArtefactFacts(digest="ab", steps=(StepDone(text="train", done="trained", accuracy=0.5),)),
     ),
     (
+        KeepFiles(
+            files={".onnx": "a.onnx"},
+            refusals={".tflite": "no"},
+            unread="x",
+            folder="f",
+            task=None,
+            shapes={"a": (1, 2)},
+        ),
+        ArtefactFacts(digest="ab"),
+    ),
+    (
         ApplyPass(
             text="prune(0.3)",
             parent="p",
@@ -202,13 +221,15 @@ EXCHANGES: list[tuple[Request[Any], Record]] = [
             task=TASK,
             epochs=2,
             seed=0,
-            costs={"host": {"a": (1.5, 0.5)}},
+            costs={"host": LayerTimes(widths=((8,), (4,)), seconds={"a": (1.5, 0.5)})},
+            splits={"host": SplitTimes(whole={"a": 1.5}, split={"a": ((4, 0.5),)})},
+            designs={"mobile": FoundDesign(network={"name": "n"}, text="one", notes=("x",))},
         ),
         ArtefactFacts(not_applicable="too narrow", remedy="raise the ratio"),
     ),
     (
-        Deploy(artefact="f", folder="g", name="n", task=TASK),
-        Deployment(onnx=None, tflite="a.tflite", refusal="no", notes={".tflite": "x"}),
+        Deploy(artefact="f", folder="g", name="n", task=TASK, widths=(8, 4), split=0.5),
+        Deployment(onnx=None, tflite="a.tflite", refusals={".onnx": "no"}, notes={".tflite": "x"}),
     ),
 ]
 KINDS = {type(request).verb: type(request) for request, _ in EXCHANGES}

@@ -61,6 +61,11 @@ def compress(
     ] = [],
     search: Annotated[bool, typer.Option("--search", help="Search pipelines too, under the limits.")] = False,
     trials: Annotated[int, typer.Option(min=1, help="Total number of pipelines that --search tries.")] = 20,
+    jobs: Annotated[int, typer.Option(min=1, max=256, help="Networks that --search trains at once.")] = 1,
+    storage: Annotated[
+        str,
+        typer.Option(metavar="URL", help="Where --search keeps its trials, as edgebench search has it; a journal."),
+    ] = "",
     epochs: Annotated[int, typer.Option(min=1, help="Epochs of a fine-tuning; from scratch takes twice as many.")] = 10,
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of everything random.")] = 0,
     study: Annotated[str | None, typer.Option(metavar="NAME", help="Study to go on with, or to start.")] = None,

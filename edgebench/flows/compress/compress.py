@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 
 from edgebench.compress.base import NotApplicableError
@@ -12,7 +14,8 @@ from edgebench.core.compression import CompressionRecord, StrategyResult, Strate
 from edgebench.core.plan import MeasurementPlan
 from edgebench.core.profile import Profile
 from edgebench.errors import EdgebenchError, InputError, UnsupportedModelError
-from edgebench.flows.compress.artefacts import Artefacts
+from edgebench.flows.compress.artefacts import Artefacts, Findings
+from edgebench.flows.compress.designs import Designs
 from edgebench.flows.compress.explore import Explored, explore
 from edgebench.flows.compress.layer_costs import LayerCosts
 from edgebench.flows.compress.measuring import Measuring
@@ -21,7 +24,8 @@ from edgebench.flows.compress.verdict import judged, recommend
 from edgebench.flows.judging import share_right
 from edgebench.flows.profile.profile import ProfileProgress
 from edgebench.flows.search.ownership import one_at_a_time
-from edgebench.store.artefacts import load_artefact
+from edgebench.models.file_artefact import FileArtefact
+from edgebench.store.artefacts import load_either
 from edgebench.store.strategies import Strategy
 from edgebench.workers.base import Workers
 from edgebench.workers.local import LOCAL
@@ -56,8 +60,10 @@ class _Study:
         on_progress: OnProgress,
         workers: Workers,
         process: TrainingProcess,
+        pool: TrainingPool,
     ) -> None:
         self._request, self._plan, self._workers, self._process = request, plan, workers, process
+        self._pool = pool
         self.progress = _Progress(on_progress)
         self.facts = None if request.task is None else process.facts(request.task)
         self._artefacts = Artefacts(
@@ -73,13 +79,15 @@ class _Study:
         self._costs = LayerCosts(
             artefacts=self._artefacts, process=process, plan=plan, on_progress=self.progress, workers=workers
         )
+        self._designs = Designs(artefacts=self._artefacts, plan=plan, on_progress=self.progress, workers=workers)
         self.profiles: list[Profile] = []
 
     def begun(self) -> CompressionRecord:
         """The record without strategies: the model was read, and the reference's accuracy is known."""
         request, original = self._request, self._artefacts.original()
         predictions = self._measuring.reference(original)
-        network = load_artefact(original.folder).network
+        read = load_either(original.folder)
+        sizes = read if isinstance(read, FileArtefact) else read.network
         return CompressionRecord(
             study=request.study,
             model=request.model,
@@ -88,8 +96,9 @@ class _Study:
             devices=tuple(device.name for device in request.devices),
             budget=request.budget,
             seed=request.seed,
-            parameters=network.parameters,
-            macs=network.macs,
+            parameters=sizes.parameters,
+            macs=sizes.macs,
+            unread=read.unread if isinstance(read, FileArtefact) else "",
             reference=None if predictions is None else share_right(predictions),
             wanted=len(request.strategies),
         )
@@ -110,7 +119,26 @@ class _Study:
             name = hashlib.sha256(f"{kind} {text}".encode()).hexdigest()[:16]
             return self.result(Strategy(name=name, pipeline=text), choosing, accuracy=accuracy)
 
-        return explore(self._request, record.digest, tries, self.progress)
+        return explore(self._request, record.digest, tries, self.progress, ahead=self._make_ahead)
+
+    def _make_ahead(self, texts: Sequence[str]) -> None:
+        """Train the networks of several pipelines at once; what fails fails again, and is told, when it is its turn."""
+
+        def make(text: str) -> None:
+            with self._pool.process() as process, suppress(EdgebenchError):
+                strategy = Strategy(name=text, pipeline=text)
+                passes = self._request.passes(strategy)
+                # Measurements of layers and searches are not for this: they are one at a time.
+                if not any(getattr(item, "by", "") or item.name == "redesign" for item in passes):
+                    self._artefacts.with_process(process).made(passes, Findings(), text)
+
+        self._artefacts.original()
+        executor = ThreadPoolExecutor(self._request.jobs)
+        try:
+            for future in [executor.submit(make, text) for text in texts]:
+                future.result()
+        finally:
+            executor.shutdown(wait=False, cancel_futures=True)
 
     def result(
         self, strategy: Strategy, measuring: Measuring | None = None, *, accuracy: bool = True
@@ -126,8 +154,8 @@ class _Study:
         passes = request.passes(strategy)
         try:
             original = self._artefacts.original()
-            costs = self._costs.of(passes)
-            made = self._artefacts.made(passes, costs, strategy.name)
+            findings = replace(self._costs.of(passes), designs=self._designs.of(passes))
+            made = self._artefacts.made(passes, findings, strategy.name)
             measured = (measuring or self._measuring).measured(strategy, made, original, accuracy=accuracy)
         except NotApplicableError as error:
             return self._without(strategy, StrategyState.NOT_APPLICABLE, error)
@@ -173,11 +201,13 @@ def compress(
         KeyboardInterrupt: Finished work is kept.
     """
     started = time.monotonic()
-    with TrainingPool(1, workers) as pool, pool.process() as process, one_at_a_time(request.folder, "compress"):
-        study = _Study(request, plan, on_progress, workers, process)
+    # One process does what is done one at a time.
+    count = 1 if request.jobs == 1 else 1 + request.jobs
+    with TrainingPool(count, workers) as pool, pool.process() as process, one_at_a_time(request.folder, "compress"):
+        study = _Study(request, plan, on_progress, workers, process, pool)
         record = study.begun()
         strategies = request.strategies
-        if request.trials:
+        if request.trials and not record.unread:
             found = study.explored(record)
             known = {request.pipeline(strategy) for strategy in strategies}
             strategies = (*strategies, *(best for best in found.best if best.pipeline not in known))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +13,11 @@ from edgebench.flows.compress.pipelines import Choices, PipelineSpace, pipeline_
 from edgebench.flows.compress.request import CompressRequest
 from edgebench.flows.compress.verdict import recommend
 from edgebench.flows.profile.profile import ProfileProgress
+from edgebench.flows.search.ownership import is_elsewhere
 from edgebench.flows.search.storage import lasting, open_storage
 from edgebench.flows.search.stored_trials import damaged, wrong_choices
+from edgebench.flows.search.trial import OWNER
+from edgebench.machine.this_process import owner
 from edgebench.store.strategies import Strategy
 
 if TYPE_CHECKING:
@@ -41,7 +44,12 @@ class Explored:
 
 
 def explore(
-    request: CompressRequest, digest: str, tries: Tries, on_progress: Callable[[ProfileProgress], None]
+    request: CompressRequest,
+    digest: str,
+    tries: Tries,
+    on_progress: Callable[[ProfileProgress], None],
+    *,
+    ahead: Callable[[Sequence[str]], None] | None = None,
 ) -> Explored:
     """Try pipelines until the study has as many trials as requested; finished ones are not repeated.
 
@@ -52,6 +60,7 @@ def explore(
         digest: Of the original, which the study must keep.
         tries: Makes and measures a pipeline.
         on_progress: Called for every trial.
+        ahead: Makes several pipelines at once, before they are tried one by one.
 
     Raises:
         NotComparableError: The study was started for another original or other limits.
@@ -61,23 +70,37 @@ def explore(
     study = _opened(request, space, digest)
     known: dict[str, StrategyResult] = {}
     while (done := len(_finished(study))) < request.trials:
-        trial = lasting(study.ask)
-        choices = {name: trial.suggest_categorical(name, values) for name, values in space.choices.items()}
-        text = pipeline_of(choices)
-        on_progress(ProfileProgress(done=done / request.trials, text=f"trial {done + 1} of {request.trials}: {text}"))
-        if text not in known:
-            known[text] = _tried(choices, tries)
-        _tell(study, trial, text, known[text])
+        asked = []
+        for number in range(min(request.jobs, request.trials - done)):
+            trial = lasting(study.ask)
+            lasting(lambda trial=trial: trial.set_user_attr(OWNER, owner()))  # type: ignore[misc]
+            choices = {name: trial.suggest_categorical(name, values) for name, values in space.choices.items()}
+            asked.append((trial, choices))
+            text = f"trial {done + number + 1} of {request.trials}: {pipeline_of(choices)}"
+            on_progress(ProfileProgress(done=done / request.trials, text=text))
+        new = {pipeline_of(choices): choices for _, choices in asked if pipeline_of(choices) not in known}
+        known |= _all_tried(new, tries, ahead if request.jobs > 1 else None)
+        for trial, choices in asked:
+            _tell(study, trial, pipeline_of(choices), known[pipeline_of(choices)])
     finished = _finished(study)
     return Explored(tried=tuple(finished.values()), best=_best(request, finished, tries))
 
 
-def _tried(choices: Choices, tries: Tries) -> StrategyResult:
-    """Costs first, which need no training; accuracy only if they meet the limits."""
-    cheap = tries(untrained(choices), False)
-    if cheap.state is not StrategyState.MEASURED or cheap.faults:
-        return cheap
-    return tries(pipeline_of(choices), True)
+def _all_tried(
+    asked: Mapping[str, Choices], tries: Tries, ahead: Callable[[Sequence[str]], None] | None
+) -> dict[str, StrategyResult]:
+    """Costs first, which need no training; accuracy only if they meet the limits.
+
+    Args:
+        asked: Choices by pipeline.
+        tries: Makes and measures a pipeline.
+        ahead: Makes several at once, so that they only need to be measured; None to make one after the other.
+    """
+    found = {text: tries(untrained(choices), False) for text, choices in asked.items()}
+    promising = [text for text, cheap in found.items() if cheap.state is StrategyState.MEASURED and not cheap.faults]
+    if ahead is not None and len(promising) > 1:
+        ahead(promising)
+    return found | {text: tries(text, True) for text in promising}
 
 
 def _tell(study: optuna.Study, trial: optuna.Trial, text: str, result: StrategyResult) -> None:
@@ -127,8 +150,8 @@ def _opened(request: CompressRequest, space: PipelineSpace, digest: str) -> optu
     from optuna.trial import TrialState
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    sampler = optuna.samplers.TPESampler(seed=request.seed, n_startup_trials=_STARTUP)
-    storage = open_storage("", request.folder)
+    sampler = optuna.samplers.TPESampler(seed=request.seed, n_startup_trials=_STARTUP, constant_liar=request.jobs > 1)
+    storage = open_storage(request.storage, request.folder)
     study: optuna.Study = lasting(
         lambda: optuna.create_study(
             study_name=request.study, storage=storage, sampler=sampler, direction="maximize", load_if_exists=True
@@ -151,6 +174,8 @@ def _opened(request: CompressRequest, space: PipelineSpace, digest: str) -> optu
         if wrong:
             raise damaged(request.study, f"trial {frozen.number}: {wrong}")
     for frozen in lasting(lambda: study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))):
+        if is_elsewhere(frozen.user_attrs.get(OWNER)):
+            continue  # A process on another machine may be at it.
         lasting(lambda frozen=frozen: study.tell(frozen.number, state=TrialState.FAIL))  # type: ignore[misc]
         if len(frozen.params) == len(space.choices):
             lasting(lambda frozen=frozen: study.enqueue_trial(frozen.params))  # type: ignore[misc]

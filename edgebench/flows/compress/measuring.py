@@ -30,7 +30,8 @@ from edgebench.flows.judging import broken_profiles, device_accuracy
 from edgebench.flows.profile.profile import ProfileProgress, ProfileRequest, profile
 from edgebench.models.artefact import Artefact
 from edgebench.models.deployment import Deployment
-from edgebench.store.artefacts import WEIGHTS, load_artefact
+from edgebench.models.file_artefact import FileArtefact
+from edgebench.store.artefacts import WEIGHTS, load_either
 from edgebench.store.codec import from_plain, to_plain
 from edgebench.store.files import read_json, write_atomically, write_json
 from edgebench.store.strategies import Strategy
@@ -89,7 +90,7 @@ class Measuring:
         task = self.request.task
         if task is not None and self._reference is None:
             files = self._deployed(original, self.request.folder / "original", "original")
-            self._reference = self._predicted(files.onnx or "", exact=False)
+            self._reference = self._predicted(files.onnx or files.tflite or "", exact=False)
         return self._reference
 
     def measured(self, strategy: Strategy, made: Made, original: Made, *, accuracy: bool = True) -> Measured:
@@ -111,7 +112,7 @@ class Measuring:
         known = _known_result(folder, key)
         if known is not None:
             return known
-        artefact = load_artefact(made.folder)
+        artefact = load_either(made.folder)
         written = self._deployed(made, folder, strategy.name)
         files = {device.name: self._file(device, written, artefact) for device in self.request.devices}
         refused = tuple(f"{name}: {text}" for name, text in files.items() if isinstance(text, str))
@@ -139,16 +140,18 @@ class Measuring:
         request = Deploy(artefact=str(made.folder), folder=str(folder), name=name, task=self.request.task)
         return self.process.deploy(request)
 
-    def _file(self, device: Device, written: Deployment, artefact: Artefact) -> DeployedFile | str:
+    def _file(self, device: Device, written: Deployment, artefact: Artefact | FileArtefact) -> DeployedFile | str:
         """What a device gets, or why it gets nothing."""
         target, form = create_target(device), artefact.form
         if target.dtype == DataType.INT8 and form.dtype != "int8":
-            return f"takes int8 only, and this strategy stays in {form.dtype}"
+            stays = "keeps activations in float32" if form.dtype == "int8 weights" else f"stays in {form.dtype}"
+            return f"takes int8 only, and this strategy {stays}"
         if target.dtype == DataType.FLOAT32 and form.dtype == "int8":
             return "takes float32 only, and this strategy is int8"
-        path = written.onnx if ModelFormat.ONNX in target.formats else written.tflite
+        onnx = ModelFormat.ONNX in target.formats
+        path = written.onnx if onnx else written.tflite
         if path is None:
-            return written.refusal or "this form is not written for it"
+            return written.refusals.get(".onnx" if onnx else ".tflite", "this form is not written for it")
         file_bytes, update_bytes = self._sizes(path)
         own = "int8, " + ", ".join(form.float_layers) + " in float32" if form.float_layers else form.dtype
         return DeployedFile(
@@ -230,8 +233,10 @@ class Measuring:
     def _artefacts(self, folder: Path, made: Made, written: Deployment, result: StrategyResult) -> tuple[str, ...]:
         """Weights, C projects and the manifest beside the model files; returns all paths."""
         weights = folder / WEIGHTS
-        write_atomically(weights, (made.folder / WEIGHTS).read_bytes())
-        paths = [path for path in (written.onnx, written.tflite) if path] + [str(weights)]
+        paths = [path for path in (written.onnx, written.tflite) if path]
+        if (made.folder / WEIGHTS).is_file():  # The weights of a model that stays a file are in the file.
+            write_atomically(weights, (made.folder / WEIGHTS).read_bytes())
+            paths.append(str(weights))
         # Where a board could not be measured, its profile says why it does not take the file.
         boards = [item for item in self.request.devices if item.target == "mcu" and item.name in result.figures]
         for device in boards:

@@ -36,6 +36,8 @@ class CompressRequest:
         results: The results folder.
         shapes: Of inputs that the model leaves open, by name.
         trials: How many pipelines a search tries in all, including those of earlier calls; 0 for no search.
+        jobs: How many networks a search trains at once; measurements are always one at a time.
+        storage: URL of the search's Optuna storage, or empty for a journal in the study's folder.
 
     Raises:
         InputError: A pipeline or the name is not valid, or a limit of accuracy has no task.
@@ -52,6 +54,8 @@ class CompressRequest:
     results: Path = Path("results")
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     trials: int = 0
+    jobs: int = 1
+    storage: str = ""
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.study):

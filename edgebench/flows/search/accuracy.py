@@ -62,7 +62,7 @@ def accuracy_source(request: SearchRequest, pool: TrainingPool) -> AccuracySourc
     if request.task is None:
         raise InputError(f"--accuracy {name} needs a task", remedy="add --task mnist5k, or your own file or folder")
     if name == "train":
-        return TrainSource(request.space, request.task, request.recipe, request.seed, pool)
+        return TrainSource(request, request.task, pool)
     return SupernetSource(request, request.task, pool)
 
 
@@ -72,14 +72,21 @@ class TrainSource:
     trained = True
     prunable = True
 
-    def __init__(self, space: SearchSpace, task: TaskText, recipe: Recipe, seed: int, pool: TrainingPool) -> None:
-        self.kind = f"validation accuracy after {recipe.epochs} epochs"
-        self._space, self._task, self._recipe, self._seed, self._pool = SpaceText.of(space), task, recipe, seed, pool
+    def __init__(self, request: SearchRequest, task: TaskText, pool: TrainingPool) -> None:
+        self.kind = f"validation accuracy after {request.recipe.epochs} epochs"
+        self._request, self._task, self._pool = request, task, pool
+        self._space = SpaceText.of(request.space)
 
     def accuracy(self, architecture: Architecture, on_epoch: OnEpoch) -> float:
         """Accuracy on the validation samples."""
+        request = self._request
         job = TrainJob(
-            space=self._space, architecture=architecture, task=self._task, recipe=self._recipe, seed=self._seed
+            space=self._space,
+            architecture=architecture,
+            task=self._task,
+            recipe=request.recipe,
+            seed=request.seed,
+            original=request.original,
         )
         with self._pool.process() as process:
             return process.train(job, on_epoch).accuracy

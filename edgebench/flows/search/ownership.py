@@ -40,6 +40,14 @@ def one_at_a_time(folder: Path, what: str = "") -> Iterator[None]:
         yield
 
 
+def is_elsewhere(owner: object) -> bool:
+    """Whether the owner of a trial is on another machine or in another container; a damaged name is nowhere."""
+    try:
+        return isinstance(owner, str) and not is_here(json.loads(owner)[0])
+    except (ValueError, LookupError, TypeError):
+        return False
+
+
 def requeue_abandoned(study: SearchStudy, dimensions: int, watch: Watch) -> int:
     """Queue trials whose process is gone for whichever process asks next; called by one process at a time.
 

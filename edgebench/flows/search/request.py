@@ -92,6 +92,7 @@ class SearchRequest:
         storage: URL of an Optuna storage, or empty for a journal under ``results``.
         jobs: Number of parallel trainings.
         results: The results folder.
+        original: Folder of an artefact of a compression that trained networks imitate, or empty.
         call: What the search was asked for with, for going on by the study's name.
     """
 
@@ -112,6 +113,7 @@ class SearchRequest:
     storage: str = ""
     jobs: int = 1
     results: Path = Path("results")
+    original: str = ""
     call: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -16,7 +16,7 @@ from edgebench.errors import UnsupportedModelError
 def quantise_onnx(
     source: Path,
     target: Path,
-    samples: Sequence[NDArray[np.float32]],
+    samples: Sequence[Mapping[str, NDArray[np.generic]]],
     *,
     ranges: Mapping[str, tuple[float, float]] | None = None,
     float_nodes: Collection[str] = (),
@@ -26,9 +26,9 @@ def quantise_onnx(
     Weights have 7 bits: the kernels of processors without VNNI add two products in 16 bits, which 8 would overflow.
 
     Args:
-        source: A float ``.onnx`` file with one input.
+        source: A float ``.onnx`` file.
         target: File to write.
-        samples: Inputs as the file takes them.
+        samples: Inputs by name, as the file takes them.
         ranges: Lowest and highest value of tensors, by name, that override what samples show.
         float_nodes: Layers whose nodes stay in float.
 
@@ -39,8 +39,8 @@ def quantise_onnx(
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
     model = onnx.load(str(source))
-    name = model.graph.input[0].name
-    written = {output for node in model.graph.node for output in node.output} | {name}
+    written = {output for node in model.graph.node for output in node.output}
+    written |= {value.name for value in model.graph.input}
     overrides = {
         tensor: [{"rmin": np.float32(low), "rmax": np.float32(high)}]
         for tensor, (low, high) in (ranges or {}).items()
@@ -52,11 +52,11 @@ def quantise_onnx(
         """Gives samples one by one."""
 
         def __init__(self) -> None:
-            self._samples: Iterator[NDArray[np.float32]] = iter(samples)
+            self._samples: Iterator[Mapping[str, Any]] = iter(samples)
 
         def get_next(self) -> dict[str, Any] | None:
             sample = next(self._samples, None)
-            return None if sample is None else {name: sample}
+            return None if sample is None else dict(sample)
 
     logging.getLogger().setLevel(logging.ERROR)  # The quantiser advises preprocessing, which changes nothing here.
     try:
@@ -72,7 +72,7 @@ def quantise_onnx(
             nodes_to_exclude=excluded,
             extra_options={"TensorQuantOverrides": overrides} if overrides else {},
         )
-    except (ValueError, RuntimeError, KeyError, AttributeError) as error:
+    except (ValueError, RuntimeError, KeyError, AttributeError, TypeError, IndexError) as error:
         raise UnsupportedModelError(
             f"ONNX Runtime cannot quantise it: {' '.join(str(error).split())[:200]}", where=source.name
         ) from error

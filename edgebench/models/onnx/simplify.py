@@ -89,7 +89,7 @@ def simplify(
     except Exception as error:  # protobuf and onnx raise a dozen kinds
         raise InputError(f"cannot be read: {' '.join(str(error).split())[:300]}", where=path.name) from None
     model = _of_supported_opset(model)
-    _fix_shapes(model, shapes)
+    fix_shapes(model, shapes)
     _to_float32(model)
     ranges = without_quantisation(model)
     model = _inlined(model, known)
@@ -112,7 +112,8 @@ def _of_supported_opset(model: Any) -> Any:
         return model
 
 
-def _fix_shapes(model: Any, shapes: Mapping[str, tuple[int, ...]]) -> None:
+def fix_shapes(model: Any, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Give a model's inputs these shapes, by name; those of all else are inferred again."""
     initialisers = {tensor.name for tensor in model.graph.initializer}
     # Old files list constants among the inputs, with a default value that nothing overrides.
     inputs = [value for value in model.graph.input if value.name not in initialisers]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,9 @@ from edgebench.models.network.layers import (
     Softmax,
 )
 from edgebench.models.network.weights import LayerWeights
+from edgebench.models.tflite.quantize import Samples, relative_difference, run_tflite
 from edgebench.models.tflite.tree import DAMAGE, GraphEditor, Table, read_tree
+from edgebench.models.tflite.writer import to_tflite
 
 _FUSED: Mapping[int, ActivationKind] = {0: "none", 1: "relu", 3: "relu6"}
 """Activations that operators apply themselves, by their codes in the schema."""
@@ -37,6 +40,8 @@ _ACTIVATIONS: Mapping[str, ActivationKind] = {
     "RELU": "relu", "RELU6": "relu6", "LOGISTIC": "sigmoid", "TANH": "tanh", "HARD_SWISH": "hard_swish",
 }  # fmt: skip
 _SAME = 0
+_SAME_OUTPUTS = 1e-3
+"""Root mean square difference over that of the outputs that sums in another order may make."""
 _IMAGE_AXES = ([1, 2], [2, 1])
 _REMEDY = "give a network of convolutions, dense layers, pools, sums and concatenations, in float"
 
@@ -62,9 +67,37 @@ def network_from_tflite(path: Path, name: str) -> tuple[Network, dict[str, Layer
             remedy=_REMEDY,
         )
     try:
-        return _Reader(editor, name).read()
+        network, weights = _Reader(editor, name).read()
+        network.weight_shapes()  # Layers check their inputs.
     except DAMAGE as error:
         raise InputError(f"damaged TFLite file: {error or type(error).__name__}", where=str(path)) from None
+    except InputError as error:
+        raise UnsupportedModelError(error.what, where=str(path), remedy=_REMEDY) from None
+    _require_same(path, network, weights)
+    return network, weights
+
+
+def _require_same(path: Path, network: Network, weights: Mapping[str, LayerWeights]) -> None:
+    """Check on random inputs that a network computes what the file it was read from does.
+
+    Raises:
+        UnsupportedModelError: It does not: an operator means more than was read of it.
+    """
+    random = np.random.default_rng(0)
+    samples: Samples = [{INPUT: random.random((1, *network.input_shape)).astype(np.float32)} for _ in range(2)]
+    with tempfile.TemporaryDirectory(prefix="edgebench-") as folder:
+        again = Path(folder) / "again.tflite"
+        to_tflite(network, weights, again)
+        try:
+            difference = relative_difference(run_tflite(path, samples), run_tflite(again, samples))
+        except (RuntimeError, ValueError) as error:
+            raise UnsupportedModelError(
+                f"LiteRT does not run it: {' '.join(str(error).split())[:200]}", where=str(path), remedy=_REMEDY
+            ) from None
+    if not difference <= _SAME_OUTPUTS:
+        raise UnsupportedModelError(
+            f"read as a network its outputs differ by {difference:.1%}", where=str(path), remedy=_REMEDY
+        )
 
 
 class _Reader:
@@ -87,9 +120,11 @@ class _Reader:
         return Network(name=self._name, input_shape=shape, layers=tuple(self.layers)), self.weights
 
     def refusal(self, operator: Table, why: str) -> UnsupportedModelError:
-        where = self.editor.name(operator.outputs[0])
+        label, where = self.editor.label(operator), self.editor.name(operator.outputs[0])
+        # What it computes is named once.
+        kind = "" if label in why else f"{label} "
         return UnsupportedModelError(
-            f"{why} (layer {where!r})", operators=(self.editor.label(operator),), where=self._name, remedy=_REMEDY
+            f"{why} ({kind}layer {where!r})", operators=(label,), where=self._name, remedy=_REMEDY
         )
 
     def shape(self, index: int) -> tuple[int, ...]:

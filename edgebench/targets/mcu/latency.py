@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from edgebench.core.calibration import INTERPRETER, Work
+from edgebench.core.calibration import INTERPRETER, LayerWork, Work
 from edgebench.core.metric import Metric, Provenance
 from edgebench.targets.mcu.calibration import Calibration, Estimate
 from edgebench.targets.mcu.cores import Core
@@ -56,6 +56,30 @@ class LatencyModel:
                 interpreted, f"the same network in {INTERPRETER}: {how} / {self.clock}; {method}"
             )
         return figures
+
+    def of_layer(self, operator: str, instructions: int, macs: int, method: str) -> dict[str, Metric]:
+        """A layer's part of the latency, without a band of its own; nothing if the core is not calibrated.
+
+        Args:
+            operator: Its name in TFLite's schema.
+            instructions: What it executes.
+            macs: Its multiply-accumulates.
+            method: How the instructions were counted.
+        """
+        if self.calibration is None or instructions <= 0:
+            return {}
+        work = Work.of([LayerWork(operator=operator, instructions=instructions, macs=macs)])
+        seconds = self.calibration.estimate(work).cycles / self.clock_hz
+        how = f"cycles of the operator's instructions, as the calibration has them, / {self.clock}; {method}"
+        return {
+            "latency_s": Metric(
+                value=seconds,
+                unit="s",
+                provenance=Provenance.ESTIMATED,
+                method=how,
+                source=self.calibration.source,
+            )
+        }
 
     def notes(self, work: Work) -> list[str]:
         """What to know about the figures."""

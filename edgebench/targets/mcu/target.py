@@ -329,7 +329,8 @@ class McuModel(PlainModel):
                 name=layer.name.rpartition(";")[2],
                 operator=layer.kind,
                 share=count / self._instructions,
-                metrics={
+                metrics=self._latency.of_layer(layer.kind, count, layer.macs, self.method)
+                | {
                     "instructions": self._metric(count, "instructions", Provenance.SIMULATED, "of the operator"),
                     "flash_bytes": self._metric(
                         sum(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
+from edgebench.compress.layer_times import LayerTimes, SplitTimes
 from edgebench.core.compression import StepDone
 from edgebench.core.record import Record
 from edgebench.models.deployment import Deployment
@@ -20,7 +21,8 @@ class ArtefactFacts(Record):
     Attributes:
         digest: SHA-256 over structure, weights and form; empty if there is none.
         steps: What was done to it.
-        not_applicable: Why a pass can do nothing, or empty; then there is no artefact.
+        not_applicable: Why a pass can do nothing or a model is not a network of ours, or empty; then there is no
+            artefact.
         remedy: What to do about it, or empty.
     """
 
@@ -58,6 +60,44 @@ class ImportModel(LongRequest[ArtefactFacts, Epoch]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KeepFiles(Request[ArtefactFacts]):
+    """Keep a model that is not a network of ours as files.
+
+    Attributes:
+        files: The model in every format that it could be brought into, by suffix.
+        refusals: Why it could not be brought into a format, by suffix.
+        unread: Why it is not a network of ours.
+        folder: Where the artefact is written.
+        task: What it must fit, or None.
+        shapes: Shapes of inputs that the files leave open, by name.
+    """
+
+    verb: ClassVar[str] = "keep"
+    step: ClassVar[str] = "while the model was read"
+    files: Mapping[str, str]
+    refusals: Mapping[str, str]
+    unread: str
+    folder: str
+    task: TaskText | None
+    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundDesign(Record):
+    """A network that a search found.
+
+    Attributes:
+        network: As ``edgebench.models.network.description`` writes it.
+        text: Which it is.
+        notes: What the search could not take into account.
+    """
+
+    network: Mapping[str, Any]
+    text: str
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ApplyPass(LongRequest[ArtefactFacts, Epoch]):
     """Apply one pass to an artefact.
 
@@ -69,7 +109,9 @@ class ApplyPass(LongRequest[ArtefactFacts, Epoch]):
         task: What it is trained on, or None.
         epochs: Of a fine-tuning.
         seed: Of everything random.
-        costs: By device, what each layer of the original takes there, see ``edgebench.compress.base.Setting``.
+        costs: By device, what layers take with fewer channels, see ``edgebench.compress.base.Setting``.
+        splits: By device, what layers take if each is made two.
+        designs: By search space, the network that a search of it found.
         threads: Of PyTorch.
     """
 
@@ -82,7 +124,9 @@ class ApplyPass(LongRequest[ArtefactFacts, Epoch]):
     task: TaskText | None
     epochs: int
     seed: int
-    costs: Mapping[str, Mapping[str, tuple[float, ...]]] = field(default_factory=dict)
+    costs: Mapping[str, LayerTimes] = field(default_factory=dict)
+    splits: Mapping[str, SplitTimes] = field(default_factory=dict)
+    designs: Mapping[str, FoundDesign] = field(default_factory=dict)
     threads: int = 1
 
 
@@ -96,6 +140,9 @@ class Deploy(Request[Deployment]):
         name: Prefix of their names.
         task: The task whose training images set ranges, or None for random ones.
         int8: Whether int8 is written whatever the artefact's form, to find out what its layers cost.
+        widths: Of each group of channels in the network that is written, for the same purpose; empty for its own.
+        split: Share of their rank at which all layers of the network that is written are made two, for the same
+            purpose; 0 for none.
     """
 
     verb: ClassVar[str] = "deploy"
@@ -105,3 +152,5 @@ class Deploy(Request[Deployment]):
     name: str
     task: TaskText | None
     int8: bool = False
+    widths: tuple[int, ...] = ()
+    split: float = 0.0

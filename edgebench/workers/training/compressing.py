@@ -7,15 +7,23 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgebench.compress.base import NotApplicableError, Setting
+from edgebench.compress.base import Design, NotApplicableError, Setting
+from edgebench.compress.low_rank import split_everywhere
 from edgebench.compress.pipeline import parse_pipeline
+from edgebench.compress.prune import narrowed
+from edgebench.compress.widths import MULTIPLE
 from edgebench.core.compression import StepDone
+from edgebench.errors import UnsupportedModelError
 from edgebench.models.artefact import Artefact
 from edgebench.models.deployment import Deployment, deploy
-from edgebench.store.artefacts import load_artefact, save_artefact
+from edgebench.models.file_artefact import FileArtefact
+from edgebench.models.file_deployment import deploy_file
+from edgebench.models.network.description import network_from_plain
+from edgebench.store.artefacts import load_artefact, load_either, save_artefact
 from edgebench.tasks.recipe import Recipe, TrainingFailed
 from edgebench.tasks.task import Task
-from edgebench.workers.training.compress_jobs import ApplyPass, ArtefactFacts, Deploy, ImportModel
+from edgebench.workers.training.compress_files import applied_to_file, kept, samples_of
+from edgebench.workers.training.compress_jobs import ApplyPass, ArtefactFacts, Deploy, ImportModel, KeepFiles
 from edgebench.workers.training.jobs import Epoch, TaskText
 
 if TYPE_CHECKING:
@@ -44,21 +52,40 @@ class Compressing:
         """Read a model, and train it first if it knows nothing."""
         from edgebench.models.tflite.to_network import network_from_tflite
 
-        network, weights = network_from_tflite(Path(job.model), job.name)
+        try:
+            network, weights = network_from_tflite(Path(job.model), job.name)
+        except UnsupportedModelError as error:
+            return ArtefactFacts(not_applicable=error.what)
         artefact = Artefact(network=network, weights=weights)
         if job.task is not None:
             artefact = self._educated(artefact, self._load(job.task), job, goes_on)
         return _saved(artefact, job.folder)
 
+    def keep(self, job: KeepFiles) -> ArtefactFacts:
+        """Keep a model as files."""
+        return kept(job, None if job.task is None else self._load(job.task))
+
     def apply(self, job: ApplyPass, goes_on: GoesOn) -> ArtefactFacts:
         """Apply a pass."""
-        artefact, original = load_artefact(Path(job.parent)), load_artefact(Path(job.original))
+        artefact = load_either(Path(job.parent))
+        if isinstance(artefact, FileArtefact):
+            return applied_to_file(job, artefact)
+        original = load_artefact(Path(job.original))
         setting = Setting(
             task=None if job.task is None else self._load(job.task),
             teacher=(original.network, original.weights),
             epochs=job.epochs,
             seed=job.seed,
             costs=job.costs,
+            splits=job.splits,
+            designs={
+                space: Design(
+                    network=network_from_plain(dict(found.network), where=f"design of {space}"),
+                    text=found.text,
+                    notes=found.notes,
+                )
+                for space, found in job.designs.items()
+            },
             threads=job.threads,
             on_epoch=_reporting(goes_on),
         )
@@ -71,9 +98,15 @@ class Compressing:
 
     def deploy(self, request: Deploy) -> Deployment:
         """Write files."""
-        artefact = load_artefact(Path(request.artefact))
-        folder = Path(request.folder)
+        artefact, folder = load_either(Path(request.artefact)), Path(request.folder)
         folder.mkdir(parents=True, exist_ok=True)
+        if isinstance(artefact, FileArtefact):
+            task = None if request.task is None else self._load(request.task)
+            return deploy_file(artefact, samples_of(task), folder, request.name)
+        if request.widths:
+            artefact = narrowed(artefact, request.widths)
+        if request.split:
+            artefact, _ = split_everywhere(artefact, request.split, MULTIPLE)
         form = replace(artefact.form, dtype="int8") if request.int8 else artefact.form
         return deploy(artefact, form, self._samples(artefact, request.task), folder, request.name)
 

@@ -91,6 +91,7 @@ class TrainJob(LongRequest[Trained, Epoch]):
         seed: Of weights, order and augmentation.
         weights: File to write the weights to, or None.
         teacher: Architecture and weights file of a network to imitate, or None.
+        original: Folder of an artefact to imitate instead, or empty.
         threads: Of PyTorch.
     """
 
@@ -103,6 +104,7 @@ class TrainJob(LongRequest[Trained, Epoch]):
     seed: int
     weights: str | None = None
     teacher: tuple[tuple[int, ...], str] | None = None
+    original: str = ""
     threads: int = 1
 
 

@@ -14,7 +14,7 @@ from edgebench.models.deployment import Deployment
 from edgebench.workers.base import Workers
 from edgebench.workers.local import LOCAL
 from edgebench.workers.protocol import Answer, FailureKind, LongRequest, Request
-from edgebench.workers.training.compress_jobs import ApplyPass, ArtefactFacts, Deploy, ImportModel
+from edgebench.workers.training.compress_jobs import ApplyPass, ArtefactFacts, Deploy, ImportModel, KeepFiles
 from edgebench.workers.training.jobs import (
     DescribeTask,
     Epoch,
@@ -123,6 +123,14 @@ class TrainingProcess:
             UnsupportedModelError: The model contains what networks cannot express.
         """
         return self._again(lambda: self._followed(job, on_epoch))
+
+    def keep(self, job: KeepFiles) -> ArtefactFacts:
+        """Keep a model that is not a network of ours as files.
+
+        Raises:
+            InputError: The model does not fit the task.
+        """
+        return self._again(lambda: self._asked(job))
 
     def deploy(self, request: Deploy) -> Deployment:
         """Write an artefact's files.

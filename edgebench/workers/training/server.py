@@ -15,13 +15,14 @@ from edgebench.errors import InputError
 from edgebench.models.network import Network
 from edgebench.spaces.registry import create_space
 from edgebench.spaces.space import SearchSpace
+from edgebench.store.artefacts import load_artefact
 from edgebench.store.files import write_atomically
 from edgebench.tasks.recipe import TrainingFailed
 from edgebench.tasks.registry import load_task
 from edgebench.tasks.task import Task
 from edgebench.workers.protocol import FailureKind
 from edgebench.workers.server import Server
-from edgebench.workers.training.compress_jobs import ApplyPass, Deploy, ImportModel
+from edgebench.workers.training.compress_jobs import ApplyPass, Deploy, ImportModel, KeepFiles
 from edgebench.workers.training.compressing import Compressing
 from edgebench.workers.training.jobs import (
     DescribeTask,
@@ -73,6 +74,7 @@ class TrainingServer(Server):
         self.on(Predict, self._predict)
         compressing = Compressing(self._task)
         self.on_long(ImportModel, compressing.import_model)
+        self.on(KeepFiles, compressing.keep)
         self.on_long(ApplyPass, compressing.apply)
         self.on(Deploy, compressing.deploy)
         self._tasks: dict[TaskText, Task] = {}
@@ -99,6 +101,9 @@ class TrainingServer(Server):
             architecture, weights = job.teacher
             large = self._network(job.space, architecture)
             teacher = (large, read_weights(Path(weights), large))
+        if job.original:
+            artefact = load_artefact(Path(job.original))
+            teacher = (artefact.network, dict(artefact.weights))
         last = Epoch(number=0, accuracy=0.0)
 
         def on_epoch(number: int, accuracy: float) -> None:

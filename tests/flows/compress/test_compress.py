@@ -1,6 +1,7 @@
 """A compression from the model to the verdict, with real training of a small network, and what may happen to it."""
 
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from edgebench.core.budget import Budget, Limit
 from edgebench.core.compression import CompressionRecord, StrategyState
 from edgebench.core.plan import MeasurementPlan
 from edgebench.errors import InputError, NotComparableError, StorageError
-from edgebench.flows.compress import measuring
+from edgebench.flows.compress import layer_costs, measuring
 from edgebench.flows.compress.compress import compress
 from edgebench.flows.compress.request import CompressRequest
 from edgebench.models.network.weights import random_weights
@@ -19,13 +20,16 @@ from edgebench.models.onnx.writer import to_onnx
 from edgebench.reports.compress import compression_report
 from edgebench.store.devices import find_device
 from edgebench.store.strategies import Strategy, chosen_strategies, known_strategies
+from edgebench.store.tables import TableStore
 from edgebench.tasks.recipe import Recipe
 from edgebench.tasks.registry import load_task
 from edgebench.tasks.training import train
 from edgebench.workers.training.compress_jobs import ApplyPass, ArtefactFacts
-from edgebench.workers.training.jobs import TaskText
+from edgebench.workers.training.jobs import TaskText, Trained, TrainJob
 from edgebench.workers.training.pool import TrainingProcess, TrialFailedError
+from tests.compress.files import squeezing_onnx
 from tests.extras import needs_torch
+from tests.small_space import fake_table, open_twelve
 from tests.tasks.synthetic import bars, small_network
 
 pytestmark = [pytest.mark.child, pytest.mark.heavy, needs_torch]
@@ -240,3 +244,141 @@ def test_a_search_trains_nothing_that_costs_too_much(request_: CompressRequest, 
     assert all(item.accuracy is None and "exceeds its limit" in item.reason for item in record.tried)
     assert record.recommendation is not None
     assert not record.recommendation.meets
+
+
+@pytest.fixture
+def file_request(request_: CompressRequest, tmp_path: Path) -> CompressRequest:
+    """A model with operators that networks of ours lack."""
+    pipelines = {"plain": "", "int8": "int8", "weights": "int8_weights", "pruned": "prune(0.5) + tune"}
+    return replace(
+        request_,
+        model=str(squeezing_onnx(tmp_path / "squeezing.onnx")),
+        strategies=tuple(Strategy(name=name, pipeline=text) for name, text in pipelines.items()),
+    )
+
+
+@pytest.mark.slow
+def test_a_model_that_is_no_network_of_ours_gets_a_verdict_all_the_same(
+    file_request: CompressRequest, jobs: list[str]
+) -> None:
+    record = run(replace(file_request, trials=2))
+    assert [result.state for result in record.strategies] == ["measured", "measured", "measured", "not applicable"]
+    assert "MUL" in record.unread
+    assert "changes the layers" in record.strategies[3].reason
+    assert "MUL" in record.strategies[3].reason
+    assert record.recommendation is not None
+    assert record.recommendation.strategy
+    assert not record.tried, "a search is made of passes that do not apply"
+    assert record.reference is not None
+    assert record.strategies[1].accuracies[0].drop is not None
+    assert all(Path(path).exists() for result in record.strategies for path in result.artefacts)
+    assert "cannot be read as a network" in str(compression_report(record))
+    jobs.clear()
+    again = run(file_request)
+    assert jobs == ["prune(0.5)"], "what was made is not made again"
+    assert again.strategies[1].figures == record.strategies[1].figures
+
+
+def test_without_a_task_such_a_model_gets_figures_of_cost(file_request: CompressRequest) -> None:
+    record = run(replace(file_request, task=None, strategies=file_request.strategies[:2]))
+    assert [result.state for result in record.strategies] == ["measured", "measured"]
+    assert record.parameters == 915
+    assert record.recommendation is not None
+    assert "unknown without a task" in record.recommendation.reason
+
+
+@pytest.mark.slow
+def test_a_redesign_searches_once_with_the_original_as_teacher(
+    request_: CompressRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked: list[TrainJob] = []
+    real = TrainingProcess.train
+
+    def noting(self: TrainingProcess, job: TrainJob, *rest: Any) -> Trained:
+        asked.append(job)
+        return real(self, job, *rest)
+
+    monkeypatch.setattr(TrainingProcess, "train", noting)
+    monkeypatch.chdir(tmp_path)
+    space = open_twelve(tmp_path, classes=3)
+    TableStore(request_.results).save(fake_table(space))
+    wanted = replace(request_, strategies=(Strategy(name="new", pipeline=f"redesign({space.name}, trials=3)"),))
+    (result,) = run(wanted).strategies
+    assert result.state is StrategyState.MEASURED, result.reason
+    assert len(asked) == 3
+    assert all(job.original and job.recipe.distillation == 0.5 for job in asked)
+    assert "3 under the limits" in result.steps[-1].done
+    asked.clear()
+    (again,) = run(wanted).strategies
+    assert not asked, "the search is not repeated"
+    assert again.figures == result.figures
+    tight = Budget(limits=(replace(LIMIT, value=1e-9),))
+    (refused,) = run(replace(wanted, budget=tight)).strategies
+    assert refused.state is StrategyState.NOT_APPLICABLE
+    assert "meets the limits" in refused.reason
+
+
+def test_a_redesign_without_a_table_says_how_to_build_one(request_: CompressRequest) -> None:
+    wanted = replace(request_, strategies=(Strategy(name="new", pipeline="redesign(mobile)"),))
+    (result,) = run(wanted).strategies
+    assert result.state is StrategyState.NOT_APPLICABLE
+    assert "edgebench lut build mobile -d fake" in result.reason
+
+
+@pytest.mark.slow
+def test_a_search_trains_several_at_once_in_a_storage_of_the_users_and_nothing_twice(
+    request_: CompressRequest, jobs: list[str], tmp_path: Path
+) -> None:
+    url = f"sqlite:///{tmp_path / 'trials.db'}"
+    searching = replace(request_, strategies=(), trials=4, jobs=2, storage=url)
+    record = run(searching)
+    assert len(record.tried) == 4
+    assert (tmp_path / "trials.db").is_file()
+    assert record.recommendation is not None
+    done = sorted(jobs)
+    jobs.clear()
+    again = run(replace(searching, jobs=1))
+    assert again.tried == record.tried
+    assert not jobs
+    (tmp_path / "results").mkdir()
+    alone = run(replace(searching, jobs=1, trials=4, results=tmp_path / "results", storage="", study="alone"))
+    assert {item.pipeline for item in alone.tried} == {item.pipeline for item in record.tried}, "four known starts"
+    assert sorted(jobs) == done, "beginnings that pipelines share are trained once"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(find_spec("ethosu") is None, reason="needs Vela")
+def test_passes_choose_by_the_layers_of_a_device_that_are_measured_once(
+    request_: CompressRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured: list[str] = []
+    real = layer_costs.profile
+
+    def noting(wanted: Any, **options: Any) -> Any:
+        measured.append(wanted.devices[0].name)
+        return real(wanted, **options)
+
+    monkeypatch.setattr(layer_costs, "profile", noting)
+    pipelines = {
+        "pruned": "prune(0.5, by=ethos-u55-128) + int8",
+        "thin": "lowrank(0.3, multiple=1, by=ethos-u55-128) + int8",
+        "fake": "prune(0.5, by=fake) + int8",
+    }
+    wanted = replace(
+        request_,
+        devices=(find_device("ethos-u55-128"), find_device("fake")),
+        strategies=tuple(Strategy(name=name, pipeline=text) for name, text in pipelines.items()),
+        budget=Budget(),
+        task=None,
+    )
+    pruned, thin, fake = run(wanted).strategies
+    assert pruned.state is StrategyState.MEASURED, pruned.reason
+    assert "by the time of layers on ethos-u55-128" in pruned.steps[0].done
+    assert thin.state is StrategyState.MEASURED or "not be faster" in thin.reason
+    assert fake.state is StrategyState.NOT_APPLICABLE
+    assert "layers" in fake.reason
+    assert measured.count("ethos-u55-128") > 5
+    assert measured.count("fake") == 1, "a device that reports no layers is asked once"
+    measured.clear()
+    run(wanted)
+    assert "ethos-u55-128" not in measured

@@ -16,27 +16,22 @@ import psutil
 import pytest
 
 from edgebench.core.budget import Budget, Limit
-from edgebench.core.metric import Provenance
 from edgebench.core.model import ModelFormat, ModelInfo
 from edgebench.core.plan import MeasurementPlan
 from edgebench.core.profile import Footprint, Sample
 from edgebench.core.search import SearchRecord, TrialResult
-from edgebench.core.table import LookupTable, TableFigure
 from edgebench.errors import InputError, NotComparableError, StorageError
-from edgebench.flows.lut.request import table_key
 from edgebench.flows.search import calls, storage
 from edgebench.flows.search.ranking import spread
 from edgebench.flows.search.request import SearchRequest
 from edgebench.flows.search.search import search
 from edgebench.flows.search.trial import OWNER
-from edgebench.models.network import NetworkBuilder
 from edgebench.models.prepare import Prepared
 from edgebench.reports.search import search_report
 from edgebench.search.costs import cost_model
 from edgebench.spaces.space import SearchSpace
 from edgebench.store.devices import find_device
 from edgebench.store.tables import TableStore
-from edgebench.targets.registry import create_target
 from edgebench.tasks.recipe import Recipe
 from edgebench.workers.measuring.jobs import Finish, Finished, Load, Loaded, Prepare, Run
 from edgebench.workers.training.jobs import (
@@ -54,7 +49,7 @@ from edgebench.workers.training.jobs import (
 )
 from edgebench.workers.training.pool import TrainingProcess, TrialFailedError
 from tests.canned_workers import CannedWorkers
-from tests.small_space import open_twelve
+from tests.small_space import fake_table, open_twelve
 
 FAKE = find_device("fake")
 PLAN = MeasurementPlan(repetitions=2, time_limit_s=20)
@@ -66,25 +61,6 @@ needs_training = pytest.mark.skipif(
 @pytest.fixture
 def space(tmp_path: Path) -> SearchSpace:
     return open_twelve(tmp_path)
-
-
-def fake_table(space: SearchSpace) -> LookupTable:
-    """What the fake device costs: a file's bytes at 100 MB a second."""
-    entries = {}
-    for block in space.all_blocks:
-        builder = NetworkBuilder("block", block.input_shape)
-        block.append(builder)
-        entries[block.key] = {"latency_s": 4 * builder.build().parameters / 1e8}
-    key = table_key(FAKE, create_target(FAKE).check(), "float32", measured=True)
-    figure = TableFigure(provenance=Provenance.SIMULATED, method="weights / bytes per second", base=2e-5)
-    return LookupTable(
-        space=space.name,
-        key=key,
-        figures={"latency_s": figure},
-        entries=entries,
-        space_digest=space.digest,
-        complete=True,
-    )
 
 
 def accuracies(space: SearchSpace, path: Path) -> dict[str, float]:
