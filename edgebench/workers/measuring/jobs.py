@@ -226,11 +226,9 @@ class Finished(Record):
     after: Surroundings | None = None
 
     def __post_init__(self) -> None:
-        if self.peak_ram_bytes < 0 or not all(0 <= (layer.share or 0.0) <= 1.01 for layer in self.layers):
-            raise ValueError("a process without memory, or a layer that is more than its model")
-        for figures in (self.metrics, *(layer.metrics for layer in self.layers)):
-            if any(figure.value < 0 or figure.least < 0 for figure in figures.values()):
-                raise ValueError("a figure cannot be below zero")
+        _require_possible(self.layers, self.metrics)
+        if self.peak_ram_bytes < 0:
+            raise ValueError("a process without memory")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -262,6 +260,9 @@ class ListedLayers(Record):
 
     layers: tuple[LayerCost, ...]
 
+    def __post_init__(self) -> None:
+        _require_possible(self.layers, {})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListLayers(Request[ListedLayers]):
@@ -276,6 +277,14 @@ class ListLayers(Request[ListedLayers]):
     def misfit(self, answer: ListedLayers) -> str | None:
         """No model has that many operators."""
         return f"{len(answer.layers)} layers" if len(answer.layers) > MOST_LAYERS else None
+
+
+def _require_possible(layers: tuple[LayerCost, ...], metrics: Mapping[str, Metric]) -> None:
+    if not all(0 <= (layer.share or 0.0) <= 1.01 for layer in layers):
+        raise ValueError("a layer that is more than its model")
+    for figures in (metrics, *(layer.metrics for layer in layers)):
+        if any(figure.value < 0 or figure.least < 0 for figure in figures.values()):
+            raise ValueError("a figure cannot be below zero")
 
 
 def _is_possible(latency_s: float) -> bool:
