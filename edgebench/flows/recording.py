@@ -19,6 +19,8 @@ from edgebench.flows.profile.profile import ProfileProgress, ProfileRequest, pro
 from edgebench.machine.description import describe_machine, machine_warnings, read_state, state_changes
 from edgebench.machine.revision import git_revision
 from edgebench.store.runs import RunStore
+from edgebench.workers.base import Workers
+from edgebench.workers.local import LOCAL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +109,7 @@ def record_profiles(
     command: Sequence[str],
     label: str = "",
     on_progress: Callable[[ProfileProgress], None] = lambda _: None,
+    workers: Workers = LOCAL,
 ) -> RecordedRun:
     """Profile, saving after each step.
 
@@ -119,6 +122,7 @@ def record_profiles(
         command: What was typed or called, for the record.
         label: The user's name for the run, or empty.
         on_progress: Called for every step.
+        workers: Starts the processes that models are read and run in.
 
     Raises:
         StorageError: The results folder cannot be written to; nothing was measured.
@@ -135,7 +139,7 @@ def record_profiles(
 
     interrupted, unsaved = False, None
     try:
-        profile(request, on_update=save, on_progress=on_progress)
+        profile(request, on_update=save, on_progress=on_progress, workers=workers)
     except KeyboardInterrupt:
         interrupted = True
     except StorageError as error:

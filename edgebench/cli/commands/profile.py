@@ -12,8 +12,11 @@ import typer
 from edgebench.cli import completion
 from edgebench.cli.interrupts import tell
 from edgebench.cli.options import (
+    CLUSTER_WAIT,
     RESULTS,
     CalibrationOption,
+    ClusterOption,
+    ClusterWaitOption,
     ConverterOption,
     LabelOption,
     MaxEnergyOption,
@@ -90,6 +93,8 @@ def profile(
     max_ram: MaxRamOption = [],
     max_flash: MaxFlashOption = [],
     label: LabelOption = "",
+    cluster: ClusterOption = None,
+    cluster_wait: ClusterWaitOption = CLUSTER_WAIT,
     results: ResultsOption = RESULTS,
     details: DetailsOption = False,
     reports: ReportsOption = [],
@@ -102,6 +107,7 @@ def profile(
     the machine in the same state; every run is saved. With a limit such as --max-latency host=50ms the exit code is 0
     only if every figure that is limited was measured and meets its limit: 1 over a limit, 4 not measured or decided.
     """
+    from edgebench.cli.clustering import devices_of
     from edgebench.cli.compose import compose_devices, compose_inputs, compose_label, compose_plan
     from edgebench.cli.gating import compose_ceilings
     from edgebench.cli.progress import progress_bar
@@ -111,25 +117,26 @@ def profile(
     from edgebench.store.runs import RunStore
 
     files = report_formats(reports)
-    request = ProfileRequest(
-        models=list(dict.fromkeys(models)),
-        devices=compose_devices(device, [*option, *old_option], threads=threads, optimization=optimization),
-        plan=compose_plan(
-            repetitions=repetitions,
-            time_limit=time_limit,
-            goal=goal,
-            memory_limit=memory_limit,
-            layers=layers,
-        ),
-        inputs=compose_inputs(shape, inputs, seed, calibration, signature, converter),
+    plan = compose_plan(
+        repetitions=repetitions, time_limit=time_limit, goal=goal, memory_limit=memory_limit, layers=layers
     )
+    source = compose_inputs(shape, inputs, seed, calibration, signature, converter)
+    options = [*option, *old_option]
     typed = {"latency": max_latency, "energy": max_energy, "ram": max_ram, "flash": max_flash}
-    limits = compose_ceilings(typed, request.devices)
     command = ("edgebench", *sys.argv[1:])
-    with progress_bar() as progress:
-        recorded = record_profiles(
-            request, RunStore(results), command=command, label=compose_label(label), on_progress=progress
-        )
+    with devices_of(cluster, cluster_wait) as place:
+        devices = compose_devices(device, options, threads=threads, optimization=optimization, find=place.find)
+        limits = compose_ceilings(typed, devices)
+        request = ProfileRequest(models=list(dict.fromkeys(models)), devices=devices, plan=plan, inputs=source)
+        with progress_bar() as progress:
+            recorded = record_profiles(
+                request,
+                RunStore(results),
+                command=command,
+                label=compose_label(label),
+                on_progress=progress,
+                workers=place.workers,
+            )
     findings = profile_findings(recorded.run.profiles, limits)
     shown = _report(recorded, findings)
     _show(shown, recorded, Format.JSON if json_ else format_, details=details)

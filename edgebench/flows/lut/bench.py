@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import itertools
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 from edgebench.core.device import Device
 from edgebench.core.dtype import DataType
@@ -25,8 +26,9 @@ from edgebench.workers.local import LOCAL
 from edgebench.workers.measuring.board_jobs import CoolDown
 from edgebench.workers.measuring.jobs import CountOperators, Finish, Load, Prepare, Race, RaceResult
 from edgebench.workers.protocol import Answer, Request
-from edgebench.workers.worker import ChildError, Worker
+from edgebench.workers.worker import RETRIES, ChildError, Worker
 
+T = TypeVar("T")
 TIMEOUT_S = 300.0
 RACE_PROCESSES = 3
 REFERENCE_PROCESSES = 5
@@ -44,6 +46,7 @@ class Bench:
         reference: A network that takes part in every race: when it is slow, so is the machine.
         reference_s: Its latency when nothing disturbs it, or None to measure that first.
         workers: Starts the processes.
+        on_wait: Called with the owner while another command has the device.
 
     Attributes:
         reference_s: What latencies are relative to; None until something is measured.
@@ -66,6 +69,7 @@ class Bench:
         reference_s: float | None = None,
         *,
         workers: Workers = LOCAL,
+        on_wait: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.device = device
         self.reference_s = reference_s
@@ -74,7 +78,7 @@ class Bench:
         self._reference = reference
         self._reference_path: Path | None = None
         target = create_target(device)
-        seen = workers.look(device)
+        self._seen = seen = workers.look(device)
         self.versions, self.cpu = seen.versions, seen.machine.get("cpu", "")
         self.deterministic = target.deterministic
         self.latency_provenance = target.latency_provenance
@@ -96,14 +100,18 @@ class Bench:
         self._numbers = itertools.count()
         self._workers = workers
         self._worker: Worker | None = None
+        self._stack = ExitStack()
+        self._on_wait = on_wait
 
     def __enter__(self) -> Self:
+        self._again(self._hold)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._end()
+        self._stack.close()
 
     def profile(self, network: Network) -> Mapping[str, Metric]:
         """All figures of one network on a target that need not be sampled.
@@ -114,6 +122,9 @@ class Bench:
             UnsupportedModelError: The network does not run there.
             TargetUnavailableError: A compiler or simulator is missing.
         """
+        return self._again(lambda: self._profiled(network))
+
+    def _profiled(self, network: Network) -> Mapping[str, Metric]:
         path = self._prepared(network)
         self._ask(Load(device=self.device, model=str(path), inputs=InputSource()))
         finished = self._ask(Finish(layers=True))
@@ -136,6 +147,9 @@ class Bench:
         Raises:
             UnsupportedModelError: A network does not run there.
         """
+        return self._again(lambda: self._counted(networks))
+
+    def _counted(self, networks: Sequence[Network]) -> tuple[Mapping[str, int], ...] | None:
         paths = [self._prepared(network) for network in networks]
         found = self._ask(CountOperators(device=self.device, models=tuple(map(str, paths)))).counts
         for path in paths:
@@ -163,6 +177,9 @@ class Bench:
 
     def race_each(self, networks: Sequence[Network], seconds: float) -> list[tuple[RaceResult, ...]]:
         """The same for each process on its own."""
+        return self._again(lambda: self._raced_each(networks, seconds))
+
+    def _raced_each(self, networks: Sequence[Network], seconds: float) -> list[tuple[RaceResult, ...]]:
         if self._reference_path is None:
             self._reference_path = self._prepared(self._reference)
         if self.reference_s is None:
@@ -215,14 +232,56 @@ class Bench:
             return self._worker.ask(request, timeout_s=timeout_s)
         except ChildError as error:
             self._end()
+            if error.lost:
+                raise _HostLostError(error.message, remedy=error.remedy) from None
             if error.outcome is Outcome.UNAVAILABLE:
                 raise TargetUnavailableError(error.message, remedy=error.remedy) from None
             raise UnsupportedModelError(error.message, where=self.device.name, remedy=error.remedy) from None
+
+    def _hold(self) -> None:
+        try:
+            self._stack.enter_context(self._workers.holding(self.device, self._on_wait))
+        except ChildError as error:
+            kind = _HostLostError if error.lost else TargetUnavailableError
+            raise kind(error.message, remedy=error.remedy) from None
+
+    def _again(self, step: Callable[[], T]) -> T:
+        """Do something as a whole; again if its host is lost meanwhile.
+
+        Raises:
+            TargetUnavailableError: It was lost again and again, or only another machine has the device.
+        """
+        for attempt in range(RETRIES + 1):
+            try:
+                if attempt:
+                    self._find_again()
+                return step()
+            except _HostLostError:
+                if attempt == RETRIES:
+                    raise
+        raise TargetUnavailableError("the device's host was lost again and again")
+
+    def _find_again(self) -> None:
+        """After the host was lost: a table is of one machine."""
+        self._end()
+        self._stack.close()
+        seen = self._workers.look(self.device)
+        if seen.versions != self.versions or not (self.deterministic or seen.host == self._seen.host):
+            raise TargetUnavailableError(
+                f"host {self._seen.host} has left, and {seen.host} is another machine",
+                where=self.device.name,
+                remedy="run the same command when it is back: what was measured is in the table",
+            )
+        self._hold()
 
     def _end(self) -> None:
         if self._worker is not None:
             self._worker.close()
             self._worker = None
+
+
+class _HostLostError(TargetUnavailableError):
+    """The device's host is gone."""
 
 
 def _in_terms_of(result: RaceResult, reference: RaceResult, reference_s: float) -> RaceResult:

@@ -79,7 +79,15 @@ def build_table(
     reference_s = known.reference_s if known and known.space_digest == digest else None
     with (
         tempfile.TemporaryDirectory(prefix="edgebench-") as folder,
-        Bench(request.device, request.dtype, Path(folder), reference, reference_s, workers=workers) as bench,
+        Bench(
+            request.device,
+            request.dtype,
+            Path(folder),
+            reference,
+            reference_s,
+            workers=workers,
+            on_wait=lambda owner: on_progress(ProfileProgress(done=0.0, text=f"waits for {owner}")),
+        ) as bench,
     ):
         measured = not bench.deterministic
         key = table_key(request.device, bench.versions, request.dtype, measured=measured, cpu=bench.cpu)

@@ -68,6 +68,7 @@ def validate_table(
             space.network(space.largest),
             table.reference_s,
             workers=workers,
+            on_wait=lambda owner: on_progress(ProfileProgress(done=0.0, text=f"waits for {owner}")),
         ) as bench,
     ):
         here = table_key(request.device, bench.versions, request.dtype, measured=not bench.deterministic, cpu=bench.cpu)

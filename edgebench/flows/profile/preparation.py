@@ -11,6 +11,7 @@ from edgebench.core.board_link import runs_workers
 from edgebench.core.device import Device
 from edgebench.core.metric import Provenance
 from edgebench.core.model import PYTORCH, InputSource, ModelFormat, ModelInfo, format_of_suffix
+from edgebench.core.place import Seen
 from edgebench.core.plan import MeasurementPlan
 from edgebench.core.profile import Failure, Outcome, Profile
 from edgebench.errors import EdgebenchError, UnavailableError
@@ -43,6 +44,7 @@ class Ready:
         sampled: Whether running again gives new information.
         latency_provenance: What the samples' latencies will be.
         machine: The board that it will run on, if it is not this machine.
+        host: Name of the farm's host that has the device; empty without a farm.
     """
 
     model: ModelInfo
@@ -54,6 +56,7 @@ class Ready:
     sampled: bool
     latency_provenance: Provenance
     machine: Mapping[str, str] = field(default_factory=dict)
+    host: str = ""
 
     @property
     def name(self) -> str:
@@ -123,7 +126,7 @@ class Preparation:
         if isinstance(prepared, ChildError):
             failure = Failure(message=prepared.message, remedy=prepared.remedy, operators=prepared.operators)
             return failed_profile(model, device, prepared.outcome, failure, target, versions)
-        hindrance = self._made_ready(target)
+        hindrance = self._made_ready(target, seen)
         if hindrance is not None:
             failure = Failure(message=hindrance.message, remedy=hindrance.remedy)
             return failed_profile(model, device, hindrance.outcome, failure, target, versions)
@@ -136,13 +139,17 @@ class Preparation:
             notes=(*device.notes, *prepared.notes),
             sampled=not target.deterministic,
             latency_provenance=target.latency_provenance,
-            machine=seen.machine if runs_workers(device) else {},
+            machine=seen.machine if seen.host or runs_workers(device) else {},
+            host=seen.host,
         )
 
-    def _made_ready(self, target: Target) -> ChildError | None:
+    def _made_ready(self, target: Target, seen: Seen) -> ChildError | None:
         """Let a target do what it does once; returns why it cannot, or None."""
         try:
             pending = target.pending() if self._to_run and isinstance(target, MadeReadyOnce) else None
+            if self._to_run and isinstance(target, MadeReadyOnce) and seen.host:
+                # What is ready here says nothing about another host.
+                pending = f"preparing {target.device.name} on {seen.host}"
             if pending is not None:
                 self._on_progress(pending)
                 with self._workers.measuring() as worker:

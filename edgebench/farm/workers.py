@@ -1,0 +1,360 @@
+"""Workers on the hosts of a farm: requests go where their device is, and their files with them."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import threading
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, cast
+
+from edgebench.core.board_link import reached_by
+from edgebench.core.device import Device
+from edgebench.core.place import Seen
+from edgebench.core.profile import Outcome
+from edgebench.errors import InputError, TargetUnavailableError
+from edgebench.farm.cluster import Cluster, OnWait, Session
+from edgebench.farm.messages import Asked, FetchPart, Kind
+from edgebench.machine.package_digest import package_digest
+from edgebench.store.files import write_atomically
+from edgebench.store.trust import named_programs
+from edgebench.tasks.registry import BUILTIN
+from edgebench.workers.base import Workers
+from edgebench.workers.local import LOCAL
+from edgebench.workers.measuring.at_device import AtDevice
+from edgebench.workers.measuring.board_jobs import ListFiles, Look
+from edgebench.workers.measuring.jobs import Finish, Reserve, Run
+from edgebench.workers.measuring.sending import Sent
+from edgebench.workers.protocol import (
+    Answer,
+    LongRequest,
+    Order,
+    Progress,
+    ProtocolError,
+    Request,
+    Trouble,
+    open_envelope,
+    order_message,
+    read_answer,
+    read_progress,
+    request_message,
+)
+from edgebench.workers.training.jobs import Trained, TrainJob
+from edgebench.workers.worker import ChildError, Worker
+
+_LOOK_S = 120.0
+_PART_S = 120.0
+_READ_S = 120.0
+
+
+class RemoteProcess(Worker):
+    """A process in a session on a host.
+
+    Args:
+        cluster: Carries its messages.
+        session: Where it is.
+        kind: What it does.
+        number: Index of this process among the fresh processes of one measurement.
+        memory_limit_bytes: Data it may allocate, or None for what is reasonable there.
+    """
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        session: Session,
+        kind: Kind,
+        *,
+        number: int = 0,
+        memory_limit_bytes: int | None = None,
+    ) -> None:
+        self._cluster, self._session = cluster, session
+        self._asked = Asked(process=uuid.uuid4().hex, kind=kind, number=number, memory_limit_bytes=memory_limit_bytes)
+        self._is_open = False
+
+    def ask(self, request: Request[Answer], *, timeout_s: float) -> Answer:
+        """Send a request and wait for its answer.
+
+        Raises:
+            ChildError: The process has failed, or its host is gone.
+        """
+        with _understood():
+            return self._read(self._sent(request_message(request), timeout_s), request)
+
+    def follow(
+        self, request: LongRequest[Answer, Progress], on_progress: Callable[[Progress], bool], *, timeout_s: float
+    ) -> Answer:
+        """Send a request, follow its progress and wait for its answer.
+
+        Raises:
+            ChildError: The process has failed, or its host is gone.
+        """
+        with _understood():
+            reply = self._sent(request_message(request), timeout_s)
+            while (progress := read_progress(open_envelope(reply), request)) is not None:
+                order = Order.CONTINUE if on_progress(progress) else Order.STOP
+                reply = self._sent(order_message(order), timeout_s)
+            return self._read(reply, request)
+
+    def close(self) -> None:
+        """End the process."""
+        if self._is_open:
+            self._is_open = False
+            with contextlib.suppress(ChildError):
+                self._cluster.exchange(self._session, self._asked)
+
+    def _sent(self, message: bytes, timeout_s: float) -> bytes:
+        self._is_open = True
+        asked = replace(self._asked, message=message.decode(), timeout_s=timeout_s)
+        replied = self._cluster.exchange(self._session, asked)
+        return (replied.message or "").encode()
+
+    def _read(self, reply: bytes, request: Request[Answer]) -> Answer:
+        answer = read_answer(open_envelope(reply), request)
+        if isinstance(answer, Trouble):
+            raise ChildError(Outcome.CRASHED, answer.what, answer.remedy, answer.kind)
+        return answer
+
+
+@contextlib.contextmanager
+def _understood() -> Iterator[None]:
+    """What cannot be sent, or is no answer, is a failure of the process."""
+    try:
+        yield
+    except ProtocolError as error:
+        raise ChildError(Outcome.CRASHED, error.what, error.remedy) from None
+
+
+class FarmWorkers:
+    """Workers on the hosts of a farm; models are read and converted here, and so are trainings that no host takes.
+
+    Args:
+        cluster: The farm.
+        on_wait: Called while another command has what is needed, when nothing else tells the user.
+        here: Starts the processes on this machine.
+    """
+
+    def __init__(self, cluster: Cluster, on_wait: OnWait = lambda _: None, here: Workers = LOCAL) -> None:
+        self._cluster, self._on_wait, self._here = cluster, on_wait, here
+        self._sent: dict[str, Sent] = {}
+        self._lock = threading.Lock()
+
+    def measuring(self, *, number: int = 0, memory_limit_bytes: int | None = None) -> Worker:
+        """A process that reads models here, and one on the host of the device that runs them."""
+        here = self._here.measuring(number=number, memory_limit_bytes=memory_limit_bytes)
+        return FarmWorker(here, self, number, memory_limit_bytes)
+
+    def look(self, device: Device, *, meters: bool = False) -> Seen:
+        """Look at the host that has a device.
+
+        Raises:
+            TargetUnavailableError: No host has it in time, it lacks something, or has another edgebench.
+            InputError: The device's options are not valid.
+        """
+        try:
+            with (
+                self.session(device, self._on_wait) as session,
+                RemoteProcess(self._cluster, session, Kind.MEASURING) as process,
+            ):
+                seen = process.ask(Look(device=device, meters=meters), timeout_s=_LOOK_S)
+        except ChildError as error:
+            if error.outcome is Outcome.BAD_INPUT:
+                raise InputError(error.message, remedy=error.remedy) from None
+            raise TargetUnavailableError(error.message, remedy=error.remedy) from None
+        host = session.host
+        own = version("edgebench")
+        if (seen.edgebench, seen.build) != (own, package_digest()):
+            theirs = seen.edgebench if seen.edgebench != own else f"another build of {own}"
+            raise TargetUnavailableError(
+                f"host {host.host} has edgebench {theirs}, this is {own}",
+                where=device.name,
+                remedy="install the same edgebench on both, and start `edgebench farm worker` there again",
+            )
+        named = {"host": host.host} if host.is_named else {}
+        return replace(seen, host=f"{host.host} {reached_by(device)}".strip(), machine={**seen.machine, **named})
+
+    def probe(self, device: Device, *, timeout_s: float) -> Mapping[str, str]:
+        """Ask a device's board for a sign of life, from here.
+
+        Raises:
+            TargetUnavailableError: There is no answer in time.
+        """
+        return self._here.probe(device, timeout_s=timeout_s)
+
+    def install(self, device: Device, wheels: Path | None, on_progress: Callable[[str], None]) -> None:
+        """Install on a device's board what its workers need, from here.
+
+        Raises:
+            EdgebenchError: It cannot be installed.
+        """
+        self._here.install(device, wheels, on_progress)
+
+    def holding(self, device: Device, on_wait: OnWait) -> AbstractContextManager[object]:
+        """Keep the host of a device for this command while the block runs."""
+        return self.session(device, on_wait)
+
+    def training(self) -> Worker:
+        """A process that trains on a host that takes trainings, and does all else here."""
+        return FarmTraining(self._here, self)
+
+    def session(self, device: Device, on_wait: OnWait | None = None) -> AbstractContextManager[Session]:
+        """A session on the host that has a device; a device of a sweep is where the one is that it was made from."""
+        return self._cluster.using(device.name.partition(":")[0], on_wait or self._on_wait)
+
+    def sent_to(self, session: Session) -> Sent:
+        """What has been sent to a host."""
+        with self._lock:
+            return self._sent.setdefault(session.address, Sent())
+
+    @property
+    def cluster(self) -> Cluster:
+        """The farm."""
+        return self._cluster
+
+
+class FarmWorker(Worker):
+    """Processes here and on hosts that appear as one: each request goes where its device is.
+
+    Args:
+        here: A process on this machine; it starts with its first request.
+        farm: Where devices are.
+        number: Index of this process among the fresh processes of one measurement.
+        memory_limit_bytes: Data that a process may allocate, or None for what is reasonable where it is.
+    """
+
+    def __init__(self, here: Worker, farm: FarmWorkers, number: int, memory_limit_bytes: int | None) -> None:
+        self._here, self._farm, self._number, self._memory_limit_bytes = here, farm, number, memory_limit_bytes
+        self._stack = ExitStack()
+        self._there: dict[str, tuple[RemoteProcess, Session]] = {}
+        self._last: RemoteProcess | None = None
+
+    def ask(self, request: Request[Answer], *, timeout_s: float) -> Answer:
+        """Send a request where it belongs, and wait for its answer.
+
+        Raises:
+            ChildError: The host is gone, or the process gave no answer.
+        """
+        asked: Any = request
+        if isinstance(asked, AtDevice):
+            self._last, session = self._process(asked.device)
+            sent, process = self._farm.sent_to(session), self._last
+            asked = asked.moved(asked.device, lambda path: sent.path(process, path, self._beside))
+        there = self._last if isinstance(asked, (AtDevice, Run, Finish)) else None
+        return (there or self._here).ask(cast("Request[Answer]", asked), timeout_s=timeout_s)
+
+    def follow(
+        self, request: LongRequest[Answer, Progress], on_progress: Callable[[Progress], bool], *, timeout_s: float
+    ) -> Answer:
+        """Send a request where it belongs, follow its progress and wait for its answer.
+
+        Raises:
+            ChildError: The host is gone, or the process gave no answer.
+        """
+        asked: Any = request
+        worker = self._process(asked.device)[0] if isinstance(asked, Reserve) else self._here
+        return worker.follow(request, on_progress, timeout_s=timeout_s)
+
+    def close(self) -> None:
+        """End all processes."""
+        self._here.close()
+        self._stack.close()
+        self._there.clear()
+        self._last = None
+
+    def _process(self, device: Device) -> tuple[RemoteProcess, Session]:
+        """The process on a device's host, the same for all requests."""
+        if device.name not in self._there:
+            session = self._stack.enter_context(self._farm.session(device))
+            process = RemoteProcess(
+                self._farm.cluster,
+                session,
+                Kind.MEASURING,
+                number=self._number,
+                memory_limit_bytes=self._memory_limit_bytes,
+            )
+            self._stack.callback(process.close)
+            self._there[device.name] = process, session
+        return self._there[device.name]
+
+    def _beside(self, model: str) -> tuple[str, ...]:
+        return self._here.ask(ListFiles(model=model), timeout_s=_READ_S).beside
+
+
+class FarmTraining(Worker):
+    """Trains on a host that takes trainings; what needs the files of a study is done here.
+
+    Args:
+        here: Starts the process on this machine.
+        farm: Where hosts are.
+    """
+
+    def __init__(self, here: Workers, farm: FarmWorkers) -> None:
+        self._starts, self._farm = here, farm
+        self._own: Worker | None = None
+
+    def ask(self, request: Request[Answer], *, timeout_s: float) -> Answer:
+        """Send a request to the process here, and wait for its answer."""
+        return self._here().ask(request, timeout_s=timeout_s)
+
+    def follow(
+        self, request: LongRequest[Answer, Progress], on_progress: Callable[[Progress], bool], *, timeout_s: float
+    ) -> Answer:
+        """Train on a host if that is possible; everything else is followed here.
+
+        Raises:
+            ChildError: The host is gone, or the training has failed.
+        """
+        job: Any = request
+        if not (isinstance(job, TrainJob) and _may_travel(job) and self._farm.cluster.trains()):
+            return self._here().follow(request, on_progress, timeout_s=timeout_s)
+        with (
+            self._farm.cluster.training() as session,
+            RemoteProcess(self._farm.cluster, session, Kind.TRAINING) as process,
+        ):
+            moved = _moved(job, self._farm.sent_to(session), process)
+            answer: Any = process.follow(moved, cast("Callable[[Any], bool]", on_progress), timeout_s=timeout_s)
+            # A training that was stopped leaves no weights.
+            if job.weights is not None and isinstance(answer, Trained) and answer.seconds > 0:
+                write_atomically(Path(job.weights), b"".join(_fetched(process)))
+            return cast("Answer", answer)
+
+    def close(self) -> None:
+        """End the process here."""
+        if self._own is not None:
+            self._own.close()
+            self._own = None
+
+    def _here(self) -> Worker:
+        if self._own is None:
+            self._own = self._starts.training()
+        return self._own
+
+
+def _may_travel(job: TrainJob) -> bool:
+    """Whether a host may and can train this: folders of images stay here, and so does what is the user's own code."""
+    is_file = job.task.text.lower().endswith(".npz")
+    return (is_file or job.task.text in BUILTIN) and not named_programs({"options": dict(job.space.options)})
+
+
+def _moved(job: TrainJob, sent: Sent, process: Worker) -> TrainJob:
+    def there(path: str) -> str:
+        return sent.path(process, path, lambda _: ())
+
+    task = job.task if job.task.text in BUILTIN else replace(job.task, text=there(job.task.text))
+    teacher = None if job.teacher is None else (job.teacher[0], there(job.teacher[1]))
+    return replace(job, task=task, teacher=teacher)
+
+
+def _fetched(process: Worker) -> Iterator[bytes]:
+    offset, size = 0, 1
+    while offset < size:
+        part = process.ask(FetchPart(offset=offset), timeout_s=_PART_S)
+        content = base64.b64decode(part.content, validate=True)
+        if not content:
+            raise ChildError(Outcome.CRASHED, "the trained weights end too early")
+        yield content
+        offset, size = offset + len(content), part.size_bytes
