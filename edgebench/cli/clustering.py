@@ -10,6 +10,7 @@ import typer
 
 from edgebench.core.device import Device
 from edgebench.core.units import Dimension, parse_quantity
+from edgebench.errors import InputError
 from edgebench.store.devices import find_device
 from edgebench.workers.base import Workers
 from edgebench.workers.local import LOCAL
@@ -56,7 +57,13 @@ def devices_of(cluster: str | None, wait: str) -> Iterator[Place]:
             typer.echo(f"waiting for {owner}", err=True)
 
     def find(name: str) -> Device:
-        return farm.device(name) or find_device(name)
+        device = farm.device(name)
+        if device is None:
+            try:
+                return find_device(name)
+            except InputError:
+                device = farm.awaited_device(name)
+        return device
 
     try:
         yield Place(find, FarmWorkers(farm, waits))

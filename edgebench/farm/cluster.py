@@ -14,9 +14,9 @@ from typing import Any, TypeVar
 
 from edgebench.core.device import Device
 from edgebench.core.profile import Outcome
-from edgebench.errors import UnavailableError
+from edgebench.errors import TargetUnavailableError, UnavailableError
 from edgebench.farm import host
-from edgebench.farm.dask import checked_address, distributed
+from edgebench.farm.dask import checked_address, distributed, host_and_port
 from edgebench.farm.messages import TRAIN, Asked, HostStatus, Replied, packed, resource, unpacked
 from edgebench.workers.protocol import ProtocolError
 from edgebench.workers.worker import ChildError
@@ -24,7 +24,7 @@ from edgebench.workers.worker import ChildError
 T = TypeVar("T")
 OnWait = Callable[[str], None]
 _SIGN_OF_LIFE_S = 3.0
-_CONNECT_S = 10.0
+_CONNECT_S, _REACH_S = 10.0, 3.0
 _FIRST_LOOK_S, _LONGEST_LOOK_S = 0.05, 1.0
 _AGAIN_S = 0.5
 _MOST_FAILURES = 3
@@ -82,6 +82,7 @@ class Cluster:
         self._address, self._wait_s = checked_address(address, "--cluster"), wait_s
         self._owner = f"{socket.gethostname()} (process {os.getpid()}, since {time.strftime('%H:%M:%S')})"
         self._client: Any = None
+        self._is_away = False
         self._known = _Known()
         self._connecting, self._opening = threading.Lock(), threading.RLock()
         self._ended = threading.Event()
@@ -119,6 +120,20 @@ class Cluster:
                 if device.name == name:
                     return device
         return None
+
+    def awaited_device(self, name: str) -> Device:
+        """The same, when a host that has it has announced itself.
+
+        Raises:
+            UnavailableError: None has it in time, or the scheduler does not answer.
+        """
+        deadline = time.monotonic() + self._wait_s
+        while (device := self.device(name)) is None:
+            if time.monotonic() >= deadline:
+                error = self._nobody(resource(name), gone=False)
+                raise TargetUnavailableError(error.message, remedy=error.remedy)
+            time.sleep(_LONGEST_LOOK_S)
+        return device
 
     def trains(self) -> bool:
         """Whether a host takes trainings."""
@@ -209,7 +224,7 @@ class Cluster:
             ChildError: Nobody has it in time.
         """
         name, future, look_s, failures = "", None, _FIRST_LOOK_S, 0
-        deadline = time.monotonic() + self._wait_s
+        deadline = self._deadline()
         try:
             while True:
                 try:
@@ -231,6 +246,7 @@ class Cluster:
                     self._forget_client()
                     future = None
                 if time.monotonic() >= deadline or failures > _MOST_FAILURES:
+                    self._is_away = self._client is None
                     break
                 time.sleep(look_s)
                 look_s = min(_LONGEST_LOOK_S, 1.5 * look_s)
@@ -263,7 +279,7 @@ class Cluster:
             return ChildError(Outcome.UNAVAILABLE, error.what, error.remedy)
         return ChildError(
             Outcome.UNAVAILABLE,
-            f"no host of the farm {what}, {self._wait_s:g} s long; it has {', '.join(known) or 'no devices at all'}",
+            f"no host of the farm {what}, for {self._wait_s:g} s; it has {', '.join(known) or 'no devices at all'}",
             f"on the host that {what}: edgebench farm worker --scheduler {self._address}",
         )
 
@@ -323,7 +339,7 @@ class Cluster:
         Raises:
             UnavailableError: It does not come back.
         """
-        deadline = time.monotonic() + self._wait_s
+        deadline = self._deadline()
         while True:
             try:
                 return step()
@@ -332,6 +348,7 @@ class Cluster:
             except Exception as error:
                 self._forget_client()
                 if time.monotonic() >= deadline:
+                    self._is_away = True
                     what = f"the scheduler does not answer: {_first_line(error)}"
                     raise UnavailableError(
                         what,
@@ -341,13 +358,20 @@ class Cluster:
                     ) from None
                 time.sleep(_AGAIN_S)
 
+    def _deadline(self) -> float:
+        """When a wait for the scheduler ends; one that was waited for in vain is tried once more."""
+        return time.monotonic() + (0.0 if self._is_away else self._wait_s)
+
     def _connected(self) -> Any:
         """The client; another one if the scheduler has been started anew."""
         with self._connecting:
             if self._client is not None and self._client.status != "running":
                 self._drop()
             if self._client is None:
+                # Dask would try for long what is refused at once, and cannot be interrupted then.
+                socket.create_connection(host_and_port(self._address), timeout=_REACH_S).close()
                 self._client = self._package.Client(self._address, timeout=_CONNECT_S, set_as_default=False)
+                self._is_away = False
             return self._client
 
     def _forget_client(self) -> None:

@@ -35,8 +35,9 @@ def distributed() -> Any:
         ) from None
     dask.config.set(_SETTINGS)
     # Lost connections are reported by edgebench.
-    for name in ("distributed", "tornado"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
+    for name in ("distributed", "tornado", *logging.root.manager.loggerDict):
+        if name.partition(".")[0] in {"distributed", "tornado"}:
+            logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     return package
 
 
@@ -51,6 +52,12 @@ def checked_address(text: str, where: str) -> str:
     if separator and scheme in SCHEMES and host and port.isdigit():
         return text
     raise InputError(f"{text!r} is not the address of a scheduler", where=where, remedy="write tcp://HOST:8786")
+
+
+def host_and_port(address: str) -> tuple[str, int]:
+    """Of the address of a scheduler."""
+    host, _, port = address.partition("://")[2].rpartition(":")
+    return host.strip("[]"), int(port)
 
 
 def is_loopback(host: str) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 from edgebench.core.board_link import reached_by
 from edgebench.core.device import Device
 from edgebench.errors import InputError, UnavailableError
-from edgebench.farm.dask import checked_address, distributed, is_loopback
+from edgebench.farm.dask import checked_address, distributed, host_and_port, is_loopback
 from edgebench.farm.host import Host, attach
 from edgebench.farm.messages import TRAIN, resource
 
@@ -66,9 +66,10 @@ def serve_scheduler(host: str, port: int, *, insecure: bool, say: Callable[[str]
                 dashboard=False,
                 dashboard_address="127.0.0.1:0",
             )
-        except OSError as error:
+        except (OSError, RuntimeError) as error:
+            why = error.__cause__ or error
             raise UnavailableError(
-                f"the scheduler cannot listen: {error}", where=f"{host}:{port}", remedy="try another --port"
+                f"the scheduler cannot listen: {why}", where=f"{host}:{port}", remedy="try another --port"
             ) from None
         say(f"scheduler: {scheduler.address}")
         await _until_signalled()
@@ -167,9 +168,7 @@ def _resources(devices: Sequence[Device]) -> dict[str, float]:
 
 def _own_address(package: Any, scheduler: str) -> str:
     """The address of this machine that the scheduler can reach: loopback for one on loopback."""
-    from distributed.comm.addressing import get_address_host_port
-
-    host, port = get_address_host_port(scheduler)
+    host, port = host_and_port(scheduler)
     if is_loopback(host):
         return "127.0.0.1"
     found: str = package.utils.get_ip(host, port)

@@ -136,7 +136,7 @@ class Preparation:
             path=prepared.path,
             deployed=prepared.deployed,
             versions=versions,
-            notes=(*device.notes, *prepared.notes),
+            notes=(*device.notes, *prepared.notes, *host_warnings(seen)),
             sampled=not target.deterministic,
             latency_provenance=target.latency_provenance,
             machine=seen.machine if seen.host or runs_workers(device) else {},
@@ -184,6 +184,11 @@ class Preparation:
                 )
         except ChildError as error:
             return error
+
+
+def host_warnings(seen: Seen) -> tuple[str, ...]:
+    """What may disturb measurements on a farm's host; those of this machine are in the run."""
+    return tuple(f"host {seen.host}: {warning}" for warning in seen.warnings) if seen.host else ()
 
 
 def conversion_limit_s(source: str, limit_s: float) -> float:
