@@ -163,13 +163,16 @@ class Cluster:
             self._leave(session)
 
     @contextlib.contextmanager
-    def training(self) -> Iterator[Session]:
+    def training(self, on_wait: OnWait) -> Iterator[Session]:
         """A place to train on some host.
+
+        Args:
+            on_wait: Called while other commands have them all.
 
         Raises:
             ChildError: No host takes trainings any more.
         """
-        session = self._open(TRAIN, None, lambda _: None)
+        session = self._open(TRAIN, None, on_wait)
         with self._known.lock:
             self._known.trainings.append(session)
         try:
@@ -240,8 +243,9 @@ class Cluster:
                         for address, status in self._statuses(having).items():
                             if name in status.sessions:
                                 return Session(name=name, address=address, host=status, future=future)
-                            if status.sessions and address in {pinned or address}:
-                                on_wait(", ".join(status.sessions.values()))
+                            others = sorted(set(status.sessions.values()) - {self._owner})
+                            if others and address in {pinned or address}:
+                                on_wait(", ".join(others))
                 except Exception:
                     self._forget_client()
                     future = None
@@ -281,6 +285,8 @@ class Cluster:
             Outcome.UNAVAILABLE,
             f"no host of the farm {what}, for {self._wait_s:g} s; it has {', '.join(known) or 'no devices at all'}",
             f"on the host that {what}: edgebench farm worker --scheduler {self._address}",
+            # What no host trains is trained here.
+            lost=wanted == TRAIN,
         )
 
     def _lost(self, session: Session) -> ChildError:
@@ -313,9 +319,10 @@ class Cluster:
         self._cancel(session.future)
 
     def _cancel(self, future: Any) -> None:
+        """Dask forgets a task that nobody needs; unlike cancelling, this never waits."""
         if future is not None:
             with contextlib.suppress(Exception):
-                future.cancel()
+                future.release()
 
     def _workers(self) -> list[str]:
         return [address for address, info in self._announced().items() if any(map(_is_ours, info["resources"]))]

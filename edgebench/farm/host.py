@@ -38,7 +38,7 @@ from edgebench.farm.messages import (
 )
 from edgebench.machine.package_digest import package_digest
 from edgebench.workers.base import Workers
-from edgebench.workers.local import LOCAL
+from edgebench.workers.local import LocalWorkers
 from edgebench.workers.measuring.board_jobs import FindStored, Look, StorePart
 from edgebench.workers.measuring.stored_files import find_stored, store_part
 from edgebench.workers.protocol import (
@@ -70,11 +70,16 @@ class Host:
         devices: What is announced.
         trainings: How many trainings it takes at the same time.
         name: Of the host, if results may contain it.
-        workers: Starts the processes.
+        workers: Makes what starts the processes of a session; what is known of boards is forgotten with it.
     """
 
     def __init__(
-        self, devices: Sequence[Device], *, trainings: int = 0, name: str | None = None, workers: Workers = LOCAL
+        self,
+        devices: Sequence[Device],
+        *,
+        trainings: int = 0,
+        name: str | None = None,
+        workers: Callable[[], Workers] = LocalWorkers,
     ) -> None:
         self._devices = {device.name: device for device in devices}
         self._trainings = trainings
@@ -107,7 +112,7 @@ class Host:
             owner: Whom it belongs to, for those who wait.
         """
         with tempfile.TemporaryDirectory(prefix="edgebench-") as folder:
-            session = _Session(owner, self._devices, Path(folder), self._workers)
+            session = _Session(owner, self._devices, Path(folder), self._workers())
             with self._lock:
                 self._sessions[name] = session
             try:

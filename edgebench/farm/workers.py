@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from edgebench.core.board_link import reached_by
 from edgebench.core.device import Device
@@ -19,7 +19,7 @@ from edgebench.core.place import Seen
 from edgebench.core.profile import Outcome
 from edgebench.errors import InputError, TargetUnavailableError
 from edgebench.farm.cluster import Cluster, OnWait, Session
-from edgebench.farm.messages import Asked, FetchPart, Kind
+from edgebench.farm.messages import Asked, FetchPart, HostStatus, Kind
 from edgebench.machine.package_digest import package_digest
 from edgebench.store.files import write_atomically
 from edgebench.store.trust import named_programs
@@ -28,7 +28,15 @@ from edgebench.workers.base import Workers
 from edgebench.workers.local import LOCAL
 from edgebench.workers.measuring.at_device import AtDevice
 from edgebench.workers.measuring.board_jobs import ListFiles, Look
-from edgebench.workers.measuring.jobs import Finish, Reserve, Run
+from edgebench.workers.measuring.jobs import (
+    CompareOutputs,
+    CountOperators,
+    Finish,
+    MakeReady,
+    Reserve,
+    Run,
+    Try,
+)
 from edgebench.workers.measuring.sending import Sent
 from edgebench.workers.protocol import (
     Answer,
@@ -45,11 +53,29 @@ from edgebench.workers.protocol import (
     request_message,
 )
 from edgebench.workers.training.jobs import Trained, TrainJob
-from edgebench.workers.worker import ChildError, Worker
+from edgebench.workers.worker import RETRIES, ChildError, Worker
 
 _LOOK_S = 120.0
 _PART_S = 120.0
 _READ_S = 120.0
+_COMPLETE = (MakeReady, CountOperators, Try, CompareOutputs)
+"""What may be asked again elsewhere: nothing that came before matters, and no time is measured."""
+T = TypeVar("T")
+
+
+def _lasting(step: Callable[[], T]) -> T:
+    """Do something that is complete in itself; again if its host is lost meanwhile.
+
+    Raises:
+        ChildError: It has failed, or hosts were lost again and again.
+    """
+    for _ in range(RETRIES):
+        try:
+            return step()
+        except ChildError as error:
+            if not error.lost:
+                raise
+    return step()
 
 
 class RemoteProcess(Worker):
@@ -156,16 +182,11 @@ class FarmWorkers:
             InputError: The device's options are not valid.
         """
         try:
-            with (
-                self.session(device, self._on_wait) as session,
-                RemoteProcess(self._cluster, session, Kind.MEASURING) as process,
-            ):
-                seen = process.ask(Look(device=device, meters=meters), timeout_s=_LOOK_S)
+            seen, host = _lasting(lambda: self._seen(device, meters=meters))
         except ChildError as error:
             if error.outcome is Outcome.BAD_INPUT:
                 raise InputError(error.message, remedy=error.remedy) from None
             raise TargetUnavailableError(error.message, remedy=error.remedy) from None
-        host = session.host
         own = version("edgebench")
         if (seen.edgebench, seen.build) != (own, package_digest()):
             theirs = seen.edgebench if seen.edgebench != own else f"another build of {own}"
@@ -176,6 +197,13 @@ class FarmWorkers:
             )
         named = {"host": host.host} if host.is_named else {}
         return replace(seen, host=f"{host.host} {reached_by(device)}".strip(), machine={**seen.machine, **named})
+
+    def _seen(self, device: Device, *, meters: bool) -> tuple[Seen, HostStatus]:
+        with (
+            self.session(device, self._on_wait) as session,
+            RemoteProcess(self._cluster, session, Kind.MEASURING) as process,
+        ):
+            return process.ask(Look(device=device, meters=meters), timeout_s=_LOOK_S), session.host
 
     def probe(self, device: Device, *, timeout_s: float) -> Mapping[str, str]:
         """Ask a device's board for a sign of life, from here.
@@ -215,6 +243,11 @@ class FarmWorkers:
         """The farm."""
         return self._cluster
 
+    @property
+    def on_wait(self) -> OnWait:
+        """Called while another command has what is needed, when nothing else tells the user."""
+        return self._on_wait
+
 
 class FarmWorker(Worker):
     """Processes here and on hosts that appear as one: each request goes where its device is.
@@ -239,12 +272,24 @@ class FarmWorker(Worker):
             ChildError: The host is gone, or the process gave no answer.
         """
         asked: Any = request
-        if isinstance(asked, AtDevice):
-            self._last, session = self._process(asked.device)
-            sent, process = self._farm.sent_to(session), self._last
-            asked = asked.moved(asked.device, lambda path: sent.path(process, path, self._beside))
-        there = self._last if isinstance(asked, (AtDevice, Run, Finish)) else None
-        return (there or self._here).ask(cast("Request[Answer]", asked), timeout_s=timeout_s)
+        if not isinstance(asked, AtDevice):
+            there = self._last if isinstance(asked, (Run, Finish)) else None
+            return (there or self._here).ask(request, timeout_s=timeout_s)
+        if isinstance(asked, _COMPLETE):
+            return cast("Answer", _lasting(lambda: self._ask_there(asked, timeout_s)))
+        return cast("Answer", self._ask_there(asked, timeout_s))
+
+    def _ask_there(self, request: AtDevice[Any], timeout_s: float) -> Any:
+        process, session = self._process(request.device)
+        self._last, sent = process, self._farm.sent_to(session)
+        try:
+            moved = request.moved(request.device, lambda path: sent.path(process, path, self._beside))
+            return process.ask(moved, timeout_s=timeout_s)
+        except ChildError as error:
+            if error.lost:
+                self._there.clear()
+                self._stack.close()
+            raise
 
     def follow(
         self, request: LongRequest[Answer, Progress], on_progress: Callable[[Progress], bool], *, timeout_s: float
@@ -312,7 +357,7 @@ class FarmTraining(Worker):
         if not (isinstance(job, TrainJob) and _may_travel(job) and self._farm.cluster.trains()):
             return self._here().follow(request, on_progress, timeout_s=timeout_s)
         with (
-            self._farm.cluster.training() as session,
+            self._farm.cluster.training(self._farm.on_wait) as session,
             RemoteProcess(self._farm.cluster, session, Kind.TRAINING) as process,
         ):
             moved = _moved(job, self._farm.sent_to(session), process)

@@ -23,9 +23,9 @@ def scheduler(
         bool, typer.Option("--insecure", help="Listen on a network without TLS: whoever reaches it runs programs.")
     ] = False,
 ) -> None:
-    """Run the scheduler of a farm: Dask's, on loopback unless told otherwise.
+    """Run Dask's scheduler for a farm.
 
-    With certificates in Dask's configuration it speaks TLS.
+    It listens on loopback unless told otherwise. With certificates in Dask's configuration it speaks TLS.
     """
     from edgebench.farm.serving import serve_scheduler
 
@@ -58,9 +58,10 @@ def worker(
         str | None, typer.Option(metavar="ADDRESS", help="Address to listen on; by default, as the scheduler sees it.")
     ] = None,
 ) -> None:
-    """Announce the devices of this host, and do what commands with --cluster ask for.
+    """Announce this host's devices to a farm.
 
-    One job at a time uses a board, or the processors of this host. A scheduler that goes away is waited for.
+    Commands with --cluster use them then. One job at a time uses a board, or the processors of this host. A scheduler
+    that goes away is waited for.
     """
     from importlib.util import find_spec
 

@@ -1,0 +1,150 @@
+"""A real scheduler and real hosts on loopback, some of which are killed."""
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.extras import needs_cluster, needs_torch
+from tests.farm_processes import Farm, farm
+from tests.small_space import write_twelve
+
+pytestmark = [pytest.mark.child, pytest.mark.slow, needs_cluster]
+HOSTS = {"one": ("-d", "fake", "-d", "host", "--train", "0"), "other": ("-d", "fake", "--train", "0")}
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Iterator[Farm]:
+    with farm(tmp_path / "farm", HOSTS) as started:
+        yield started
+
+
+def profiles(folder: Path) -> list[dict[str, Any]]:
+    (run,) = (folder / "results" / "runs").glob("*.json")
+    content = json.loads(run.read_text())
+    assert content["complete"]
+    found: list[dict[str, Any]] = content["profiles"]
+    return found
+
+
+def test_a_profile_is_that_of_the_host_that_has_the_device(running: Farm, tmp_path: Path) -> None:
+    done = running.run("profile", "zoo:tiny", "-d", "fake", "-d", "host", "--repetitions", "2", cwd=tmp_path)
+    assert done.returncode in {0, 4}, done.stderr
+    fake, host = profiles(tmp_path)
+    assert fake["outcome"] == host["outcome"] == "ok"
+    assert len(fake["processes"]) >= 2
+    assert fake["machine"]["host"] in HOSTS
+    assert host["machine"]["host"] == "one"
+    assert host["device"]["origin"] == ""
+
+
+def test_a_host_that_is_killed_loses_nothing_and_samples_are_of_one_machine(running: Farm, tmp_path: Path) -> None:
+    command = running.begin("profile", "zoo:tiny", "-d", "fake", "--repetitions", "9", cwd=tmp_path)
+    victim = _owner(tmp_path)
+    running.kill(victim)
+    assert command.wait(120) in {0, 4}, running.said()
+    (fake,) = profiles(tmp_path)
+    assert fake["outcome"] == "ok"
+    assert fake["machine"]["host"] == ({*HOSTS} - {victim}).pop()
+    assert len(fake["processes"]) >= 9
+
+
+def test_a_table_is_the_same_whatever_is_killed_and_wherever_its_blocks_were_measured(
+    running: Farm, tmp_path: Path
+) -> None:
+    write_twelve(tmp_path)
+    alone = tmp_path / "alone"
+    command = running.begin("lut", "build", "twelve", "-d", "fake", cwd=tmp_path)
+    time.sleep(4)
+    running.kill("scheduler")
+    running.again("scheduler")
+    code = command.wait(180)
+    if code:
+        # Its only hope was the other host, on which a table is not continued within one command.
+        assert running.run("lut", "build", "twelve", "-d", "fake", cwd=tmp_path).returncode == 0, running.said()
+    write_twelve(alone)
+    running.kill("one")
+    assert running.run("lut", "build", "twelve", "-d", "fake", cwd=alone).returncode == 0, running.said()
+    ours, theirs = (
+        json.loads((folder / "results/tables/fake/twelve.json").read_text()) for folder in (tmp_path, alone)
+    )
+    assert set(ours) == set(theirs)
+    assert set(ours["entries"]) == set(theirs["entries"])
+    assert ours["key"] == theirs["key"]
+
+
+def test_a_killed_command_frees_its_board(running: Farm, tmp_path: Path) -> None:
+    words = ("profile", "zoo:tiny", "-d", "host", "--repetitions", "15")
+    first = running.begin(*words, cwd=tmp_path)
+    _owner(tmp_path)
+    first.kill()
+    first.wait()
+    start = time.monotonic()
+    again = running.run("profile", "zoo:tiny", "-d", "host", "--repetitions", "1", cwd=tmp_path)
+    assert again.returncode in {0, 4}, again.stderr
+    assert time.monotonic() - start < 60
+
+
+def test_who_comes_second_waits_and_hears_for_whom(running: Farm, tmp_path: Path) -> None:
+    first = running.begin("profile", "zoo:tiny", "-d", "host", "--repetitions", "15", cwd=tmp_path)
+    _owner(tmp_path)
+    second = tmp_path / "second"
+    second.mkdir()
+    done = running.run("profile", "zoo:tiny", "-d", "host", "--repetitions", "1", cwd=second)
+    assert done.returncode in {0, 4}, done.stderr
+    assert f"process {first.pid}" in done.stderr
+    assert first.wait(120) in {0, 4}
+
+
+def test_a_device_that_no_host_has_is_a_failed_cell_that_names_what_there_is(running: Farm, tmp_path: Path) -> None:
+    words = ("profile", "zoo:tiny", "-d", "host-litert", "-d", "fake", "--repetitions", "1", "--cluster-wait", "2s")
+    done = running.run(*words, cwd=tmp_path)
+    assert done.returncode == 3, done.stderr
+    missing, fake = profiles(tmp_path)
+    assert missing["outcome"] == "unavailable"
+    assert "no host of the farm has host-litert" in missing["failure"]["message"]
+    assert "fake, host" in missing["failure"]["message"]
+    assert fake["outcome"] == "ok"
+
+
+def test_a_gate_compares_pairs_on_one_host(running: Farm, tmp_path: Path) -> None:
+    done = running.run("gate", "zoo:tiny", "--baseline-model", "zoo:tiny", "-d", "fake", "--json", cwd=tmp_path)
+    assert done.returncode in {0, 4}, done.stderr
+    assert {"latency_s", "ram_bytes"} <= {finding["figure"] for finding in json.loads(done.stdout)["results"]}
+
+
+@needs_torch
+def test_trainings_go_to_hosts_that_take_them_and_come_to_the_same(tmp_path: Path) -> None:
+    hosts = {"board": ("-d", "fake", "--train", "0"), "trainer": ("-d", "fake", "--train", "1")}
+    words = (
+        *("search", "twelve", "-d", "fake", "--task", "digits", "--max-latency", "1s", "--trials", "2"),
+        *("--epochs", "1", "--final-epochs", "1", "--finalists", "1", "--distil", "--study", "s", "--json"),
+    )
+    with farm(tmp_path / "farm", hosts) as running:
+        write_twelve(tmp_path)
+        assert running.run("lut", "build", "twelve", "-d", "fake", cwd=tmp_path).returncode == 0
+        elsewhere = running.run(*words, cwd=tmp_path)
+        assert elsewhere.returncode in {0, 1}, elsewhere.stderr
+    weights = next((tmp_path / "results/studies/s/networks").glob("*/weights.npz")).read_bytes()
+    assert weights
+    assert json.loads(elsewhere.stdout)
+
+
+def _owner(folder: Path) -> str:
+    """Wait until something is measured on a farm's host; returns which one."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        for run in (folder / "results" / "runs").glob("*.json"):
+            try:
+                content = json.loads(run.read_text())
+            except ValueError:
+                continue
+            for profile in content["profiles"]:
+                if profile["processes"]:
+                    return str(profile["machine"]["host"])
+        threading.Event().wait(0.05)
+    raise TimeoutError("nothing is measured")
