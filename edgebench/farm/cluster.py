@@ -8,25 +8,22 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 from edgebench.core.device import Device
 from edgebench.core.profile import Outcome
 from edgebench.errors import TargetUnavailableError, UnavailableError
 from edgebench.farm import host
-from edgebench.farm.dask import checked_address, distributed, host_and_port
+from edgebench.farm.connection import Connection
 from edgebench.farm.messages import TRAIN, Asked, HostStatus, Replied, packed, resource, unpacked
 from edgebench.workers.protocol import ProtocolError
 from edgebench.workers.worker import ChildError
 
-T = TypeVar("T")
 OnWait = Callable[[str], None]
 _SIGN_OF_LIFE_S = 3.0
-_CONNECT_S, _REACH_S = 10.0, 3.0
 _FIRST_LOOK_S, _LONGEST_LOOK_S = 0.05, 1.0
-_AGAIN_S = 0.5
 _MOST_FAILURES = 3
 """Tasks that end instead of keeping their board."""
 _SAME = "run the same command again: what was finished is kept"
@@ -78,13 +75,10 @@ class Cluster:
     """
 
     def __init__(self, address: str, wait_s: float) -> None:
-        self._package = distributed()
-        self._address, self._wait_s = checked_address(address, "--cluster"), wait_s
+        self._connection, self._wait_s = Connection(address, wait_s), wait_s
         self._owner = f"{socket.gethostname()} (process {os.getpid()}, since {time.strftime('%H:%M:%S')})"
-        self._client: Any = None
-        self._is_away = False
         self._known = _Known()
-        self._connecting, self._opening = threading.Lock(), threading.RLock()
+        self._opening = threading.RLock()
         self._ended = threading.Event()
         self._beat = threading.Thread(target=self._give_signs_of_life, name="edgebench cluster", daemon=True)
         self._beat.start()
@@ -98,7 +92,7 @@ class Cluster:
             self._known.trainings.clear()
         for session in sessions:
             self._end(session)
-        self._forget_client()
+        self._connection.forget()
 
     def hosts(self) -> dict[str, HostStatus]:
         """What each host announces, by the address of its Dask worker.
@@ -106,7 +100,7 @@ class Cluster:
         Raises:
             UnavailableError: The scheduler does not answer.
         """
-        found: dict[str, HostStatus] = self._lasting(lambda: self._statuses(self._workers()))
+        found: dict[str, HostStatus] = self._connection.lasting(lambda: self._statuses(self._workers()))
         return found
 
     def device(self, name: str) -> Device | None:
@@ -138,7 +132,7 @@ class Cluster:
     def trains(self) -> bool:
         """Whether a host takes trainings."""
         with contextlib.suppress(UnavailableError):
-            return bool(self._lasting(lambda: self._having(TRAIN)))
+            return bool(self._connection.lasting(lambda: self._having(TRAIN)))
         return False
 
     @contextlib.contextmanager
@@ -191,7 +185,7 @@ class Cluster:
         if session.is_lost:
             raise self._lost(session)
         try:
-            answers = self._connected().run(host.exchange, session.name, packed(asked), workers=[session.address])
+            answers = self._connection.run(host.exchange, session.name, packed(asked), on=[session.address])
             replied = unpacked(Replied, answers[session.address])
         except (ProtocolError, UnavailableError) as error:
             raise ChildError(Outcome.UNAVAILABLE, error.what, error.remedy) from None
@@ -227,7 +221,7 @@ class Cluster:
             ChildError: Nobody has it in time.
         """
         name, future, look_s, failures = "", None, _FIRST_LOOK_S, 0
-        deadline = self._deadline()
+        deadline = self._connection.deadline()
         try:
             while True:
                 try:
@@ -247,10 +241,10 @@ class Cluster:
                             if others and address in {pinned or address}:
                                 on_wait(", ".join(others))
                 except Exception:
-                    self._forget_client()
+                    self._connection.forget()
                     future = None
                 if time.monotonic() >= deadline or failures > _MOST_FAILURES:
-                    self._is_away = self._client is None
+                    self._connection.give_up()
                     break
                 time.sleep(look_s)
                 look_s = min(_LONGEST_LOOK_S, 1.5 * look_s)
@@ -261,7 +255,7 @@ class Cluster:
         raise self._nobody(wanted, gone=pinned is not None)
 
     def _submitted(self, name: str, wanted: str, pinned: str | None) -> Any:
-        return self._connected().submit(
+        return self._connection.client().submit(
             host.hold,
             name,
             self._owner,
@@ -284,7 +278,7 @@ class Cluster:
         return ChildError(
             Outcome.UNAVAILABLE,
             f"no host of the farm {what}, for {self._wait_s:g} s; it has {', '.join(known) or 'no devices at all'}",
-            f"on the host that {what}: edgebench farm worker --scheduler {self._address}",
+            f"on the host that {what}: edgebench farm worker --scheduler {self._connection.address}",
             # What no host trains is trained here.
             lost=wanted == TRAIN,
         )
@@ -315,7 +309,7 @@ class Cluster:
         if session.is_lost:
             return
         with contextlib.suppress(Exception):
-            self._client.run(host.end, session.name, workers=[session.address], on_error="ignore")
+            self._connection.run(host.end, session.name, on=[session.address])
         self._cancel(session.future)
 
     def _cancel(self, future: Any) -> None:
@@ -325,72 +319,18 @@ class Cluster:
                 future.release()
 
     def _workers(self) -> list[str]:
-        return [address for address, info in self._announced().items() if any(map(_is_ours, info["resources"]))]
+        return [
+            address for address, info in self._connection.announced().items() if any(map(_is_ours, info["resources"]))
+        ]
 
     def _having(self, wanted: str) -> list[str]:
-        return [address for address, info in self._announced().items() if wanted in info["resources"]]
-
-    def _announced(self) -> Mapping[str, Any]:
-        found: Mapping[str, Any] = self._connected().scheduler_info()["workers"]
-        return found
+        return [address for address, info in self._connection.announced().items() if wanted in info["resources"]]
 
     def _statuses(self, addresses: list[str]) -> dict[str, HostStatus]:
         if not addresses:
             return {}
-        answers = self._connected().run(host.status, workers=addresses, on_error="ignore")
+        answers = self._connection.run(host.status, on=addresses)
         return {address: unpacked(HostStatus, answer) for address, answer in answers.items()}
-
-    def _lasting(self, step: Callable[[], T]) -> T:
-        """Do something with the scheduler; while it does not answer, wait and try again.
-
-        Raises:
-            UnavailableError: It does not come back.
-        """
-        deadline = self._deadline()
-        while True:
-            try:
-                return step()
-            except ProtocolError:
-                raise
-            except Exception as error:
-                self._forget_client()
-                if time.monotonic() >= deadline:
-                    self._is_away = True
-                    what = f"the scheduler does not answer: {_first_line(error)}"
-                    raise UnavailableError(
-                        what,
-                        where=self._address,
-                        remedy="check the address; edgebench farm scheduler starts one, and TLS needs certificates on "
-                        "both sides",
-                    ) from None
-                time.sleep(_AGAIN_S)
-
-    def _deadline(self) -> float:
-        """When a wait for the scheduler ends; one that was waited for in vain is tried once more."""
-        return time.monotonic() + (0.0 if self._is_away else self._wait_s)
-
-    def _connected(self) -> Any:
-        """The client; another one if the scheduler has been started anew."""
-        with self._connecting:
-            if self._client is not None and self._client.status != "running":
-                self._drop()
-            if self._client is None:
-                # Dask would try for long what is refused at once, and cannot be interrupted then.
-                socket.create_connection(host_and_port(self._address), timeout=_REACH_S).close()
-                self._client = self._package.Client(self._address, timeout=_CONNECT_S, set_as_default=False)
-                self._is_away = False
-            return self._client
-
-    def _forget_client(self) -> None:
-        """Connect anew with the next step; the tasks of the old connection are over."""
-        with self._connecting:
-            self._drop()
-
-    def _drop(self) -> None:
-        client, self._client = self._client, None
-        if client is not None:
-            with contextlib.suppress(Exception):
-                client.close(timeout=1)
 
     def _give_signs_of_life(self) -> None:
         while not self._ended.wait(_SIGN_OF_LIFE_S):
@@ -398,12 +338,8 @@ class Cluster:
                 sessions = [*self._known.by_address.values(), *self._known.trainings]
             for session in sessions:
                 with contextlib.suppress(Exception):
-                    self._client.run(host.renew, [session.name], workers=[session.address], on_error="ignore")
+                    self._connection.run(host.renew, [session.name], on=[session.address])
 
 
 def _is_ours(name: str) -> bool:
     return name == TRAIN or name.startswith(resource(""))
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:300]

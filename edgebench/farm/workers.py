@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import base64
-import contextlib
 import threading
-import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
 from importlib.metadata import version
@@ -19,11 +16,10 @@ from edgebench.core.place import Seen
 from edgebench.core.profile import Outcome
 from edgebench.errors import InputError, TargetUnavailableError
 from edgebench.farm.cluster import Cluster, OnWait, Session
-from edgebench.farm.messages import Asked, FetchPart, HostStatus, Kind
+from edgebench.farm.messages import HostStatus, Kind
+from edgebench.farm.process import RemoteProcess
+from edgebench.farm.training import FarmTraining
 from edgebench.machine.package_digest import package_digest
-from edgebench.store.files import write_atomically
-from edgebench.store.trust import named_programs
-from edgebench.tasks.registry import BUILTIN
 from edgebench.workers.base import Workers
 from edgebench.workers.local import LOCAL
 from edgebench.workers.measuring.at_device import AtDevice
@@ -38,25 +34,10 @@ from edgebench.workers.measuring.jobs import (
     Try,
 )
 from edgebench.workers.measuring.sending import Sent
-from edgebench.workers.protocol import (
-    Answer,
-    LongRequest,
-    Order,
-    Progress,
-    ProtocolError,
-    Request,
-    Trouble,
-    open_envelope,
-    order_message,
-    read_answer,
-    read_progress,
-    request_message,
-)
-from edgebench.workers.training.jobs import Trained, TrainJob
+from edgebench.workers.protocol import Answer, LongRequest, Progress, Request
 from edgebench.workers.worker import RETRIES, ChildError, Worker
 
 _LOOK_S = 120.0
-_PART_S = 120.0
 _READ_S = 120.0
 _COMPLETE = (MakeReady, CountOperators, Try, CompareOutputs)
 """What may be asked again elsewhere: nothing that came before matters, and no time is measured."""
@@ -76,83 +57,6 @@ def _lasting(step: Callable[[], T]) -> T:
             if not error.lost:
                 raise
     return step()
-
-
-class RemoteProcess(Worker):
-    """A process in a session on a host.
-
-    Args:
-        cluster: Carries its messages.
-        session: Where it is.
-        kind: What it does.
-        number: Index of this process among the fresh processes of one measurement.
-        memory_limit_bytes: Data it may allocate, or None for what is reasonable there.
-    """
-
-    def __init__(
-        self,
-        cluster: Cluster,
-        session: Session,
-        kind: Kind,
-        *,
-        number: int = 0,
-        memory_limit_bytes: int | None = None,
-    ) -> None:
-        self._cluster, self._session = cluster, session
-        self._asked = Asked(process=uuid.uuid4().hex, kind=kind, number=number, memory_limit_bytes=memory_limit_bytes)
-        self._is_open = False
-
-    def ask(self, request: Request[Answer], *, timeout_s: float) -> Answer:
-        """Send a request and wait for its answer.
-
-        Raises:
-            ChildError: The process has failed, or its host is gone.
-        """
-        with _understood():
-            return self._read(self._sent(request_message(request), timeout_s), request)
-
-    def follow(
-        self, request: LongRequest[Answer, Progress], on_progress: Callable[[Progress], bool], *, timeout_s: float
-    ) -> Answer:
-        """Send a request, follow its progress and wait for its answer.
-
-        Raises:
-            ChildError: The process has failed, or its host is gone.
-        """
-        with _understood():
-            reply = self._sent(request_message(request), timeout_s)
-            while (progress := read_progress(open_envelope(reply), request)) is not None:
-                order = Order.CONTINUE if on_progress(progress) else Order.STOP
-                reply = self._sent(order_message(order), timeout_s)
-            return self._read(reply, request)
-
-    def close(self) -> None:
-        """End the process."""
-        if self._is_open:
-            self._is_open = False
-            with contextlib.suppress(ChildError):
-                self._cluster.exchange(self._session, self._asked)
-
-    def _sent(self, message: bytes, timeout_s: float) -> bytes:
-        self._is_open = True
-        asked = replace(self._asked, message=message.decode(), timeout_s=timeout_s)
-        replied = self._cluster.exchange(self._session, asked)
-        return (replied.message or "").encode()
-
-    def _read(self, reply: bytes, request: Request[Answer]) -> Answer:
-        answer = read_answer(open_envelope(reply), request)
-        if isinstance(answer, Trouble):
-            raise ChildError(Outcome.CRASHED, answer.what, answer.remedy, answer.kind)
-        return answer
-
-
-@contextlib.contextmanager
-def _understood() -> Iterator[None]:
-    """What cannot be sent, or is no answer, is a failure of the process."""
-    try:
-        yield
-    except ProtocolError as error:
-        raise ChildError(Outcome.CRASHED, error.what, error.remedy) from None
 
 
 class FarmWorkers:
@@ -227,7 +131,7 @@ class FarmWorkers:
 
     def training(self) -> Worker:
         """A process that trains on a host that takes trainings, and does all else here."""
-        return FarmTraining(self._here, self)
+        return FarmTraining(self._here, self._cluster, self.sent_to, self._on_wait)
 
     def session(self, device: Device, on_wait: OnWait | None = None) -> AbstractContextManager[Session]:
         """A session on the host that has a device; a device of a sweep is where the one is that it was made from."""
@@ -242,11 +146,6 @@ class FarmWorkers:
     def cluster(self) -> Cluster:
         """The farm."""
         return self._cluster
-
-    @property
-    def on_wait(self) -> OnWait:
-        """Called while another command has what is needed, when nothing else tells the user."""
-        return self._on_wait
 
 
 class FarmWorker(Worker):
@@ -327,79 +226,3 @@ class FarmWorker(Worker):
 
     def _beside(self, model: str) -> tuple[str, ...]:
         return self._here.ask(ListFiles(model=model), timeout_s=_READ_S).beside
-
-
-class FarmTraining(Worker):
-    """Trains on a host that takes trainings; what needs the files of a study is done here.
-
-    Args:
-        here: Starts the process on this machine.
-        farm: Where hosts are.
-    """
-
-    def __init__(self, here: Workers, farm: FarmWorkers) -> None:
-        self._starts, self._farm = here, farm
-        self._own: Worker | None = None
-
-    def ask(self, request: Request[Answer], *, timeout_s: float) -> Answer:
-        """Send a request to the process here, and wait for its answer."""
-        return self._here().ask(request, timeout_s=timeout_s)
-
-    def follow(
-        self, request: LongRequest[Answer, Progress], on_progress: Callable[[Progress], bool], *, timeout_s: float
-    ) -> Answer:
-        """Train on a host if that is possible; everything else is followed here.
-
-        Raises:
-            ChildError: The host is gone, or the training has failed.
-        """
-        job: Any = request
-        if not (isinstance(job, TrainJob) and _may_travel(job) and self._farm.cluster.trains()):
-            return self._here().follow(request, on_progress, timeout_s=timeout_s)
-        with (
-            self._farm.cluster.training(self._farm.on_wait) as session,
-            RemoteProcess(self._farm.cluster, session, Kind.TRAINING) as process,
-        ):
-            moved = _moved(job, self._farm.sent_to(session), process)
-            answer: Any = process.follow(moved, cast("Callable[[Any], bool]", on_progress), timeout_s=timeout_s)
-            # A training that was stopped leaves no weights.
-            if job.weights is not None and isinstance(answer, Trained) and answer.seconds > 0:
-                write_atomically(Path(job.weights), b"".join(_fetched(process)))
-            return cast("Answer", answer)
-
-    def close(self) -> None:
-        """End the process here."""
-        if self._own is not None:
-            self._own.close()
-            self._own = None
-
-    def _here(self) -> Worker:
-        if self._own is None:
-            self._own = self._starts.training()
-        return self._own
-
-
-def _may_travel(job: TrainJob) -> bool:
-    """Whether a host may and can train this: folders of images stay here, and so does what is the user's own code."""
-    is_file = job.task.text.lower().endswith(".npz")
-    return (is_file or job.task.text in BUILTIN) and not named_programs({"options": dict(job.space.options)})
-
-
-def _moved(job: TrainJob, sent: Sent, process: Worker) -> TrainJob:
-    def there(path: str) -> str:
-        return sent.path(process, path, lambda _: ())
-
-    task = job.task if job.task.text in BUILTIN else replace(job.task, text=there(job.task.text))
-    teacher = None if job.teacher is None else (job.teacher[0], there(job.teacher[1]))
-    return replace(job, task=task, teacher=teacher)
-
-
-def _fetched(process: Worker) -> Iterator[bytes]:
-    offset, size = 0, 1
-    while offset < size:
-        part = process.ask(FetchPart(offset=offset), timeout_s=_PART_S)
-        content = base64.b64decode(part.content, validate=True)
-        if not content:
-            raise ChildError(Outcome.CRASHED, "the trained weights end too early")
-        yield content
-        offset, size = offset + len(content), part.size_bytes

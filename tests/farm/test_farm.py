@@ -114,7 +114,7 @@ def test_a_device_that_no_host_has_is_a_failed_cell_that_names_what_there_is(run
 def test_a_gate_compares_pairs_on_one_host(running: Farm, tmp_path: Path) -> None:
     done = running.run("gate", "zoo:tiny", "--baseline-model", "zoo:tiny", "-d", "fake", "--json", cwd=tmp_path)
     assert done.returncode in {0, 4}, done.stderr
-    assert {"latency_s", "ram_bytes"} <= {finding["figure"] for finding in json.loads(done.stdout)["results"]}
+    assert {"latency_s", "ram_bytes"} <= {finding["figure"] for finding in json.loads(done.stdout)["rows"]}
 
 
 @needs_torch

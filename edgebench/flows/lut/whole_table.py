@@ -78,8 +78,7 @@ def build_whole_table(
         TargetUnavailableError: The device cannot be used here.
         UnsupportedModelError: A network does not run there.
     """
-    space, goal = request.space, request.goal
-    digest = space.digest
+    space, goal, digest = request.space, request.goal, request.space.digest
     reference_s = known.reference_s if known and known.space_digest == digest else None
     with (
         tempfile.TemporaryDirectory(prefix="edgebench-") as folder,
