@@ -22,8 +22,8 @@ from typing import Any
 from tests.farm_processes import Farm, farm
 from tests.small_space import write_twelve
 
-TABLE = ("lut", "build", "twelve", "-d", "fake", "-n", "6")
-PROFILE = ("profile", "zoo:tiny", "-d", "fake", "--repetitions", "12", "--goal", "100%")
+TABLE = ("lut", "build", "twelve", "-d", "fake", "-n", "2")
+PROFILE = ("profile", "zoo:tiny", "-d", "fake", "--repetitions", "6", "--goal", "100%")
 LIMIT_S = 300.0
 PAUSE_S = 1.0
 
@@ -54,7 +54,7 @@ def one(running: Farm, victim: str, words: tuple[str, ...], within_s: float, fol
     """One kill; returns how often the command was run, what was saved by then, and how much of that was lost."""
     write_twelve(folder)
     command = running.begin(*words, cwd=folder)
-    time.sleep(random.uniform(0.3, within_s))  # noqa: S311 - a moment, not a secret
+    time.sleep(random.uniform(0.3, within_s))
     if victim == "client":
         command.kill()
     else:

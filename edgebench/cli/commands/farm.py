@@ -41,7 +41,7 @@ def worker(
             "--device",
             "-d",
             metavar="NAME",
-            help="Device to announce; repeatable. By default, all that are ready here.",
+            help="Device to announce; repeatable. By default, all that are ready here; none with --train.",
             autocompletion=completion.devices,
         ),
     ] = [],
@@ -65,15 +65,17 @@ def worker(
     """
     from importlib.util import find_spec
 
-    from edgebench.errors import MissingPackageError, TargetUnavailableError
+    from edgebench.errors import InputError, MissingPackageError, TargetUnavailableError
     from edgebench.farm.serving import serve_host
     from edgebench.flows.devices import all_statuses, status_of
 
-    statuses = [status_of(one, ask=False) for one in dict.fromkeys(device)] if device else all_statuses()
+    statuses = [status_of(one, ask=False) for one in dict.fromkeys(device)] if device or train else all_statuses()
     for status in statuses if device else []:
         if status.problem:
             raise TargetUnavailableError(status.problem, where=status.name, remedy=status.remedy)
     devices = [status.device for status in statuses if status.device is not None and not status.problem]
+    if not devices and not train:
+        raise InputError("there is nothing to announce", remedy="name devices with -d, or take trainings: --train 1")
     if train is None:
         train = int(all(one.link for one in devices) and find_spec("torch") is not None)
     if train and find_spec("torch") is None:

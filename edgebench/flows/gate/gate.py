@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -84,10 +84,10 @@ def gate(
         baseline=_baseline_text(request),
         findings=tuple(meant(findings, request.limits, {name for entry in entries for name in entry.figures})),
         notes=tuple(dict.fromkeys(notes)),
-        warnings=tuple(machine_warnings()) if paired else (),
+        warnings=tuple(machine_warnings()) if paired and not flow.elsewhere else (),
         started=started,
         update=None if request.baseline is None else f"edgebench baseline update {request.baseline.name} --reason WHY",
-        machine=describe_machine(),
+        machine=flow.elsewhere or describe_machine(),
         sources=flow.sources,
         file=request.baseline_file,
     )
@@ -100,6 +100,7 @@ class _Gate:
         self._request, self._preparation, self._workers, self._say = request, preparation, workers, say
         self._classifying = None if request.task is None else Classifying(request.task, workers, say)
         self.sources: dict[str, str] = {}
+        self.elsewhere: Mapping[str, str] = {}
 
     def close(self) -> None:
         """End what was started."""
@@ -113,6 +114,9 @@ class _Gate:
         self.sources[after.model.name] = model
         if isinstance(after, Profile):
             return [_not_run(after, "the candidate")]
+        if after.host:
+            self.elsewhere = after.machine
+            notes += after.warnings
         reference = self._request.references.get(model, Reference(path=None, reason="there is no baseline's file"))
         baseline = self._request.baseline
         entry = None if baseline is None else baseline.entry(model, after.model.name, device.name)

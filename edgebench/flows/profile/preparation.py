@@ -45,6 +45,7 @@ class Ready:
         latency_provenance: What the samples' latencies will be.
         machine: The board that it will run on, if it is not this machine.
         host: Name of the farm's host that has the device; empty without a farm.
+        warnings: What may disturb a measurement there; what may disturb this machine is in the run.
     """
 
     model: ModelInfo
@@ -57,6 +58,7 @@ class Ready:
     latency_provenance: Provenance
     machine: Mapping[str, str] = field(default_factory=dict)
     host: str = ""
+    warnings: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -136,7 +138,8 @@ class Preparation:
             path=prepared.path,
             deployed=prepared.deployed,
             versions=versions,
-            notes=(*device.notes, *prepared.notes, *host_warnings(seen)),
+            notes=(*device.notes, *prepared.notes),
+            warnings=_warnings(seen),
             sampled=not target.deterministic,
             latency_provenance=target.latency_provenance,
             machine=seen.machine if seen.host or runs_workers(device) else {},
@@ -186,8 +189,7 @@ class Preparation:
             return error
 
 
-def host_warnings(seen: Seen) -> tuple[str, ...]:
-    """What may disturb measurements on a farm's host; those of this machine are in the run."""
+def _warnings(seen: Seen) -> tuple[str, ...]:
     return tuple(f"host {seen.host}: {warning}" for warning in seen.warnings) if seen.host else ()
 
 

@@ -65,7 +65,7 @@ class Sampling:
         self._processes: list[ProcessRun] = []
         self._metrics: dict[str, Metric] = {}
         self._layers: tuple[LayerCost, ...] = ()
-        self._notes: list[str] = list(ready.notes)
+        self._notes: list[str] = [*ready.notes, *ready.warnings]
         self._method = ""
         self._energy_scope: str | None = None
         self._spent_s = 0.0
