@@ -4,7 +4,7 @@ Each time a table is built, or a model profiled, on a farm of one host on loopba
 random moment as a power cut would do it; the scheduler and the host are started again. If the command does not survive
 it, the same command is run again. What had been saved when the kill came must be in the result, unchanged.
 
-    PYTHONPATH=. python benchmarks/farm_kills.py [TIMES]
+    PYTHONPATH=. python benchmarks/farm_kills.py [TIMES [scheduler|host|client ...]]
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def main() -> None:
     times = int(sys.argv[1]) if len(sys.argv) > 1 else 20
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        with farm(folder / "farm", {"lab": ("-d", "fake", "--train", "0")}) as running:
+        with farm(folder / "farm", {"host": ("-d", "fake", "--train", "0")}) as running:
             lasts = {}
             for words in (TABLE, PROFILE):
                 start = time.monotonic()
@@ -90,7 +90,7 @@ def main() -> None:
                     raise RuntimeError(done.stderr)
                 lasts[words] = time.monotonic() - start
                 print(f"{' '.join(words[:2])}: {lasts[words]:.1f} s undisturbed", flush=True)
-            for victim in ("scheduler", "lab", "client"):
+            for victim in sys.argv[2:] or ("scheduler", "host", "client"):
                 runs: Counter[int] = Counter()
                 kept = lost = 0
                 for number in range(times):

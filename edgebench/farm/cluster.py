@@ -149,8 +149,6 @@ class Cluster:
         # One at a time: who waits for a board while it has another one could wait forever.
         with self._opening:
             session = self._shared(device) or self._opened(device, on_wait)
-            with self._known.lock:
-                session.users += 1
         try:
             yield session
         finally:
@@ -204,11 +202,13 @@ class Cluster:
             for address, session in self._known.by_address.items():
                 if pinned in {None, address} and any(own.name == device for own in session.host.devices):
                     self._known.pins[device] = address
+                    session.users += 1
                     return session
         return None
 
     def _opened(self, device: str, on_wait: OnWait) -> Session:
         session = self._open(resource(device), self._known.pins.get(device), on_wait)
+        session.users = 1
         with self._known.lock:
             self._known.by_address[session.address] = session
             self._known.pins[device] = session.address

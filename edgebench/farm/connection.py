@@ -59,7 +59,7 @@ class Connection:
 
     def announced(self) -> Mapping[str, Any]:
         """What Dask's workers announce, by their addresses; raises what Dask raises."""
-        found: Mapping[str, Any] = self.client().scheduler_info()["workers"]
+        found: Mapping[str, Any] = self.client().scheduler_info(n_workers=-1)["workers"]
         return found
 
     def run(self, function: Callable[..., Any], *arguments: object, on: list[str]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import socket
 import tempfile
 import threading
 import time
+import uuid
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -193,7 +194,7 @@ class _Session:
                 return self._workers.training()
             return self._workers.measuring(number=asked.number, memory_limit_bytes=asked.memory_limit_bytes)
 
-        return _Process(start, self._devices, self._folder / f"{asked.process}.npz", self._workers)
+        return _Process(start, self._devices, self._folder / f"{uuid.uuid4().hex}.npz", self._workers)
 
 
 class _Process:

@@ -141,6 +141,7 @@ async def _work(
     say: Callable[[str], None],
 ) -> None:
     """A Dask worker for each place, until one of them loses the scheduler."""
+    say(f"connecting to {scheduler}")
     workers = []
     for place, resources, threads in places:
         worker = package.Worker(

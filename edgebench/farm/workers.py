@@ -44,6 +44,11 @@ _COMPLETE = (MakeReady, CountOperators, Try, CompareOutputs)
 T = TypeVar("T")
 
 
+def _plain(name: str) -> str:
+    """The name of a device without the options of a sweep."""
+    return name.partition(":")[0]
+
+
 def _lasting(step: Callable[[], T]) -> T:
     """Do something that is complete in itself; again if its host is lost meanwhile.
 
@@ -99,6 +104,13 @@ class FarmWorkers:
                 where=device.name,
                 remedy="install the same edgebench on both, and start `edgebench farm worker` there again",
             )
+        described = next((one for one in host.devices if one.name == _plain(device.name)), device)
+        if replace(described, name=device.name, options=device.options) != replace(device, origin=""):
+            raise TargetUnavailableError(
+                f"host {host.host} describes {device.name} otherwise than this command found it",
+                where=device.name,
+                remedy="give devices that differ names of their own, on each host",
+            )
         named = {"host": host.host} if host.is_named else {}
         return replace(seen, host=f"{host.host} {reached_by(device)}".strip(), machine={**seen.machine, **named})
 
@@ -135,7 +147,7 @@ class FarmWorkers:
 
     def session(self, device: Device, on_wait: OnWait | None = None) -> AbstractContextManager[Session]:
         """A session on the host that has a device; a device of a sweep is where the one is that it was made from."""
-        return self._cluster.using(device.name.partition(":")[0], on_wait or self._on_wait)
+        return self._cluster.using(_plain(device.name), on_wait or self._on_wait)
 
     def sent_to(self, session: Session) -> Sent:
         """What has been sent to a host."""
