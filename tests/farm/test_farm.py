@@ -4,17 +4,26 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from edgebench.farm.cluster import Cluster
+from edgebench.farm.training import FarmTraining
+from edgebench.farm.workers import FarmWorkers
+from edgebench.tasks.recipe import Recipe
+from edgebench.workers.base import Workers
+from edgebench.workers.local import LOCAL
+from edgebench.workers.training.jobs import SpaceText, TaskText, TrainJob
 from tests.extras import needs_cluster, needs_torch
 from tests.farm_processes import Farm, farm
-from tests.small_space import write_twelve
+from tests.small_space import open_twelve, write_twelve
 
 pytestmark = [pytest.mark.child, pytest.mark.slow, needs_cluster]
-HOSTS = {"one": ("-d", "fake", "-d", "host", "--train", "0"), "other": ("-d", "fake", "--train", "0")}
+HOSTS = {"one": ("-d", "fake", "-d", "host"), "other": ("-d", "fake")}
 
 
 @pytest.fixture
@@ -119,19 +128,45 @@ def test_a_gate_compares_pairs_on_one_host(running: Farm, tmp_path: Path) -> Non
 
 @needs_torch
 def test_trainings_go_to_hosts_that_take_them_and_come_to_the_same(tmp_path: Path) -> None:
-    hosts = {"board": ("-d", "fake", "--train", "0"), "trainer": ("-d", "fake", "--train", "1")}
-    words = (
-        *("search", "twelve", "-d", "fake", "--task", "digits", "--max-latency", "1s", "--trials", "2"),
-        *("--epochs", "1", "--final-epochs", "1", "--finalists", "1", "--distil", "--study", "s", "--json"),
-    )
-    with farm(tmp_path / "farm", hosts) as running:
-        write_twelve(tmp_path)
-        assert running.run("lut", "build", "twelve", "-d", "fake", cwd=tmp_path).returncode == 0
-        elsewhere = running.run(*words, cwd=tmp_path)
-        assert elsewhere.returncode in {0, 1}, elsewhere.stderr
-    weights = next((tmp_path / "results/studies/s/networks").glob("*/weights.npz")).read_bytes()
-    assert weights
-    assert json.loads(elsewhere.stdout)
+    space, random = open_twelve(tmp_path), np.random.default_rng(0)
+    images, labels = random.random((80, 8, 8, 1), dtype=np.float32), np.arange(80) % 10
+    np.savez(tmp_path / "task.npz", x=images, y=labels)
+
+    def trained(starts: Workers, name: str) -> dict[str, np.ndarray]:
+        large = TrainJob(
+            space=SpaceText.of(space),
+            architecture=tuple(space.largest),
+            task=TaskText(text=str(tmp_path / "task.npz"), seed=0),
+            recipe=Recipe(epochs=2),
+            seed=0,
+            weights=str(tmp_path / f"{name}-large.npz"),
+        )
+        small = replace(
+            large,
+            architecture=tuple(space.smallest),
+            recipe=Recipe(epochs=2, distillation=0.5),
+            teacher=(large.architecture, str(large.weights)),
+            weights=str(tmp_path / f"{name}-small.npz"),
+        )
+        epochs: list[int] = []
+        with starts.training() as worker:
+            for job in (large, small):
+                worker.follow(job, lambda epoch: epochs.append(epoch.number) is None, timeout_s=120.0)
+            if isinstance(worker, FarmTraining):
+                assert worker._own is None, "nothing was trained here"
+        assert epochs == [1, 2, 1, 2]
+        with np.load(str(small.weights)) as file:
+            return dict(file)
+
+    with farm(tmp_path / "farm", {"board": ("-d", "fake"), "trainer": ("--train", "1")}) as running:
+        cluster = Cluster(running.address, 30.0)
+        try:
+            there = trained(FarmWorkers(cluster), "there")
+        finally:
+            cluster.close()
+    here = trained(LOCAL, "here")
+    assert set(there) == set(here)
+    assert all(np.array_equal(there[name], here[name]) for name in here)
 
 
 def _owner(folder: Path) -> str:
