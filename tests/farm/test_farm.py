@@ -1,6 +1,7 @@
 """A real scheduler and real hosts on loopback, some of which are killed."""
 
 import json
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -20,7 +21,9 @@ from edgebench.workers.local import LOCAL
 from edgebench.workers.training.jobs import SpaceText, TaskText, TrainJob
 from tests.extras import needs_cluster, needs_torch
 from tests.farm_processes import Farm, farm
+from tests.models_on_disk import write_onnx
 from tests.small_space import open_twelve, write_twelve
+from tests.ssh_server import ssh_server
 
 pytestmark = [pytest.mark.child, pytest.mark.slow, needs_cluster]
 HOSTS = {"one": ("-d", "fake", "-d", "host"), "other": ("-d", "fake")}
@@ -167,6 +170,33 @@ def test_trainings_go_to_hosts_that_take_them_and_come_to_the_same(tmp_path: Pat
     here = trained(LOCAL, "here")
     assert set(there) == set(here)
     assert all(np.array_equal(there[name], here[name]) for name in here)
+
+
+def test_a_board_behind_a_host_is_described_reached_and_trusted_there(tmp_path: Path) -> None:
+    with ssh_server(tmp_path / "sshd", settings=f"SetEnv XDG_CACHE_HOME={tmp_path / 'cache'}\n") as server:
+        place = tmp_path / "farm" / "devices"
+        place.mkdir(parents=True)
+        (place / "pi.toml").write_text(
+            f"""schema = "edgebench.device/1"
+kind = "cpu"
+target = "onnxruntime"
+description = "A board behind a host"
+link = "ssh"
+host = "board"
+ssh_config = "{server.config}"
+python = "{sys.executable}"
+environment = "{sys.prefix}"
+"""
+        )
+        with farm(tmp_path / "farm", {"lab": ("-d", "pi", "--train", "0", "--trust")}) as running:
+            model = write_onnx(tmp_path / "model.onnx")
+            done = running.run("profile", str(model), "-d", "pi", "--repetitions", "1", cwd=tmp_path)
+            assert done.returncode in {0, 4}, f"{done.stderr}\n{running.said()}"
+            assert "ssh board" in running.run("farm", "show", cwd=tmp_path).stdout
+    (profile,) = profiles(tmp_path)
+    assert profile["outcome"] == "ok"
+    assert profile["machine"]["host"] == "lab"
+    assert list((tmp_path / "cache").rglob("model-*.onnx")), "the host has sent it on to its board"
 
 
 def _owner(folder: Path) -> str:
