@@ -24,6 +24,8 @@ from edgebench.workers.worker import ChildError
 OnWait = Callable[[str], None]
 _SIGN_OF_LIFE_S = 3.0
 _FIRST_LOOK_S, _LONGEST_LOOK_S = 0.05, 1.0
+_PATIENCE_S = 15.0
+"""How long the host of a device is waited for that was lost, before another one is taken."""
 _MOST_FAILURES = 3
 """Tasks that end instead of keeping their board."""
 _SAME = "run the same command again: what was finished is kept"
@@ -57,6 +59,7 @@ class _Known:
     by_address: dict[str, Session] = field(default_factory=dict)
     trainings: list[Session] = field(default_factory=list)
     pins: dict[str, str] = field(default_factory=dict)
+    hosts: dict[str, str] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
@@ -207,12 +210,24 @@ class Cluster:
         return None
 
     def _opened(self, device: str, on_wait: OnWait) -> Session:
-        session = self._open(resource(device), self._known.pins.get(device), on_wait)
+        session = self._open(resource(device), self._known.pins.get(device) or self._back(device), on_wait)
         session.users = 1
         with self._known.lock:
+            self._known.hosts[device] = session.host.host
             self._known.by_address[session.address] = session
             self._known.pins[device] = session.address
         return session
+
+    def _back(self, device: str) -> str | None:
+        """Where a device is again that was lost: with its host for a while, as that may just be starting anew."""
+        name, end = self._known.hosts.get(device), time.monotonic() + _PATIENCE_S
+        while name is not None and time.monotonic() < end:
+            with contextlib.suppress(Exception):
+                for address, status in self._statuses(self._having(resource(device))).items():
+                    if status.host == name:
+                        return address
+            time.sleep(_LONGEST_LOOK_S)
+        return None
 
     def _open(self, wanted: str, pinned: str | None, on_wait: OnWait) -> Session:
         """Submit a task that keeps the resource, and wait until it has begun somewhere.
