@@ -2,6 +2,7 @@
 # make quick: set up and run the tests that start no process and import no PyTorch, in under half a minute.
 # make test: set up and run all but the slow tests.
 # make docs: build the documentation into build/site.
+# make lock: write requirements.lock anew, after constraints.txt or pyproject.toml changed; needs uv.
 # make pictures: draw the picture of the README anew, by running its command.
 
 SHELL := /bin/bash
@@ -14,7 +15,11 @@ STAMP := $(VENV)/.installed
 LEAST := $(VENV)/.least
 MODEL ?=
 
-.PHONY: demo quick test test-all check docs pictures install clean
+# What a release is installed with where every file must be the one that was tested, by its hash.
+LOCKED := --extra mcu --extra tasks --extra report --extra parquet --extra storages
+UV ?= uv
+
+.PHONY: demo quick test test-all check docs lock pictures install clean
 
 install: $(STAMP)
 
@@ -54,6 +59,10 @@ check: $(STAMP)
 docs: $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+lock:
+	$(UV) pip compile pyproject.toml $(LOCKED) --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-header --constraint constraints.txt --output-file requirements.lock
 
 pictures: $(STAMP)
 	$(BIN)/python docs/pictures.py

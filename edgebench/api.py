@@ -192,6 +192,7 @@ def build_table(
     from edgebench.flows.lut.request import TableRequest
     from edgebench.flows.lut.validate import validate_table
     from edgebench.flows.spaces import open_space
+    from edgebench.store.begun import begun_validation
     from edgebench.store.tables import TableStore
 
     (found,) = devices_of(device, options or {}, threads)
@@ -202,8 +203,18 @@ def build_table(
         known = None if fresh else store.load_own(*names)
         table = build_table(request, known, on_update=store.save, on_progress=on_progress)
         if validate:
-            table = validate_table(request, table, networks=validate, seed=seed, on_progress=on_progress)
+            kept = begun_validation(store.path(*names))
+            table = validate_table(
+                request,
+                table,
+                networks=validate,
+                seed=seed,
+                begun=None if fresh else kept.load(),
+                on_update=kept.save,
+                on_progress=on_progress,
+            )
             store.save(table)
+            kept.drop()
     return TableResult(table=table, path=store.path(*names))
 
 
@@ -258,7 +269,7 @@ def search(
         sampler: ``edgebench``, or one of Optuna's.
         seed: Of everything random.
         study: Name of a study to resume or start.
-        storage: URL of an Optuna storage; by default, a journal in the results folder.
+        storage: URL of an Optuna storage, or ``@FILE`` with it; by default, a journal in the results folder.
         jobs: Number of parallel trainings.
         dtypes: By device, ``float32`` or ``int8``; by default, what the device takes.
         time_limit: Time to measure one finalist on one device.

@@ -6,7 +6,16 @@ from types import ModuleType
 
 import pytest
 
+from edgebench.machine.machine_lock import PLACE
 from tests.quick import MARKERS, quick
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_machine_lock(tmp_path_factory: pytest.TempPathFactory) -> Generator[None]:
+    """Tests that measure do not wait for others on this machine: none of them is about how long something takes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(PLACE, str(tmp_path_factory.mktemp("lock") / "lock"))
+        yield
 
 
 @pytest.fixture(scope="session")

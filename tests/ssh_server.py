@@ -8,13 +8,14 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from edgebench.links.ssh_client import Address
+from edgebench.machine.machine_lock import PLACE
 
 _PLACES = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin", "/usr/libexec", "/sbin"])
 _SEPARATION = Path("/run/sshd")
@@ -57,12 +58,13 @@ class SshServer:
     def sessions(self) -> list[int]:
         """Process ids of the server's children: one for each connection."""
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
-        return [int(pid) for pid in children.read_text().split()]
+        return [int(pid) for pid in children.read_text().split()] if children.exists() else []
 
     def cut(self) -> None:
         """End all connections, as a board does that reboots."""
         for pid in self.sessions():
-            os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
 
 def make_key(path: Path) -> str:
@@ -83,6 +85,10 @@ def ssh_server(folder: Path, *, key: Path | None = None, settings: str = "", cli
     """
     program = need_sshd()
     folder.mkdir(parents=True, exist_ok=True)
+    if PLACE not in settings:
+        # Tests do not wait for others on this machine. Of several lines with SetEnv a server reads the first.
+        first, name, rest = settings.partition("SetEnv ")
+        settings = f"{first}{name}{PLACE}={folder}/lock {rest}" if name else f"{settings}\nSetEnv {PLACE}={folder}/lock"
     host_key = make_key(folder / "host_key")
     if key is None:
         key = folder / "client_key"

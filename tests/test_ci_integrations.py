@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -255,3 +256,25 @@ def test_the_hooks_of_pre_commit(repository: Path) -> None:
     broken = run([str(program), "run", "edgebench-gate"], repository, PRE_COMMIT_HOME=str(repository / ".git/pc"))
     assert broken.returncode == 1
     assert "edgebench gate" in broken.stdout
+
+
+def test_what_is_locked_is_what_was_tested() -> None:
+    """``make lock`` after a change of constraints.txt."""
+    tested = dict(re.findall(r"^([\w.-]+)==(\S+)$", (ROOT / "constraints.txt").read_text(), re.MULTILINE))
+    locked = re.findall(r"^([\w.-]+)(?:\[.*\])?==([^\s;]+)", (ROOT / "requirements.lock").read_text(), re.MULTILINE)
+    assert len(locked) > 20
+    names = {name.lower().replace("_", "-"): version for name, version in tested.items()}
+    assert [item for item in locked if names.get(item[0], item[1]) != item[1]] == []
+
+
+def test_everything_that_is_locked_has_hashes() -> None:
+    entries = re.split(r"^(?=[\w.-]+(?:\[.*\])?==)", (ROOT / "requirements.lock").read_text(), flags=re.MULTILINE)[1:]
+    assert entries
+    assert [entry.splitlines()[0] for entry in entries if "--hash=sha256:" not in entry] == []
+
+
+def test_all_dependencies_are_locked() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    locked = set(re.findall(r"^([\w.-]+)(?:\[.*\])?==", (ROOT / "requirements.lock").read_text(), re.MULTILINE))
+    wanted = {re.split(r"[^\w.-]", text)[0].lower() for text in project["dependencies"]}
+    assert wanted <= locked

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from edgebench.core.secrets import redacted
 from edgebench.errors import EdgebenchError, StorageError
+from edgebench.machine.system_errors import refusal
 
 EXIT_FAULT = 70
 """Something that edgebench did not expect: its own fault."""
@@ -26,6 +27,10 @@ def code_of(error: Exception) -> int:
         return error.exit_code
     if isinstance(error, OSError) and _is_of_output(error):
         return output_failed(error)
+    refused = refusal(error)
+    if refused is not None:
+        print_error(refused)
+        return refused.exit_code
     return _fault(error)
 
 
@@ -75,11 +80,13 @@ def _version() -> str:
 def print_error(error: EdgebenchError) -> None:
     """What happened, where, and what to do next, on standard error."""
     from rich.console import Console
+    from rich.text import Text
 
-    from edgebench.cli.render.terminal import escape
+    from edgebench.cli.render.terminal import literal
 
     console = Console(stderr=True, highlight=False, emoji=False)
-    where = f"{escape(redacted(error.where))}: " if error.where else ""
-    console.print(f"[bold red]error:[/] {where}{escape(redacted(error.what))}", soft_wrap=True)
+    where = f"{redacted(error.where)}: " if error.where else ""
+    told = Text.assemble(literal("error:", "bold red"), literal(f" {where}{redacted(error.what)}"))
+    console.print(told, soft_wrap=True)
     if error.remedy:
-        console.print(f"  [cyan]{escape(redacted(error.remedy))}[/]", soft_wrap=True)
+        console.print(literal(f"  {redacted(error.remedy)}", "cyan"), soft_wrap=True)

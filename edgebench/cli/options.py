@@ -11,6 +11,10 @@ from edgebench.cli import completion
 from edgebench.core.model import Converter
 
 RESULTS = Path("results")
+GOAL = "2%"
+"""Width of the interval of a latency at which measuring stops, if nobody says otherwise."""
+STORAGE_VARIABLE = "EDGEBENCH_STORAGE"
+"""Names the storage of studies, so that a password need not be typed."""
 
 SpaceArgument = Annotated[
     str,
@@ -69,4 +73,12 @@ ClusterWaitOption = Annotated[
     str, typer.Option(metavar="TIME", help="How long a device is waited for that no host of the farm has.")
 ]
 CLUSTER_WAIT = "60s"
+StorageOption = Annotated[
+    str,
+    typer.Option(
+        metavar="URL",
+        envvar=STORAGE_VARIABLE,
+        help="sqlite:///F, postgresql://..., grpc://HOST:PORT, or @FILE with one of these; by default, a journal.",
+    ),
+]
 LabelOption = Annotated[str, typer.Option(metavar="TEXT", help="Name of this run in reports and histories.")]

@@ -9,12 +9,12 @@ from datetime import timedelta
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn
 from rich.table import Column
 from rich.text import Text
 
 from edgebench.flows.profile.profile import ProfileProgress
+from edgebench.reports.visible import visible
 
 _LOG_EVERY_S = 30.0
 
@@ -39,7 +39,7 @@ def progress_bar() -> Iterator[Callable[[ProfileProgress], None]]:
     )
     with bar:
         task = bar.add_task("starting", total=1.0)
-        yield lambda progress: bar.update(task, completed=progress.done, description=progress.text)
+        yield lambda progress: bar.update(task, completed=progress.done, description=visible(progress.text))
 
 
 class TimeToGoColumn(ProgressColumn):
@@ -80,7 +80,7 @@ def status_line() -> Iterator[Callable[[str], None]]:
         yield _logged_lines()
         return
     with console.status("starting") as status:
-        yield lambda text: status.update(escape(text))
+        yield lambda text: status.update(Text(visible(text)))
 
 
 def _logged_lines() -> Callable[[str], None]:
@@ -90,6 +90,6 @@ def _logged_lines() -> Callable[[str], None]:
         nonlocal last
         if time.monotonic() - last >= _LOG_EVERY_S:
             last = time.monotonic()
-            typer.echo(text, err=True)
+            typer.echo(visible(text), err=True)
 
     return log

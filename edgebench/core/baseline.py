@@ -51,6 +51,7 @@ class BaselineEntry(Record):
         layer_unit: Unit of that.
         task: The task that the accuracy belongs to, or empty.
         task_digest: Digest of its data and split.
+        machine: The board that its measured figures are from; empty if that is the baseline's machine.
     """
 
     model: str
@@ -69,6 +70,7 @@ class BaselineEntry(Record):
     layer_unit: str = ""
     task: str = ""
     task_digest: str = ""
+    machine: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def subject(self) -> str:
@@ -98,7 +100,7 @@ class Baseline(Record):
     Attributes:
         name: Name of its file, without ``.json``.
         edgebench: Version that wrote it.
-        machine: The machine its measured figures are from.
+        machine: The machine its measured figures are from, except those of boards.
         limits: How far a later figure may be off, as a user types it; may be edited by hand.
         changes: When and why it was written, the oldest first.
         entries: One for each model and device, sorted by them.

@@ -107,6 +107,7 @@ class SshSettings:
         ssh_config: Configuration file of the client instead of the user's.
         python: The board's Python interpreter, 3.11 or newer, that ``devices setup`` makes the environment with.
         environment: Folder of that environment on the board.
+        cache: Folder on the board for models that are sent, such as ``/mnt/data``; by default, that of its user.
         runtime: What ``devices setup`` installs as the runtime, such as ``onnxruntime==1.20.1``; by default, what the
             target needs, in the version that is installed here.
     """
@@ -116,6 +117,7 @@ class SshSettings:
     ssh_config: str = ""
     python: str = "python3"
     environment: str = _ENVIRONMENT
+    cache: str = ""
     runtime: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -125,6 +127,8 @@ class SshSettings:
             raise ValueError(f"ssh_port {self.ssh_port} is no port")
         if not self.environment.startswith(("/", "~/")):
             raise ValueError(f"environment {self.environment!r} must begin with / or ~/")
+        if self.cache and not self.cache.startswith("/"):
+            raise ValueError(f"cache {self.cache!r} must begin with /")
         wrong = [text for text in (self.python, *self.runtime) if not text or text.startswith("-")]
         if wrong:
             raise ValueError(f"{wrong[0]!r} is neither a program nor a package")

@@ -9,7 +9,7 @@ from edgebench.core.profile import Outcome, Profile
 from edgebench.core.summary import summarise
 
 UNDECIDED = 100
-"""An interval this many times as wide as the goal decides nothing."""
+"""An interval this many times as wide as the goal decides nothing; a goal stricter than usual changes that not."""
 
 
 def undecided_latency(profile: Profile, plan: MeasurementPlan) -> Metric | None:
@@ -17,8 +17,17 @@ def undecided_latency(profile: Profile, plan: MeasurementPlan) -> Metric | None:
 
     A figure without an interval (a single process, a simulator) is not judged.
     """
+    return _wider_than(UNDECIDED * max(plan.goal, MeasurementPlan().goal), profile)
+
+
+def missed_goal(profile: Profile, plan: MeasurementPlan) -> Metric | None:
+    """The latency, if its 95 % interval is wider than the goal; otherwise None."""
+    return _wider_than(plan.goal, profile)
+
+
+def _wider_than(share: float, profile: Profile) -> Metric | None:
     latency = summarise(profile).get(LATENCY)
     if profile.outcome is not Outcome.OK or latency is None or latency.provenance is not Provenance.MEASURED:
         return None
     width = latency.most - latency.least
-    return latency if latency.value > 0 and width >= UNDECIDED * plan.goal * latency.value else None
+    return latency if latency.value > 0 and width >= share * latency.value else None

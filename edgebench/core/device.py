@@ -73,6 +73,8 @@ class Device(Record):
         options: Options of the target, checked by the target itself.
         memory: Limits, if the device has any worth stating.
         meter: Energy meter: a name, ``auto`` (the first that works), ``none``, or ``command:`` and a command line.
+        meter_at: ``host`` if the meter is at the machine that edgebench runs on, though the board is elsewhere;
+            empty if it is where models run.
         idle_s: How long the idle power is measured that is subtracted; 0 if it is not.
         power: Declared power for devices without a meter.
         calibration: Figures that the target's estimates are based on, checked by the target itself.
@@ -93,6 +95,7 @@ class Device(Record):
     options: Mapping[str, OptionValue] = field(default_factory=dict)
     memory: Memory | None = None
     meter: str = "auto"
+    meter_at: str = ""
     idle_s: float = 0.0
     power: PowerModel | None = None
     calibration: Mapping[str, str | float | Mapping[str, str | float]] = field(default_factory=dict)

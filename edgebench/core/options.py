@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import types
 from collections.abc import Mapping
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -86,9 +87,12 @@ def parse_option(text: str, device: Device, kind: type[Any]) -> bool | int | flo
     for number in (int, float):
         if number in allowed:
             try:
-                return number(value)
+                found = number(value)
             except ValueError:
                 continue
+            if not math.isfinite(found):
+                raise InputError(f"{value!r} is not a finite number", where=f"--option {text}", remedy="write a number")
+            return found
     if any(get_origin(option) is tuple for option in allowed):
         return tuple(part.strip() for part in value.split(",") if part.strip())
     checked: str = _checked(value, hint, where=f"--option {text}")

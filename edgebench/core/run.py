@@ -28,6 +28,35 @@ class Revision(Record):
         return self.commit[:9] + ("+" if self.dirty else "")
 
 
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """What a list says of a run.
+
+    Attributes:
+        name: Of the run.
+        profiles: How many it has.
+        label: The user's name for it, or empty.
+        revision: Of the repository, as people write it, or empty.
+        started: Start in UTC, ISO 8601.
+        models: Names, each once.
+        devices: Names, each once.
+        complete: ``yes`` or ``no``.
+    """
+
+    name: str
+    profiles: int
+    label: str
+    revision: str
+    started: str
+    models: str
+    devices: str
+    complete: str
+
+
+CallValue = bool | int | str | tuple[str, ...] | None
+"""What an option of a command may be, for a run to keep."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run(Record):
     """One command and its profiles.
@@ -47,6 +76,7 @@ class Run(Record):
         compression: The outcome of a compression; its strategies' profiles are those of the run.
         label: The user's name for it, or empty.
         revision: Of the repository in the working folder, or None outside of one.
+        call: The options that it is gone on with, by name, if it can be; empty if not.
     """
 
     name: str
@@ -63,6 +93,21 @@ class Run(Record):
     compression: CompressionRecord | None = None
     label: str = ""
     revision: Revision | None = None
+    call: Mapping[str, CallValue] = field(default_factory=dict)
+
+    @property
+    def summary(self) -> RunSummary:
+        """What a list says of it."""
+        return RunSummary(
+            name=self.name,
+            profiles=len(self.profiles),
+            label=self.label,
+            revision="" if self.revision is None else str(self.revision),
+            started=self.started,
+            models=", ".join(dict.fromkeys(profile.model.name for profile in self.profiles)),
+            devices=", ".join(dict.fromkeys(profile.device.name for profile in self.profiles)),
+            complete="yes" if self.complete else "no",
+        )
 
     @property
     def title(self) -> str:

@@ -169,11 +169,12 @@ def _metered_energy(profile: Profile) -> Metric | None:
     if not processes:
         return None
     interval = median_interval(processes)
+    idle = "" if profile.device.idle_s > 0 else ", idle included"
     return Metric(
         value=interval.value,
         unit="J",
         provenance=Provenance.MEASURED,
-        method=f"energy of whole bursts / inferences, {profile.energy_scope or 'meter of the device'}, idle included",
+        method=f"energy of whole bursts / inferences, {profile.energy_scope or 'meter of the device'}{idle}",
         low=interval.low,
         high=interval.high,
     )

@@ -299,14 +299,14 @@ class Cluster:
         )
 
     def _lost(self, session: Session) -> ChildError:
-        """The session is over, and all in it; what uses the device next looks for it again."""
+        """The session is over, and all in it.
+
+        The device stays where it was found: if that host is gone, whoever uses the device next is told so first.
+        """
         session.is_lost = True
         with self._known.lock:
             if self._known.by_address.get(session.address) is session:
                 del self._known.by_address[session.address]
-            self._known.pins = {
-                device: address for device, address in self._known.pins.items() if address != session.address
-            }
         self._cancel(session.future)
         what = f"the connection to host {session.host.host} was lost"
         return ChildError(Outcome.UNAVAILABLE, what, _SAME, lost=True)

@@ -21,6 +21,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from edgebench.core.board_link import times_itself
 from edgebench.core.device import Device
 from edgebench.core.profile import Outcome
 from edgebench.core.record import Record
@@ -41,6 +42,8 @@ from edgebench.machine.package_digest import package_digest
 from edgebench.workers.base import Workers
 from edgebench.workers.local import LocalWorkers
 from edgebench.workers.measuring.board_jobs import FindStored, Look, StorePart
+from edgebench.workers.measuring.jobs import Done, Reserve, Waiting
+from edgebench.workers.measuring.reserving import TakesTurns
 from edgebench.workers.measuring.stored_files import find_stored, store_part
 from edgebench.workers.protocol import (
     LongRequest,
@@ -71,7 +74,7 @@ class Host:
         devices: What is announced.
         trainings: How many trainings it takes at the same time.
         name: Of the host, if results may contain it.
-        workers: Makes what starts the processes of a session; what is known of boards is forgotten with it.
+        workers: Starts the processes; what it knows of boards is forgotten with each session.
     """
 
     def __init__(
@@ -80,12 +83,12 @@ class Host:
         *,
         trainings: int = 0,
         name: str | None = None,
-        workers: Callable[[], Workers] = LocalWorkers,
+        workers: Workers | None = None,
     ) -> None:
         self._devices = {device.name: device for device in devices}
         self._trainings = trainings
         self._name = name
-        self._workers = workers
+        self._workers = workers or LocalWorkers()
         self._sessions: dict[str, _Session] = {}
         self._lock = threading.Lock()
 
@@ -112,8 +115,11 @@ class Host:
             name: Of the session.
             owner: Whom it belongs to, for those who wait.
         """
+        for device in self._devices.values():
+            if isinstance(self._workers, LocalWorkers):
+                self._workers.forget(device)
         with tempfile.TemporaryDirectory(prefix="edgebench-") as folder:
-            session = _Session(owner, self._devices, Path(folder), self._workers())
+            session = _Session(owner, self._devices, Path(folder), self._workers)
             with self._lock:
                 self._sessions[name] = session
             try:
@@ -250,17 +256,22 @@ class _Process:
         asked: Any = request
         if isinstance(asked, Look):
             return self._workers.look(asked.device, meters=asked.meters)
-        if isinstance(asked, FindStored):
-            return find_stored(asked)
-        if isinstance(asked, StorePart):
-            return store_part(asked)
+        if isinstance(asked, (FindStored, StorePart)):
+            return find_stored(asked) if isinstance(asked, FindStored) else store_part(asked)
         if isinstance(asked, FetchPart):
             return _part(self._weights, asked.offset)
+        if isinstance(asked, Reserve) and isinstance(worker, TakesTurns) and not times_itself(asked.device):
+            worker.take_turn(asked.device, self._waits)
+            return Done()
         if isinstance(asked, LongRequest):
             followed: Record = worker.follow(asked, self._goes_on, timeout_s=timeout_s)
             return followed
         answer: Record = worker.ask(asked, timeout_s=timeout_s)
         return answer
+
+    def _waits(self, owner: str) -> None:
+        if not self._goes_on(Waiting(owner=owner)):
+            raise ChildError(Outcome.UNAVAILABLE, f"in use: {owner}")
 
     def _goes_on(self, progress: Record) -> bool:
         self._replied.put(Replied(message=progress_message(progress).decode()))

@@ -17,13 +17,15 @@ from edgebench.workers.measuring.jobs import (
     CompareOutputs,
     CountOperators,
     Finish,
+    ListLayers,
     Load,
     MakeReady,
-    Race,
     Reserve,
     Run,
+    RunTimed,
     Try,
 )
+from edgebench.workers.measuring.race_jobs import Race
 from edgebench.workers.protocol import FailureKind, ProtocolError, Request
 from edgebench.workers.training.jobs import TrainJob
 from edgebench.workers.worker import ChildError
@@ -160,7 +162,8 @@ class FetchPart(Request[FilePart]):
 REQUESTS: Mapping[str, type[Request[Any]]] = {
     kind.verb: kind
     for kind in (
-        *(Look, MakeReady, CountOperators, Try, Reserve, CoolDown, Load, Run, Finish, Race, CompareOutputs),
+        *(Look, MakeReady, CountOperators, Try, Reserve, CoolDown, Load, Run, RunTimed, Finish, ListLayers, Race),
+        CompareOutputs,
         *(FindStored, StorePart, TrainJob, FetchPart),
     )
 }

@@ -27,18 +27,24 @@ from edgebench.workers.measuring.board_jobs import ListFiles, Look
 from edgebench.workers.measuring.jobs import (
     CompareOutputs,
     CountOperators,
+    Done,
     Finish,
+    ListLayers,
     MakeReady,
     Reserve,
     Run,
+    RunTimed,
     Try,
+    Waiting,
 )
+from edgebench.workers.measuring.machine_turns import this_command
 from edgebench.workers.measuring.sending import Sent
 from edgebench.workers.protocol import Answer, LongRequest, Progress, Request
 from edgebench.workers.worker import RETRIES, ChildError, Worker
 
 _LOOK_S = 120.0
 _READ_S = 120.0
+_TURN_S = 120.0
 _COMPLETE = (MakeReady, CountOperators, Try, CompareOutputs)
 """What may be asked again elsewhere: nothing that came before matters, and no time is measured."""
 T = TypeVar("T")
@@ -184,7 +190,7 @@ class FarmWorker(Worker):
         """
         asked: Any = request
         if not isinstance(asked, AtDevice):
-            there = self._last if isinstance(asked, (Run, Finish)) else None
+            there = self._last if isinstance(asked, (Run, RunTimed, Finish, ListLayers)) else None
             return (there or self._here).ask(request, timeout_s=timeout_s)
         if isinstance(asked, _COMPLETE):
             return cast("Answer", _lasting(lambda: self._ask_there(asked, timeout_s)))
@@ -213,6 +219,21 @@ class FarmWorker(Worker):
         asked: Any = request
         worker = self._process(asked.device)[0] if isinstance(asked, Reserve) else self._here
         return worker.follow(request, on_progress, timeout_s=timeout_s)
+
+    def take_turn(self, device: Device, on_wait: OnWait) -> None:
+        """Have the machine where a device is until this worker is closed: commands of that host take turns with it.
+
+        Raises:
+            ChildError: The host is gone, or somebody has the machine for too long.
+        """
+
+        def goes_on(waiting: Waiting) -> bool:
+            on_wait(waiting.owner)
+            return True
+
+        wanted = Reserve(device=device, owner=this_command())
+        done: Done = self._process(device)[0].follow(wanted, goes_on, timeout_s=_TURN_S)
+        del done
 
     def close(self) -> None:
         """End all processes."""

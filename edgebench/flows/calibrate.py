@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import csv
+import hashlib
+import json
+import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any, Literal
 
+from edgebench.core.begun import BegunCalibration
 from edgebench.core.board_fit import BoardFit, CalibratedNetwork
 from edgebench.core.calibration import INTERPRETER, BoardCalibration, BoardMeasurement, LayerWork, Work
 from edgebench.core.device import Device
@@ -17,8 +23,11 @@ from edgebench.core.profile import Outcome, Profile
 from edgebench.core.summary import summarise
 from edgebench.core.units import Dimension, parse_quantity
 from edgebench.errors import InputError, TargetUnavailableError
-from edgebench.flows.profile.profile import ProfileProgress, ProfileRequest, profile
+from edgebench.flows.profile.profile import ProfileProgress, ProfileRequest, is_finished, profile
+from edgebench.models.digest import digest_files
+from edgebench.store.begun import BegunFile
 from edgebench.store.board_calibrations import calibration_toml
+from edgebench.store.codec import to_plain
 from edgebench.store.device_copies import power_toml, write_calibration
 from edgebench.targets.mcu.cycle_model import Sample, fit_cycles, left_out, merged, outliers
 from edgebench.workers.base import Workers
@@ -52,6 +61,7 @@ def calibrate(
     measurements: Path,
     on_progress: Callable[[ProfileProgress], None] = lambda _: None,
     *,
+    kept: BegunFile[BegunCalibration] | None = None,
     workers: Workers = LOCAL,
 ) -> BoardFit:
     """Count instructions of the measured networks on the emulated core, and fit the board's cycles to them.
@@ -62,6 +72,7 @@ def calibrate(
             ``latency_s``, ``latency_ms``, ``latency_us`` (numbers); if an interpreter ran them, ``runtime``; if it was
             measured, ``energy`` (``5.2mJ``), ``energy_j``, ``energy_mj`` or ``energy_uj``.
         on_progress: Called with what happens.
+        kept: Saves each network, and has those of a calibration that was interrupted.
         workers: Starts the processes that emulate.
 
     Returns:
@@ -72,7 +83,8 @@ def calibrate(
     """
     _require_microcontroller(device)
     rows = _read(measurements)
-    profiles = _emulated(replace(device, calibration={}, calibrations=()), rows, on_progress, workers)
+    known = _Known(device, None, kept)
+    profiles = _emulated(replace(device, calibration={}, calibrations=()), rows, known, on_progress, workers)
     calibration = _calibration(device, rows, profiles, f"{measurements.name}: {_SOURCE}")
     energies = [(row.energy_j, row.latency_s) for row in rows if row.energy_j is not None]
     power = measured_power(energies, supply=_SUPPLY, source=calibration.source)
@@ -88,6 +100,7 @@ def calibrate_from_board(
     models: Sequence[str] = (),
     on_progress: Callable[[ProfileProgress], None] = lambda _: None,
     *,
+    kept: BegunFile[BegunCalibration] | None = None,
     workers: Workers = LOCAL,
 ) -> BoardFit:
     """Measure networks on a board, count their instructions on the emulated core, and fit the board's cycles to them.
@@ -97,6 +110,7 @@ def calibrate_from_board(
         board: A device at a serial port.
         models: Paths or ``zoo:NAME``; by default, ``BOARD_NETWORKS``.
         on_progress: Called with what happens.
+        kept: Saves each network, and has those of a calibration that was interrupted.
         workers: Starts the processes that measure and emulate.
 
     Returns:
@@ -114,13 +128,12 @@ def calibrate_from_board(
             remedy='name a device of target mcu with link = "serial"',
         )
     wanted = list(dict.fromkeys(models or BOARD_NETWORKS))
-    request = ProfileRequest(
-        models=wanted, devices=[board], plan=MeasurementPlan(time_limit_s=300), inputs=InputSource()
-    )
-    measured = profile(request, on_update=lambda _: None, on_progress=on_progress, workers=workers)
+    known = _Known(device, board, kept)
+    plan = MeasurementPlan(time_limit_s=300)
+    measured = known.profiled("measured", wanted, board, plan, on_progress, workers)
     rows, left_behind = _measured_rows(wanted, measured)
     emulated = replace(device, link="", reached={})
-    profiles = _emulated(emulated, rows, on_progress, workers)
+    profiles = _emulated(emulated, rows, known, on_progress, workers)
     source = f"measured by edgebench on {board.name} ({board.description}), by the board's own counter"
     fit = _fitted(device.name, _calibration(device, rows, profiles, source))
     before = {
@@ -155,15 +168,91 @@ def _measured_rows(models: Sequence[str], profiles: Sequence[Profile]) -> tuple[
 
 
 def _emulated(
-    device: Device, rows: Sequence[_Row], on_progress: Callable[[ProfileProgress], None], workers: Workers
+    device: Device,
+    rows: Sequence[_Row],
+    known: _Known,
+    on_progress: Callable[[ProfileProgress], None],
+    workers: Workers,
 ) -> tuple[Profile, ...]:
-    request = ProfileRequest(
-        models=[row.model for row in rows],
-        devices=[device],
-        plan=MeasurementPlan(layers=True, time_limit_s=300),
-        inputs=InputSource(),
-    )
-    return profile(request, on_update=lambda _: None, on_progress=on_progress, workers=workers)
+    plan = MeasurementPlan(layers=True, time_limit_s=300)
+    return known.profiled("counted", [row.model for row in rows], device, plan, on_progress, workers)
+
+
+class _Known:
+    """Networks that are measured and counted one after the other, each saved at once.
+
+    Args:
+        device: What is calibrated.
+        board: What measures, if it is not a list.
+        kept: Where they are saved, or None.
+    """
+
+    def __init__(self, device: Device, board: Device | None, kept: BegunFile[BegunCalibration] | None) -> None:
+        self._kept = kept
+        self._begun = BegunCalibration(
+            edgebench=version("edgebench"), device=_digest(device), board="" if board is None else _digest(board)
+        )
+        before = None if kept is None else kept.load()
+        if before is not None and replace(before, measured={}, counted={}) == self._begun:
+            self._begun = before
+
+    def profiled(
+        self,
+        part: Literal["measured", "counted"],
+        models: Sequence[str],
+        device: Device,
+        plan: MeasurementPlan,
+        on_progress: Callable[[ProfileProgress], None],
+        workers: Workers,
+    ) -> tuple[Profile, ...]:
+        """A profile of each model; those that are known are not made again."""
+        found = []
+        for number, model in enumerate(models):
+            key = _content(model)
+            known = getattr(self._begun, part).get(key)
+            if known is None or not is_finished(known):
+                known = self._made(model, device, plan, _shared(on_progress, number, len(models)), workers)
+                changes: dict[str, Any] = {part: {**getattr(self._begun, part), key: known}}
+                self._begun = replace(self._begun, **changes)
+                if self._kept is not None:
+                    self._kept.save(self._begun)
+            found.append(known)
+        return tuple(found)
+
+    @staticmethod
+    def _made(
+        model: str,
+        device: Device,
+        plan: MeasurementPlan,
+        on_progress: Callable[[ProfileProgress], None],
+        workers: Workers,
+    ) -> Profile:
+        request = ProfileRequest(models=[model], devices=[device], plan=plan, inputs=InputSource())
+        (found,) = profile(request, on_update=lambda _: None, on_progress=on_progress, workers=workers)
+        return found
+
+
+def _shared(
+    on_progress: Callable[[ProfileProgress], None], number: int, count: int
+) -> Callable[[ProfileProgress], None]:
+    """The progress of one of several."""
+    return lambda part: on_progress(ProfileProgress(done=(number + part.done) / count, text=part.text))
+
+
+def _digest(device: Device) -> str:
+    """Of a description; without the fits, which change when one is written."""
+    plain = to_plain(replace(device, calibration={}, calibrations=(), power=None))
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
+
+
+def _content(model: str) -> str:
+    """Of what was typed and of the file: one that has changed is another model."""
+    path = Path(model)
+    if not path.is_file() and not model.startswith("zoo:"):
+        # A function may return another network each time.
+        return secrets.token_hex()
+    content = digest_files([path])[0] if path.is_file() else ""
+    return hashlib.sha256(f"{model}\n{content}".encode()).hexdigest()
 
 
 def _calibration(device: Device, rows: Sequence[_Row], profiles: Sequence[Profile], source: str) -> BoardCalibration:

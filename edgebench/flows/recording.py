@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -12,9 +12,9 @@ from typing import Any, Literal
 from edgebench.core.plan import MeasurementPlan
 from edgebench.core.profile import Profile
 from edgebench.core.record import Record
-from edgebench.core.run import Revision, Run
+from edgebench.core.run import CallValue, Revision, Run
 from edgebench.core.secrets import redacted
-from edgebench.errors import StorageError
+from edgebench.errors import NotComparableError, StorageError
 from edgebench.flows.profile.profile import ProfileProgress, ProfileRequest, profile
 from edgebench.machine.description import describe_machine, machine_warnings, read_state, state_changes
 from edgebench.machine.revision import git_revision
@@ -108,6 +108,8 @@ def record_profiles(
     *,
     command: Sequence[str],
     label: str = "",
+    call: Mapping[str, CallValue] | None = None,
+    resumed: Run | None = None,
     on_progress: Callable[[ProfileProgress], None] = lambda _: None,
     workers: Workers = LOCAL,
 ) -> RecordedRun:
@@ -121,16 +123,41 @@ def record_profiles(
         store: Where the run is saved.
         command: What was typed or called, for the record.
         label: The user's name for the run, or empty.
+        call: The options that the run can be gone on with.
+        resumed: The run to go on with, instead of a new one; ``request`` has what it measured.
         on_progress: Called for every step.
         workers: Starts the processes that models are read and run in.
 
     Raises:
-        StorageError: The results folder cannot be written to; nothing was measured.
+        StorageError: The results folder cannot be written to, or another process writes the run; nothing was measured.
+        NotComparableError: A model is not the one that the run to go on with measured; the run is as it was.
     """
+    if resumed is None:
+        begun = new_run(store, request.plan, seed=request.inputs.seed, command=command, label=label)
+        current = replace(begun, call=call or {})
+    else:
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        told = dict.fromkeys([*resumed.warnings, *machine_warnings(), f"was interrupted, and went on at {now}"])
+        current = replace(resumed, complete=False, warnings=tuple(told))
+    with store.writing(current.name):
+        # Saved before anything is measured: if the folder cannot be written to, it shows now.
+        store.save(current)
+        try:
+            return _recorded(request, store, current, on_progress, workers)
+        except NotComparableError:
+            if resumed is not None:
+                store.save(resumed)
+            raise
+
+
+def _recorded(
+    request: ProfileRequest,
+    store: RunStore,
+    current: Run,
+    on_progress: Callable[[ProfileProgress], None],
+    workers: Workers,
+) -> RecordedRun:
     before = read_state()
-    current = new_run(store, request.plan, seed=request.inputs.seed, command=command, label=label)
-    # Saved before anything is measured: if the folder cannot be written to, it shows now.
-    store.save(current)
 
     def save(profiles: tuple[Profile, ...]) -> None:
         nonlocal current

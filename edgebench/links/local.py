@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import selectors
 import signal
 import subprocess
@@ -14,7 +15,9 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import IO
 
+from edgebench.links import guard
 from edgebench.links.base import Ending, Limits, LinkClosedError, LinkError, LinkTimeoutError, MessageTooLongError
+from edgebench.machine.processes import end_descendants, end_marked, held_bytes
 
 _CHUNK = 1 << 18
 _LOOK_S = 0.2
@@ -29,6 +32,9 @@ _MOST_SAID = 4 << 30
 """Bytes of messages in the life of a child."""
 _LOG_TAIL = 4096
 _LAST_WORDS = 300
+_TOO_MUCH_MEMORY = "MemoryError: with what it shares, it holds more than it may"
+_MARK = "EDGEBENCH_CHILD"
+"""Environment variable by which what a child started is known when the child itself is gone."""
 
 
 class LocalLink:
@@ -51,6 +57,8 @@ class LocalLink:
         self._said = 0
         self._outgoing = bytearray()
         self._ending: Ending | None = None
+        self._mark = secrets.token_hex(8)
+        self._looked = 0.0
 
     def start(self, command: Sequence[str], limits: Limits) -> None:
         """Start the process.
@@ -68,13 +76,14 @@ class LocalLink:
                 stderr=self._log,
                 bufsize=0,
                 start_new_session=True,
-                env=self._environment,
+                env={**(os.environ if self._environment is None else self._environment), _MARK: self._mark},
             )
         except OSError as error:
             raise LinkError(
                 f"{command[0]} cannot be started: {error.strerror}",
                 remedy="check that it is installed, and that the machine has room for another process",
             ) from error
+        guard.watch(self._process.pid)
         if limits.memory_bytes is not None:
             _bound_memory(self._process.pid, limits.memory_bytes)
         os.set_blocking(_descriptor(self._process.stdin), False)
@@ -161,6 +170,9 @@ class LocalLink:
             raise MessageTooLongError(
                 f"the child printed more than {_MOST_PRINTED >> 20} MiB, or said more than {_MOST_SAID >> 30} GiB"
             )
+        if self._holds_too_much(process):
+            self._end(process, 0.0, words=_TOO_MUCH_MEMORY)
+            return
         output = _descriptor(process.stdout)
         dead = process.poll() is not None
         with selectors.DefaultSelector() as selector:
@@ -196,21 +208,35 @@ class LocalLink:
                 # Nobody reads any more; ``receive`` reports why.
                 self._outgoing.clear()
 
-    def _end(self, process: subprocess.Popen[bytes], wait_s: float) -> None:
-        """Wait for the process, kill its group, and keep how it ended."""
+    def _holds_too_much(self, process: subprocess.Popen[bytes]) -> bool:
+        """Whether a process holds more memory than it may; the system's limit does not count what it shares."""
+        now, limit = time.monotonic(), self._limits.memory_bytes
+        if limit is None or now - self._looked < _LOOK_S:
+            return False
+        self._looked = now
+        return held_bytes(process.pid) > limit
+
+    def _end(self, process: subprocess.Popen[bytes], wait_s: float, *, words: str = "") -> None:
+        """Wait for the process, kill it with all that it started, and keep how it ended."""
         code: int | None = None
         with contextlib.suppress(subprocess.TimeoutExpired):
             code = process.wait(wait_s)
+        if code is None:
+            end_descendants(process.pid)
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+        if code:
+            # It died before it could end what it had started.
+            end_marked(_MARK, self._mark)
+        guard.release(process.pid)
         with self._writing:
             self._outgoing.clear()
         killed_by = signal_name(-code) if code is not None and code < 0 else None
         self._ending = Ending(
             exit_code=None if killed_by else code,
             signal=killed_by,
-            last_words="" if self._log is None else _last_line(self._log),
+            last_words=words or ("" if self._log is None else _last_line(self._log)),
         )
 
     def _close_input(self, process: subprocess.Popen[bytes]) -> None:

@@ -100,7 +100,7 @@ def _folder(name_bytes: int, temporary: str) -> Path:
     folder = Path(temporary)
     if folder.stat().st_mode & 0o077 or len(temporary) + name_bytes > _LONGEST_SOCKET:
         base = temporary if len(temporary) + name_bytes + 20 <= _LONGEST_SOCKET else None
-        folder = Path(tempfile.mkdtemp(prefix="edgebench-", dir=base or "/tmp"))  # noqa: S108 - a folder of its own
+        folder = Path(tempfile.mkdtemp(prefix="edgebench-", dir=base or "/tmp"))  # noqa: S108 # nosec B108 - its own
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
 

@@ -13,6 +13,7 @@ import contextlib
 import ctypes
 import json
 import os
+import re
 import selectors
 import signal
 import subprocess
@@ -34,6 +35,8 @@ _TAIL = 4096
 _LAST_WORDS = 500
 _PR_SET_PDEATHSIG = 1
 _MESSAGE, _ALIVE = ord("m"), ord("k")
+_HELD = re.compile(r"^(?:RssAnon|RssShmem|VmSwap):\s*(\d{1,15}) kB$", re.MULTILINE)
+_TOO_MUCH_MEMORY = "MemoryError: with what it shares, it holds more than it may"
 
 
 class Unframed:
@@ -79,6 +82,9 @@ class Supervisor:
         self._input_ended = False
         self._deadline: float | None = None
         self._code: int | None = None
+        self._memory_bytes: int | None = None
+        self._looked = time.monotonic()
+        self._words = ""
         self._alarm, alarm = os.pipe()
         for descriptor in (self._alarm, alarm):
             os.set_blocking(descriptor, False)
@@ -93,6 +99,7 @@ class Supervisor:
 
     def run(self, command: list[str], environment: dict[str, str], memory_bytes: int | None) -> None:
         """Start the child, carry its messages, and end it."""
+        self._memory_bytes = memory_bytes
         program = os.path.expanduser(command[0])  # noqa: PTH111 - cheaper than pathlib
         try:
             self._child = subprocess.Popen(
@@ -125,12 +132,27 @@ class Supervisor:
                 self._code = self._child.returncode
             return True
         now = time.monotonic()
+        if self._holds_too_much(now):
+            self._words = _TOO_MUCH_MEMORY
+            return True
         if self._deadline is None and (self._input_ended or now - self._heard > self._lease_s):
             self._to_child.clear()
             self._close(self._in)
             self._in = -1
             self._deadline = now + _FAREWELL_S
         return self._deadline is not None and now >= self._deadline
+
+    def _holds_too_much(self, now: float) -> bool:
+        """Whether the child holds more memory than it may; the system's own limit does not count what it shares."""
+        if self._memory_bytes is None or now - self._looked < _LOOK_S:
+            return False
+        self._looked = now
+        try:
+            with open("/proc/%d/status" % self._child.pid, encoding="ascii", errors="replace") as file:  # noqa: PTH123, UP031
+                held = 1024 * sum(map(int, _HELD.findall(file.read())))
+        except OSError:
+            return False
+        return held > self._memory_bytes
 
     def _wait_s(self) -> float:
         if self._deadline is None:
@@ -201,7 +223,7 @@ class Supervisor:
         self.tell(
             exit_code=code if code is not None and code >= 0 else None,
             signal=-code if code is not None and code < 0 else None,
-            last_words=_last_line(bytes(self._tail)),
+            last_words=self._words or _last_line(bytes(self._tail)),
         )
 
     def _kill(self) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,6 +28,33 @@ def one_process_at_a_time(path: Path, *, wait: bool = True) -> Iterator[None]:
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Hold a lock whose file goes with it, for what has a name of its own each time; the system releases it, too.
+
+    Args:
+        path: The lock's file.
+
+    Raises:
+        BlockingIOError: Another process holds it, or is just releasing it.
+        OSError: It cannot be created.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            held = os.fstat(file.fileno()).st_ino == path.stat().st_ino
+        except FileNotFoundError:
+            held = False
+        if not held:
+            # Between opening and locking it, who had it has removed it.
+            raise BlockingIOError(errno.EWOULDBLOCK, "the lock is just released", str(path))
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
 
 
 _LOOK_S = 0.2

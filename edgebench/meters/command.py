@@ -13,12 +13,13 @@ import shlex
 import subprocess
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from edgebench.errors import InputError, TargetUnavailableError
 from edgebench.meters.base import EnergyMeter
 from edgebench.meters.integrator import TrapezoidSum
+from edgebench.meters.readings import Readings
 
 _LINE = re.compile(
     rb"\s*(\d{1,12}(?:\.\d{0,12})?)[\s,;]+(-?\d{1,12}(?:\.\d{0,12})?(?:[eE][+-]?\d{1,2})?)\s*(m|u)?(W|J)\s*"
@@ -59,6 +60,7 @@ class CommandMeter(EnergyMeter):
         self._arrived_s = time.monotonic()
         self._sum: TrapezoidSum | None = None
         self._counted_j: tuple[float, float] | None = None
+        self._readings = Readings()
         self._is_closed = False
         self._process = self._started(command)
         self._thread = threading.Thread(target=self._follow, name="power readings", daemon=True)
@@ -109,16 +111,39 @@ class CommandMeter(EnergyMeter):
             TargetUnavailableError: The program has ended, or is silent.
         """
         asked_s = time.monotonic()
-        patience_s = max(_LEAST_SILENCE_S, _SILENCE * self.resolution_s)
         with self._changed:
-            self._changed.wait_for(lambda: self._failure is not None or self._arrived_s >= asked_s, patience_s)
-            if self._failure is None and self._arrived_s < asked_s:
-                self._failure = f"it has printed nothing for {patience_s:.1f} s"
-            if self._failure is not None:
-                raise TargetUnavailableError(
-                    f"meter_command failed: {self._failure}", remedy=f"try it: {shlex.join(self._command)}"
-                )
+            self._wait_until(lambda: self._arrived_s >= asked_s)
             return self._energy_j()
+
+    def energy_between(self, begin_s: float, end_s: float) -> float:
+        """Energy between two moments, in joules; it waits for the reading that ends them.
+
+        Args:
+            begin_s: The first, by this machine's monotonic clock, after the meter was opened.
+            end_s: The second, which may be now.
+
+        Raises:
+            TargetUnavailableError: The program has ended, or is silent, or that time is too long ago.
+        """
+        with self._changed:
+            self._wait_until(lambda: self._readings.covers(end_s))
+            try:
+                return self._readings.between(begin_s, end_s)
+            except ValueError as error:
+                raise TargetUnavailableError(
+                    f"meter_command: {error}", remedy="let it print fewer readings each second"
+                ) from None
+
+    def _wait_until(self, is_known: Callable[[], bool]) -> None:
+        """Wait for a reading, with the lock held."""
+        patience_s = max(_LEAST_SILENCE_S, _SILENCE * self.resolution_s)
+        self._changed.wait_for(lambda: self._failure is not None or is_known(), patience_s)
+        if self._failure is None and not is_known():
+            self._failure = f"it has printed nothing for {patience_s:.1f} s"
+        if self._failure is not None:
+            raise TargetUnavailableError(
+                f"meter_command failed: {self._failure}", remedy=f"try it: {shlex.join(self._command)}"
+            )
 
     def close(self) -> None:
         """End the program."""
@@ -185,6 +210,8 @@ class CommandMeter(EnergyMeter):
             else:
                 self._add(float(found[1]), float(found[2]) * _SCALE[found[3] or b""], is_energy=found[4] == b"J")
             self._arrived_s = time.monotonic()
+            if self._failure is None and self._last_s is not None:
+                self._readings.add(self._last_s, self._energy_j(), self._arrived_s)
             self._changed.notify_all()
 
     def _add(self, time_s: float, value: float, *, is_energy: bool) -> None:

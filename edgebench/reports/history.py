@@ -135,7 +135,8 @@ def _conditions(point: Point) -> tuple[object, ...]:
     """What must be equal for two points to be of one series; versions may change, that is what histories are for."""
     device = point.profile.device
     measured = point.metric.provenance is Provenance.MEASURED
-    machine = tuple(point.run.machine.get(key) for key in ("cpu", "governor")) if measured else ()
+    place = point.profile.machine or point.run.machine
+    machine = tuple(place.get(key) for key in ("cpu", "governor")) if measured else ()
     options = sorted((key, str(value)) for key, value in device.options.items())
     return point.metric.provenance, device.target, options, machine
 

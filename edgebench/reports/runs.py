@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from edgebench.core.metric import Metric
 from edgebench.core.profile import Profile
-from edgebench.core.run import Run
+from edgebench.core.run import Run, RunSummary
 from edgebench.core.summary import summarise
 from edgebench.errors import EdgebenchError
 from edgebench.reports.codes import Code, Kind
 from edgebench.reports.report import Cell, Column, Remark, Report, ReportTable, filled, plain_table
 
+_SHOWN = 200
+"""Rows of a list for people; programs get all of them."""
 
-def overview(runs: Sequence[Run], damaged: Mapping[str, EdgebenchError] | None = None) -> Report:
+
+def overview(runs: Sequence[RunSummary], damaged: Mapping[str, EdgebenchError] | None = None) -> Report:
     """One row per run: when it was, what it profiled, how it ended.
 
     Args:
@@ -24,12 +28,12 @@ def overview(runs: Sequence[Run], damaged: Mapping[str, EdgebenchError] | None =
         {
             "run": run.name,
             "label": run.label or None,
-            "revision": None if run.revision is None else str(run.revision),
+            "revision": run.revision or None,
             "started": run.started,
-            "models": ", ".join(dict.fromkeys(profile.model.name for profile in run.profiles)),
-            "devices": ", ".join(dict.fromkeys(profile.device.name for profile in run.profiles)),
-            "profiles": len(run.profiles),
-            "complete": "yes" if run.complete else "no",
+            "models": run.models,
+            "devices": run.devices,
+            "profiles": run.profiles,
+            "complete": run.complete,
         }
         for run in runs
     ]
@@ -37,7 +41,10 @@ def overview(runs: Sequence[Run], damaged: Mapping[str, EdgebenchError] | None =
         Remark(kind=Kind.FAILURE, code=Code.NOT_VALID, subject=name, text=error.what, remedy=error.remedy)
         for name, error in (damaged or {}).items()
     )
-    return Report(tables=(plain_table("Runs", rows),), remarks=remarks, records=tuple(rows))
+    shown = plain_table("Runs", rows[-_SHOWN:])
+    if len(rows) > _SHOWN:
+        shown = replace(shown, caption=f"the newest {_SHOWN} of {len(rows):,}; all of them: --format csv, or json")
+    return Report(tables=(shown,), remarks=remarks, records=tuple(rows))
 
 
 def explain(runs: Sequence[Run]) -> Report:

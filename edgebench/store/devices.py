@@ -42,6 +42,7 @@ class _MemorySection(_Section):
 class _EnergySection(_Section):
     meter: str = "auto"
     meter_command: str | None = None
+    meter_at: str | None = None
     idle: str | None = None
     active_power: str | None = None
     supply: str | None = None
@@ -200,6 +201,7 @@ def _device(name: str, table: DeviceFile, path: Path, takers: tuple[Path, ...]) 
         ),
         memory=_memory(table.memory),
         meter=_meter(table.energy),
+        meter_at=_meter_at(table),
         idle_s=_idle_s(table.energy),
         power=_power(table.energy),
         calibration=table.calibration,
@@ -282,6 +284,29 @@ def _meter(table: _EnergySection) -> str:
             remedy='meter_command = "PROGRAM ARGUMENTS" prints lines such as 12.345 2.31W',
         )
     return table.meter if table.meter_command is None else f"command:{table.meter_command}"
+
+
+def _meter_at(table: DeviceFile) -> str:
+    """Where the meter is, if it is not where models run."""
+    place = table.energy.meter_at
+    if place not in {None, "board", "host"}:
+        raise InputError(f"a meter is at the board or at the host, not at {place!r}", where="energy.meter_at")
+    is_command = table.energy.meter == "command"
+    if table.link == "adb" and is_command:
+        raise InputError(
+            "a command cannot measure an Android device: when its loops begin and end is not known here",
+            where="energy.meter",
+            remedy='write meter = "none", or declare its power',
+        )
+    if place == "host" and not (is_command and table.link in {"ssh", "serial"}):
+        raise InputError(
+            'meter_at = "host" is for boards with link = "ssh" or "serial" and a meter that is a command',
+            where="energy.meter_at",
+            remedy='remove it; or write meter = "command" and meter_command',
+        )
+    if place == "board" and table.link == "serial":
+        raise InputError("a microcontroller runs no program that reads a meter", where="energy.meter_at")
+    return "host" if place == "host" and table.link == "ssh" else ""
 
 
 def _idle_s(table: _EnergySection) -> float:

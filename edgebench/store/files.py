@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import math
 import os
 import re
 import stat
@@ -18,6 +19,8 @@ from edgebench.errors import StorageError
 
 Migration = Callable[[dict[str, Any]], dict[str, Any]]
 _CHECKSUM = "checksum"
+_CANNOT_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EBADF, errno.EROFS}
+"""What file systems answer that have no way to flush a folder."""
 _FLAT_NUMBERS = re.compile(r"\[\s+(-?[\d.eE+-]+(?:,\s+-?[\d.eE+-]+)*)\s+\]")
 
 
@@ -51,11 +54,15 @@ def _is_intact(document: dict[str, Any]) -> bool:
 def write_atomically(path: Path, content: bytes) -> None:
     """Write bytes to a temporary file in the same folder, flush them to disk and rename.
 
+    When this returns, the file is on the disk under its name: the folder is flushed, too, without which a power cut
+    may bring back the old file, or none.
+
     Raises:
         StorageError: The folder is read-only, the disk is full, or the path is not a file.
     """
     temporary = ""
     try:
+        made = [folder for folder in path.parents if not folder.exists()]
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         with os.fdopen(descriptor, "wb") as file:
@@ -64,10 +71,28 @@ def write_atomically(path: Path, content: bytes) -> None:
             os.fsync(file.fileno())
         Path(temporary).chmod(0o666 & ~_umask())
         Path(temporary).replace(path)
+        for folder in (path.parent, *(folder.parent for folder in made)):
+            sync_folder(folder)
     except OSError as error:
         if temporary:
             Path(temporary).unlink(missing_ok=True)
         raise _explained(error, path) from error
+
+
+def sync_folder(folder: Path) -> None:
+    """Flush the names in a folder to disk.
+
+    Raises:
+        OSError: The disk fails. File systems that cannot flush a folder are left to themselves.
+    """
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _CANNOT_SYNC:
+            raise
+    finally:
+        os.close(descriptor)
 
 
 @cache
@@ -111,9 +136,15 @@ def read_json(
     """
     require_file(path)
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refused, parse_float=_finite)
     except OSError as error:
         raise _explained(error, path) from error
+    except _NotFiniteError as error:
+        raise StorageError(
+            f"{error} is not a number that edgebench writes: it was edited or damaged",
+            where=str(path),
+            remedy="restore the file, or run again",
+        ) from None
     except (ValueError, RecursionError) as error:
         raise StorageError(
             f"not a JSON document: {error}", where=str(path), remedy="restore the file, or run again"
@@ -145,6 +176,21 @@ def read_json(
         document = step(document)
         found += 1
     return dict(document)
+
+
+class _NotFiniteError(Exception):
+    """A document holds what JSON has no number for, or one that is too large."""
+
+
+def _refused(text: str) -> float:
+    raise _NotFiniteError(text)
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise _NotFiniteError(text)
+    return value
 
 
 def _explained(error: OSError, path: Path) -> StorageError:

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import re
-import secrets
-from collections.abc import Mapping
-from datetime import UTC, datetime
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from edgebench.core.run import Run
-from edgebench.errors import EdgebenchError, InputError
+from edgebench.core.run import Run, RunSummary
+from edgebench.errors import EdgebenchError, InputError, StorageError
+from edgebench.machine.lock import alone
 from edgebench.store.codec import from_plain, to_plain
 from edgebench.store.files import Migration, read_json, write_json
 from edgebench.store.renames import present_options
+from edgebench.store.run_index import Entry, fingerprint, load_index, save_index
+from edgebench.store.run_names import in_order, next_name
 
 KIND = "run"
-VERSION = 5
+VERSION = 6
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -31,8 +33,12 @@ class RunStore:
         self._folder = results / "runs"
 
     def new_name(self) -> str:
-        """A name no other run has: its time and four random letters, so that names sort by time."""
-        return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+        """A name no other run has, after those of all others: its time and four more digits.
+
+        Raises:
+            StorageError: The folder cannot be written.
+        """
+        return next_name(self._folder)
 
     def path(self, name: str) -> Path:
         """The path of the run of that name."""
@@ -48,6 +54,26 @@ class RunStore:
         write_json(path, {"schema": f"edgebench.{KIND}/{VERSION}", **to_plain(run)})
         return path
 
+    @contextmanager
+    def writing(self, name: str) -> Iterator[None]:
+        """Keep other processes from writing the same run.
+
+        Raises:
+            StorageError: Another process writes it, or the folder cannot be written.
+        """
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(alone(self._folder / f".{name}.lock"))
+            except BlockingIOError:
+                raise StorageError(
+                    "another process is measuring for this run", where=name, remedy="wait until it has finished"
+                ) from None
+            except OSError as error:
+                raise StorageError(
+                    f"cannot be written: {error.strerror}", where=str(self._folder), remedy="choose another --results"
+                ) from None
+            yield
+
     def load(self, reference: str) -> Run:
         """Read a run by its path, its name, the beginning of its name, or its label.
 
@@ -57,7 +83,7 @@ class RunStore:
             InputError: No run, or more than one, matches that reference.
             StorageError: The file is damaged or newer than this edgebench.
         """
-        return load_run(self._find(reference))
+        return load_run(self.find(reference))
 
     def latest(self) -> Run:
         """The newest run with results; runs in which nothing was measured are skipped.
@@ -78,7 +104,7 @@ class RunStore:
 
     def names(self) -> list[str]:
         """Names of all runs, oldest first."""
-        return sorted(path.stem for path in self._folder.glob("*.json")) if self._folder.is_dir() else []
+        return in_order(path.stem for path in self._folder.glob("*.json")) if self._folder.is_dir() else []
 
     def readable(self) -> list[Run]:
         """All runs that can be read, oldest first; one that is damaged does not hide the others."""
@@ -94,7 +120,35 @@ class RunStore:
                 damaged[name] = error
         return found, damaged
 
-    def _find(self, reference: str) -> Path:
+    def summaries(self) -> tuple[list[RunSummary], dict[str, EdgebenchError]]:
+        """What a list says of all runs, oldest first, and by name why others cannot be read.
+
+        Runs that have not changed since the last list are not read again, and one is in memory at a time.
+        """
+        known, entries, damaged = load_index(self._folder), dict[str, Entry](), dict[str, EdgebenchError]()
+        for name in self.names():
+            path = self.path(name)
+            try:
+                mark = fingerprint(path)
+                entry = known.get(name)
+                # Taken before it is read: if it changes meanwhile, it is read again the next time.
+                same = entry is not None and entry[0] == mark
+                entries[name] = entry if entry is not None and same else (mark, load_run(path).summary)
+            except FileNotFoundError:
+                continue
+            except EdgebenchError as error:
+                damaged[name] = error
+        if entries != known:
+            save_index(self._folder, entries)
+        return [summary for _, summary in entries.values()], damaged
+
+    def find(self, reference: str) -> Path:
+        """The file that ``load`` reads for a reference.
+
+        Raises:
+            InputError: No run, or more than one, matches that reference.
+            StorageError: A file is damaged whose label was looked for.
+        """
         path = Path(reference)
         if path.suffix == ".json" or path.is_file():
             return path
@@ -144,10 +198,12 @@ def _with_present_options(profile: Any) -> Any:
 
 # Version 2 added the outcome of a search, which older runs do not have. Since version 3 a model that could not be read
 # has no format; older runs say ONNX of it, and nobody can tell which of them is true. Version 4 added the label, the
-# revision and the networks that a search tried, none of which older runs can tell. Version 5 added compressions.
+# revision and the networks that a search tried, none of which older runs can tell. Version 5 added compressions,
+# version 6 what a run is gone on with; older ones cannot be gone on with.
 _MIGRATIONS: Mapping[int, Migration] = {
     1: lambda document: document,
     2: _to_version_3,
     3: lambda document: document,
     4: lambda document: document,
+    5: lambda document: document,
 }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,8 +38,7 @@ def known_strategies() -> dict[str, Strategy]:
     Raises:
         InputError: A file is not valid; the key is named.
     """
-    with _PACKAGED.open("rb") as file:
-        found = _read(tomllib.load(file), str(_PACKAGED))
+    found = _read(read_toml(_PACKAGED, "strategies")[1], str(_PACKAGED))
     own = Path(FILE)
     if own.is_file():
         found |= _read(read_toml(own, "strategies")[1], str(own))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import tomllib
 from collections.abc import Mapping
@@ -95,17 +96,36 @@ def read_toml(path: Path, what: str) -> tuple[str, dict[str, Any]]:
     """Text and parsed content of a file.
 
     Raises:
-        InputError: It is missing, too large, or not valid TOML, or its name is not usable; the line is named.
+        InputError: It is missing, too large, or not valid TOML, its name is not usable, or a number is not finite; the
+            line is named.
     """
     text = _read_text(path, what)
     _check_name(path.stem, what, where=str(path))
     try:
-        return text, tomllib.loads(text)
+        content = tomllib.loads(text)
+        _require_finite(content, path, text, [])
     except tomllib.TOMLDecodeError as error:
         problem = str(error).replace("end of document", f"end of document, line {len(text.splitlines())}")
         raise InputError(f"not valid TOML: {problem}", where=str(path)) from None
     except RecursionError:
         raise InputError("tables are nested too deeply", where=str(path)) from None
+    return text, content
+
+
+def _require_finite(value: Any, path: Path, text: str, keys: list[str]) -> None:
+    """TOML has ``nan`` and ``inf``; every comparison with the one is false, and nothing is over the other."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise InputError(
+            f"{value} is not a number that can be used",
+            where=place_in(path, text, keys),
+            remedy="write a finite number, or remove the key",
+        )
+    if isinstance(value, dict):
+        for key, held in value.items():
+            _require_finite(held, path, text, [*keys, key])
+    elif isinstance(value, list):
+        for held in value:
+            _require_finite(held, path, text, keys)
 
 
 def _read_text(path: Path, what: str) -> str:

@@ -173,11 +173,22 @@ class MadeReadyOnce(Protocol):
 
 
 @runtime_checkable
+class HeardLoops(Protocol):
+    """What a model on a board offers in addition if the board says when a loop begins and ends.
+
+    Attributes:
+        heard_s: When both arrived here for the last loop, by this machine's monotonic clock.
+    """
+
+    heard_s: tuple[float, float]
+
+
+@runtime_checkable
 class MeasuresInLoops(Protocol):
     """What a target offers in addition if a board measures itself: one loop of inferences is one burst.
 
-    Time and memory of the process that talks to the board say nothing about the model, and no meter of this machine
-    knows the board's energy.
+    Time and memory of the process that talks to the board say nothing about the model, and no meter inside this machine
+    knows the board's energy; one that the user attached between them does.
     """
 
     @property

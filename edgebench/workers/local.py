@@ -75,6 +75,10 @@ class LocalWorkers:
         self._boards.forget(device)
         Installer(device, on_progress).install(wheels)
 
+    def forget(self, device: Device) -> None:
+        """Look at a device's board again when it is asked for next."""
+        self._boards.forget(device)
+
     def holding(self, device: Device, on_wait: Callable[[str], None]) -> AbstractContextManager[object]:
         """Nothing: this machine is not shared by a farm."""
         del device, on_wait

@@ -9,10 +9,14 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Mapping
+from pathlib import Path
+from tempfile import gettempdir
 from typing import Any, BinaryIO, ClassVar
 
 from edgebench.core.record import Record
 from edgebench.errors import EdgebenchError, InputError, StorageError, UnavailableError, UnsupportedModelError
+from edgebench.machine.processes import end_descendants
+from edgebench.machine.system_errors import full_disk, refusal
 from edgebench.workers.limits import limit_this_process
 from edgebench.workers.protocol import (
     MAX_MESSAGE_BYTES,
@@ -98,10 +102,15 @@ class Server:
         try:
             request = read_request(line, self._kinds)
             return answer_message(self._handlers[request.verb](request))
-        except (EdgebenchError, MemoryError) as error:
+        except MemoryError as error:
             return failure_message(self._described(error))
         except Exception as error:
-            traceback.print_exc()
+            if not isinstance(error, EdgebenchError):
+                traceback.print_exc()
+            refused = refusal(error) or full_disk(Path(gettempdir()))
+            if refused is not None:
+                # Neither the model nor the runtime is at fault.
+                error = UnavailableError(refused.what, where=refused.where, remedy=refused.remedy)
             return failure_message(self._described(error))
 
     def _goes_on(self, progress: Record) -> bool:
@@ -153,6 +162,7 @@ def main(server: Callable[[BinaryIO, BinaryIO], Server]) -> None:
     if len(sys.argv) > 1:
         os.environ[PROCESS_NUMBER] = sys.argv[1]
     server(answers, requests).serve()
+    end_descendants(os.getpid())
     # All is answered and released. Unloading a runtime's libraries takes 0.1 s, and crashes some of them.
     sys.stderr.flush()
     os._exit(0)

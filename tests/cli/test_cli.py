@@ -43,7 +43,7 @@ def test_a_profile_prints_a_table_and_saves_a_run(tmp_path: Path, model: Path) -
         assert words in done.stdout
     assert "\x1b" not in done.stdout
     assert done.stderr == ""
-    assert len(list((tmp_path / "results/runs").iterdir())) == 1
+    assert len(list((tmp_path / "results/runs").glob("*.json"))) == 1
 
 
 def test_json_is_for_machines(tmp_path: Path, model: Path) -> None:
@@ -229,7 +229,17 @@ def test_two_runs_at_once_do_not_disturb_each_other(tmp_path: Path, model: Path)
         for _ in range(2)
     ]
     assert [child.wait(timeout=60) for child in children] == [0, 0]
-    assert len(list((tmp_path / "results" / "runs").iterdir())) == 2
+    assert len(list((tmp_path / "results" / "runs").glob("*.json"))) == 2
+
+
+def test_a_goal_that_was_asked_for_and_missed_is_an_exit_code(model: Path, tmp_path: Path) -> None:
+    strict = ["--repetitions", "2", "--goal", "0.0001%", "--time-limit", "3s"]
+    done = edgebench("profile", "model.onnx", "-d", "host", *strict, cwd=tmp_path)
+    assert done.returncode == 4
+    assert "goal missed: the interval of model on host" in done.stderr
+    # Nobody asked for the usual goal.
+    done = edgebench("profile", "model.onnx", "-d", "host", *strict[:2], *strict[-2:], cwd=tmp_path)
+    assert done.returncode == 0
 
 
 def test_a_disk_that_fills_up_still_shows_what_was_measured(tmp_path: Path, model: Path) -> None:
@@ -254,5 +264,71 @@ main()
     assert "disk is full" in done.stderr
     assert "latency: the median" in done.stdout
     assert "saved:" not in done.stdout
-    (path,) = (tmp_path / "results" / "runs").iterdir()
+    (path,) = (tmp_path / "results" / "runs").glob("*.json")
     assert json.loads(path.read_text())["profiles"]
+
+
+def killed_profile(folder: Path, number: int, *arguments: str) -> tuple[str, str]:
+    """A profile that is ended by a signal as soon as something was measured; the name of its run, and what it said."""
+    child = subprocess.Popen(
+        [sys.executable, "-m", "edgebench.cli.main", "profile", *arguments],
+        cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    runs = folder / "results" / "runs"
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not any('"bursts"' in path.read_text() for path in runs.glob("*.json")):
+        time.sleep(0.05)
+    child.send_signal(number)
+    _, errors = child.communicate(timeout=90)
+    (path,) = runs.glob("*.json")
+    return path.stem, errors
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_run_that_was_ended_goes_on(tmp_path: Path, model: Path, number: int) -> None:
+    other = write_onnx(tmp_path / "other.onnx").name
+    typed = ["model.onnx", other, "-d", "fake", "--repetitions", "5", "--goal", "900%", "--seed", "3"]
+    name, said = killed_profile(tmp_path, number, *typed, "--max-latency", "fake=1ns")
+    again = ["profile", "--resume", name]
+    if number == signal.SIGTERM:
+        assert f"go on: edgebench {' '.join(again)}\n" in said
+        assert "profiles are finished in the run" in said
+    done = edgebench(*again, cwd=tmp_path)
+    # The run's own limits judge it.
+    assert done.returncode == 1, done.stderr
+    (path,) = (tmp_path / "results" / "runs").glob("*.json")
+    document = json.loads(path.read_text())
+    assert path.stem == document["name"] == name
+    assert document["complete"] is True
+    assert document["seed"] == 3
+    assert [profile["outcome"] for profile in document["profiles"]] == ["ok"] * 2
+    before = path.read_bytes()
+    assert edgebench(*again, cwd=tmp_path).returncode == 1
+    assert json.loads(before)["profiles"] == json.loads(path.read_text())["profiles"]
+
+
+def test_a_run_that_does_not_say_how_it_was_begun_or_says_too_much(tmp_path: Path, model: Path) -> None:
+    assert edgebench("profile", "model.onnx", "-d", "fake", *QUICK, cwd=tmp_path).returncode == 0
+    (path,) = (tmp_path / "results" / "runs").glob("*.json")
+    sound = json.loads(path.read_text())
+    del sound["checksum"]
+    changes = {
+        "does not say": {},
+        "is not valid": {**sound["call"], "seed": None},
+        "names code to run": {**sound["call"], "models": ["evil:function"]},
+        "names what would be run": {**sound["call"], "option": ["fake:compiler=/tmp/evil"]},
+        "no device 'missing'": {**sound["call"], "device": ["missing"]},
+    }
+    for words, call in changes.items():
+        path.write_text(json.dumps({**sound, "call": call}))
+        done = edgebench("profile", "--resume", path.stem, cwd=tmp_path)
+        assert done.returncode == 2, words
+        assert words in done.stderr
+        assert len(done.stderr.splitlines()) == 2, "a message and a remedy"
+    path.write_text(json.dumps(sound))
+    for typed in (["model.onnx"], ["--seed", "3"], ["--max-latency", "1s"]):
+        done = edgebench("profile", "--resume", path.stem, *typed, cwd=tmp_path)
+        assert done.returncode == 2
+        assert "belongs to that" in done.stderr
+    assert edgebench("profile", cwd=tmp_path).returncode == 2

@@ -43,7 +43,7 @@ SAMPLE = Sample(latencies_s=(1.0,))
 @contextmanager
 def session(answers: Answers, name: str = "s") -> Iterator[tuple[Host, CannedWorkers]]:
     workers = CannedWorkers(answers)
-    host = Host([FAKE], workers=lambda: workers)
+    host = Host([FAKE], workers=workers)
     thread = threading.Thread(target=host.hold, args=(name, "somebody"))
     thread.start()
     until(lambda: name in host.status().sessions)

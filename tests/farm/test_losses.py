@@ -19,7 +19,7 @@ from edgebench.flows.lut.bench import Bench
 from edgebench.flows.profile.profile import ProfileRequest, profile
 from edgebench.gate.limits import Limits
 from edgebench.gate.verdict import Verdict
-from edgebench.workers.measuring.jobs import Race, Raced, RaceResult
+from edgebench.workers.measuring.race_jobs import Race, Raced, RaceResult
 from edgebench.workers.protocol import Answer, Request
 from edgebench.workers.training.jobs import SpaceText
 from edgebench.workers.training.pool import RETRIES as TRIES

@@ -2,15 +2,19 @@
 
 import socket
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from edgebench.core.device import Device
+from edgebench.errors import TargetUnavailableError
 from edgebench.flows.devices import all_statuses, status_of
 from edgebench.reports.devices import check_report, devices_report
+from tests.canned_workers import WithoutBoards
 from tests.ssh_server import SshServer, make_key, ssh_server
 
 pytestmark = pytest.mark.child
@@ -77,3 +81,35 @@ def test_a_check_is_that_of_the_board(boards: Path) -> None:
     report = check_report(status, {"cpu": "of the host"}, [], [])
     assert "The board" in [table.title for table in report.tables]
     assert report.records[0]["machine"] != {"cpu": "of the host"}
+
+
+class Slow(WithoutBoards):
+    """Boards that take half a second to answer, and every fifth does not."""
+
+    def __init__(self) -> None:
+        self.together = self.most = 0
+        self.lock = threading.Lock()
+
+    def probe(self, device: Device, *, timeout_s: float) -> Mapping[str, str]:
+        with self.lock:
+            self.together += 1
+            self.most = max(self.most, self.together)
+        time.sleep(0.5)
+        with self.lock:
+            self.together -= 1
+        if int(device.name.removeprefix("board")) % 5 == 0:
+            raise TargetUnavailableError(f"the board does not answer within {timeout_s:g} s", remedy="switch it on")
+        return {"python": "3.11.2"}
+
+
+def test_thirty_boards_are_asked_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("EDGEBENCH_TRUST", "1")
+    (tmp_path / "devices").mkdir()
+    for number in range(30):
+        write(tmp_path / "devices" / f"board{number}.toml", tmp_path / "config")
+    workers = Slow()
+    found = all_statuses(["xboardx"], probe_s=4.0, workers=workers)
+    assert workers.most == 30
+    assert sum(status.ready for status in found) == 24
+    assert {status.problem for status in found if not status.ready} == {"the board does not answer within 4 s"}

@@ -101,6 +101,23 @@ def test_a_share_of_the_boards_memory_is_a_limit(server: SshServer) -> None:
         link.close()
 
 
+def test_shared_memory_counts_on_a_board(server: SshServer) -> None:
+    program = (
+        "import mmap, time\n"
+        "held = mmap.mmap(-1, 300 << 20)\n"
+        "for _ in range(300): held.write(bytes(1 << 20))\n"
+        "time.sleep(600)\n"
+    )
+    link = SshLink(server.address, python=sys.executable)
+    link.start([sys.executable, "-c", program], Limits(message_bytes=1000, memory_bytes=200 << 20))
+    try:
+        with pytest.raises(LinkClosedError) as caught:
+            link.receive(30)
+        assert "MemoryError" in caught.value.ending.last_words
+    finally:
+        link.close()
+
+
 class TestComplaints:
     """What goes wrong on the way is said in a sentence, with a remedy that is true."""
 

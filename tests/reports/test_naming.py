@@ -1,6 +1,8 @@
 """Rows of several runs can be told apart."""
 
-from edgebench.core.certainty import undecided_latency
+from dataclasses import replace
+
+from edgebench.core.certainty import missed_goal, undecided_latency
 from edgebench.core.plan import MeasurementPlan
 from edgebench.reports.codes import Code, Kind
 from edgebench.reports.naming import run_names
@@ -32,7 +34,7 @@ def test_equal_labels_are_told_apart_by_the_names_of_runs() -> None:
 
 
 def test_the_list_of_runs_tells_labels_and_revisions() -> None:
-    (row,) = overview([run(measured(), label="x", commit="ab" * 20)]).records
+    (row,) = overview([run(measured(), label="x", commit="ab" * 20).summary]).records
     assert (row["label"], row["revision"]) == ("x", "ababababa")
 
 
@@ -46,3 +48,19 @@ def test_an_interval_of_a_hundred_times_the_goal_decides_nothing() -> None:
     (remark,) = [item for item in report([run(restless)]).remarks if item.code is Code.UNDECIDED]
     assert remark.kind is Kind.FAILURE
     assert "times as wide as the goal" in remark.text
+
+
+def test_a_strict_goal_that_is_missed_does_not_make_a_latency_unknown() -> None:
+    known, strict = measured(noise=0.05, seed=3), MeasurementPlan(goal=1e-6)
+    assert missed_goal(known, strict) is not None
+    assert undecided_latency(known, strict) is None
+    assert missed_goal(known, MeasurementPlan(goal=10.0)) is None
+    assert missed_goal(simulated(), strict) is None, "an error band is not an interval"
+
+
+def test_a_long_list_of_runs_shows_the_newest_and_says_so() -> None:
+    found = overview([replace(run(number=0).summary, name=f"{number:04}") for number in range(1000)])
+    (table,) = found.tables
+    assert [row["run"] for row in table.rows] == [f"{number:04}" for number in range(800, 1000)]
+    assert "newest 200 of 1,000" in table.caption
+    assert len(found.records) == 1000

@@ -12,11 +12,13 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from rich.console import Console
 
+from edgebench.cli.faults import print_error
 from edgebench.cli.render.data import render_csv, render_json
 from edgebench.cli.render.html import render_fragment
 from edgebench.cli.render.markdown import render_markdown
 from edgebench.cli.render.terminal import render_terminal, render_text
 from edgebench.core.metric import Metric, Provenance
+from edgebench.errors import InputError
 from edgebench.reports.codes import Code, Kind
 from edgebench.reports.report import Column, Remark, Report, ReportTable, flat_record
 from edgebench.reports.schema import report_schema
@@ -26,6 +28,12 @@ HOSTILE = [
     "<script>alert(1)</script>",
     "=cmd()",
     "[red]x[/red]",
+    "[bold]",
+    "[/x]",
+    "[link=http://x]y[/link]",
+    "[@click=app.bell]y",
+    "ends with \\",
+    "\\[/]",
     "a|b",
     "`x`",
     "](http://x)",
@@ -131,3 +139,25 @@ def test_an_empty_report_is_nothing_and_valid() -> None:
     assert render_text(empty).strip() == ""
     Draft202012Validator(report_schema()).validate(json.loads(render_json(empty, "profile")))
     assert render_csv(empty).strip() == ""
+
+
+@pytest.mark.parametrize("name", [*HOSTILE, "\x1b[31mred\x1b]8;;http://x\x07", "a\x00b\rc", "\u202ereversed"])
+@pytest.mark.parametrize("colour", [False, True])
+def test_titles_captions_headings_and_remedies_are_printed_as_they_are(name: str, *, colour: bool) -> None:
+    report = Report(
+        tables=(ReportTable(title=name, columns=(Column(key="a", title=name),), rows=({"a": name},), caption=name),),
+        remarks=(Remark(kind=Kind.NOTE, code=Code.MODEL_NOTE, subject=name, text=name, remedy=name),),
+    )
+    # Without the sequences of colours, everything is there once for each place, and nothing that a terminal obeys.
+    found = re.sub(r"\x1b\[[\d;]*m", "", terminal(report, 400, colour=colour))
+    assert found.count(visible(name)) == 7
+    assert "\x1b" not in found
+    assert "\x00" not in found
+    assert visible(name) in render_text(report)
+    render_markdown(report)
+
+
+@pytest.mark.parametrize("name", [*HOSTILE, "\x1b[31mred"])
+def test_errors_are_printed_as_they_are(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    print_error(InputError(name, where=name, remedy=name))
+    assert capsys.readouterr().err == f"error: {visible(name)}: {visible(name)}\n  {visible(name)}\n"

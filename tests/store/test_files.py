@@ -1,5 +1,7 @@
+import errno
 import json
 import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -66,3 +68,33 @@ def test_a_full_disk_is_explained(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("tempfile.mkstemp", lambda **_: (os.open("/dev/full", os.O_WRONLY), str(tmp_path / "gone")))
     with pytest.raises(StorageError, match="disk is full"):
         write_json(tmp_path / "thing.json", {"schema": "edgebench.thing/1"})
+
+
+def test_a_file_is_saved_when_its_folders_are_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    flushed: list[Path] = []
+    monkeypatch.setattr("edgebench.store.files.sync_folder", flushed.append)
+    path = tmp_path / "new" / "deep" / "thing.json"
+    write_json(path, {"schema": "edgebench.thing/1"})
+    assert flushed == [path.parent, tmp_path / "new", tmp_path]
+
+
+def test_a_disk_that_fails_at_the_end_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.fsync
+
+    def failing(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EIO, "Input/output error")
+        real(descriptor)
+
+    monkeypatch.setattr("os.fsync", failing)
+    with pytest.raises(StorageError, match="Input/output error"):
+        write_json(tmp_path / "thing.json", {"schema": "edgebench.thing/1"})
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
+def test_numbers_that_are_not_finite_are_refused(tmp_path: Path, number: str) -> None:
+    path = tmp_path / "thing.json"
+    path.write_text(f'{{"schema": "edgebench.thing/1", "deep": [{{"value": {number}}}]}}')
+    with pytest.raises(StorageError, match=f"^{path}: {number} is not a number") as caught:
+        read_json(path, kind="thing", version=1)
+    assert caught.value.remedy

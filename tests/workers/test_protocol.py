@@ -26,12 +26,14 @@ from edgebench.store.devices import find_device
 from edgebench.tasks.recipe import Recipe
 from edgebench.workers import protocol
 from edgebench.workers.measuring.board_jobs import (
+    ClockTime,
     CoolDown,
     Cooled,
     FindStored,
     ListFiles,
     Look,
     ModelFiles,
+    ReadClock,
     Stored,
     StorePart,
 )
@@ -42,20 +44,23 @@ from edgebench.workers.measuring.jobs import (
     ExecutedOperators,
     Finish,
     Finished,
+    ListedLayers,
+    ListLayers,
     Load,
     Loaded,
     MakeReady,
+    Moment,
     OutputsCompared,
     Prepare,
-    Race,
-    Raced,
-    RaceResult,
     Reserve,
     Run,
+    RunTimed,
+    TimedSample,
     Try,
     WriteProject,
     Written,
 )
+from edgebench.workers.measuring.race_jobs import Race, Raced, RaceResult
 from edgebench.workers.protocol import (
     FailureKind,
     LongRequest,
@@ -146,6 +151,8 @@ EXCHANGES: list[tuple[Request[Any], Record]] = [
     ),
     (Load(device=find_device("host"), model="/f/m.onnx", inputs=InputSource(seed=2)), LOADED),
     (Run(iterations=2), SAMPLE),
+    (RunTimed(iterations=2), TimedSample(sample=SAMPLE, moment=Moment(begin_s=5.0, end_s=5.5, inferences=2))),
+    (ReadClock(), ClockTime(time_s=5.25)),
     (
         Finish(layers=True),
         Finished(
@@ -155,6 +162,10 @@ EXCHANGES: list[tuple[Request[Any], Record]] = [
             notes=("quiet",),
             layers=(LayerCost(name="a", operator="Conv", share=0.5, metrics={"cycles": METRIC}),),
         ),
+    ),
+    (
+        ListLayers(),
+        ListedLayers(layers=(LayerCost(name="a", operator="Conv", share=0.5, metrics={"cycles": METRIC}),)),
     ),
     (
         Race(device=find_device("fake"), models=("a", "b"), seconds=0.5),

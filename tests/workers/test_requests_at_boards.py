@@ -27,8 +27,9 @@ from edgebench.store.devices import read_device
 from edgebench.workers.local import LocalWorkers
 from edgebench.workers.measuring.board_jobs import FindStored, StorePart
 from edgebench.workers.measuring.boards import require_same
-from edgebench.workers.measuring.jobs import Finish, Load, Race, Run
+from edgebench.workers.measuring.jobs import Finish, Load, Run
 from edgebench.workers.measuring.looking import look
+from edgebench.workers.measuring.race_jobs import Race
 from edgebench.workers.measuring.stored_files import find_stored, store_part
 from edgebench.workers.worker import ChildError
 from tests.ssh_server import SshServer, ssh_server
@@ -123,6 +124,39 @@ def test_a_program_on_the_board_measures_energy(device: Device, tmp_path: Path) 
     assert burst.energy_j == pytest.approx(3 * burst.wall_s, rel=0.5)
 
 
+@pytest.mark.parametrize("idle_s", [0.0, 0.3])
+def test_a_meter_at_this_machine_sees_the_board(device: Device, tmp_path: Path, idle_s: float) -> None:
+    meter = tmp_path / "meter.py"
+    meter.write_text("import time\nwhile True: print(f'{time.monotonic():.6f} 3W', flush=True); time.sleep(0.005)")
+    metered = replace(device, meter=f"command:{sys.executable} {meter}", meter_at="host", idle_s=idle_s)
+    paths = tuple(str(model(tmp_path, name=f"{number}.onnx")) for number in range(2))
+    with LocalWorkers().measuring() as worker:
+        loaded = worker.ask(Load(device=metered, model=paths[0], inputs=InputSource()), timeout_s=60)
+        burst = worker.ask(Run(iterations=loaded.iterations), timeout_s=60)
+        worker.ask(Finish(layers=False), timeout_s=60)
+        assert with_words(str(meter))
+    assert not with_words(str(meter)), "the program ends with the process"
+    assert "at this machine, the board's clock known to" in (loaded.energy_scope or "")
+    assert ("when idle" in (loaded.energy_scope or "")) == (idle_s > 0)
+    assert burst.energy_j is not None
+    assert burst.wall_s is not None
+    assert burst.energy_j == pytest.approx(0 if idle_s else 3 * burst.wall_s, rel=0.05, abs=0.02 * 3 * burst.wall_s)
+    with LocalWorkers().measuring() as worker:
+        raced = worker.ask(Race(device=metered, models=paths, seconds=0.1), timeout_s=60)
+    assert all(result.energy_j is not None and not result.moments for result in raced.results)
+
+
+@pytest.mark.parametrize(
+    ("program", "what"), [("print('no reading')", "is not a time"), ("import sys; sys.exit(3)", "it has ended")]
+)
+def test_a_meter_at_this_machine_that_fails_is_told(device: Device, tmp_path: Path, program: str, what: str) -> None:
+    (tmp_path / "meter.py").write_text(program)
+    metered = replace(device, meter=f"command:{sys.executable} {tmp_path}/meter.py", meter_at="host")
+    with LocalWorkers().measuring() as worker, pytest.raises(ChildError, match=what) as caught:
+        worker.ask(Load(device=metered, model=str(model(tmp_path)), inputs=InputSource()), timeout_s=60)
+    assert caught.value.remedy
+
+
 def test_races_are_run_there(device: Device, tmp_path: Path) -> None:
     paths = tuple(str(model(tmp_path, name=f"{number}.onnx")) for number in range(2))
     with LocalWorkers().measuring() as worker:
@@ -152,13 +186,12 @@ def test_a_board_without_the_worker_is_told_how_to_get_it(device: Device, tmp_pa
     assert "edgebench devices setup" in str(caught.value)
 
 
-def test_another_edgebench_and_a_wrong_clock_are_told(device: Device) -> None:
+def test_another_edgebench_is_told(device: Device) -> None:
     seen = look(replace(device, link="", reached={}))
     require_same(device, seen)
     for wrong, what in (
         (replace(seen, edgebench="0.0.9"), "0.0.9"),
         (replace(seen, build="0"), "another build"),
-        (replace(seen, clock_s=0.0), "clock is wrong"),
     ):
         with pytest.raises(TargetUnavailableError, match=what) as caught:
             require_same(device, wrong)
@@ -194,6 +227,8 @@ def test_wrong_keys_of_a_link_are_told_with_their_place(
     [
         ('[energy]\nmeter = "command"', "belong together"),
         ('[energy]\nmeter_command = "x"', "belong together"),
+        ('[energy]\nmeter_at = "moon"', "moon"),
+        ('[energy]\nmeter_at = "host"', "meter that is a command"),
         ('cool_to = "hot"', "temperature"),
         ('cool_to = "50ms"', "temperature"),
     ],

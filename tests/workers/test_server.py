@@ -1,8 +1,10 @@
 """The child's side: answers whatever happens, and ends with its input."""
 
+import errno
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -182,3 +184,21 @@ def test_what_runtimes_print_and_read_does_not_disturb_the_answers() -> None:
     assert [json.loads(line)["answer"]["text"] for line in done.stdout.splitlines()] == ["5g a line\n"] * 3
     assert b"a runtime prints\nand writes\nand its children print\n" in done.stderr
     assert done.returncode == 0, "the end of its input ends it"
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(errno.ENOSPC, "No space left on device"), RuntimeError("write failed: No space left on device")]
+)
+def test_a_full_disk_is_no_crash(error: Exception) -> None:
+    (answer,) = talked(request_message(Half(value=1.0)), half=failing(error))
+    assert answer["failure"]["kind"] == "unavailable"
+    assert "the disk is full" in answer["failure"]["what"]
+    assert "TMPDIR" in answer["failure"]["remedy"]
+
+
+def test_a_model_that_is_refused_while_the_disk_is_full_is_not_blamed(monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = shutil.disk_usage("/")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=0))
+    (answer,) = talked(request_message(Half(value=1.0)), half=failing(UnsupportedModelError("rejected")))
+    assert answer["failure"]["kind"] == "unavailable"
+    assert "the disk is full" in answer["failure"]["what"]

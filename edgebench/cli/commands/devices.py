@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 
 from edgebench.cli import completion
+from edgebench.cli.interrupts import goes_on
+from edgebench.cli.options import RESULTS, ResultsOption
 from edgebench.cli.output import Format, FormatOption, JsonOption, print_report
 
 app = typer.Typer(help="Devices that can be targeted here.", invoke_without_command=True)
@@ -132,14 +134,19 @@ def calibrate(
     ] = None,
     model: Annotated[list[str], typer.Option(metavar="MODEL", help="What to measure on the board; repeatable.")] = [],
     write: Annotated[bool, typer.Option("--write", help="Put the calibration into the device's file.")] = False,
+    results: ResultsOption = RESULTS,
     json_: JsonOption = False,
 ) -> None:
-    """Fit a board's cycles to latencies that were measured on it."""
+    """Fit a board's cycles to latencies that were measured on it.
+
+    Interrupted, it goes on when it is run again.
+    """
     from edgebench.cli.progress import progress_bar
     from edgebench.errors import InputError
     from edgebench.flows.calibrate import calibrate as fit
     from edgebench.flows.calibrate import calibrate_from_board, write_fit
     from edgebench.reports.calibration import calibration_report
+    from edgebench.store.begun import begun_calibration
     from edgebench.store.devices import find_device
 
     chosen = name or from_board
@@ -150,13 +157,16 @@ def calibrate(
             remedy="give NAME --measurements FILE.csv, or --from-board BOARD with --model for models of your own",
         )
     device = find_device(chosen)
-    with progress_bar() as progress:
+    kept = begun_calibration(results, device.name)
+    with goes_on(f"the networks that are done are kept in {kept.path}"), progress_bar() as progress:
         if measurements is not None:
-            found = fit(device, measurements, on_progress=progress)
+            found = fit(device, measurements, on_progress=progress, kept=kept)
         else:
-            found = calibrate_from_board(device, find_device(from_board or chosen), model, on_progress=progress)
+            board = find_device(from_board or chosen)
+            found = calibrate_from_board(device, board, model, on_progress=progress, kept=kept)
     print_report(calibration_report(found), "devices calibrate", Format.JSON if json_ else Format.TERMINAL)
     path = write_fit(device, found) if write else None
+    kept.drop()
     if not json_:
         typer.echo(f"\nwritten: {path}" if path else f"\nfor the device file (--write does it):\n\n{found.section}")
 

@@ -45,6 +45,7 @@ def export(
     from edgebench.cli.compose import compose_inputs
     from edgebench.errors import InputError
     from edgebench.flows.export import ExportForm, export_model
+    from edgebench.reports.visible import visible
     from edgebench.store.devices import find_device
 
     if to not in set(ExportForm):
@@ -62,6 +63,6 @@ def export(
     inputs = compose_inputs(shape, None, seed, calibration, signature, converter)
     files, notes = export_model(model, ExportForm(to), output, inputs, found)
     for note in notes:
-        typer.echo(f"- {note}")
+        typer.echo(f"- {visible(note)}")
     written = f"{len(files)} files in {output}" if len(files) > 1 else str(files[0])
     typer.echo(f"written: {written}")

@@ -58,14 +58,26 @@ def build(
     jobs: Annotated[int, typer.Option(min=0, help="Processes for simulators; one per core if 0.")] = 0,
     fresh: Annotated[bool, typer.Option("--fresh", help="Start again instead of continuing.")] = False,
     goal: Annotated[
-        str, typer.Option(metavar="2%", help="Mean error for whole networks at which a measured table is good enough.")
-    ] = "2%",
+        str | None,
+        typer.Option(
+            metavar="2%",
+            help="Mean error for whole networks at which a measured table is good enough; if given, missing it is exit "
+            "code 4.",
+            show_default="2%",
+        ),
+    ] = None,
     networks: Annotated[
         int, typer.Option("-n", "--networks", min=2, max=40, help="Most whole networks to measure for that.")
     ] = 40,
     within_5: Annotated[
-        str, typer.Option("--within-5", metavar="90%", help="Share of them that must be predicted within 5 %.")
-    ] = "90%",
+        str | None,
+        typer.Option(
+            "--within-5",
+            metavar="90%",
+            help="Share of them that must be predicted within 5 %; likewise.",
+            show_default="90%",
+        ),
+    ] = None,
     time_limit: Annotated[
         str | None, typer.Option(metavar="5min", help="Most time for whole networks; by default no limit.")
     ] = None,
@@ -90,7 +102,7 @@ def build(
     from edgebench.reports.tables import built_report, table_report
     from edgebench.store.tables import TableStore
 
-    wanted = compose_table_goal(goal, within_5, networks, time_limit)
+    wanted = compose_table_goal(goal or "2%", within_5 or "90%", networks, time_limit)
     store = TableStore(results)
     saved = "what was measured so far is in the table"
     # With --fresh the same command would start again.
@@ -115,6 +127,9 @@ def build(
     )
     if kept is not None:
         typer.echo(f"the table before it is kept: {kept}", err=True)
+    # The table's notes say how far it is from what was asked.
+    if (goal is not None or within_5 is not None) and not request.goal.met_by(table):
+        raise typer.Exit(4)
 
 
 @app.command()
@@ -129,13 +144,15 @@ def validate(
     old_option: OldTargetOption = [],
     cluster: ClusterOption = None,
     cluster_wait: ClusterWaitOption = CLUSTER_WAIT,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Start again instead of continuing.")] = False,
     results: ResultsOption = RESULTS,
     format_: FormatOption = Format.TERMINAL,
     json_: JsonOption = False,
 ) -> None:
     """Profile unseen networks, and store how well a table predicts.
 
-    The figures of the table do not change; its interval is that of these networks from then on.
+    The figures of the table do not change; its interval is that of these networks once all are measured. Interrupted,
+    it goes on when it is run again.
     """
     from edgebench.cli.clustering import devices_of
     from edgebench.cli.progress import progress_bar
@@ -143,18 +160,31 @@ def validate(
     from edgebench.flows.lut.validate import validate_table
     from edgebench.reports.report import Report
     from edgebench.reports.tables import validation_table
+    from edgebench.store.begun import begun_validation
     from edgebench.store.tables import TableStore
 
     store = TableStore(results)
+    # With --fresh the same command would start again.
+    command = shlex.join(["edgebench", *(word for word in sys.argv[1:] if word != "--fresh")])
+    saved = "the networks measured so far are kept, and the table is as it was before"
     with devices_of(cluster, cluster_wait) as place:
         request = _request(space, device, dtype, threads, [*option, *old_option], place)
         names = request.device.name, request.space.name, request.dtype
-        with store.writing(*names), goes_on("the table is as it was before"), progress_bar() as progress:
+        kept = begun_validation(store.path(*names))
+        with store.writing(*names), goes_on(saved, again=command), progress_bar() as progress:
             known = load_table(results, request)
             table = validate_table(
-                request, known, networks=networks, seed=seed, on_progress=progress, workers=place.workers
+                request,
+                known,
+                networks=networks,
+                seed=seed,
+                begun=None if fresh else kept.load(),
+                on_update=kept.save,
+                on_progress=progress,
+                workers=place.workers,
             )
             store.save(table)
+            kept.drop()
     shown = validation_table(table)
     print_report(Report(tables=(shown,), records=shown.rows), "lut validate", Format.JSON if json_ else format_)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,6 +12,7 @@ from edgebench.cli import completion
 from edgebench.cli.interrupts import tell
 from edgebench.cli.options import (
     CLUSTER_WAIT,
+    GOAL,
     RESULTS,
     CalibrationOption,
     ClusterOption,
@@ -45,20 +45,22 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from edgebench.core.run import Run
+    from edgebench.flows.profile.profile import ProfileRequest
     from edgebench.flows.recording import RecordedRun
     from edgebench.gate.verdict import Finding
     from edgebench.reports.report import Report
 
 
 def profile(
+    context: typer.Context,
     models: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
             metavar="MODEL...",
             help="Model files, module:function of PyTorch, or zoo:NAME.",
             autocompletion=completion.models,
         ),
-    ],
+    ] = None,
     device: Annotated[
         list[str],
         typer.Option(
@@ -82,7 +84,13 @@ def profile(
     option: TargetOption = [],
     old_option: OldTargetOption = [],
     repetitions: Annotated[int, typer.Option(min=1, help="Minimum number of fresh processes.")] = 5,
-    goal: Annotated[str, typer.Option(help="Stop when the median's 95 % interval is narrower than this.")] = "2%",
+    goal: Annotated[
+        str | None,
+        typer.Option(
+            help="Stop when the median's 95 % interval is narrower than this; if given, missing it is exit code 4.",
+            show_default=GOAL,
+        ),
+    ] = None,
     time_limit: Annotated[str, typer.Option(help="Total time for each model on each device.")] = "60s",
     memory_limit: Annotated[
         str | None, typer.Option(help="Memory for each process; by default, four fifths of what is free.")
@@ -95,6 +103,14 @@ def profile(
     label: LabelOption = "",
     cluster: ClusterOption = None,
     cluster_wait: ClusterWaitOption = CLUSTER_WAIT,
+    resume: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RUN",
+            help="Go on with a run that was interrupted, as it was begun: what it lacks is measured.",
+            autocompletion=completion.runs,
+        ),
+    ] = None,
     results: ResultsOption = RESULTS,
     details: DetailsOption = False,
     reports: ReportsOption = [],
@@ -106,46 +122,76 @@ def profile(
     Each figure says which of these it is. Several models and devices are measured in turn, so that all see
     the machine in the same state; every run is saved. With a limit such as --max-latency host=50ms the exit code is 0
     only if every figure that is limited was measured and meets its limit: 1 over a limit, 4 not measured or decided.
+    A run that was interrupted goes on with --resume RUN: what is finished in it is kept, the rest is measured.
     """
     from edgebench.cli.clustering import devices_of
-    from edgebench.cli.compose import compose_devices, compose_inputs, compose_label, compose_plan
-    from edgebench.cli.gating import compose_ceilings
+    from edgebench.cli.compose_profile import compose_profile, resume_command
     from edgebench.cli.progress import progress_bar
-    from edgebench.flows.profile.profile import ProfileRequest
     from edgebench.flows.recording import record_profiles
     from edgebench.gate.ceilings import profile_findings
     from edgebench.store.runs import RunStore
 
     files = report_formats(reports)
-    plan = compose_plan(
-        repetitions=repetitions, time_limit=time_limit, goal=goal, memory_limit=memory_limit, layers=layers
-    )
-    source = compose_inputs(shape, inputs, seed, calibration, signature, converter)
-    options = [*option, *old_option]
-    typed = {"latency": max_latency, "energy": max_energy, "ram": max_ram, "flash": max_flash}
-    command = ("edgebench", *sys.argv[1:])
     with devices_of(cluster, cluster_wait) as place:
-        devices = compose_devices(device, options, threads=threads, optimization=optimization, find=place.find)
-        limits = compose_ceilings(typed, devices)
-        request = ProfileRequest(models=list(dict.fromkeys(models)), devices=devices, plan=plan, inputs=source)
+        wanted = compose_profile(context, place)
         with progress_bar() as progress:
             recorded = record_profiles(
-                request,
+                wanted.request,
                 RunStore(results),
-                command=command,
-                label=compose_label(label),
+                command=("edgebench", *sys.argv[1:]),
+                label=wanted.label,
+                call=wanted.call,
+                resumed=wanted.resumed,
                 on_progress=progress,
                 workers=place.workers,
             )
-    findings = profile_findings(recorded.run.profiles, limits)
+    findings = profile_findings(recorded.run.profiles, wanted.limits)
     shown = _report(recorded, findings)
     _show(shown, recorded, Format.JSON if json_ else format_, details=details)
     write_reports(shown, "profile", files)
+    _tell_how_to_go_on(recorded, wanted.request, resume_command(recorded.run.name, results))
     if recorded.unsaved:
         raise recorded.unsaved
+    code = 130 if recorded.interrupted else _exit_code(recorded.run, findings)
+    raise typer.Exit(code or (4 if wanted.goal_given and _missed_goal(recorded.run) else 0))
+
+
+def _missed_goal(run: Run) -> bool:
+    """Whether an interval is wider than was asked for; says which."""
+    from edgebench.core.certainty import missed_goal
+
+    missed = False
+    for profile in run.profiles:
+        latency = missed_goal(profile, run.plan)
+        if latency is not None:
+            missed = True
+            width = (latency.most - latency.least) / latency.value
+            typer.echo(
+                f"goal missed: the interval of {profile.model.name} on {profile.device.name} is {100 * width:.3g} % "
+                f"wide, not {100 * run.plan.goal:.3g} %\n  raise --time-limit, or end what else runs on the machine",
+                err=True,
+            )
+    return missed
+
+
+def _tell_how_to_go_on(recorded: RecordedRun, request: ProfileRequest, again: str) -> None:
+    """Say what is left, if something is that can be measured later, and the command that does it."""
+    from dataclasses import replace
+
+    from edgebench.flows.profile.resume import cells_left, earlier_of
+
+    left = len(cells_left(replace(request, earlier=earlier_of(recorded.run))))
+    if not recorded.run.call or not (left or recorded.unsaved):
+        if recorded.interrupted:
+            tell(f"{len(recorded.run.profiles)} profiles are in the run", "the same command begins a new run")
+        return
+    count = len(request.models) * len(request.devices)
     if recorded.interrupted:
-        tell(f"{len(recorded.run.profiles)} profiles are in the run", shlex.join(command))
-    raise typer.Exit(130 if recorded.interrupted else _exit_code(recorded.run, findings))
+        tell(f"{count - left} of {count} profiles are finished in the run", again)
+    elif recorded.unsaved:
+        typer.echo(f"\nnot all of it is saved; once it can be, go on: {again}", err=True)
+    elif left < count:
+        typer.echo(f"\n{left} of {count} profiles could not be measured; once they can be, go on: {again}", err=True)
 
 
 def _report(recorded: RecordedRun, findings: Sequence[Finding]) -> Report:

@@ -98,7 +98,7 @@ def print_runs(results: Path, format_: Format, output: Path | None = None) -> No
     from edgebench.reports.runs import overview
     from edgebench.store.runs import RunStore
 
-    print_report(overview(*RunStore(results).all()), "runs list", format_, output)
+    print_report(overview(*RunStore(results).summaries()), "runs list", format_, output)
 
 
 def _content(runs: list[Run], form: ReportFormat, chart: str | None) -> bytes:

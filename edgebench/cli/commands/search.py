@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,6 +14,7 @@ from edgebench.cli.interrupts import tell
 from edgebench.cli.options import (
     CLUSTER_WAIT,
     RESULTS,
+    STORAGE_VARIABLE,
     ClusterOption,
     ClusterWaitOption,
     DtypesOption,
@@ -23,6 +25,7 @@ from edgebench.cli.options import (
     MaxRamOption,
     MinAccuracyOption,
     ResultsOption,
+    StorageOption,
     TaskOption,
 )
 from edgebench.cli.output import Format, FormatOption, JsonOption
@@ -82,9 +85,7 @@ def search(
             autocompletion=completion.studies,
         ),
     ] = None,
-    storage: Annotated[
-        str, typer.Option(metavar="URL", help="sqlite:///F, postgresql://..., grpc://HOST:PORT; by default, a journal.")
-    ] = "",
+    storage: StorageOption = "",
     jobs: Annotated[int, typer.Option(min=1, max=256, help="Number of parallel trainings.")] = 1,
     dtype: DtypesOption = [],
     time_limit: Annotated[str, typer.Option(help="Time to measure one finalist on one device.")] = "60s",
@@ -157,20 +158,28 @@ def _show(run: Run, request: SearchRequest, format_: Format) -> None:
 
 def _say_how_to_go_on(run: Run, request: SearchRequest) -> None:
     done = run.search.trials if run.search else 0
-    from edgebench.core.secrets import redacted
-
-    storage = f" --storage {redacted(request.storage)}" if request.storage else ""
     saved = (
         f"{done} of {request.trials} trials and what was measured are saved" if run.search else "nothing was tried yet"
     )
-    tell(saved, f"edgebench search --study {request.study}{storage}{_results_option(request.results)}")
+    tell(saved, f"edgebench search --study {request.study}{_results_option(request.results)}{_storage_option(request)}")
+
+
+def _storage_option(request: SearchRequest) -> str:
+    """How to name the storage again; what a variable says needs no name, and a password is not repeated."""
+    from edgebench.core.secrets import redacted
+
+    if not request.storage or request.storage == os.environ.get(STORAGE_VARIABLE):
+        return ""
+    if redacted(request.storage) != request.storage:
+        return " --storage URL (as you gave it)"
+    return f" --storage {request.storage}"
 
 
 def _dashboard(request: SearchRequest) -> str:
     """The command that shows a study in a browser, where optuna-dashboard can open its storage."""
     from edgebench.core.secrets import redacted
 
-    if request.storage.startswith("grpc://") or not (request.storage or request.folder.exists()):
+    if request.storage.startswith(("grpc://", "@")) or not (request.storage or request.folder.exists()):
         return ""
     return f"optuna-dashboard {redacted(request.storage) or request.folder / 'journal.log'}"
 

@@ -7,8 +7,8 @@ from io import StringIO
 
 from rich import box
 from rich.console import Console
-from rich.markup import escape as escape_markup
 from rich.table import Table as RichTable
+from rich.text import Text
 
 from edgebench.core.figure import FLASH, LATENCY, RAM
 from edgebench.reports.codes import Kind
@@ -47,15 +47,16 @@ def render_terminal(report: Report, console: Console) -> None:
     """Print tables and remarks."""
     for whole in report.tables:
         table, left_out = fitting(whole, console.width)
-        console.print(f"\n[bold]{escape(table.title)}[/]", soft_wrap=True)
+        console.print()
+        console.print(literal(table.title, "bold"), soft_wrap=True)
         console.print(_rich_table(table))
         letters = legend(provenances(table))
         lines = [line for line in (letters, table.caption) if line]
         if lines:
-            console.print(escape("  " + "; ".join(lines)), style="dim", highlight=False, emoji=False)
+            console.print(literal("  " + "; ".join(lines), "dim"))
         if left_out:
             text = f"  too narrow for: {', '.join(left_out)} (widen the terminal, or add --format csv)"
-            console.print(escape(text), style="yellow", highlight=False, emoji=False, soft_wrap=True)
+            console.print(literal(text, "yellow"), soft_wrap=True)
     if report.remarks and report.tables:
         console.print()
     for remark, subjects in _merged(report.remarks):
@@ -132,9 +133,9 @@ def _longest(table: ReportTable, column: Column) -> int:
     return max((len(cell_text(column, row.get(column.key), row.get(column.of))) for row in table.rows), default=0)
 
 
-def escape(text: str) -> str:
+def literal(text: str, style: str = "") -> Text:
     """Text as it is: no markup of rich, and nothing that a terminal would obey."""
-    return escape_markup(visible(text))
+    return Text(visible(text), style=style)
 
 
 def _rich_table(table: ReportTable) -> RichTable:
@@ -144,7 +145,7 @@ def _rich_table(table: ReportTable) -> RichTable:
         numeric = is_numeric(table, column.key)
         longest = _longest(table, column)
         rich.add_column(
-            escape(column.title),
+            literal(column.title),
             justify="right" if numeric else "left",
             # Headings wrap between words; figures and short text stay on one line.
             min_width=longest if numeric or longest <= _SHORT else None,
@@ -155,7 +156,7 @@ def _rich_table(table: ReportTable) -> RichTable:
         texts = row_texts(table, row)
         # The first column groups rows: it is written once for a run of equal values.
         shown = ["" if previous and texts[0] == previous[0] and len(texts) > 1 else texts[0], *texts[1:]]
-        rich.add_row(*(escape(text) for text in shown))
+        rich.add_row(*map(literal, shown))
         previous = texts
     return rich
 
@@ -175,8 +176,8 @@ def _print_remark(remark: Remark, subjects: list[str], console: Console) -> None
     # Wrapped between words on a terminal, but not in a file, because tools search it line by line.
     unwrapped = not console.is_terminal
     console.print(
-        f"[{style}]{sign} {escape(', '.join(subjects))}:[/] {escape(remark.text)}",
+        Text.assemble(literal(f"{sign} {', '.join(subjects)}:", style), literal(f" {remark.text}")),
         soft_wrap=unwrapped,
     )
     if remark.remedy:
-        console.print(f"    [cyan]{escape(remark.remedy)}[/]", soft_wrap=unwrapped)
+        console.print(literal(f"    {remark.remedy}", "cyan"), soft_wrap=unwrapped)

@@ -14,6 +14,7 @@ from edgebench.flows.compress.request import CompressRequest
 from edgebench.flows.compress.verdict import recommend
 from edgebench.flows.profile.profile import ProfileProgress
 from edgebench.flows.search.storage import lasting, open_storage
+from edgebench.flows.search.stored_trials import damaged, wrong_choices
 from edgebench.store.strategies import Strategy
 
 if TYPE_CHECKING:
@@ -145,6 +146,10 @@ def _opened(request: CompressRequest, space: PipelineSpace, digest: str) -> optu
             f"study {request.study!r} was started with another original or other limits",
             remedy="choose another name with --study, or return to those limits",
         )
+    for frozen in lasting(lambda: study.get_trials(deepcopy=False)):
+        wrong = wrong_choices(frozen, space.choices)
+        if wrong:
+            raise damaged(request.study, f"trial {frozen.number}: {wrong}")
     for frozen in lasting(lambda: study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))):
         lasting(lambda frozen=frozen: study.tell(frozen.number, state=TrialState.FAIL))  # type: ignore[misc]
         if len(frozen.params) == len(space.choices):

@@ -20,7 +20,7 @@ from edgebench.core.run import Revision, Run
 from edgebench.core.summary import sample_count
 from edgebench.errors import EdgebenchError, InputError, NotComparableError, TargetUnavailableError
 from edgebench.flows.gate.accuracy import Classifying, accuracy_of
-from edgebench.flows.gate.entries import entry_of
+from edgebench.flows.gate.entries import entry_of, kept_machine
 from edgebench.flows.profile.preparation import Preparation, Ready
 from edgebench.flows.profile.profile import ProfileProgress
 from edgebench.flows.recording import RecordedRun
@@ -29,8 +29,6 @@ from edgebench.machine.revision import git_revision
 from edgebench.workers.base import Workers
 from edgebench.workers.local import LOCAL
 from edgebench.workers.training.jobs import TaskText
-
-_MACHINE = ("cpu", "os", "governor")
 
 
 def baseline_of(run: Run, name: str, *, reason: str, limits: Sequence[str] = ()) -> Baseline:
@@ -58,7 +56,7 @@ def baseline_of(run: Run, name: str, *, reason: str, limits: Sequence[str] = ())
     return Baseline(
         name=name,
         edgebench=version("edgebench"),
-        machine={key: run.machine[key] for key in _MACHINE if key in run.machine},
+        machine=kept_machine(run.machine),
         limits=tuple(limits),
         changes=(change(reason),),
         entries=tuple(entries),

@@ -143,12 +143,12 @@ def _measured(
     before: Ready, after: Ready, base: Ratio, request: FileRequest, workers: Workers, say: Callable[[str], None]
 ) -> list[Ratio]:
     """Both files in interleaved fresh processes."""
-    sides = Side(before, request.plan, request.inputs, workers), Side(after, request.plan, request.inputs, workers)
+    sides = tuple(Side(one, request.plan, request.inputs, workers, say) for one in (before, after))
     ratios: list[dict[str, float]] = []
     try:
         for number in range(request.pairs):
             say(f"{after.name}: pair {number + 1} of {request.pairs}")
-            ratios.append(dict(run_pair(*sides, number).ratios))
+            ratios.append(dict(run_pair(sides[0], sides[1], number).ratios))
     except SideFailedError as error:
         name = base.first if error.ready is before else base.second
         return [replace(base, reason=f"{name}: {error.error.outcome}: {error.error.message}")]

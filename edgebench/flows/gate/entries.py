@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 
 from edgebench.core.baseline import BaselineEntry, BaselineFigure
+from edgebench.core.board_link import reached_by
 from edgebench.core.conditions import differences
+from edgebench.core.device import Device
 from edgebench.core.figure import ENERGY, FIGURES, FLASH, LATENCY, LATENCY_P5, MODEL_BYTES, RAM
 from edgebench.core.metric import Metric, Provenance
 from edgebench.core.model import TensorSpec
 from edgebench.core.profile import LayerCost, Profile
 from edgebench.core.summary import sample_count, summarise
+from edgebench.flows.profile.preparation import Ready
 from edgebench.gate.limits import P90
 from edgebench.workers.measuring.trying import left_operators
 
@@ -19,6 +22,8 @@ _KEPT = (LATENCY, LATENCY_P5, P90, ENERGY, RAM, FLASH, MODEL_BYTES)
 _LAYER_FIGURES = ("latency_s", "cycles", "instructions")
 _ALL_ON_CPU = {"onnxruntime", "litert", "torch"}
 """Targets with nothing to fall back from."""
+_OF_A_MACHINE = ("cpu", "board", "os", "governor")
+_REACHED = "reached"
 _EDGEBENCH = "edgebench"
 INDEPENDENT = {MODEL_BYTES}
 """Figures of the file itself, which no version changes."""
@@ -47,7 +52,45 @@ def entry_of(profile: Profile) -> BaselineEntry:
         fallbacks=fallbacks(profile),
         layers=layers,
         layer_unit=unit,
+        machine=_board_of(profile),
     )
+
+
+def kept_machine(machine: Mapping[str, str]) -> dict[str, str]:
+    """What a baseline keeps of a machine."""
+    return {key: machine[key] for key in _OF_A_MACHINE if key in machine}
+
+
+def other_machine(entry: BaselineEntry, machine: Mapping[str, str], ready: Ready, here: Mapping[str, str]) -> str:
+    """What a reader must know if a baseline's measured figures are from another machine; empty if they are not.
+
+    Args:
+        entry: Of the baseline.
+        machine: The baseline's own.
+        ready: What is measured now.
+        here: This machine.
+    """
+    before: Mapping[str, str] = entry.machine
+    now: Mapping[str, str] = _board(ready.machine, ready.device)
+    if not now:
+        before, now = ({} if entry.machine else machine), here
+    names = [key for key in ("cpu", "board", _REACHED) if key in before and before[key] != now.get(key)]
+    if not names:
+        return ""
+    what = "board" if ready.machine else "machine"
+    found = differences({key: before[key] for key in names}, {key: now[key] for key in names if key in now})
+    return (
+        f"{entry.subject}: the baseline was recorded on another {what}: {'; '.join(found)}; its latency and energy are "
+        f"not compared, both models are measured on this {what}"
+    )
+
+
+def _board_of(profile: Profile) -> dict[str, str]:
+    return _board(profile.machine, profile.device)
+
+
+def _board(machine: Mapping[str, str], device: Device) -> dict[str, str]:
+    return {**kept_machine(machine), _REACHED: reached_by(device)} if machine else {}
 
 
 def metric_of(figure: BaselineFigure, entry: BaselineEntry) -> Metric:

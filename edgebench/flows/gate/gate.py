@@ -15,7 +15,7 @@ from edgebench.core.profile import Outcome, Profile
 from edgebench.core.summary import summarise
 from edgebench.errors import EdgebenchError
 from edgebench.flows.gate.accuracy import Accuracy, Classifying, accuracy_of, difference_text
-from edgebench.flows.gate.entries import entry_of, metric_of, other_conditions, other_interface
+from edgebench.flows.gate.entries import entry_of, metric_of, other_conditions, other_interface, other_machine
 from edgebench.flows.gate.paired import compare_paired, refuse_steps
 from edgebench.flows.gate.request import GateRequest, Reference
 from edgebench.flows.gate.stored import Comparison, compare_exact, profiled_once
@@ -79,12 +79,11 @@ def gate(
         finally:
             flow.close()
     entries = () if request.baseline is None else request.baseline.entries
-    paired = any(finding.mode is Mode.PAIRED for finding in findings)
     return GateResult(
         baseline=_baseline_text(request),
         findings=tuple(meant(findings, request.limits, {name for entry in entries for name in entry.figures})),
         notes=tuple(dict.fromkeys(notes)),
-        warnings=tuple(machine_warnings()) if paired and not flow.elsewhere else (),
+        warnings=tuple(machine_warnings()) if flow.measures_here else (),
         started=started,
         update=None if request.baseline is None else f"edgebench baseline update {request.baseline.name} --reason WHY",
         machine=flow.elsewhere or describe_machine(),
@@ -101,6 +100,7 @@ class _Gate:
         self._classifying = None if request.task is None else Classifying(request.task, workers, say)
         self.sources: dict[str, str] = {}
         self.elsewhere: Mapping[str, str] = {}
+        self.measures_here = False
 
     def close(self) -> None:
         """End what was started."""
@@ -116,7 +116,6 @@ class _Gate:
             return [_not_run(after, "the candidate")]
         if after.host:
             self.elsewhere = after.machine
-            notes += after.warnings
         reference = self._request.references.get(model, Reference(path=None, reason="there is no baseline's file"))
         baseline = self._request.baseline
         entry = None if baseline is None else baseline.entry(model, after.model.name, device.name)
@@ -127,8 +126,19 @@ class _Gate:
             return [_incomparable(after, *_absent(held, self._request))]
         if after.sampled and entry is not None:
             notes += _other_options(entry, after)
+            notes += self._other_machine(entry, after)
+        if after.sampled:
+            self.measures_here = self.measures_here or not after.machine
+            place = f"host {after.host}" if after.host else "the board"
+            notes += [f"{device.name}, {place}: {text}" for text in after.warnings]
         found = self._sampled(held) if after.sampled else self._repeated(held, notes)
         return [*found, *self._accuracy(held), *self._outputs(held)]
+
+    def _other_machine(self, entry: BaselineEntry, after: Ready) -> list[str]:
+        """What a reader must know of a baseline that another machine or board was measured for."""
+        machine = {} if self._request.baseline is None else self._request.baseline.machine
+        text = other_machine(entry, machine, after, describe_machine())
+        return [text] if text else []
 
     def _sampled(self, held: _Held) -> list[Finding]:
         after, before = held.after, held.before

@@ -96,7 +96,7 @@ def _compare(
     clock: Callable[[], float],
 ) -> PairedOutcome:
     device = after.device.name
-    sides = tuple(Side(one, request.plan, request.inputs, workers) for one in (before, after))
+    sides = tuple(Side(one, request.plan, request.inputs, workers, on_progress) for one in (before, after))
     trials = {
         limit.figure: Trial(rule=Rule(limit=limit.value, looks=request.looks, alpha=request.alpha))
         for limit in _limits(request, device)
@@ -116,7 +116,8 @@ def _compare(
                 trials[name].add(pair.ratios[name], pair.levels.get(name))
                 ratios[name].append(pair.ratios[name])
             longest = max(longest, pair.seconds)
-            out_of_time = clock() - start + longest > request.plan.time_limit_s
+            waited_s = sum(side.waited_s for side in sides)
+            out_of_time = clock() - start - waited_s + longest > request.plan.time_limit_s
         profiles = [side.profile() for side in sides]
         surveyed = [_surveyed(side, profile) for side, profile in zip(sides, profiles, strict=True)]
     except SideFailedError as error:

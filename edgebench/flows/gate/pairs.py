@@ -21,6 +21,7 @@ from edgebench.gate.limits import P90
 from edgebench.gate.rule import Levels
 from edgebench.workers.base import Workers
 from edgebench.workers.measuring.jobs import Finish, Finished, Loaded, Run
+from edgebench.workers.measuring.reserving import reserve
 from edgebench.workers.protocol import Answer, Request
 from edgebench.workers.worker import ChildError, Worker
 
@@ -58,7 +59,7 @@ class Pair:
 
     Attributes:
         ratios: By figure, the logarithm of candidate over baseline; a figure that either lacks is left out.
-        seconds: How long it took.
+        seconds: How long it took, without waiting for others.
         levels: By figure, how fast the two processes were, where being slowed falsifies the figure.
     """
 
@@ -75,12 +76,26 @@ class Side:
         plan: Limits of each process.
         inputs: Where inputs come from.
         workers: Starts the processes.
+        on_wait: Called with who uses the device's board or machine meanwhile.
+
+    Attributes:
+        ready: What is measured.
+        processes: Those that have ended.
+        waited_s: How long others were waited for.
     """
 
-    def __init__(self, ready: Ready, plan: MeasurementPlan, inputs: InputSource, workers: Workers) -> None:
+    def __init__(
+        self,
+        ready: Ready,
+        plan: MeasurementPlan,
+        inputs: InputSource,
+        workers: Workers,
+        on_wait: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self.ready = ready
         self.processes: list[ProcessRun] = []
-        self._plan, self._inputs, self._workers = plan, inputs, workers
+        self.waited_s = 0.0
+        self._plan, self._inputs, self._workers, self._on_wait = plan, inputs, workers, on_wait
         self._worker: Worker | None = None
         self._bursts: list[Sample] = []
         self._metrics: dict[str, Metric] = {}
@@ -96,6 +111,13 @@ class Side:
         self._bursts = []
         worker = self._workers.measuring(number=number, memory_limit_bytes=self._plan.memory_limit_bytes)
         self._worker = stack.enter_context(worker)
+        begin_s = time.monotonic()
+        try:
+            reserve(worker, self.ready.device, self.ready.name, self._on_wait)
+        except ChildError as error:
+            raise SideFailedError(self.ready, error) from None
+        finally:
+            self.waited_s += time.monotonic() - begin_s
         self._loaded = self._ask(self.ready.load_request(self._inputs))
         return self._loaded
 
@@ -175,7 +197,7 @@ def run_pair(before: Side, after: Side, number: int, clock: Callable[[], float] 
     Raises:
         SideFailedError: One of them could not be measured.
     """
-    start = clock()
+    start, waited_s = clock(), before.waited_s + after.waited_s
     order = (before, after) if number % 2 == 0 else (after, before)
     if times_itself(after.ready.device):
         for side in order:
@@ -183,7 +205,11 @@ def run_pair(before: Side, after: Side, number: int, clock: Callable[[], float] 
     else:
         _in_turn(order, number)
     runs_of = before.processes[-1], after.processes[-1]
-    return Pair(ratios=pair_ratios(*runs_of), seconds=clock() - start, levels=pair_levels(*runs_of))
+    return Pair(
+        ratios=pair_ratios(*runs_of),
+        seconds=clock() - start - (before.waited_s + after.waited_s - waited_s),
+        levels=pair_levels(*runs_of),
+    )
 
 
 def _in_turn(order: Sequence[Side], number: int) -> None:

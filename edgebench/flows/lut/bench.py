@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import itertools
 import statistics
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -24,7 +24,9 @@ from edgebench.targets.registry import create_target
 from edgebench.workers.base import Workers
 from edgebench.workers.local import LOCAL
 from edgebench.workers.measuring.board_jobs import CoolDown
-from edgebench.workers.measuring.jobs import CountOperators, Finish, Load, Prepare, Race, RaceResult
+from edgebench.workers.measuring.jobs import CountOperators, Finish, Load, Prepare
+from edgebench.workers.measuring.race_jobs import Race, RaceResult
+from edgebench.workers.measuring.reserving import reserve
 from edgebench.workers.protocol import Answer, Request
 from edgebench.workers.worker import RETRIES, ChildError, Worker
 
@@ -46,7 +48,7 @@ class Bench:
         reference: A network that takes part in every race: when it is slow, so is the machine.
         reference_s: Its latency when nothing disturbs it, or None to measure that first.
         workers: Starts the processes.
-        on_wait: Called with the owner while another command has the device.
+        on_wait: Called with who uses the device's board or machine meanwhile.
 
     Attributes:
         reference_s: What latencies are relative to; None until something is measured.
@@ -99,9 +101,9 @@ class Bench:
         self._folder = folder
         self._numbers = itertools.count()
         self._workers = workers
+        self._on_wait = on_wait
         self._worker: Worker | None = None
         self._stack = ExitStack()
-        self._on_wait = on_wait
 
     def __enter__(self) -> Self:
         self._again(self._hold)
@@ -207,6 +209,7 @@ class Bench:
         """One fresh process; the last result is that of the reference."""
         entered = tuple(str(path) for path in [*paths, self._reference_path])
         self._end()
+        self._reserve()
         if self.device.cool_to_c is not None:
             self._ask(CoolDown(device=self.device), TIMEOUT_S + self.device.cool_within_s)
         return self._ask(Race(device=self.device, models=entered, seconds=seconds * len(entered))).results
@@ -226,10 +229,23 @@ class Bench:
         return Path(prepared.path)
 
     def _ask(self, request: Request[Answer], timeout_s: float = TIMEOUT_S) -> Answer:
+        with self._reported():
+            return self._opened().ask(request, timeout_s=timeout_s)
+
+    def _reserve(self) -> None:
+        """Have the board or machine for the next process; the wait is not the networks'."""
+        with self._reported():
+            reserve(self._opened(), self.device, self.device.name, self._on_wait)
+
+    def _opened(self) -> Worker:
         if self._worker is None:
             self._worker = self._workers.measuring()
+        return self._worker
+
+    @contextmanager
+    def _reported(self) -> Iterator[None]:
         try:
-            return self._worker.ask(request, timeout_s=timeout_s)
+            yield
         except ChildError as error:
             self._end()
             if error.lost:

@@ -30,7 +30,7 @@ from edgebench.spaces.blocks import Block
 from edgebench.spaces.space import SearchSpace
 from edgebench.workers.base import Workers
 from edgebench.workers.local import LOCAL
-from edgebench.workers.measuring.jobs import RaceResult
+from edgebench.workers.measuring.race_jobs import RaceResult
 
 GROUP = 7
 """How many blocks share one race, and so one measurement of what surrounds them."""
@@ -86,7 +86,7 @@ def build_table(
             reference,
             reference_s,
             workers=workers,
-            on_wait=lambda owner: on_progress(ProfileProgress(done=0.0, text=f"waits for {owner}")),
+            on_wait=lambda text: on_progress(ProfileProgress(done=0.0, text=text)),
         ) as bench,
     ):
         measured = not bench.deterministic

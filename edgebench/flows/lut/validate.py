@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgebench.core.begun import BegunValidation, NetworkFigures
 from edgebench.core.figure import LATENCY, column_name
 from edgebench.core.prediction_error import prediction_error, ratio_interval
 from edgebench.core.table import LookupTable, Validation
@@ -29,26 +30,28 @@ FITTED_BEFORE = 12
 """Whole networks that tables had a scale from, before they kept them."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Found:
-    """Figures of one network, by name: what repeats best, the ends of its error band, and the median of times."""
-
-    robust: Mapping[str, float]
-    lowest: Mapping[str, float]
-    highest: Mapping[str, float]
-    median: Mapping[str, float] = field(default_factory=dict)
-
-
 def validate_table(
     request: TableRequest,
     table: LookupTable,
     *,
     networks: int,
     seed: int,
+    begun: BegunValidation | None = None,
+    on_update: Callable[[BegunValidation], object] = lambda _: None,
     on_progress: Callable[[ProfileProgress], None] = lambda _: None,
     workers: Workers = LOCAL,
 ) -> LookupTable:
     """Profile random networks in fresh processes and compare with the table's predictions.
+
+    Args:
+        request: Space and device.
+        table: What is validated; it stays as it is until all networks are measured.
+        networks: How many.
+        seed: Of their draw.
+        begun: What the same validation measured before it was interrupted; not used if it was another one.
+        on_update: Called after each network; saves what was measured.
+        on_progress: Called before each network.
+        workers: Starts the processes that measure.
 
     Returns:
         The table with its validation.
@@ -58,7 +61,9 @@ def validate_table(
     """
     space = request.space
     chosen = _unseen(space, table, networks, seed)
-    found: list[_Found] = []
+    texts = tuple(space.text(row) for row in chosen)
+    # Latencies are relative to one reference in all networks, those from before the interrupt too.
+    reference_s = table.reference_s or (begun.reference_s if begun else None)
     with (
         tempfile.TemporaryDirectory(prefix="edgebench-") as folder,
         Bench(
@@ -66,19 +71,27 @@ def validate_table(
             request.dtype,
             Path(folder),
             space.network(space.largest),
-            table.reference_s,
+            reference_s,
             workers=workers,
-            on_wait=lambda owner: on_progress(ProfileProgress(done=0.0, text=f"waits for {owner}")),
+            on_wait=lambda text: on_progress(ProfileProgress(done=0.0, text=text)),
         ) as bench,
     ):
         here = table_key(request.device, bench.versions, request.dtype, measured=not bench.deterministic, cpu=bench.cpu)
         require_fit(table, space, here)
-        for number, row in enumerate(chosen):
+        now = BegunValidation(
+            key=here, space_digest=space.digest, seed=seed, wanted=networks, reference_s=table.reference_s
+        )
+        known = begun if begun is not None and _is_same(begun, now) else now
+        for number, (row, text) in enumerate(zip(chosen, texts, strict=True)):
+            if text in known.found:
+                continue
             on_progress(ProfileProgress(done=number / len(chosen), text=f"{number} of {len(chosen)} networks"))
-            found.append(_profiled(bench, space.network(tuple(map(int, row)))))
+            figures = _profiled(bench, space.network(tuple(map(int, row))))
+            known = replace(known, reference_s=bench.reference_s, found={**known.found, text: figures})
+            on_update(known)
+    found = [known.found[text] for text in texts]
     model = cost_model(space, {request.device.name: table})
     predicted = model.predict(chosen)
-    texts = tuple(space.text(row) for row in chosen)
     validation = {
         figure: _validation(
             figure, found, predicted[:, model.names.index(column_name(figure, request.device.name))], texts, seed
@@ -87,6 +100,13 @@ def validate_table(
         if all(figure in item.robust for item in found)
     }
     return replace(table, validation=validation)
+
+
+def _is_same(begun: BegunValidation, now: BegunValidation) -> bool:
+    """Whether what was measured before the interrupt counts: nothing that it depends on is another thing now."""
+    # The first network sets what latencies are relative to where the table does not.
+    own = now.reference_s or begun.reference_s
+    return replace(begun, found={}) == replace(now, reference_s=own)
 
 
 def _unseen(space: SearchSpace, table: LookupTable, networks: int, seed: int) -> Architectures:
@@ -98,20 +118,22 @@ def _unseen(space: SearchSpace, table: LookupTable, networks: int, seed: int) ->
     return np.random.default_rng(seed).permutation(unseen)[:networks]
 
 
-def _profiled(bench: Bench, network: Network) -> _Found:
+def _profiled(bench: Bench, network: Network) -> NetworkFigures:
     if bench.deterministic:
         figures = bench.profile(network)
-        return _Found(
+        return NetworkFigures(
             robust={name: metric.value for name, metric in figures.items()},
             lowest={name: metric.least for name, metric in figures.items()},
             highest={name: metric.most for name, metric in figures.items()},
         )
     result = bench.race_whole(network)
-    return _Found(robust=result.robust, lowest=result.robust, highest=result.robust, median={LATENCY: result.latency_s})
+    return NetworkFigures(
+        robust=result.robust, lowest=result.robust, highest=result.robust, median={LATENCY: result.latency_s}
+    )
 
 
 def _validation(
-    figure: str, found: list[_Found], predicted: NDArray[np.float64], architectures: tuple[str, ...], seed: int
+    figure: str, found: list[NetworkFigures], predicted: NDArray[np.float64], architectures: tuple[str, ...], seed: int
 ) -> Validation:
     robust = np.array([item.robust[figure] for item in found])
     error = prediction_error(robust, predicted)

@@ -89,7 +89,7 @@ def build_whole_table(
             space.network(space.largest),
             reference_s,
             workers=workers,
-            on_wait=lambda owner: on_progress(ProfileProgress(done=0.0, text=f"waits for {owner}")),
+            on_wait=lambda text: on_progress(ProfileProgress(done=0.0, text=text)),
         ) as bench,
     ):
         key = table_key(request.device, bench.versions, request.dtype, measured=not bench.deterministic, cpu=bench.cpu)

@@ -45,7 +45,7 @@ class Ready:
         latency_provenance: What the samples' latencies will be.
         machine: The board that it will run on, if it is not this machine.
         host: Name of the farm's host that has the device; empty without a farm.
-        warnings: What may disturb a measurement there; what may disturb this machine is in the run.
+        warnings: What may disturb a measurement on that board or host.
     """
 
     model: ModelInfo
@@ -139,11 +139,11 @@ class Preparation:
             deployed=prepared.deployed,
             versions=versions,
             notes=(*device.notes, *prepared.notes),
-            warnings=_warnings(seen),
             sampled=not target.deterministic,
             latency_provenance=target.latency_provenance,
             machine=seen.machine if seen.host or runs_workers(device) else {},
             host=seen.host,
+            warnings=seen.warnings if seen.host or runs_workers(device) else (),
         )
 
     def _made_ready(self, target: Target, seen: Seen) -> ChildError | None:
@@ -187,10 +187,6 @@ class Preparation:
                 )
         except ChildError as error:
             return error
-
-
-def _warnings(seen: Seen) -> tuple[str, ...]:
-    return tuple(f"host {seen.host}: {warning}" for warning in seen.warnings) if seen.host else ()
 
 
 def conversion_limit_s(source: str, limit_s: float) -> float:

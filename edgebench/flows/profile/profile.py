@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import psutil
 
-from edgebench.core.board_link import exclusive_place
+from edgebench.core.board_link import exclusive_place, reached_by
 from edgebench.core.device import Device
 from edgebench.core.model import InputSource
 from edgebench.core.plan import MeasurementPlan
-from edgebench.core.profile import Profile
+from edgebench.core.profile import Outcome, Profile
+from edgebench.errors import NotComparableError
 from edgebench.flows.profile.preparation import Preparation, Ready
 from edgebench.flows.profile.sampling import MAX_PROCESSES, Sampling
 from edgebench.workers.base import Workers
@@ -33,12 +34,19 @@ class ProfileRequest:
         devices: Devices with their options applied.
         plan: How long and how often.
         inputs: Where inputs come from.
+        earlier: What an interrupted run has, by model and name of the device; what is finished is not measured again.
     """
 
     models: Sequence[str]
     devices: Sequence[Device]
     plan: MeasurementPlan
     inputs: InputSource
+    earlier: Mapping[tuple[str, str], Profile] = field(default_factory=dict)
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """Those of models that an interrupted run has measured, or begun to."""
+        return {cell[0]: profile.model.digest for cell, profile in self.earlier.items() if profile.model.digest}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,11 +85,14 @@ def profile(
 
     Raises:
         KeyboardInterrupt: After ``on_update`` has been given what was done.
+        NotComparableError: A model is not the one that an interrupted run measured.
     """
-    begun: list[Sampling | Profile] = []
+    begun: dict[tuple[str, str], Sampling | Profile] = dict(request.earlier)
+    cells = [(model, device) for model in request.models for device in request.devices]
 
     def so_far() -> tuple[Profile, ...]:
-        return tuple(one.profile() if isinstance(one, Sampling) else one for one in begun)
+        known = [begun[cell] for model, device in cells if (cell := (model, device.name)) in begun]
+        return tuple(one.profile() if isinstance(one, Sampling) else one for one in known)
 
     def waits(text: str) -> None:
         on_progress(ProfileProgress(done=0.0, text=text))
@@ -89,24 +100,45 @@ def profile(
     with tempfile.TemporaryDirectory(prefix="edgebench-") as folder:
         try:
             preparation = Preparation(folder, request.plan, request.inputs, workers, waits)
-            for model in request.models:
-                for device in request.devices:
-                    on_progress(ProfileProgress(done=0.0, text=f"reading {model}"))
-                    found = preparation.prepare(model, device)
-                    if isinstance(found, Ready):
-                        begun.append(Sampling(found, request.plan, request.inputs, workers, waits))
-                    else:
-                        begun.append(found)
+            for model, device in cells:
+                earlier = request.earlier.get((model, device.name))
+                if earlier is not None and is_finished(earlier):
+                    continue
+                on_progress(ProfileProgress(done=0.0, text=f"reading {model}"))
+                found = preparation.prepare(model, device)
+                if isinstance(found, Ready):
+                    _require_digest(found, request.digests.get(model))
+                    begun[model, device.name] = Sampling(found, request.plan, request.inputs, workers, waits)
+                else:
+                    begun[model, device.name] = found
             on_update(so_far())
-            samplings = [one for one in begun if isinstance(one, Sampling)]
+            samplings = [one for one in begun.values() if isinstance(one, Sampling)]
             _measure(samplings, request.plan, lambda: on_update(so_far()), on_progress)
         except KeyboardInterrupt:
-            for one in begun:
+            for one in begun.values():
                 if isinstance(one, Sampling):
                     one.interrupt()
             on_update(so_far())
             raise
     return so_far()
+
+
+def is_finished(profile: Profile) -> bool:
+    """Whether there is nothing to measure again: a failure of a model is a result, a board that was lost is none."""
+    again = {Outcome.INTERRUPTED, Outcome.UNAVAILABLE}
+    if profile.device.link:
+        # What the death of a process looks like where the cable was pulled.
+        again |= {Outcome.CRASHED, Outcome.TIMED_OUT}
+    return profile.outcome not in again
+
+
+def _require_digest(found: Ready, digest: str | None) -> None:
+    if digest is not None and found.model.digest != digest:
+        raise NotComparableError(
+            "this model is not the one that the run measured: its digest is another",
+            where=found.model.source,
+            remedy="restore the file, or begin a new run with it",
+        )
 
 
 def _measure(
@@ -131,7 +163,9 @@ def _measure(
 def _run_together(samplings: Sequence[Sampling], number: int) -> None:
     """One fresh process for each; then bursts in turn until each has run its share."""
     with ExitStack() as stack:
-        running = [one for one in samplings if one.start(stack, number)]
+        # Commands that want several boards want them in the same order: none waits for another that waits for it.
+        in_order = sorted(samplings, key=lambda one: reached_by(one.ready.device))
+        running = [one for one in in_order if one.start(stack, number)]
         turn = 0
         while running:
             # Rotating the order keeps any of them from always running after the same neighbour.

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 
-from edgebench.core.board_link import exclusive_place
+from edgebench.core.board_link import times_itself
 from edgebench.core.metric import Metric
 from edgebench.core.model import InputSource
 from edgebench.core.plan import MeasurementPlan
@@ -18,7 +18,8 @@ from edgebench.errors import EdgebenchError
 from edgebench.flows.profile.preparation import Ready
 from edgebench.workers.base import Workers
 from edgebench.workers.measuring.board_jobs import CoolDown
-from edgebench.workers.measuring.jobs import Finish, Finished, Loaded, Reserve, Run, Waiting
+from edgebench.workers.measuring.jobs import Finish, Finished, ListLayers, Loaded, Run
+from edgebench.workers.measuring.reserving import reserve
 from edgebench.workers.protocol import Answer, Request
 from edgebench.workers.worker import RETRIES, ChildError, Worker
 
@@ -65,7 +66,9 @@ class Sampling:
         self._processes: list[ProcessRun] = []
         self._metrics: dict[str, Metric] = {}
         self._layers: tuple[LayerCost, ...] = ()
-        self._notes: list[str] = [*ready.notes, *ready.warnings]
+        self._layers_asked = False
+        place = f"host {ready.host}" if ready.host else "the board"
+        self._notes: list[str] = [*ready.notes, *(f"{place}: {text}" for text in ready.warnings)]
         self._method = ""
         self._energy_scope: str | None = None
         self._spent_s = 0.0
@@ -105,8 +108,7 @@ class Sampling:
             return False
         worker = self._workers.measuring(number=number, memory_limit_bytes=self._plan.memory_limit_bytes)
         self._worker = stack.enter_context(worker)
-        exclusive = exclusive_place(self.ready.device) is not None
-        if not (self._reserved(worker) if exclusive else self._cooled(worker)):
+        if self.ready.sampled and not (self._reserved(worker) and self._cooled(worker)):
             return False
         self._loaded = self._ask(self.ready.load_request(self._inputs))
         if self._loaded is None:
@@ -120,15 +122,8 @@ class Sampling:
 
     def _reserved(self, worker: Worker) -> bool:
         """Have the board; the time until then belongs to others, and does not count."""
-
-        def waits(waiting: Waiting) -> bool:
-            self._waits_for(waiting.owner)
-            return True
-
         try:
-            worker.follow(
-                Reserve(device=self.ready.device, owner=self.ready.name), waits, timeout_s=self._plan.time_limit_s
-            )
+            reserve(worker, self.ready.device, self.ready.name, self._on_progress)
         except ChildError as error:
             self._give_up(error)
             return False
@@ -150,6 +145,7 @@ class Sampling:
         self._lost = False
         if seen.host != self.ready.host:
             self._processes, self._metrics, self._layers, self._spent_s = [], {}, (), 0.0
+            self._layers_asked = False
             self.ready = replace(self.ready, versions=seen.versions, machine=seen.machine, host=seen.host)
 
     def burst(self) -> None:
@@ -207,7 +203,7 @@ class Sampling:
     def _cooled(self, worker: Worker) -> bool:
         """Wait until the processor is as cool as the device's file wants it; that time is not the model's."""
         limit_c, within_s = self.ready.device.cool_to_c, self.ready.device.cool_within_s
-        if limit_c is None or not self.ready.sampled:
+        if limit_c is None or times_itself(self.ready.device):
             return True
         try:
             cooled = worker.ask(CoolDown(device=self.ready.device), timeout_s=within_s + COOL_SLACK_S)
@@ -238,8 +234,8 @@ class Sampling:
     def _last_figures(self) -> Finished | None:
         if self._loaded is None:
             return None
-        wants_layers = self._plan.layers and not self._layers
-        finished = self._ask(Finish(layers=wants_layers))
+        wants_layers = self._plan.layers and not self._layers_asked
+        finished = self._ask(Finish(layers=False, release=not wants_layers))
         if finished is None:
             return None
         self._metrics.update(finished.metrics)
@@ -256,11 +252,21 @@ class Sampling:
                 Outcome.WRONG_RESULTS,
                 Failure(message="; ".join(finished.faults), remedy="do not ship on these numbers"),
             )
-        if wants_layers:
-            self._layers = finished.layers
-            if not finished.layers:
-                self._notes.append(f"target {self.ready.device.target} does not report single operators")
+        if wants_layers and self._worker is not None:
+            self._list_layers(self._worker)
         return finished
+
+    def _list_layers(self, worker: Worker) -> None:
+        """Ask for the costs of single operators; that has a time of its own, and its failure costs no other figure."""
+        self._layers_asked = True
+        try:
+            self._layers = worker.ask(ListLayers(), timeout_s=self._plan.time_limit_s).layers
+        except ChildError as error:
+            self._lost = self._lost or error.lost
+            self._notes.append(f"single operators were not measured: {error.message}")
+            return
+        if not self._layers:
+            self._notes.append(f"target {self.ready.device.target} does not report single operators")
 
     def _decide(self) -> None:
         """Finished when deterministic, precise enough, or out of time."""

@@ -14,11 +14,12 @@ from edgebench.core.figure import ACCURACY
 from edgebench.flows.profile.profile import ProfileProgress
 from edgebench.flows.search.accuracy import AccuracySource
 from edgebench.flows.search.lease import Watch, signs_of_life
-from edgebench.flows.search.ownership import one_at_a_time, others_at_work, owner, requeue_abandoned
+from edgebench.flows.search.ownership import one_at_a_time, others_at_work, requeue_abandoned
 from edgebench.flows.search.request import SearchRequest
 from edgebench.flows.search.sampler import prunes
 from edgebench.flows.search.study import SearchStudy
 from edgebench.flows.search.trial import OpenTrial, State
+from edgebench.machine.this_process import owner
 from edgebench.search.limits import excess, meets_limits
 from edgebench.search.predictor import Predictor
 from edgebench.spaces.space import Architecture

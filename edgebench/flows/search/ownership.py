@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
-from functools import cache
 from pathlib import Path
-
-import psutil
 
 from edgebench.errors import StorageError
 from edgebench.flows.search.lease import Watch
@@ -19,6 +15,7 @@ from edgebench.flows.search.study import SearchStudy
 from edgebench.flows.search.trial import State, Trial
 from edgebench.flows.search.trials import Trials
 from edgebench.machine.lock import one_process_at_a_time
+from edgebench.machine.this_process import is_here, runs
 
 NAMELESS_S = 10.0
 """How long a trial may exist before its process has written its name to it."""
@@ -41,11 +38,6 @@ def one_at_a_time(folder: Path, what: str = "") -> Iterator[None]:
         except OSError as error:
             raise StorageError(str(error.strerror), where=str(folder), remedy="choose another --results") from None
         yield
-
-
-def owner() -> str:
-    """The name of this process, such that no other process, here or elsewhere, now or later, has the same."""
-    return json.dumps([_place(), os.getpid(), psutil.Process().create_time()])
 
 
 def requeue_abandoned(study: SearchStudy, dimensions: int, watch: Watch) -> int:
@@ -79,17 +71,6 @@ def others_at_work(trials: Trials, mine: str, watch: Watch) -> tuple[str, ...]:
     return tuple(dict.fromkeys(_host(trial.owner) for trial in found))
 
 
-@cache
-def _place() -> str:
-    """This machine and, in it, this set of processes: containers may share the name of a machine, but no numbers."""
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-        processes = str(Path("/proc/self/ns/pid").readlink())
-    except OSError:
-        return socket.gethostname()
-    return f"{socket.gethostname()} {boot} {processes}"
-
-
 def _host(owner: str | None) -> str:
     return socket.gethostname() if owner is None else str(json.loads(owner)[0]).partition(" ")[0]
 
@@ -99,10 +80,6 @@ def _alive(trial: Trial, watch: Watch) -> bool:
     if trial.owner is None:
         return trial.started is not None and (datetime.now() - trial.started).total_seconds() < NAMELESS_S
     place, number, created = json.loads(trial.owner)
-    # Older versions wrote the name of the machine alone.
-    if place not in {_place(), socket.gethostname()}:
+    if not is_here(place):
         return watch.is_alive(trial.owner)
-    try:
-        return bool(abs(psutil.Process(number).create_time() - created) < 1)
-    except psutil.NoSuchProcess:
-        return False
+    return runs(number, created)

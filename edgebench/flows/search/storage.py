@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import time
 import warnings
 from collections.abc import Callable
@@ -14,18 +15,21 @@ from typing import Any, TypeVar
 from edgebench.core.secrets import redacted
 from edgebench.errors import InputError, MissingPackageError, StorageError
 from edgebench.flows.search.journal import open_journal
+from edgebench.store.files import require_file
 
 T = TypeVar("T")
 _WAITS_S = (1.0, 3.0, 9.0)
 _NO_ROOM = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EROFS}
 _TABLE_WAITS_S = (0.3, 1.0)
+_LONGEST_URL = 4096
 
 
 def open_storage(url: str, folder: Path) -> Any:
     """An Optuna storage.
 
     Args:
-        url: ``sqlite:///...``, ``postgresql://...``, ``grpc://HOST:PORT``, the path of a journal, or empty.
+        url: ``sqlite:///...``, ``postgresql://...``, ``grpc://HOST:PORT``, the path of a journal, ``@FILE`` with one
+            of these in it, or empty. A PostgreSQL URL without a password takes that in ``PGPASSWORD``.
         folder: Where the journal is if ``url`` is empty.
 
     Raises:
@@ -35,6 +39,7 @@ def open_storage(url: str, folder: Path) -> Any:
     """
     import optuna
 
+    url = _in_file(url)
     _checked(url)
     try:
         if url.startswith("grpc://"):
@@ -52,6 +57,8 @@ def open_storage(url: str, folder: Path) -> Any:
             where=redacted(url),
             remedy="pip install 'edgebench[storages]' (PostgreSQL, gRPC), or the driver of your database",
         ) from None
+    except StorageError:
+        raise
     except Exception as error:
         raise StorageError(
             f"the storage cannot be opened: {_first_line(error)}",
@@ -77,8 +84,47 @@ def _with_driver(url: str) -> str:
     """A PostgreSQL URL that names no driver gets the one that is installed; SQLAlchemy knows only one default."""
     scheme, _, rest = url.partition("://")
     if scheme == "postgresql" and find_spec("psycopg2") is None and find_spec("pg8000") is not None:
-        return f"postgresql+pg8000://{rest}"
-    return url
+        return _with_password(f"postgresql+pg8000://{rest}")
+    return _with_password(url) if scheme.startswith("postgresql") else url
+
+
+def _with_password(url: str) -> str:
+    """With the password of PostgreSQL's own variable, which not all drivers know."""
+    from sqlalchemy.engine import make_url
+
+    password, parsed = os.environ.get("PGPASSWORD"), make_url(url)
+    if not password or parsed.password is not None or "password" in parsed.query:
+        return url
+    return parsed.set(password=password).render_as_string(hide_password=False)
+
+
+def _in_file(text: str) -> str:
+    """The URL itself, if a file holds it: passwords on command lines are seen by everyone on the machine.
+
+    Raises:
+        InputError: The file cannot be read, or has not one line.
+    """
+    if not text.startswith("@"):
+        return text
+    path = Path(text[1:])
+    require_file(path)
+    try:
+        with path.open("rb") as file:
+            words = file.read(_LONGEST_URL).decode().split()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise InputError(
+            f"the file with the storage's URL cannot be read: {reason}",
+            where=f"--storage {text}",
+            remedy="put the URL alone into a text file that only you can read",
+        ) from None
+    if len(words) != 1:
+        raise InputError(
+            f"the file holds {len(words)} words, not one URL",
+            where=f"--storage {text}",
+            remedy="put the URL alone into it",
+        )
+    return words[0]
 
 
 def lasting(step: Callable[[], T]) -> T:

@@ -13,6 +13,7 @@ from edgebench.errors import NotComparableError
 from edgebench.flows.search.calls import keep_call
 from edgebench.flows.search.request import SearchRequest, SearchSettings
 from edgebench.flows.search.storage import lasting, open_storage
+from edgebench.flows.search.stored_trials import damaged, is_number, require_trials_of
 from edgebench.flows.search.trial import OpenTrial, State, Trial, retry
 from edgebench.flows.search.trials import Trials
 from edgebench.spaces.features import Value
@@ -176,6 +177,13 @@ def open_study(request: SearchRequest, settings: SearchSettings) -> SearchStudy:
             f"study {request.study!r} was started with other settings: {'; '.join(differences)}",
             remedy="choose another name with --study, or return to those settings",
         )
+    if list(lasting(lambda: study.directions)) != directions:
+        raise damaged(request.study, "its directions are not those of its objectives")
+    frozen = lasting(lambda: study.get_trials(deepcopy=False))
+    require_trials_of(request.study, frozen, request.space, request.objectives)
+    reference = lasting(lambda: study.user_attrs).get(REFERENCE)
+    if not (reference is None or is_number(reference)):
+        raise damaged(request.study, f"{REFERENCE} is not a number")
     keep_call(study, request.call)
     return SearchStudy(study, exhausted)
 

@@ -22,6 +22,7 @@ from edgebench.machine.child_environment import child_environment
 from edgebench.machine.folders import cache_folder
 from edgebench.machine.kept import is_intact, seal
 from edgebench.machine.lock import one_process_at_a_time
+from edgebench.machine.system_errors import full_disk, refusal
 from edgebench.targets.mcu.cores import Core
 from edgebench.targets.mcu.generator import GeneratedModel
 from edgebench.targets.mcu.newer_kernels import NewerKernels, newer_kernels
@@ -231,10 +232,13 @@ class Toolchain:
         output = Path(arguments[-1])
         if done.returncode != 0 or not output.is_file():
             reason = " ".join((done.stderr or done.stdout).split())[:600] or f"exit code {done.returncode}, no message"
-            full = "no space left" in reason.lower()
+            # Some compilers end without a word when a file cannot be written.
+            full = refusal(OSError(reason)) or full_disk(output.parent)
+            if full is not None:
+                raise full
             raise TargetUnavailableError(
                 f"the compiler failed: {reason}; the command was: {shlex.join(command)}",
-                remedy=_MAKE_ROOM if full else "read the compiler's message",
+                remedy="read the compiler's message",
             )
 
 

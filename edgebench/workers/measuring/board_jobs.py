@@ -30,6 +30,25 @@ class Look(AtDevice[Seen]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ClockTime(Record):
+    """What a machine's monotonic clock shows.
+
+    Attributes:
+        time_s: In seconds, from some moment on.
+    """
+
+    time_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadClock(Request[ClockTime]):
+    """Read the clock by which bursts are timed."""
+
+    verb: ClassVar[str] = "read clock"
+    step: ClassVar[str] = "while clocks were compared"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelFiles(Record):
     """Files that belong to a model.
 

@@ -21,8 +21,11 @@ from edgebench.machine.child_environment import NO_TELEMETRY
 from edgebench.machine.package_digest import package_digest
 from edgebench.store.trust import TRUST, trusts_all
 from edgebench.workers.measuring.at_device import AtDevice
-from edgebench.workers.measuring.board_jobs import ListFiles, Look
-from edgebench.workers.measuring.jobs import Finish, Run
+from edgebench.workers.measuring.board_jobs import ListFiles, Look, ReadClock
+from edgebench.workers.measuring.jobs import Finish, ListLayers, Load, Run, RunTimed
+from edgebench.workers.measuring.machine_turns import MachineTurns, OnWait
+from edgebench.workers.measuring.meter_here import MeterHere
+from edgebench.workers.measuring.race_jobs import Race
 from edgebench.workers.measuring.sending import Sent
 from edgebench.workers.protocol import Answer, LongRequest, Progress, Request
 from edgebench.workers.worker import ChildError, Worker
@@ -53,7 +56,9 @@ def link_to(settings: SshSettings, *, python: str | None = None) -> Link:
         python: What runs the supervisor, if it is not the board's Python.
     """
     # What the user trusts here is trusted there: kernels of boards often lack what confines models.
-    environment = {"PYTHONSAFEPATH": "1", **NO_TELEMETRY, **({TRUST: "1"} if trusts_all() else {})}
+    trust = {TRUST: "1"} if trusts_all() else {}
+    cache = {"XDG_CACHE_HOME": settings.cache} if settings.cache else {}
+    environment = {"PYTHONSAFEPATH": "1", **NO_TELEMETRY, **trust, **cache}
     return SshLink(
         address_of(settings),
         python=python or settings.python,
@@ -68,6 +73,7 @@ class Boards:
 
     sent: dict[str, Sent] = field(default_factory=dict)
     seen: dict[tuple[str, str], Seen] = field(default_factory=dict)
+    turns: MachineTurns = field(default_factory=lambda: MachineTurns(link_to))
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def sent_to(self, device: Device) -> Sent:
@@ -97,15 +103,15 @@ class Boards:
                     raise InputError(error.message, remedy=error.remedy) from None
                 raise TargetUnavailableError(error.message, remedy=_there(device, error.remedy)) from None
             require_same(device, seen)
-            self.seen[key] = seen
+            self.seen[key] = replace(seen, warnings=(*seen.warnings, *_clock_warnings(device, seen)))
         return self.seen[key]
 
 
 def require_same(device: Device, seen: Seen) -> None:
-    """Check that a board has this edgebench, and a clock that is not wrong by days.
+    """Check that a board has this edgebench.
 
     Raises:
-        TargetUnavailableError: It does not.
+        TargetUnavailableError: It has another one, or another build.
     """
     host = read_link(device, SshSettings).host
     own = version("edgebench")
@@ -116,13 +122,16 @@ def require_same(device: Device, seen: Seen) -> None:
             where=host,
             remedy=f"edgebench devices setup {device.name}",
         )
-    off_s = seen.clock_s - time.time()
-    if abs(off_s) > _CLOCK_OFF_S:
-        raise TargetUnavailableError(
-            f"the board's clock is wrong by {abs(off_s) / 86_400:,.0f} days",
-            where=host,
-            remedy=f"set it: ssh {host} sudo timedatectl set-ntp true",
-        )
+
+
+def _clock_warnings(device: Device, seen: Seen) -> list[str]:
+    """No figure depends on a board's date: times are those of its monotonic clock."""
+    off_s = abs(seen.clock_s - time.time())
+    if off_s <= _CLOCK_OFF_S:
+        return []
+    host = read_link(device, SshSettings).host
+    set_it = f"ssh {host} sudo timedatectl set-ntp true"
+    return [f"its date is wrong by {off_s / 86_400:,.0f} days, which changes no figure ({set_it})"]
 
 
 class BoardWorker(Worker):
@@ -178,7 +187,8 @@ def probe(device: Device, timeout_s: float) -> dict[str, str]:
 
 def at_the_board(device: Device) -> Device:
     """A device as its board sees it: it is there."""
-    return replace(device, link="", reached={})
+    seen = replace(device, link="", reached={})
+    return seen if not device.meter_at else replace(seen, meter="none", meter_at="", idle_s=0.0)
 
 
 class RoutedWorker(Worker):
@@ -200,6 +210,8 @@ class RoutedWorker(Worker):
         self._memory_limit_bytes = memory_limit_bytes
         self._on_boards: dict[str, Worker] = {}
         self._there: Worker | None = None
+        self._turns: list[str] = []
+        self._meter: MeterHere | None = None
 
     def ask(self, request: Request[Answer], *, timeout_s: float) -> Answer:
         """Send a request where it belongs, and wait for its answer.
@@ -210,11 +222,42 @@ class RoutedWorker(Worker):
         asked: Any = request
         if isinstance(asked, AtDevice):
             self._there = self._board_worker(asked.device) if runs_workers(asked.device) else None
-            if self._there is not None:
-                asked = self._moved(asked, self._there)
-        there = self._there if isinstance(asked, (AtDevice, Run, Finish)) else None
-        moved = cast("Request[Answer]", asked)
-        return (there or self._here).ask(moved, timeout_s=timeout_s)
+        there = self._there if isinstance(asked, (AtDevice, Run, Finish, ListLayers)) else None
+        if there is None:
+            return self._here.ask(request, timeout_s=timeout_s)
+        moved: Any = self._moved(asked, there) if isinstance(asked, AtDevice) else asked
+        if isinstance(asked, (Load, Race)) and asked.device.meter_at and self._meter is None:
+            self._meter = self._opened_meter(asked.device, there)
+        if self._meter is None:
+            return cast("Answer", there.ask(moved, timeout_s=timeout_s))
+        return cast("Answer", self._metered(moved, there, self._meter, timeout_s))
+
+    def _opened_meter(self, device: Device, there: Worker) -> MeterHere:
+        """The meter at this machine, with the board's idle power measured: nothing runs there yet."""
+        try:
+            return MeterHere(device, lambda: there.ask(ReadClock(), timeout_s=_LOOK_S).time_s)
+        except InputError as error:
+            raise ChildError(Outcome.BAD_INPUT, error.what, error.remedy) from None
+        except TargetUnavailableError as error:
+            raise ChildError(Outcome.UNAVAILABLE, error.what, error.remedy) from None
+
+    def _metered(self, asked: Any, there: Worker, meter: MeterHere, timeout_s: float) -> Any:
+        """An answer with the energies that the meter here has seen."""
+        try:
+            if isinstance(asked, Load):
+                return meter.attached(there.ask(asked, timeout_s=timeout_s))
+            if isinstance(asked, Run):
+                timed = there.ask(RunTimed(iterations=asked.iterations), timeout_s=timeout_s)
+                return meter.metered(timed.sample, timed.moment)
+            if isinstance(asked, Race):
+                raced = there.ask(replace(asked, least_burst_s=meter.least_burst_s), timeout_s=timeout_s)
+                return replace(raced, results=meter.raced(raced.results))
+            answer = there.ask(asked, timeout_s=timeout_s)
+            if isinstance(asked, Finish):
+                return replace(answer, notes=(*answer.notes, *meter.notes()))
+        except TargetUnavailableError as error:
+            raise ChildError(Outcome.UNAVAILABLE, error.what, error.remedy) from None
+        return answer
 
     def follow(
         self, request: LongRequest[Answer, Progress], on_progress: Callable[[Progress], bool], *, timeout_s: float
@@ -222,11 +265,33 @@ class RoutedWorker(Worker):
         """Send a request to the process here, follow its progress and wait for its answer."""
         return self._here.follow(request, on_progress, timeout_s=timeout_s)
 
+    def take_turn(self, device: Device, on_wait: OnWait) -> None:
+        """Have the machine where a device is for this command, until ``close``.
+
+        Args:
+            device: The device.
+            on_wait: Called each second with who has it; what it raises ends the wait.
+
+        Raises:
+            ChildError: The board cannot be reached.
+        """
+        try:
+            self._turns.append(self._boards.turns.take(device, on_wait))
+        except LinkError as error:
+            place = f"{error.where}: " if error.where else ""
+            raise ChildError(Outcome.UNAVAILABLE, f"{place}{error.what}", error.remedy) from None
+        except InputError as error:
+            raise ChildError(Outcome.BAD_INPUT, error.what, error.remedy) from None
+
     def close(self) -> None:
-        """End all processes."""
+        """End all processes, and let others measure."""
         self._here.close()
+        if self._meter is not None:
+            self._meter.close()
         for worker in self._on_boards.values():
             worker.close()
+        while self._turns:
+            self._boards.turns.release(self._turns.pop())
 
     def _board_worker(self, device: Device) -> Worker:
         """The process on a device's board, the same for all requests."""

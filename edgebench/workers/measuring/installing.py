@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import re
+import shlex
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -33,12 +34,16 @@ _PIECE = 256 << 10
 _QUICK_S, _STEP_S = 60.0, 1800.0
 _CLOCK_OFF_S = 86_400.0
 _FACTS = """
-import importlib.util, json, os, shutil, sys, time
+import importlib.util, json, os, platform, shutil, struct, sys, time
+machine = platform.machine()
+if struct.calcsize("P") == 4:
+    machine = {"aarch64": "armv7l", "x86_64": "i686"}.get(machine, machine)
 place = os.path.abspath(os.path.expanduser(sys.argv[1]))
 above = place
 while not os.path.exists(above):
     above = os.path.dirname(above)
-print(json.dumps({"version": sys.version_info[:2], "place": place, "free": shutil.disk_usage(above).free,
+print(json.dumps({"version": sys.version_info[:2], "machine": machine, "place": place,
+    "free": shutil.disk_usage(above).free,
     "writable": os.access(above, os.W_OK | os.X_OK), "above": above, "time": time.time(),
     "venv": importlib.util.find_spec("venv") is not None and importlib.util.find_spec("ensurepip") is not None,
     "made": os.path.exists(os.path.join(place, "bin", "python"))}))
@@ -97,7 +102,9 @@ class Installer:
             )
         self._on_progress(f"looking at {self._settings.host}")
         facts = self._facts()
-        self._require(facts)
+        self._require(facts, is_online=not offline)
+        if wheels is not None:
+            self._require_fitting(wheels, offline, facts)
         place, python = facts["place"], f"{facts['place']}/bin/python"
         if not facts["made"]:
             self._on_progress("making the environment")
@@ -147,7 +154,7 @@ class Installer:
             ) from None
         return dict(facts)
 
-    def _require(self, facts: dict[str, Any]) -> None:
+    def _require(self, facts: dict[str, Any], *, is_online: bool = True) -> None:
         """Raises what stands in the way, before anything is changed."""
         host, found = self._settings.host, tuple(facts["version"])
         if not _OLDEST <= found <= _NEWEST:
@@ -176,11 +183,26 @@ class Installer:
                 remedy="free some space there, or name a folder on another disk as `environment` in the device file",
             )
         off_s = abs(facts["time"] - time.time())
-        if off_s > _CLOCK_OFF_S:
+        if off_s > _CLOCK_OFF_S and is_online:
             raise TargetUnavailableError(
                 f"the board's clock is wrong by {off_s / 86_400:,.0f} days: secure connections fail",
                 where=host,
-                remedy="set it there: sudo timedatectl set-ntp true",
+                remedy="set it there: sudo timedatectl set-ntp true; or give wheels (--wheels FOLDER), which need none",
+            )
+
+    def _require_fitting(self, folder: Path, wheels: Sequence[Path], facts: dict[str, Any]) -> None:
+        """Raises if there is only a wheel for other boards of something."""
+        found, machine = tuple(facts["version"]), facts["machine"]
+        fitting = {project_of(wheel) for wheel in wheels if fits(wheel, found, machine)}
+        foreign = [wheel.name for wheel in wheels if project_of(wheel) not in fitting]
+        if foreign:
+            others = f" and {len(foreign) - 1} more are" if len(foreign) > 1 else " is"
+            raise UnavailableError(
+                f"{foreign[0]}{others} not for this board, which has Python {_dotted(found)} on {machine}",
+                where=str(folder),
+                remedy=f"pip download -d {shlex.quote(str(folder))} --only-binary=:all: "
+                f"--platform manylinux_2_28_{machine} --python-version {_dotted(found)} "
+                + shlex.join(self.requirements()),
             )
 
     def _send(self, file: Path, place: str) -> None:
@@ -245,6 +267,19 @@ class Installer:
             remedy="check the board's network, or get wheels for it (pip download --only-binary=:all: --platform ...) "
             f"and edgebench devices setup {self._device.name} --wheels FOLDER",
         )
+
+
+def project_of(wheel: Path) -> str:
+    """Whose wheel a file is."""
+    return wheel.name.partition("-")[0].lower()
+
+
+def fits(wheel: Path, version: tuple[int, ...], machine: str) -> bool:
+    """Whether a board with a Python of a version and a processor takes a wheel, by its name (PEP 427)."""
+    *_, pythons, abi, platforms = ["", "", "", *wheel.stem.split("-")]
+    of_python = abi in {"none", "abi3"} or f"cp{version[0]}{version[1]}" in pythons.split(".")
+    of_machine = any(tag == "any" or tag.endswith(f"_{machine}") for tag in platforms.split("."))
+    return of_python and of_machine
 
 
 def _dotted(found: tuple[int, ...]) -> str:

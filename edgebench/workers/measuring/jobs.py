@@ -219,6 +219,50 @@ class Run(Request[Sample]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Moment(Record):
+    """When a burst ran, by the monotonic clock of its machine.
+
+    Attributes:
+        begin_s: When it began, in seconds.
+        end_s: When it ended.
+        inferences: How many it had.
+    """
+
+    begin_s: float
+    end_s: float
+    inferences: int
+
+    def __post_init__(self) -> None:
+        if self.end_s <= self.begin_s or self.inferences < 1:
+            raise ValueError("a burst takes time and has inferences")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimedSample(Record):
+    """A burst, and when it ran."""
+
+    sample: Sample
+    moment: Moment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunTimed(Request[TimedSample]):
+    """Run one burst of the loaded model, and say when: energy is measured elsewhere.
+
+    Attributes:
+        iterations: Number of inferences.
+    """
+
+    verb: ClassVar[str] = "run timed"
+    step: ClassVar[str] = "while the model ran"
+    iterations: int
+
+    def misfit(self, answer: TimedSample) -> str | None:
+        """A burst must have latencies."""
+        return None if answer.sample.latencies_s else "a burst without latencies"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Finished(Record):
     """The answer when sampling is over."""
 
@@ -237,69 +281,31 @@ class Finish(Request[Finished]):
 
     Attributes:
         layers: Whether per-operator rows are requested.
+        release: Whether the model is released; ``ListLayers`` may follow if it is not.
     """
 
     verb: ClassVar[str] = "finish"
     step: ClassVar[str] = "while the last figures were read"
     layers: bool
+    release: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RaceResult(Record):
-    """One model of a race.
+class ListedLayers(Record):
+    """Per-operator rows."""
 
-    Attributes:
-        latency_p5_s: 5th percentile of its latencies, which repeats best.
-        latency_s: Median of its latencies.
-        energy_j: Energy per inference, if there is a meter.
-    """
-
-    latency_p5_s: float
-    latency_s: float
-    energy_j: float | None = None
-
-    def __post_init__(self) -> None:
-        if self.latency_p5_s <= 0 or self.latency_s <= 0:
-            raise ValueError("a latency must be above zero")
-
-    @property
-    def robust(self) -> Mapping[str, float]:
-        """By name, the figures that repeat best: those that tables store and predict."""
-        return {"latency_s": self.latency_p5_s} | ({} if self.energy_j is None else {"energy_j": self.energy_j})
+    layers: tuple[LayerCost, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Raced(Record):
-    """How a race ended.
+class ListLayers(Request[ListedLayers]):
+    """Find out what each operator of the loaded model costs, and release the model.
 
-    Attributes:
-        results: One per model, in the order in which they entered.
+    It is asked after all else is known: it may take long, or fail, and must not take other figures along.
     """
 
-    results: tuple[RaceResult, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Race(AtDevice[Raced]):
-    """Run models in turn for some time.
-
-    Attributes:
-        device: The device; its target must measure.
-        models: Paths of files that the target takes.
-        seconds: Total time, without loading.
-    """
-
-    models_in: ClassVar[tuple[str, ...]] = ("models",)
-    verb: ClassVar[str] = "race"
-    step: ClassVar[str] = "while models ran in turn"
-    device: Device
-    models: tuple[str, ...]
-    seconds: float
-
-    def misfit(self, answer: Raced) -> str | None:
-        """Each model must have a result."""
-        entered, came = len(self.models), len(answer.results)
-        return None if entered == came else f"{came} results of {entered} models"
+    verb: ClassVar[str] = "list layers"
+    step: ClassVar[str] = "while single operators were measured"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

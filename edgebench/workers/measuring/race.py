@@ -14,7 +14,8 @@ from edgebench.core.board_link import times_itself
 from edgebench.core.device import Device
 from edgebench.core.model import InputSource
 from edgebench.meters.base import EnergyMeter
-from edgebench.workers.measuring.jobs import RaceResult
+from edgebench.workers.measuring.jobs import Moment
+from edgebench.workers.measuring.race_jobs import RaceResult
 from edgebench.workers.measuring.session import MeasurementSession
 
 BURST_S = 0.004
@@ -23,7 +24,13 @@ ROUNDS_ALONE = 3
 
 
 def race(
-    device: Device, models: Sequence[Path], inputs: InputSource, seconds: float, meter: EnergyMeter | None = None
+    device: Device,
+    models: Sequence[Path],
+    inputs: InputSource,
+    seconds: float,
+    meter: EnergyMeter | None = None,
+    *,
+    least_burst_s: float = 0.0,
 ) -> tuple[RaceResult, ...]:
     """Run models in turn for some time, at least ``MIN_ROUNDS`` bursts each.
 
@@ -33,10 +40,11 @@ def race(
         inputs: Where their inputs come from.
         seconds: Total time, without loading. The device's own, where its time is simulated and passes faster.
         meter: The device's meter if it is open already.
+        least_burst_s: See ``Race``.
     """
     if times_itself(device):
         # A board has one model at a time, and is never disturbed: turns would only cost writing its firmware again.
-        return tuple(_alone(device, path, inputs, seconds / len(models)) for path in models)
+        return tuple(_alone(device, path, inputs, seconds / len(models), meter) for path in models)
     with ExitStack() as stack:
         sessions = []
         bursts = []
@@ -47,16 +55,22 @@ def race(
             inference_s = loaded.burst_s / loaded.iterations
             short = max(1, min(loaded.iterations, round(BURST_S / inference_s))) if inference_s > 0 else 1
             sessions.append(session)
+            if least_burst_s > 0 and inference_s > 0:
+                short = max(short, math.ceil(least_burst_s / inference_s))
             bursts.append(loaded.iterations if loaded.energy_scope else short)
         latencies: list[list[float]] = [[] for _ in models]
         energies: list[list[float]] = [[] for _ in models]
+        moments: list[list[Moment]] = [[] for _ in models]
         end = time.perf_counter() + seconds
         turn = 0
         passed_s = 0.0
         while turn < MIN_ROUNDS or (passed_s < seconds and time.perf_counter() < end):
             for offset in range(len(models)):
                 index = (offset + turn) % len(models)
-                sample = sessions[index].run(bursts[index])
+                timed = sessions[index].run_timed(bursts[index])
+                sample = timed.sample
+                if least_burst_s > 0:
+                    moments[index].append(timed.moment)
                 passed_s += sum(sample.latencies_s)
                 latencies[index].extend(sample.latencies_s)
                 if sample.energy_j is not None:
@@ -67,15 +81,22 @@ def race(
             latency_p5_s=float(np.percentile(taken, 5)),
             latency_s=float(np.median(taken)),
             energy_j=float(np.median(joules)) if joules else None,
+            moments=tuple(when),
         )
-        for taken, joules in zip(latencies, energies, strict=True)
+        for taken, joules, when in zip(latencies, energies, moments, strict=True)
     )
 
 
-def _alone(device: Device, path: Path, inputs: InputSource, seconds: float) -> RaceResult:
+def _alone(device: Device, path: Path, inputs: InputSource, seconds: float, meter: EnergyMeter | None) -> RaceResult:
     """One model on a board, for some seconds of the board's time."""
-    with closing(MeasurementSession(device, path, inputs)) as session:
+    with closing(MeasurementSession(device, path, inputs, meter)) as session:
         loaded = session.load()
         iterations = max(1, math.ceil(seconds / ROUNDS_ALONE * loaded.iterations / loaded.burst_s))
-        taken = [value for _ in range(ROUNDS_ALONE) for value in session.run(iterations).latencies_s]
-    return RaceResult(latency_p5_s=float(np.percentile(taken, 5)), latency_s=float(np.median(taken)))
+        samples = [session.run(iterations) for _ in range(ROUNDS_ALONE)]
+    taken = [value for sample in samples for value in sample.latencies_s]
+    joules = [sample.energy_j for sample in samples if sample.energy_j is not None]
+    return RaceResult(
+        latency_p5_s=float(np.percentile(taken, 5)),
+        latency_s=float(np.median(taken)),
+        energy_j=float(np.median(joules)) if joules else None,
+    )

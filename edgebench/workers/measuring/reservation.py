@@ -47,7 +47,7 @@ class Reservation:
             if not goes_on(Waiting(owner=other)):
                 raise TargetUnavailableError(f"the board is in use: {other}", remedy="run the command again later")
 
-        named = f"{owner} (process {os.getppid()}, since {time.strftime('%H:%M:%S')})"
+        named = f"{owner}, since {time.strftime('%H:%M:%S')}"
         self._stack.enter_context(wait_in_line(place, named, waits))
         self._places.add(place)
 
@@ -58,7 +58,7 @@ class Reservation:
             TargetUnavailableError: Another process keeps it.
         """
         deadline = time.monotonic() + _PATIENCE_S
-        self.make(device, device.name, lambda _: time.monotonic() < deadline)
+        self.make(device, f"{device.name} (process {os.getppid()})", lambda _: time.monotonic() < deadline)
 
 
 def lock_of(device: Device) -> Path | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,14 +15,17 @@ from edgebench.core.place import Seen
 from edgebench.core.profile import Sample
 from edgebench.core.support import Support
 from edgebench.errors import EdgebenchError, InputError
+from edgebench.machine.processes import adopt_orphans
 from edgebench.models.prepare import Prepared
 from edgebench.workers.measuring.board_jobs import (
+    ClockTime,
     CoolDown,
     Cooled,
     FindStored,
     ListFiles,
     Look,
     ModelFiles,
+    ReadClock,
     Stored,
     StorePart,
 )
@@ -32,20 +36,23 @@ from edgebench.workers.measuring.jobs import (
     ExecutedOperators,
     Finish,
     Finished,
+    ListedLayers,
+    ListLayers,
     Load,
     Loaded,
     MakeReady,
     OutputsCompared,
     Prepare,
-    Race,
-    Raced,
     Reserve,
     Run,
+    RunTimed,
+    TimedSample,
     Try,
     Waiting,
     WriteProject,
     Written,
 )
+from edgebench.workers.measuring.race_jobs import Race, Raced
 from edgebench.workers.measuring.reservation import Reservation
 from edgebench.workers.server import Server
 
@@ -73,7 +80,10 @@ class MeasuringServer(Server):
         self.on_long(Reserve, self._reserve)
         self.on(Load, self._load)
         self.on(Run, self._run)
+        self.on(RunTimed, self._run_timed)
+        self.on(ReadClock, lambda _: ClockTime(time_s=time.monotonic()))
         self.on(Finish, self._finish)
+        self.on(ListLayers, self._list_layers)
         self.on(Race, self._race)
         self.on(CompareOutputs, self._compare_outputs)
         self.on(Look, self._look)
@@ -147,16 +157,28 @@ class MeasuringServer(Server):
     def _run(self, request: Run) -> Sample:
         return self._loaded().run(request.iterations)
 
+    def _run_timed(self, request: RunTimed) -> TimedSample:
+        return self._loaded().run_timed(request.iterations)
+
     def _finish(self, request: Finish) -> Finished:
         session = self._loaded()
         finished = session.finish(layers=request.layers)
         self._require_unchanged()
-        session.close()
-        self._session = None
+        if request.release:
+            session.close()
+            self._session = None
         if self._unconfined is not None:
             note = f"the process that ran the model was not confined: {self._unconfined}"
             finished = replace(finished, notes=(*finished.notes, note))
         return finished
+
+    def _list_layers(self, _: ListLayers) -> ListedLayers:
+        session = self._loaded()
+        layers = session.layers()
+        self._require_unchanged()
+        session.close()
+        self._session = None
+        return ListedLayers(layers=layers)
 
     def _race(self, request: Race) -> Raced:
         from edgebench.workers.measuring.race import race
@@ -165,7 +187,15 @@ class MeasuringServer(Server):
         self._open_meter(request.device)
         self._confine(request.models, request.device)
         models = [Path(model) for model in request.models]
-        return Raced(results=race(request.device, models, InputSource(), request.seconds, self._meter))
+        found = race(
+            request.device,
+            models,
+            InputSource(),
+            request.seconds,
+            self._meter,
+            least_burst_s=request.least_burst_s,
+        )
+        return Raced(results=found)
 
     def _compare_outputs(self, request: CompareOutputs) -> OutputsCompared:
         from edgebench.workers.measuring.outputs import compare_outputs
@@ -235,6 +265,8 @@ class MeasuringServer(Server):
 
         if not self._is_settled:
             self._is_settled = True
+            # What a model starts ends with this process. Boards' tools may leave helpers of their own behind.
+            adopt_orphans()
             self._unconfined = confine_to(models, files, device, folders)
         require_confinement(self._unconfined, is_program=any(map(_is_program, models)))
 

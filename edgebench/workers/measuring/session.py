@@ -10,16 +10,19 @@ from pathlib import Path
 
 import numpy as np
 
+from edgebench.core.board_link import times_itself
 from edgebench.core.device import Device
 from edgebench.core.model import InputSource
-from edgebench.core.profile import Sample
+from edgebench.core.profile import LayerCost, Sample
 from edgebench.machine.resident_memory import ResidentMemory
 from edgebench.meters.base import EnergyMeter
+from edgebench.meters.command import CommandMeter
 from edgebench.meters.idle import NetOfIdle
 from edgebench.meters.registry import open_meter
-from edgebench.targets.base import MeasuresInLoops
+from edgebench.targets.base import HeardLoops, MeasuresInLoops
 from edgebench.targets.registry import create_target
-from edgebench.workers.measuring.jobs import Finished, Loaded
+from edgebench.workers.measuring.jobs import Finished, Loaded, Moment, TimedSample
+from edgebench.workers.measuring.loop_meter import LoopMeter
 from edgebench.workers.measuring.surroundings import read_surroundings
 
 WARM_UP_RUNS = 30
@@ -41,6 +44,9 @@ def open_device_meter(device: Device) -> EnergyMeter | None:
         TargetUnavailableError: It cannot be read.
     """
     meter = open_meter(device.meter)
+    if times_itself(device):
+        # What it draws when idle is measured once its firmware runs.
+        return meter
     return NetOfIdle(meter, device.idle_s) if meter is not None and device.idle_s > 0 else meter
 
 
@@ -59,6 +65,8 @@ class MeasurementSession:
         self._target = create_target(device)
         self._memory = ResidentMemory()
         self._meter: EnergyMeter | None = None
+        self._loop_meter: LoopMeter | None = None
+        self._attached = meter if isinstance(meter, CommandMeter) else None
         # A board that times itself is another machine: this one's heat and power tell nothing about it.
         self._is_here = not self._target.deterministic and not isinstance(self._target, MeasuresInLoops)
         if self._is_here:
@@ -102,11 +110,22 @@ class MeasurementSession:
 
     def run(self, iterations: int) -> Sample:
         """One burst, with the energy it took if there is a meter."""
+        if self._loop_meter is not None and isinstance(self._model, HeardLoops):
+            return self._loop_meter.metered(self._model.run(iterations), iterations, self._model.heard_s)
         if self._meter is None:
             return self._model.run(iterations)
         before = self._meter.read_j()
         sample = self._model.run(iterations)
         return replace(sample, energy_j=self._meter.read_j() - before)
+
+    def run_timed(self, iterations: int) -> TimedSample:
+        """One burst, and when it ran, for a meter elsewhere."""
+        begin_s = time.monotonic()
+        sample = self.run(iterations)
+        # What follows the last inference, such as collecting its times, is not the model's.
+        taken_s = sample.wall_s or time.monotonic() - begin_s
+        moment = Moment(begin_s=begin_s, end_s=begin_s + taken_s, inferences=len(sample.latencies_s))
+        return TimedSample(sample=sample, moment=moment)
 
     def finish(self, *, layers: bool) -> Finished:
         """Everything that is read only once, after the last burst."""
@@ -116,11 +135,19 @@ class MeasurementSession:
             peak_ram_bytes=peak,
             footprint=self._model.footprint,
             metrics=self._model.metrics(),
-            notes=(*self._model.notes(), *self._output_notes()),
+            notes=(
+                *self._model.notes(),
+                *self._output_notes(),
+                *(self._loop_meter.notes() if self._loop_meter else ()),
+            ),
             faults=tuple(self._model.faults()),
-            layers=tuple(self._model.layers()) if layers else (),
+            layers=self.layers() if layers else (),
             after=after,
         )
+
+    def layers(self) -> tuple[LayerCost, ...]:
+        """What each operator costs."""
+        return tuple(self._model.layers())
 
     def close(self) -> None:
         """Release the model."""
@@ -131,11 +158,14 @@ class MeasurementSession:
         few = max(1, math.ceil(TRIAL_SHARE * target.loop_s / first.latencies_s[0]))
         inference_s = self._model.run(few).latencies_s[0]
         iterations = math.ceil((1 + LOOP_MARGIN) * target.loop_s / inference_s)
+        if self._attached is not None and isinstance(self._model, HeardLoops):
+            self._loop_meter = LoopMeter(self._attached, self._device.idle_s)
         return Loaded(
             load_s=load_s,
             first=first,
             iterations=iterations,
             burst_s=iterations * inference_s,
+            energy_scope=self._loop_meter.scope if self._loop_meter else None,
             method=f"loops of {iterations:,} inferences, {self._model.method}",
             loops=target.loops,
         )

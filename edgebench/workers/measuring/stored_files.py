@@ -23,6 +23,8 @@ _SPARE_BYTES = 64 << 20
 _NAME = re.compile(r"[A-Za-z0-9][\w.+-]{0,199}")
 _PIECE = 1 << 20
 
+_ELSEWHERE = 'free some space there, or write cache = "/FOLDER" on another disk of the board into the device file'
+
 
 def find_stored(request: FindStored) -> Stored:
     """Which files of a set are here, and whole.
@@ -36,6 +38,7 @@ def find_stored(request: FindStored) -> Stored:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.utime(folder)
+        _without_dead(folder)
         missing = tuple(name for name, digest in request.digests.items() if _digest(folder / _checked(name)) != digest)
         if missing:
             _make_room(folder, request.size_bytes)
@@ -46,6 +49,8 @@ def find_stored(request: FindStored) -> Stored:
 
 def store_part(request: StorePart) -> Done:
     """Keep a part; the file has its name only when it is whole.
+
+    Nothing waits for the disk, which takes long on memory cards: each use begins with the file's digest.
 
     Raises:
         InputError: A name is not one of a file, or the content is not what was announced.
@@ -60,9 +65,6 @@ def store_part(request: StorePart) -> Done:
         with partial.open("r+b" if request.offset else "wb") as file:
             file.seek(request.offset)
             file.write(content)
-            if request.digest is not None:
-                file.flush()
-                os.fsync(file.fileno())
         if request.digest is None:
             return Done()
         if _digest(partial) != request.digest:
@@ -109,11 +111,19 @@ def _digest(path: Path) -> str | None:
     return digest.hexdigest()
 
 
+def _without_dead(folder: Path) -> None:
+    """Delete what processes were sent that have been killed since."""
+    for partial in folder.glob(".*.*"):
+        pid = partial.name.rpartition(".")[2]
+        if pid.isdecimal() and not Path(f"/proc/{pid}").exists():
+            partial.unlink(missing_ok=True)
+
+
 def _explained(error: OSError, path: Path) -> StorageError:
     what, remedy = {
-        errno.ENOSPC: ("the disk is full", "free some space on the board"),
-        errno.EDQUOT: ("the disk quota is used up", "free some space on the board"),
-        errno.EROFS: ("the file system is read-only", "set XDG_CACHE_HOME on the board to a folder that is not"),
-        errno.EACCES: ("permission denied", "set XDG_CACHE_HOME on the board to a folder of its user"),
+        errno.ENOSPC: ("the board's disk is full", _ELSEWHERE),
+        errno.EDQUOT: ("the disk quota on the board is used up", _ELSEWHERE),
+        errno.EROFS: ("the board's file system is read-only", _ELSEWHERE),
+        errno.EACCES: ("the board's user may not write there", _ELSEWHERE),
     }.get(error.errno or 0, (error.strerror or str(error), "check the board's disk"))
     return StorageError(what, where=str(path), remedy=remedy)

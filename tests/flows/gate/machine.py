@@ -21,6 +21,8 @@ from edgebench.workers.measuring.jobs import (
     CompareOutputs,
     Finish,
     Finished,
+    ListedLayers,
+    ListLayers,
     Load,
     Loaded,
     OutputsCompared,
@@ -92,6 +94,7 @@ class Machine(WithoutBoards):
             Load: lambda request: self._load(request, state),
             Run: lambda request: self._run(request, state),
             Finish: lambda request: self._finish(request, state),
+            ListLayers: lambda _: ListedLayers(layers=self._layers(state)),
             CompareOutputs: self._compare,
         }
         return Worker(CannedLink(answers, self.asked, []), ["canned"])
@@ -141,15 +144,19 @@ class Machine(WithoutBoards):
 
     def _finish(self, request: Finish, state: dict[str, Any]) -> Finished:
         model: Model = state["model"]
-        layers = [
-            LayerCost(name=name, operator="Conv", share=share, placement="CPU" if name in model.on_cpu else "NPU")
-            for name, share in model.layers.items()
-        ]
         return Finished(
             peak_ram_bytes=5000,
             footprint=Footprint(),
             metrics={name: _metric(name, value) for name, value in model.metrics.items()},
-            layers=tuple(layers) if request.layers else (),
+            layers=self._layers(state) if request.layers else (),
+        )
+
+    @staticmethod
+    def _layers(state: dict[str, Any]) -> tuple[LayerCost, ...]:
+        model: Model = state["model"]
+        return tuple(
+            LayerCost(name=name, operator="Conv", share=share, placement="CPU" if name in model.on_cpu else "NPU")
+            for name, share in model.layers.items()
         )
 
     def _compare(self, request: CompareOutputs) -> OutputsCompared:

@@ -362,6 +362,45 @@ class TestStored:
         assert first.findings == second.findings
 
 
+@pytest.mark.parametrize(
+    ("machine", "entry_machine", "now", "here", "said"),
+    [
+        ({"cpu": "A"}, {}, {}, {"cpu": "A"}, None),
+        ({"cpu": "A"}, {}, {}, {"cpu": "B"}, "another machine: cpu A | B"),
+        ({"cpu": "A"}, {"cpu": "P", "reached": "ssh pi"}, {"cpu": "P"}, {"cpu": "B"}, None),
+        ({"cpu": "A"}, {"cpu": "P", "reached": "ssh pi"}, {"cpu": "Q"}, {"cpu": "A"}, "another board: cpu P | Q"),
+        ({"cpu": "A"}, {"cpu": "P", "reached": "ssh po"}, {"cpu": "P"}, {"cpu": "A"}, "reached ssh po | ssh pi"),
+        ({"cpu": "A"}, {}, {"cpu": "P"}, {"cpu": "B"}, None),
+    ],
+)
+def test_a_baseline_of_another_machine_or_board_is_told(
+    machine: dict[str, str],
+    entry_machine: dict[str, str],
+    now: dict[str, str],
+    here: dict[str, str],
+    said: str | None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(gate_module, "describe_machine", lambda: here)
+    place = replace(device(), link="ssh", reached={"host": "pi"}) if now else device()
+    prepare = Preparation.prepare
+
+    def prepared(self: Preparation, model: str, where: Any) -> Ready | Profile:
+        found = prepare(self, model, device())
+        return replace(found, machine=now, device=where) if isinstance(found, Ready) else found
+
+    monkeypatch.setattr(Preparation, "prepare", prepared)
+    entry = BaselineEntry(
+        model="new", source="new.onnx", model_digest="", device="fake", target="fake", sampled=True,
+        versions={"edgebench": "0"}, machine=entry_machine,
+    )  # fmt: skip
+    baseline = Baseline(name="main", edgebench="0", machine=machine, entries=(entry,))
+    found = held(Model(), Model(), cells=[("new.onnx", place)], baseline=baseline)
+    told = [note for note in found.notes if "recorded on another" in note]
+    assert (said is None) == (not told)
+    assert said is None or said in told[0]
+
+
 def test_without_the_baselines_file_measured_figures_are_not_measured() -> None:
     result = held(Model(), Model(), references={"new.onnx": Reference(path=None, reason="gone", remedy="get it")})
     (found,) = result.findings

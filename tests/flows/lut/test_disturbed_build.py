@@ -21,7 +21,8 @@ from edgebench.flows.lut.validate import validate_table
 from edgebench.search.costs import with_declared_energy
 from edgebench.spaces.space import SearchSpace
 from edgebench.store.devices import find_device
-from edgebench.workers.measuring.jobs import CountOperators, ExecutedOperators, Race, Raced, RaceResult
+from edgebench.workers.measuring.jobs import CountOperators, ExecutedOperators
+from edgebench.workers.measuring.race_jobs import Race, Raced, RaceResult
 from tests.canned_workers import CannedWorkers
 from tests.small_space import open_twelve
 

@@ -27,7 +27,8 @@ from edgebench.search.costs import cost_model, with_declared_energy
 from edgebench.search.front import feasible_front
 from edgebench.spaces.space import Architectures, SearchSpace
 from edgebench.store.devices import find_device
-from edgebench.workers.measuring.jobs import CountOperators, ExecutedOperators, Race, Raced, RaceResult
+from edgebench.workers.measuring.jobs import CountOperators, ExecutedOperators
+from edgebench.workers.measuring.race_jobs import Race, Raced, RaceResult
 from tests.canned_workers import CannedWorkers
 from tests.small_space import open_twelve
 

@@ -23,7 +23,7 @@ from edgebench.machine.lock import wait_in_line
 from edgebench.store.codec import from_plain, to_plain
 from edgebench.store.devices import read_device
 from edgebench.workers.local import LOCAL
-from edgebench.workers.measuring.jobs import Race
+from edgebench.workers.measuring.race_jobs import Race
 from edgebench.workers.measuring.reservation import lock_of
 from tests.extras import needs_mcu
 from tests.targets.mcu.boards import Firmware, flashed_board, needs_qemu, running

@@ -18,7 +18,7 @@ from edgebench.core.surroundings import Surroundings
 from edgebench.flows.export import ExportForm, export_model
 from edgebench.flows.profile.preparation import Preparation, Ready
 from edgebench.flows.profile.profile import ProfileRequest, profile
-from edgebench.links.base import Ending, LinkClosedError, LinkError
+from edgebench.links.base import Ending, LinkClosedError, LinkError, LinkTimeoutError
 from edgebench.models.prepare import Prepared
 from edgebench.reports.profiles import report
 from edgebench.store.devices import find_device
@@ -28,6 +28,8 @@ from edgebench.workers.measuring.jobs import (
     Done,
     Finish,
     Finished,
+    ListedLayers,
+    ListLayers,
     Load,
     Loaded,
     MakeReady,
@@ -73,6 +75,7 @@ def canned(**answers: Callable[..., object]) -> CannedWorkers:
             Load: answers.get("load", lambda _: LOADED),
             Run: answers.get("run", lambda _: BURST),
             Finish: answers.get("finish", lambda _: FINISHED),
+            ListLayers: answers.get("list_layers", lambda _: ListedLayers(layers=())),
             CoolDown: answers.get("cool_down", lambda _: Cooled(waited_s=0.0, temperature_c=45.0)),
             MakeReady: answers.get("make_ready", lambda _: Done()),
             WriteProject: answers.get("write_project", lambda _: Written(files=())),
@@ -98,6 +101,21 @@ def test_a_profile_needs_workers_and_no_process() -> None:
     assert summarise(found)["latency_s"].value == pytest.approx(1.5e-3)
     assert "well rested" in found.notes
     assert all(link.closed for link in workers.links)
+
+
+LATE = LinkTimeoutError("no message")
+
+
+@pytest.mark.parametrize("fault", [LATE, DIED, Trouble(kind=FailureKind.UNSUPPORTED, what="no profiler")])
+def test_operators_that_cannot_be_measured_cost_no_other_figure(fault: LinkError | Trouble) -> None:
+    workers = canned(list_layers=lambda _: fault)
+    (found,) = profiled(workers, FAKE, plan=replace(PLAN, layers=True))
+    assert (found.outcome, found.failure, found.layers) == (Outcome.OK, None, ())
+    assert summarise(found)["latency_s"].value == pytest.approx(1.5e-3)
+    assert any(note.startswith("single operators were not measured: ") for note in found.notes)
+    # They are asked for once, and with the whole time limit.
+    asked = [seconds for request, seconds in workers.patience if request is ListLayers]
+    assert asked == [PLAN.time_limit_s]
 
 
 def test_what_a_machine_was_like_is_kept_and_throttling_is_told() -> None:

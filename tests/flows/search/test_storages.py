@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from edgebench.errors import NotComparableError, StorageError
+from edgebench.errors import InputError, NotComparableError, StorageError
 from edgebench.flows.search import storage
 from edgebench.spaces.space import SearchSpace
 from edgebench.store.tables import TableStore
@@ -192,6 +192,41 @@ def test_a_database_that_is_not_there_is_named_without_its_password(space: Searc
 
 @pytest.mark.child
 @needs_grpc
+def test_the_url_of_a_storage_may_be_in_a_file(tmp_path: Path) -> None:
+    # Command lines are seen by everyone on a machine.
+    named = tmp_path / "storage.url"
+    named.write_text(f"sqlite:///{tmp_path}/studies.db\n")
+    assert "sqlite" in str(storage.open_storage(f"@{named}", tmp_path).url)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"one two", b"\xff\xfe"])
+def test_a_file_without_one_url_is_said(tmp_path: Path, content: bytes | None) -> None:
+    named = tmp_path / "storage.url"
+    if content is not None:
+        named.write_bytes(content)
+    with pytest.raises(InputError) as caught:
+        storage.open_storage(f"@{named}", tmp_path)
+    assert caught.value.where == f"--storage @{named}"
+    assert caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("url", "password"),
+    [
+        ("postgresql://me@host/studies", "secret"),
+        ("postgresql://me:mine@host/studies", "mine"),
+        ("postgresql+pg8000://me@host/studies", "secret"),
+    ],
+)
+def test_a_password_may_be_in_postgresqls_own_variable(
+    monkeypatch: pytest.MonkeyPatch, url: str, password: str
+) -> None:
+    from sqlalchemy.engine import make_url
+
+    monkeypatch.setenv("PGPASSWORD", "secret")
+    assert make_url(storage._with_driver(url)).password == password
+
+
 def test_a_study_behind_the_grpc_proxy(space: SearchSpace, tmp_path: Path) -> None:
     port = free_port()
     code = (

@@ -21,12 +21,13 @@ from edgebench.flows.profile.profile import ProfileProgress
 from edgebench.flows.search import calls
 from edgebench.flows.search import study as studies
 from edgebench.flows.search.lease import LEASE_S, Watch, key, signs_of_life
-from edgebench.flows.search.ownership import others_at_work, owner, requeue_abandoned
+from edgebench.flows.search.ownership import others_at_work, requeue_abandoned
 from edgebench.flows.search.sampler import make_sampler
 from edgebench.flows.search.search import search
 from edgebench.flows.search.study import SearchStudy
 from edgebench.flows.search.trial import OpenTrial, State, Trial
 from edgebench.flows.search.trials import Trials
+from edgebench.machine.this_process import owner
 from edgebench.search.candidates import SizeFeatures, find_candidates
 from edgebench.search.costs import cost_model
 from edgebench.spaces.space import SearchSpace

@@ -18,6 +18,7 @@ _QUIET_S = 0.15
 _REPLY_S = 10.0
 _LONGEST_LINE = 1 << 20
 _WRAP_US = 1 << 32
+_LAP = "m-lap-us-"
 _ENOUGH_RESTARTS = 3
 
 
@@ -28,10 +29,12 @@ class Inferences:
     Attributes:
         seconds: Time of all inferences by the board's own counter.
         results: Outputs as real numbers, as text.
+        heard_s: When its times arrived, those of its begin and its end, by this machine's monotonic clock.
     """
 
     seconds: float
     results: tuple[str, ...]
+    heard_s: tuple[float, float] = (0.0, 0.0)
 
 
 class Dialogue:
@@ -46,6 +49,7 @@ class Dialogue:
         self._port = port
         self._boot_s = boot_s
         self._received = b""
+        self._heard_s: list[float] = []
         self.restarted = False
         """Whether the board started anew when its port was opened."""
 
@@ -83,6 +87,7 @@ class Dialogue:
         """
         self._port.write(f"{command}%".encode("ascii"))
         lines: list[str] = []
+        self._heard_s = []
         deadline = time.monotonic() + timeout_s
         while True:
             line = self._line(deadline)
@@ -99,6 +104,8 @@ class Dialogue:
                 )
             if line == READY:
                 return lines
+            if line.startswith(_LAP):
+                self._heard_s.append(time.monotonic())
             lines.append(line)
 
     def identity(self) -> tuple[str, str | None]:
@@ -133,7 +140,7 @@ class Dialogue:
         """
         lines = self.ask(f"infer {times} {warm_up}", timeout_s)
         self._accept(lines)
-        laps = [int(match[1]) for line in lines if (match := re.fullmatch(r"m-lap-us-(\d{1,10})", line))]
+        laps = [int(match[1]) for line in lines if (match := re.fullmatch(rf"{_LAP}(\d{{1,10}})", line))]
         results = _field(lines, "results")
         if len(laps) != 2 or results is None:
             raise self._failed(
@@ -142,7 +149,11 @@ class Dialogue:
                 "the firmware must time in performance mode, not in energy mode",
             )
         # Counters have 32 bits, and wrap after 71 minutes.
-        return Inferences(seconds=(laps[1] - laps[0]) % _WRAP_US * 1e-6, results=tuple(results.split(",")))
+        return Inferences(
+            seconds=(laps[1] - laps[0]) % _WRAP_US * 1e-6,
+            results=tuple(results.split(",")),
+            heard_s=(self._heard_s[0], self._heard_s[-1]),
+        )
 
     def outputs(self) -> bytes:
         """The bytes of all outputs; only edgebench's firmware has this command.

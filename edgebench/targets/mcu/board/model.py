@@ -37,6 +37,9 @@ class BoardModel(PlainModel):
         form: How the firmware wants its inputs.
         own: Whether it is edgebench's firmware, which gives the bytes of its outputs.
         method: What runs the model, in a phrase.
+
+    Attributes:
+        heard_s: When the begin and the end of the last loop were heard of, by this machine's monotonic clock.
     """
 
     def __init__(
@@ -62,6 +65,7 @@ class BoardModel(PlainModel):
         dialogue.load(_sent(self._inputs, generated.inputs, form))
         first = dialogue.infer(1, 0, _FIRST_S)
         self._inference_s = first.seconds
+        self.heard_s = first.heard_s
         self._outputs: list[NDArray[Any]] | None = None
         if own:
             self._outputs = self._read_outputs()
@@ -88,6 +92,7 @@ class BoardModel(PlainModel):
                 remedy="board_timestamp_us() must count microseconds of a timer of at least 1 kHz",
             )
         self._inference_s = found.seconds / iterations
+        self.heard_s = found.heard_s
         return Sample(latencies_s=(self._inference_s,), wall_s=found.seconds)
 
     def outputs(self) -> Mapping[str, NDArray[np.generic]]:
