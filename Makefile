@@ -16,7 +16,7 @@ LEAST := $(VENV)/.least
 MODEL ?=
 
 # What a release is installed with where every file must be the one that was tested, by its hash.
-LOCKED := --extra mcu --extra tasks --extra report --extra parquet --extra storages
+LOCKED := --extra mcu --extra tasks --extra report --extra parquet --extra storages --extra cluster
 UV ?= uv
 
 .PHONY: demo quick test test-all check docs lock pictures install clean

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,9 @@ class WithoutBoards:
 
     def install(self, device: Device, wheels: Path | None, on_progress: Callable[[str], None]) -> None:
         raise NotImplementedError
+
+    def holding(self, device: Device, on_wait: Callable[[str], None]) -> AbstractContextManager[object]:
+        return nullcontext()
 
 
 class CannedWorkers(WithoutBoards):

@@ -12,4 +12,5 @@ def _needs(extra: str, *packages: str) -> pytest.MarkDecorator:
 
 needs_mcu = _needs("mcu", "ziglang", "unicorn", "elftools", "bakenn")
 needs_torch = _needs("train", "torch")
+needs_cluster = _needs("cluster", "distributed")
 needs_storages = _needs("storages", "pg8000")

@@ -10,7 +10,8 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "edgebench"
 FILES = sorted(PACKAGE.rglob("*.py"))
 HEAVY = {
-    "PIL", "ai_edge_litert", "altair", "capstone", "elftools", "ethosu", "mlxtend", "onnx", "onnxruntime",
+    "PIL", "ai_edge_litert", "altair", "capstone", "dask", "distributed", "elftools", "ethosu", "mlxtend",
+    "onnx", "onnxruntime",
     "optuna", "pandas", "pyarrow", "sklearn", "tflite_runtime", "torch", "unicorn",
     "vl_convert",
 }  # fmt: skip
@@ -22,6 +23,7 @@ LAYERS = (
     {"targets", "meters", "spaces", "tasks", "store", "links"},
     {"compress"},
     {"search", "gate", "workers"},
+    {"farm"},
     {"flows"},
     {"reports"},
     {"cli", "testing"},

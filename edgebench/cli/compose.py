@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,6 +31,7 @@ def compose_devices(
     threads: int | None,
     optimization: str | None,
     tables: Path | None = None,
+    find: Callable[[str], Device] = find_device,
 ) -> list[Device]:
     """Devices by name, with the options from the command line applied.
 
@@ -40,6 +41,7 @@ def compose_devices(
         threads: For every device whose target has threads.
         optimization: For every device whose target has optimisation levels.
         tables: The results folder, if devices count that are known by an imported table only.
+        find: Finds a device by its name.
 
     Raises:
         InputError: A device or an option is unknown, or an option applies to no device.
@@ -47,10 +49,10 @@ def compose_devices(
     named = {"threads": threads, "optimization": optimization}
     texts = [*options, *(f"{key}={value}" for key, value in named.items() if value is not None)]
     if tables is None:
-        return with_options([find_device(name) for name in dict.fromkeys(names)], texts)
+        return with_options([find(name) for name in dict.fromkeys(names)], texts)
     from edgebench.flows.lut.opening import find_device_or_table
 
-    return with_options([find_device_or_table(name, tables) for name in dict.fromkeys(names)], texts)
+    return with_options([find_device_or_table(name, tables, find) for name in dict.fromkeys(names)], texts)
 
 
 def with_options(devices: Sequence[Device], options: Sequence[str]) -> list[Device]:

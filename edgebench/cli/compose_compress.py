@@ -6,17 +6,19 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from edgebench.cli.clustering import Place
     from edgebench.core.plan import MeasurementPlan
     from edgebench.flows.compress.request import CompressRequest
 
 _REPETITIONS = 3
 
 
-def compose_compress(values: Mapping[str, Any]) -> tuple[CompressRequest, MeasurementPlan]:
+def compose_compress(values: Mapping[str, Any], place: Place) -> tuple[CompressRequest, MeasurementPlan]:
     """What to compress, and how files are measured.
 
     Args:
         values: Parameters of the command by their names.
+        place: Where devices are.
 
     Raises:
         InputError: One is not valid.
@@ -28,7 +30,7 @@ def compose_compress(values: Mapping[str, Any]) -> tuple[CompressRequest, Measur
     from edgebench.store.strategies import chosen_strategies
     from edgebench.workers.training.jobs import TaskText
 
-    devices = compose_devices(values["device"], [], threads=None, optimization=None)
+    devices = compose_devices(values["device"], [], threads=None, optimization=None, find=place.find)
     names = [device.name for device in devices]
     limits = {name: values[f"max_{name}"] for name in ("latency", "energy", "ram", "flash")}
     accuracies = {name: values[name] for name in ("min_accuracy", "max_accuracy_drop")}

@@ -17,6 +17,7 @@ from edgebench.errors import InputError
 from edgebench.store.trust import named_programs, require_typed, trusts_all
 
 if TYPE_CHECKING:
+    from edgebench.cli.clustering import Place
     from edgebench.core.run import CallValue, Run
     from edgebench.flows.profile.profile import ProfileRequest
     from edgebench.gate.limits import Limits
@@ -54,11 +55,12 @@ class ComposedProfile:
     goal_given: bool
 
 
-def compose_profile(context: typer.Context) -> ComposedProfile:
+def compose_profile(context: typer.Context, place: Place) -> ComposedProfile:
     """What to profile.
 
     Args:
         context: Of the command; its parameters are read.
+        place: Where devices are.
 
     Raises:
         InputError: A parameter is not valid, or the run says nothing that can be gone on with.
@@ -81,6 +83,7 @@ def compose_profile(context: typer.Context) -> ComposedProfile:
         [*values["option"], *values["old_option"]],
         threads=values["threads"],
         optimization=values["optimization"],
+        find=place.find,
     )
     files = [None if values[name] is None else Path(values[name]) for name in ("inputs", "calibration")]
     inputs = compose_inputs(

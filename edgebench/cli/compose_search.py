@@ -12,6 +12,7 @@ from edgebench.errors import InputError
 from edgebench.store.trust import require_typed
 
 if TYPE_CHECKING:
+    from edgebench.cli.clustering import Place
     from edgebench.core.plan import MeasurementPlan
     from edgebench.flows.search.request import SearchRequest
 
@@ -46,11 +47,12 @@ def with_known_call(context: typer.Context, study: str | None, storage: str, res
     return values | taken
 
 
-def compose_search(values: Mapping[str, Any]) -> tuple[SearchRequest, MeasurementPlan]:
+def compose_search(values: Mapping[str, Any], place: Place) -> tuple[SearchRequest, MeasurementPlan]:
     """What to search, and how finalists are measured.
 
     Args:
         values: Parameters of the command by their names.
+        place: Where devices are.
 
     Raises:
         InputError: One is not valid.
@@ -64,8 +66,9 @@ def compose_search(values: Mapping[str, Any]) -> tuple[SearchRequest, Measuremen
     from edgebench.workers.training.jobs import TaskText
 
     opened, results, seed, task = open_space(values["space"]), values["results"], values["seed"], values["task"]
-    devices = compose_devices(values["device"], [], threads=None, optimization=None, tables=results)
-    tables = open_tables(results, opened, devices, compose_dtypes(values["dtype"], devices))
+    devices = compose_devices(values["device"], [], threads=None, optimization=None, tables=results, find=place.find)
+    dtypes = compose_dtypes(values["dtype"], devices)
+    tables = open_tables(results, opened, devices, dtypes, workers=place.workers)
     limits = {name: values[f"max_{name}"] for name in ("latency", "energy", "ram", "flash")}
     accuracies = {name: values[name] for name in ("min_accuracy", "max_accuracy_drop")}
     final = Recipe(epochs=values["final_epochs"], distillation=0.5 if values["distil"] else 0.0)

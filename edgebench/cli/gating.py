@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from edgebench.flows.gate.references import given_references, recorded_reference
 from edgebench.flows.gate.request import GateRequest
 from edgebench.gate.limits import GateLimit, LimitKind, Limits, parse_limits
 from edgebench.store.baselines import BaselineStore
+from edgebench.store.devices import find_device
 from edgebench.workers.training.jobs import TaskText
 
 
@@ -36,6 +37,7 @@ def gate_request(
     plan: MeasurementPlan,
     inputs: InputSource,
     results: Path,
+    find: Callable[[str], Device] = find_device,
 ) -> Iterator[GateRequest]:
     """Everything a gate needs; files out of git's history exist while the block runs.
 
@@ -50,6 +52,7 @@ def gate_request(
         plan: Limits of each process.
         inputs: Where inputs come from.
         results: Folder of baselines.
+        find: Finds a device of the baseline by its name.
 
     Raises:
         InputError: Nothing to compare with is given, or something that is given is wrong.
@@ -67,7 +70,7 @@ def gate_request(
     stored = None if baseline is None else store.load(baseline)
     typed = parse_limits(limits)
     chosen = Limits([*_stored_limits(stored), *typed])
-    cells = chosen_cells(models, devices, stored)
+    cells = chosen_cells(models, devices, stored, find)
     # A baseline may have limits of devices that are not compared now.
     Limits(typed).check_devices(device.name for _, device in cells)
     names = list(dict.fromkeys(model for model, _ in cells))

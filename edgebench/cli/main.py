@@ -18,6 +18,7 @@ from edgebench.cli.commands import (
     compress,
     devices,
     export,
+    farm,
     gate,
     history,
     lut,
@@ -65,6 +66,7 @@ app.command("schema")(schema.schema)
 app.command("trust")(trust.trust)
 app.add_typer(baseline.app, name="baseline")
 app.add_typer(devices.app, name="devices")
+app.add_typer(farm.app, name="farm")
 app.add_typer(lut.app, name="lut")
 app.add_typer(runs.app, name="runs")
 app.add_typer(setup.app, name="setup")

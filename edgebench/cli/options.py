@@ -63,6 +63,16 @@ TaskOption = Annotated[
         help="digits, mnist5k, FILE.npz, a folder of images, module:function.", autocompletion=completion.tasks
     ),
 ]
+ClusterOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="tcp://HOST:PORT", envvar="EDGEBENCH_CLUSTER", help="Scheduler of a farm whose hosts have the devices."
+    ),
+]
+ClusterWaitOption = Annotated[
+    str, typer.Option(metavar="TIME", help="How long a device is waited for that no host of the farm has.")
+]
+CLUSTER_WAIT = "60s"
 StorageOption = Annotated[
     str,
     typer.Option(

@@ -37,6 +37,7 @@ class Seen(Record):
         warnings: What may disturb a measurement there now.
         meters: Its energy meters, usable or not, if they were looked for.
         clock_s: Its time, in seconds since 1970.
+        host: Name of a farm's host, and of its board; empty if it is this machine or a board of it.
     """
 
     versions: Mapping[str, str]
@@ -46,3 +47,4 @@ class Seen(Record):
     warnings: tuple[str, ...]
     meters: tuple[MeterStatus, ...]
     clock_s: float
+    host: str = ""

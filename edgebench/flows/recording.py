@@ -19,6 +19,8 @@ from edgebench.flows.profile.profile import ProfileProgress, ProfileRequest, pro
 from edgebench.machine.description import describe_machine, machine_warnings, read_state, state_changes
 from edgebench.machine.revision import git_revision
 from edgebench.store.runs import RunStore
+from edgebench.workers.base import Workers
+from edgebench.workers.local import LOCAL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +111,7 @@ def record_profiles(
     call: Mapping[str, CallValue] | None = None,
     resumed: Run | None = None,
     on_progress: Callable[[ProfileProgress], None] = lambda _: None,
+    workers: Workers = LOCAL,
 ) -> RecordedRun:
     """Profile, saving after each step.
 
@@ -123,6 +126,7 @@ def record_profiles(
         call: The options that the run can be gone on with.
         resumed: The run to go on with, instead of a new one; ``request`` has what it measured.
         on_progress: Called for every step.
+        workers: Starts the processes that models are read and run in.
 
     Raises:
         StorageError: The results folder cannot be written to, or another process writes the run; nothing was measured.
@@ -139,7 +143,7 @@ def record_profiles(
         # Saved before anything is measured: if the folder cannot be written to, it shows now.
         store.save(current)
         try:
-            return _recorded(request, store, current, on_progress)
+            return _recorded(request, store, current, on_progress, workers)
         except NotComparableError:
             if resumed is not None:
                 store.save(resumed)
@@ -147,7 +151,11 @@ def record_profiles(
 
 
 def _recorded(
-    request: ProfileRequest, store: RunStore, current: Run, on_progress: Callable[[ProfileProgress], None]
+    request: ProfileRequest,
+    store: RunStore,
+    current: Run,
+    on_progress: Callable[[ProfileProgress], None],
+    workers: Workers,
 ) -> RecordedRun:
     before = read_state()
 
@@ -158,7 +166,7 @@ def _recorded(
 
     interrupted, unsaved = False, None
     try:
-        profile(request, on_update=save, on_progress=on_progress)
+        profile(request, on_update=save, on_progress=on_progress, workers=workers)
     except KeyboardInterrupt:
         interrupted = True
     except StorageError as error:

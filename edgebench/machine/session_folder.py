@@ -13,6 +13,7 @@ from pathlib import Path
 
 _NAME = re.compile(r"edgebench-session-\w+")
 _LOCK = ".lock"
+_TRIES = 5
 
 
 @contextmanager
@@ -25,12 +26,11 @@ def session_folder() -> Iterator[None]:
     _sweep(base)
     before, variable = tempfile.tempdir, os.environ.get("TMPDIR")
     try:
-        folder = Path(tempfile.mkdtemp(prefix="edgebench-session-"))
+        folder, lock = _made()
     except OSError:
         # Without room for a folder, whatever needs one says so.
         yield
         return
-    lock = _locked(folder / _LOCK, create=True)
     tempfile.tempdir = str(folder)
     os.environ["TMPDIR"] = str(folder)
     try:
@@ -43,6 +43,26 @@ def session_folder() -> Iterator[None]:
         shutil.rmtree(folder, ignore_errors=True)
         if lock is not None:
             os.close(lock)
+
+
+def _made() -> tuple[Path, int | None]:
+    """A new folder and what holds its lock.
+
+    A command that starts at the same moment may take it for one that was left behind, until it is locked.
+
+    Raises:
+        OSError: There is no room for it.
+    """
+    folder, lock = Path(tempfile.mkdtemp(prefix="edgebench-session-")), None
+    for _ in range(_TRIES):
+        lock = _locked(folder / _LOCK, create=True)
+        if lock is not None and (folder / _LOCK).exists():
+            break
+        if lock is not None:
+            os.close(lock)
+        shutil.rmtree(folder, ignore_errors=True)
+        folder, lock = Path(tempfile.mkdtemp(prefix="edgebench-session-")), None
+    return folder, lock
 
 
 def _sweep(base: Path) -> None:

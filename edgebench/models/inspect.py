@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -52,22 +52,20 @@ def inspect(
     return _checked(info, shapes, open_shapes=open_shapes) if info.inputs else info
 
 
-def require_digest(path: Path, digest: str) -> None:
-    """Check that a file, with its external data, is still the one that was described.
+def require_digest(path: Path, beside: Sequence[Path], digest: str) -> None:
+    """Check that a file is still the one that was described.
+
+    Nothing is imported or parsed for this: it is done in processes whose memory is measured.
 
     Args:
         path: The file.
+        beside: Further files with its weights, in the order in which it names them.
         digest: Of its description.
 
     Raises:
         InputError: It has changed, or is gone.
     """
-    files = [path]
-    if identify(path) is ModelFormat.ONNX:
-        from edgebench.models.onnx.file import external_files, parse_graph
-
-        files += external_files(parse_graph(path), path)
-    if digest_files(files)[0] != digest:
+    if digest_files([path, *beside])[0] != digest:
         raise InputError(
             "the model file changed while it was measured", where=str(path), remedy="run again once nothing writes it"
         )

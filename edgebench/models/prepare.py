@@ -68,12 +68,14 @@ class Prepared(Record):
         path: The file to load.
         deployed: The file's description if the model had to be converted, otherwise None.
         notes: What the conversion did.
+        beside: Further files with its weights, in the order in which it names them.
     """
 
     info: ModelInfo
     path: str
     deployed: ModelInfo | None = None
     notes: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
 
 
 def inputs_of_loaded(inputs: InputSource, model: ModelInfo, deployed: ModelInfo | None) -> InputSource:
@@ -120,10 +122,25 @@ def prepare(request: PrepareRequest) -> Prepared:
     shapes = dict(with_name(shapes, [spec.name for spec in info.inputs]))
     conversion = _convert(request, path, format_, info.inputs, shapes, folder)
     if conversion.path == path:
-        return Prepared(info=info, path=str(path))
-    deployed = inspect(conversion.path, source, shapes if identify(conversion.path) is ModelFormat.ONNX else {})
+        return Prepared(info=info, path=str(path), beside=_beside(path, format_))
+    loaded = identify(conversion.path)
+    deployed = inspect(conversion.path, source, shapes if loaded is ModelFormat.ONNX else {})
     deployed = replace(deployed, caveats=conversion.caveats)
-    return Prepared(info=info, path=str(conversion.path), deployed=deployed, notes=conversion.notes)
+    return Prepared(
+        info=info,
+        path=str(conversion.path),
+        deployed=deployed,
+        notes=conversion.notes,
+        beside=_beside(conversion.path, loaded),
+    )
+
+
+def _beside(path: Path, format_: ModelFormat) -> tuple[str, ...]:
+    if format_ is not ModelFormat.ONNX:
+        return ()
+    from edgebench.models.onnx.file import external_files, parse_graph
+
+    return tuple(map(str, external_files(parse_graph(path), path)))
 
 
 def _shapes(

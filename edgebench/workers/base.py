@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
@@ -65,6 +66,17 @@ class Workers(Protocol):
             InputError: The device is not on a board, or there are no wheels.
             UnavailableError: The board cannot be reached, or a package not be installed.
             StorageError: There is no room on the board, or it cannot be written to.
+        """
+
+    def holding(self, device: Device, on_wait: Callable[[str], None]) -> AbstractContextManager[object]:
+        """Keep the host of a device for this command while the block runs, if it is another one's too.
+
+        Args:
+            device: The device.
+            on_wait: Called with the owner while another command has it; that time belongs to the other command.
+
+        Raises:
+            ChildError: The host is gone, or none has the device in time.
         """
 
     def training(self) -> Worker:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import psutil
@@ -73,6 +74,15 @@ class LocalWorkers:
             )
         self._boards.forget(device)
         Installer(device, on_progress).install(wheels)
+
+    def forget(self, device: Device) -> None:
+        """Look at a device's board again when it is asked for next."""
+        self._boards.forget(device)
+
+    def holding(self, device: Device, on_wait: Callable[[str], None]) -> AbstractContextManager[object]:
+        """Nothing: this machine is not shared by a farm."""
+        del device, on_wait
+        return nullcontext()
 
     def training(self) -> Worker:
         """A process that trains networks; it may allocate four fifths of what is available now."""

@@ -42,6 +42,8 @@ _OUTCOMES: Mapping[FailureKind, Outcome] = {
     FailureKind.UNAVAILABLE: Outcome.UNAVAILABLE,
     FailureKind.OUT_OF_MEMORY: Outcome.OUT_OF_MEMORY,
 }
+RETRIES = 3
+"""How often what a lost host was doing is done again."""
 _LONGEST_TEXT = 10_000
 _REPORT = "this is a fault of the runtime or of edgebench, not of your input: please report it"
 
@@ -55,6 +57,7 @@ class ChildError(EdgebenchError):
         remedy: What to do next, if known.
         kind: What the child itself reported, or None if it did not survive to report it.
         operators: Operators that are not supported, if that is the reason.
+        lost: Whether the host of the child is gone, and not the child's fault: it can be done again elsewhere.
     """
 
     def __init__(
@@ -64,8 +67,11 @@ class ChildError(EdgebenchError):
         remedy: str | None = None,
         kind: FailureKind | None = None,
         operators: tuple[str, ...] = (),
+        *,
+        lost: bool = False,
     ) -> None:
         super().__init__(message, remedy=remedy)
+        self.lost = lost
         self.outcome = outcome
         self.message = message
         self.kind = kind

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,9 +16,12 @@ from edgebench.core.profile import Outcome, Sample
 from edgebench.errors import StorageError
 from edgebench.flows.profile.preparation import Preparation, Ready
 from edgebench.flows.profile.profile import ProfileProgress, ProfileRequest, profile
+from edgebench.models.digest import digest_files
 from edgebench.store.devices import find_device
 from edgebench.store.runs import load_run
 from edgebench.workers.local import LOCAL
+from edgebench.workers.measuring.jobs import Load
+from edgebench.workers.protocol import request_message
 from tests.cli.test_cli import QUICK, edgebench
 from tests.models_on_disk import write_onnx
 from tests.reports.made_runs import simulated
@@ -99,3 +104,19 @@ def test_impossible_figures_are_refused() -> None:
     below = Metric(value=-5e9, unit="bytes", provenance=Provenance.EXACT, method="made up")
     with pytest.raises(ValueError, match="ram_bytes cannot be below zero"):
         replace(simulated(), metrics={"ram_bytes": below})
+
+
+@pytest.mark.child
+def test_checking_a_models_content_takes_no_memory_of_its_process(tmp_path: Path) -> None:
+    """What a figure of memory is of must not grow by how edgebench looks at the file."""
+    model = write_onnx(tmp_path / "model.onnx")
+    digest, _ = digest_files([model])
+    load = request_message(Load(device=find_device("host"), model=str(model), inputs=InputSource(), digest=digest))
+    program = (
+        "import io, sys\n"
+        "from edgebench.workers.measuring.server import MeasuringServer\n"
+        f"MeasuringServer(io.BytesIO(), io.BytesIO({load!r} + b'\\n')).serve()\n"
+        "print('onnxruntime' in sys.modules, 'onnx' in sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout.split() == ["True", "False"]

@@ -11,7 +11,10 @@ import typer
 from edgebench.cli import completion
 from edgebench.cli.interrupts import tell
 from edgebench.cli.options import (
+    CLUSTER_WAIT,
     RESULTS,
+    ClusterOption,
+    ClusterWaitOption,
     LabelOption,
     MaxEnergyOption,
     MaxFlashOption,
@@ -71,6 +74,8 @@ def compress(
     study: Annotated[str | None, typer.Option(metavar="NAME", help="Study to go on with, or to start.")] = None,
     time_limit: Annotated[str, typer.Option(help="Time to measure one file on one device.")] = "60s",
     label: LabelOption = "",
+    cluster: ClusterOption = None,
+    cluster_wait: ClusterWaitOption = CLUSTER_WAIT,
     results: ResultsOption = RESULTS,
     details: DetailsOption = False,
     format_: FormatOption = Format.TERMINAL,
@@ -86,6 +91,7 @@ def compress(
 
     `edgebench compress show STUDY` prints the newest result of a study again, `edgebench compress list` all of them.
     """
+    from edgebench.cli.clustering import devices_of
     from edgebench.cli.compose import compose_label
     from edgebench.cli.compose_compress import compose_compress
     from edgebench.cli.output import print_report
@@ -97,12 +103,18 @@ def compress(
     if model in {"show", "list"}:
         _show(model, name, results, shown, details=details)
         return
-    request, plan = compose_compress(context.params)
-    typer.echo(f"study {request.study}", err=True)
-    with progress_bar() as progress:
-        recorded = record_compression(
-            request, plan, command=("edgebench", *sys.argv[1:]), label=compose_label(label), on_progress=progress
-        )
+    with devices_of(cluster, cluster_wait) as place:
+        request, plan = compose_compress(context.params, place)
+        typer.echo(f"study {request.study}", err=True)
+        with progress_bar() as progress:
+            recorded = record_compression(
+                request,
+                plan,
+                command=("edgebench", *sys.argv[1:]),
+                label=compose_label(label),
+                on_progress=progress,
+                workers=place.workers,
+            )
     run = recorded.run
     if run.compression is not None:
         print_report(compression_report(run.compression), "compress", shown, details=details)

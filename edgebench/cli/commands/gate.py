@@ -9,8 +9,11 @@ import typer
 
 from edgebench.cli import completion
 from edgebench.cli.options import (
+    CLUSTER_WAIT,
     RESULTS,
     CalibrationOption,
+    ClusterOption,
+    ClusterWaitOption,
     ConverterOption,
     OutputOption,
     ResultsOption,
@@ -86,6 +89,8 @@ def gate(
     allow_inconclusive: Annotated[
         bool, typer.Option("--allow-inconclusive", help="Pass what the measurement could not decide.")
     ] = False,
+    cluster: ClusterOption = None,
+    cluster_wait: ClusterWaitOption = CLUSTER_WAIT,
     results: ResultsOption = RESULTS,
     details: DetailsOption = False,
     reports: ReportsOption = [],
@@ -101,6 +106,7 @@ def gate(
     that no quiet machine is needed. Exact, simulated and estimated figures are compared with those in the baseline.
     Exit codes: 1 regressed or over a limit, 2 wrong input, 3 a target is missing, 4 not decided, compared or measured.
     """
+    from edgebench.cli.clustering import devices_of
     from edgebench.cli.compose import compose_devices, compose_inputs, compose_plan
     from edgebench.cli.gating import gate_request
     from edgebench.cli.progress import progress_bar
@@ -111,9 +117,10 @@ def gate(
     files = report_formats(reports)
     plan = compose_plan(repetitions=1, time_limit=time_limit, goal="2%", memory_limit=memory_limit, layers=False)
     with (
+        devices_of(cluster, cluster_wait) as place,
         gate_request(
             models or [],
-            compose_devices(device, option, threads=threads, optimization=None),
+            compose_devices(device, option, threads=threads, optimization=None, find=place.find),
             baseline=baseline,
             files=baseline_model,
             revision=baseline_ref,
@@ -122,10 +129,11 @@ def gate(
             plan=plan,
             inputs=compose_inputs(shape, inputs, seed, calibration, signature, converter),
             results=results,
+            find=place.find,
         ) as request,
         progress_bar() as progress,
     ):
-        result = run_gate(request, on_progress=progress)
+        result = run_gate(request, on_progress=progress, workers=place.workers)
     report = gate_report(result, allow_inconclusive=allow_inconclusive)
     print_report(report, "gate", Format.JSON if json_ else format_, output, details=details)
     write_reports(report, "gate", files)

@@ -13,7 +13,10 @@ from edgebench.cli import completion
 from edgebench.cli.commands.front import front
 from edgebench.cli.interrupts import goes_on
 from edgebench.cli.options import (
+    CLUSTER_WAIT,
     RESULTS,
+    ClusterOption,
+    ClusterWaitOption,
     DtypeOption,
     OldTargetOption,
     OutputOption,
@@ -25,6 +28,7 @@ from edgebench.cli.options import (
 from edgebench.cli.output import Format, FormatOption, JsonOption, print_report, write_content
 
 if TYPE_CHECKING:
+    from edgebench.cli.clustering import Place
     from edgebench.flows.lut.request import TableRequest
 
 app = typer.Typer(help="Lookup tables: what blocks of a search space cost on a device.", invoke_without_command=True)
@@ -77,6 +81,8 @@ def build(
     time_limit: Annotated[
         str | None, typer.Option(metavar="5min", help="Most time for whole networks; by default no limit.")
     ] = None,
+    cluster: ClusterOption = None,
+    cluster_wait: ClusterWaitOption = CLUSTER_WAIT,
     results: ResultsOption = RESULTS,
     format_: FormatOption = Format.TERMINAL,
     json_: JsonOption = False,
@@ -89,28 +95,28 @@ def build(
     """
     from dataclasses import replace
 
+    from edgebench.cli.clustering import devices_of
     from edgebench.cli.compose import compose_table_goal
     from edgebench.cli.progress import progress_bar
     from edgebench.flows.lut.build import build_table
     from edgebench.reports.tables import built_report, table_report
     from edgebench.store.tables import TableStore
 
-    request = replace(
-        _request(space, device, dtype, threads, [*option, *old_option]),
-        jobs=jobs,
-        goal=compose_table_goal(goal or "2%", within_5 or "90%", networks, time_limit),
-    )
+    wanted = compose_table_goal(goal or "2%", within_5 or "90%", networks, time_limit)
     store = TableStore(results)
-    names = request.device.name, request.space.name, request.dtype
-    if not request.space.learnt_whole:
-        typer.echo(f"{len(request.space.all_blocks)} distinct blocks in {request.space.name}", err=True)
     saved = "what was measured so far is in the table"
     # With --fresh the same command would start again.
     command = shlex.join(["edgebench", *(word for word in sys.argv[1:] if word != "--fresh")])
-    with store.writing(*names), goes_on(saved, again=command), progress_bar() as progress:
-        kept = store.set_aside(*names) if fresh else None
-        known = None if fresh else store.load_own(*names)
-        table = build_table(request, known, on_update=store.save, on_progress=progress)
+    with devices_of(cluster, cluster_wait) as place:
+        request = _request(space, device, dtype, threads, [*option, *old_option], place)
+        request = replace(request, jobs=jobs, goal=wanted)
+        names = request.device.name, request.space.name, request.dtype
+        if not request.space.learnt_whole:
+            typer.echo(f"{len(request.space.all_blocks)} distinct blocks in {request.space.name}", err=True)
+        with store.writing(*names), goes_on(saved, again=command), progress_bar() as progress:
+            kept = store.set_aside(*names) if fresh else None
+            known = None if fresh else store.load_own(*names)
+            table = build_table(request, known, on_update=store.save, on_progress=progress, workers=place.workers)
     shown = Format.JSON if json_ else format_
     brief = shown in {Format.TERMINAL, Format.MARKDOWN, Format.GITHUB}
     print_report((built_report if brief else table_report)(table, request.space), "lut build", shown)
@@ -136,6 +142,8 @@ def validate(
     threads: ThreadsOption = None,
     option: TargetOption = [],
     old_option: OldTargetOption = [],
+    cluster: ClusterOption = None,
+    cluster_wait: ClusterWaitOption = CLUSTER_WAIT,
     fresh: Annotated[bool, typer.Option("--fresh", help="Start again instead of continuing.")] = False,
     results: ResultsOption = RESULTS,
     format_: FormatOption = Format.TERMINAL,
@@ -146,6 +154,7 @@ def validate(
     The figures of the table do not change; its interval is that of these networks once all are measured. Interrupted,
     it goes on when it is run again.
     """
+    from edgebench.cli.clustering import devices_of
     from edgebench.cli.progress import progress_bar
     from edgebench.flows.lut.opening import load_table
     from edgebench.flows.lut.validate import validate_table
@@ -154,26 +163,28 @@ def validate(
     from edgebench.store.begun import begun_validation
     from edgebench.store.tables import TableStore
 
-    request = _request(space, device, dtype, threads, [*option, *old_option])
     store = TableStore(results)
-    names = request.device.name, request.space.name, request.dtype
-    kept = begun_validation(store.path(*names))
-    saved = "the networks measured so far are kept, and the table is as it was before"
     # With --fresh the same command would start again.
     command = shlex.join(["edgebench", *(word for word in sys.argv[1:] if word != "--fresh")])
-    with store.writing(*names), goes_on(saved, again=command), progress_bar() as progress:
-        known = load_table(results, request)
-        table = validate_table(
-            request,
-            known,
-            networks=networks,
-            seed=seed,
-            begun=None if fresh else kept.load(),
-            on_update=kept.save,
-            on_progress=progress,
-        )
-        store.save(table)
-        kept.drop()
+    saved = "the networks measured so far are kept, and the table is as it was before"
+    with devices_of(cluster, cluster_wait) as place:
+        request = _request(space, device, dtype, threads, [*option, *old_option], place)
+        names = request.device.name, request.space.name, request.dtype
+        kept = begun_validation(store.path(*names))
+        with store.writing(*names), goes_on(saved, again=command), progress_bar() as progress:
+            known = load_table(results, request)
+            table = validate_table(
+                request,
+                known,
+                networks=networks,
+                seed=seed,
+                begun=None if fresh else kept.load(),
+                on_update=kept.save,
+                on_progress=progress,
+                workers=place.workers,
+            )
+            store.save(table)
+            kept.drop()
     shown = validation_table(table)
     print_report(Report(tables=(shown,), records=shown.rows), "lut validate", Format.JSON if json_ else format_)
 
@@ -337,11 +348,13 @@ def import_(
         )
 
 
-def _request(space: str, device: str, dtype: str | None, threads: int | None, options: list[str]) -> TableRequest:
+def _request(
+    space: str, device: str, dtype: str | None, threads: int | None, options: list[str], place: Place
+) -> TableRequest:
     from edgebench.cli.compose import compose_devices
     from edgebench.flows.lut.opening import dtype_of
     from edgebench.flows.lut.request import TableRequest
     from edgebench.flows.spaces import open_space
 
-    (found,) = compose_devices([device], options, threads=threads, optimization=None)
+    (found,) = compose_devices([device], options, threads=threads, optimization=None, find=place.find)
     return TableRequest(space=open_space(space), device=found, dtype=dtype_of(found, dtype))

@@ -11,9 +11,12 @@ import typer
 from edgebench.cli import completion
 from edgebench.cli.interrupts import tell
 from edgebench.cli.options import (
+    CLUSTER_WAIT,
     GOAL,
     RESULTS,
     CalibrationOption,
+    ClusterOption,
+    ClusterWaitOption,
     ConverterOption,
     LabelOption,
     MaxEnergyOption,
@@ -98,6 +101,8 @@ def profile(
     max_ram: MaxRamOption = [],
     max_flash: MaxFlashOption = [],
     label: LabelOption = "",
+    cluster: ClusterOption = None,
+    cluster_wait: ClusterWaitOption = CLUSTER_WAIT,
     resume: Annotated[
         str | None,
         typer.Option(
@@ -119,6 +124,7 @@ def profile(
     only if every figure that is limited was measured and meets its limit: 1 over a limit, 4 not measured or decided.
     A run that was interrupted goes on with --resume RUN: what is finished in it is kept, the rest is measured.
     """
+    from edgebench.cli.clustering import devices_of
     from edgebench.cli.compose_profile import compose_profile, resume_command
     from edgebench.cli.progress import progress_bar
     from edgebench.flows.recording import record_profiles
@@ -126,17 +132,19 @@ def profile(
     from edgebench.store.runs import RunStore
 
     files = report_formats(reports)
-    wanted = compose_profile(context)
-    with progress_bar() as progress:
-        recorded = record_profiles(
-            wanted.request,
-            RunStore(results),
-            command=("edgebench", *sys.argv[1:]),
-            label=wanted.label,
-            call=wanted.call,
-            resumed=wanted.resumed,
-            on_progress=progress,
-        )
+    with devices_of(cluster, cluster_wait) as place:
+        wanted = compose_profile(context, place)
+        with progress_bar() as progress:
+            recorded = record_profiles(
+                wanted.request,
+                RunStore(results),
+                command=("edgebench", *sys.argv[1:]),
+                label=wanted.label,
+                call=wanted.call,
+                resumed=wanted.resumed,
+                on_progress=progress,
+                workers=place.workers,
+            )
     findings = profile_findings(recorded.run.profiles, wanted.limits)
     shown = _report(recorded, findings)
     _show(shown, recorded, Format.JSON if json_ else format_, details=details)

@@ -12,8 +12,11 @@ import typer
 from edgebench.cli import completion
 from edgebench.cli.interrupts import tell
 from edgebench.cli.options import (
+    CLUSTER_WAIT,
     RESULTS,
     STORAGE_VARIABLE,
+    ClusterOption,
+    ClusterWaitOption,
     DtypesOption,
     LabelOption,
     MaxEnergyOption,
@@ -87,6 +90,8 @@ def search(
     dtype: DtypesOption = [],
     time_limit: Annotated[str, typer.Option(help="Time to measure one finalist on one device.")] = "60s",
     label: LabelOption = "",
+    cluster: ClusterOption = None,
+    cluster_wait: ClusterWaitOption = CLUSTER_WAIT,
     results: ResultsOption = RESULTS,
     format_: FormatOption = Format.TERMINAL,
     json_: JsonOption = False,
@@ -101,6 +106,7 @@ def search(
     `edgebench search --study NAME` goes on with a study as it was started; `edgebench search show NAME` prints the best
     so far.
     """
+    from edgebench.cli.clustering import devices_of
     from edgebench.cli.compose import compose_label
     from edgebench.cli.compose_search import compose_search, with_known_call
     from edgebench.cli.progress import progress_bar
@@ -115,12 +121,19 @@ def search(
         return
     if space == "resume":
         context.params |= {"space": None, "study": name or study}
-    request, plan = compose_search(with_known_call(context, context.params["study"], storage, results))
-    typer.echo(f"study {request.study}", err=True)
-    with progress_bar() as progress:
-        recorded = record_search(
-            request, plan, command=("edgebench", *sys.argv[1:]), label=compose_label(label), on_progress=progress
-        )
+    values = with_known_call(context, context.params["study"], storage, results)
+    with devices_of(cluster, cluster_wait) as place:
+        request, plan = compose_search(values, place)
+        typer.echo(f"study {request.study}", err=True)
+        with progress_bar() as progress:
+            recorded = record_search(
+                request,
+                plan,
+                command=("edgebench", *sys.argv[1:]),
+                label=compose_label(label),
+                on_progress=progress,
+                workers=place.workers,
+            )
     _show(recorded.run, request, shown)
     if recorded.interrupted:
         _say_how_to_go_on(recorded.run, request)

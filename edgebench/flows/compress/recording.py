@@ -9,6 +9,8 @@ from edgebench.flows.compress.compress import compress
 from edgebench.flows.compress.request import CompressRequest
 from edgebench.flows.profile.profile import ProfileProgress
 from edgebench.flows.recording import RecordedRun, record_stages
+from edgebench.workers.base import Workers
+from edgebench.workers.local import LOCAL
 
 
 def record_compression(
@@ -18,6 +20,7 @@ def record_compression(
     command: Sequence[str],
     label: str = "",
     on_progress: Callable[[ProfileProgress], None] = lambda _: None,
+    workers: Workers = LOCAL,
 ) -> RecordedRun:
     """Compress, saving the run after each strategy. An interrupt ends it and keeps what was finished.
 
@@ -27,6 +30,7 @@ def record_compression(
         command: What was typed or called, for the record.
         label: Name of the run in reports.
         on_progress: Called for every step.
+        workers: Starts the processes that train and measure.
 
     Raises:
         EdgebenchError: As ``compress`` raises.
@@ -35,7 +39,7 @@ def record_compression(
         request.results,
         plan,
         "compression",
-        lambda save: compress(request, plan, on_update=save, on_progress=on_progress),
+        lambda save: compress(request, plan, on_update=save, on_progress=on_progress, workers=workers),
         seed=request.seed,
         command=command,
         label=label,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from edgebench.core.baseline import Baseline
@@ -13,7 +13,10 @@ from edgebench.store.trust import require_typed
 
 
 def chosen_cells(
-    models: Sequence[str], devices: Sequence[Device], baseline: Baseline | None
+    models: Sequence[str],
+    devices: Sequence[Device],
+    baseline: Baseline | None,
+    find: Callable[[str], Device] = find_device,
 ) -> list[tuple[str, Device]]:
     """Every model on every device; what is not given is what the baseline has.
 
@@ -21,6 +24,7 @@ def chosen_cells(
         models: As typed; none for those of the baseline.
         devices: With their options applied; none for those of the baseline.
         baseline: Figures in a file, or None.
+        find: Finds a device by its name.
 
     Raises:
         InputError: Nothing is left to compare, or a device of the baseline is unknown.
@@ -28,7 +32,7 @@ def chosen_cells(
     if baseline is None:
         if not models:
             raise InputError("no model is given", remedy="edgebench gate MODEL --baseline-ref main")
-        return [(model, device) for model in _once(models) for device in devices or [find_device("host")]]
+        return [(model, device) for model in _once(models) for device in devices or [find("host")]]
     if models and devices:
         return [(model, device) for model in _once(models) for device in devices]
     for entry in () if models else baseline.entries:
@@ -43,7 +47,7 @@ def chosen_cells(
                 remedy=f"it has {', '.join(_once(entry.source for entry in baseline.entries)) or 'none'}; "
                 "-d names devices to compare it on all the same",
             )
-        cells += [(model, here.get(name) or find_device(name)) for name in names if not here or name in here]
+        cells += [(model, here.get(name) or find(name)) for name in names if not here or name in here]
     if not cells:
         raise InputError(
             f"baseline {baseline.name} has nothing on {', '.join(here) or 'any device'}",

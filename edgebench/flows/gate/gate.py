@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -86,7 +86,7 @@ def gate(
         warnings=tuple(machine_warnings()) if flow.measures_here else (),
         started=started,
         update=None if request.baseline is None else f"edgebench baseline update {request.baseline.name} --reason WHY",
-        machine=describe_machine(),
+        machine=flow.elsewhere or describe_machine(),
         sources=flow.sources,
         file=request.baseline_file,
     )
@@ -99,6 +99,7 @@ class _Gate:
         self._request, self._preparation, self._workers, self._say = request, preparation, workers, say
         self._classifying = None if request.task is None else Classifying(request.task, workers, say)
         self.sources: dict[str, str] = {}
+        self.elsewhere: Mapping[str, str] = {}
         self.measures_here = False
 
     def close(self) -> None:
@@ -113,6 +114,8 @@ class _Gate:
         self.sources[after.model.name] = model
         if isinstance(after, Profile):
             return [_not_run(after, "the candidate")]
+        if after.host:
+            self.elsewhere = after.machine
         reference = self._request.references.get(model, Reference(path=None, reason="there is no baseline's file"))
         baseline = self._request.baseline
         entry = None if baseline is None else baseline.entry(model, after.model.name, device.name)
@@ -126,7 +129,8 @@ class _Gate:
             notes += self._other_machine(entry, after)
         if after.sampled:
             self.measures_here = self.measures_here or not after.machine
-            notes += [f"{device.name}, the board: {text}" for text in after.warnings]
+            place = f"host {after.host}" if after.host else "the board"
+            notes += [f"{device.name}, {place}: {text}" for text in after.warnings]
         found = self._sampled(held) if after.sampled else self._repeated(held, notes)
         return [*found, *self._accuracy(held), *self._outputs(held)]
 

@@ -22,6 +22,7 @@ from edgebench.gate.limits import GateLimit, LimitKind, figure_title
 from edgebench.gate.rule import Answer, Rule, Trial
 from edgebench.gate.verdict import Finding, LayerChange, Mode, Verdict
 from edgebench.workers.base import Workers
+from edgebench.workers.worker import RETRIES, ChildError
 
 _SHOWN = {LATENCY: LATENCY_P5}
 """What is shown beside a ratio: the figure that it is the ratio of."""
@@ -75,6 +76,25 @@ def compare_paired(
         on_progress: Called before each pair.
         clock: Tells the time in seconds.
     """
+    for attempt in range(RETRIES + 1):
+        try:
+            with workers.holding(after.device, lambda owner: on_progress(f"{after.name} waits for {owner}")):
+                return _compare(before, after, request, workers, on_progress, clock)
+        except ChildError as error:
+            # Pairs are of one host: all are measured again.
+            if not error.lost or attempt == RETRIES:
+                return PairedOutcome(findings=[_failed(SideFailedError(after, error), before, after)])
+    raise RuntimeError("a host that is lost again and again ends the comparison")
+
+
+def _compare(
+    before: Ready,
+    after: Ready,
+    request: GateRequest,
+    workers: Workers,
+    on_progress: Callable[[str], None],
+    clock: Callable[[], float],
+) -> PairedOutcome:
     device = after.device.name
     sides = tuple(Side(one, request.plan, request.inputs, workers, on_progress) for one in (before, after))
     trials = {
@@ -101,6 +121,8 @@ def compare_paired(
         profiles = [side.profile() for side in sides]
         surveyed = [_surveyed(side, profile) for side, profile in zip(sides, profiles, strict=True)]
     except SideFailedError as error:
+        if error.error.lost:
+            raise error.error from None
         return PairedOutcome(findings=[_failed(error, before, after)])
     findings = [
         _finding(limit, trials.get(limit.figure), ratios.get(limit.figure, []), surveyed, request)

@@ -171,6 +171,7 @@ class Side:
             method="" if self._loaded is None else self._loaded.method,
             deployed=self.ready.deployed,
             energy_scope=None if self._loaded is None else self._loaded.energy_scope,
+            machine=self.ready.machine,
         )
 
     def _ask(self, request: Request[Answer]) -> Answer:

@@ -46,9 +46,10 @@ class Comparison:
 def profiled_once(ready: Ready, plan: MeasurementPlan, inputs: InputSource, workers: Workers) -> Profile:
     """The profile of a model on a target whose figures repeat exactly, with its layers."""
     sampling = Sampling(ready, replace(plan, layers=True), inputs, workers)
-    with ExitStack() as stack:
-        sampling.start(stack, 0)
-        sampling.finish()
+    while not sampling.finished:
+        with ExitStack() as stack:
+            sampling.start(stack, 0)
+            sampling.finish()
     return sampling.profile()
 
 

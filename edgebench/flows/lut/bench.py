@@ -5,11 +5,11 @@ from __future__ import annotations
 import itertools
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 from edgebench.core.device import Device
 from edgebench.core.dtype import DataType
@@ -29,8 +29,9 @@ from edgebench.workers.measuring.model_jobs import CountOperators
 from edgebench.workers.measuring.race_jobs import Race, RaceResult
 from edgebench.workers.measuring.reserving import reserve
 from edgebench.workers.protocol import Answer, Request
-from edgebench.workers.worker import ChildError, Worker
+from edgebench.workers.worker import RETRIES, ChildError, Worker
 
+T = TypeVar("T")
 TIMEOUT_S = 300.0
 RACE_PROCESSES = 3
 REFERENCE_PROCESSES = 5
@@ -80,7 +81,7 @@ class Bench:
         self._reference = reference
         self._reference_path: Path | None = None
         target = create_target(device)
-        seen = workers.look(device)
+        self._seen = seen = workers.look(device)
         self.versions, self.cpu = seen.versions, seen.machine.get("cpu", "")
         self.deterministic = target.deterministic
         self.latency_provenance = target.latency_provenance
@@ -103,14 +104,17 @@ class Bench:
         self._workers = workers
         self._on_wait = on_wait
         self._worker: Worker | None = None
+        self._stack = ExitStack()
 
     def __enter__(self) -> Self:
+        self._again(self._hold)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._end()
+        self._stack.close()
 
     def profile(self, network: Network) -> Mapping[str, Metric]:
         """All figures of one network on a target that need not be sampled.
@@ -121,6 +125,9 @@ class Bench:
             UnsupportedModelError: The network does not run there.
             TargetUnavailableError: A compiler or simulator is missing.
         """
+        return self._again(lambda: self._profiled(network))
+
+    def _profiled(self, network: Network) -> Mapping[str, Metric]:
         path = self._prepared(network)
         self._ask(Load(device=self.device, model=str(path), inputs=InputSource()))
         finished = self._ask(Finish(layers=True))
@@ -143,6 +150,9 @@ class Bench:
         Raises:
             UnsupportedModelError: A network does not run there.
         """
+        return self._again(lambda: self._counted(networks))
+
+    def _counted(self, networks: Sequence[Network]) -> tuple[Mapping[str, int], ...] | None:
         paths = [self._prepared(network) for network in networks]
         found = self._ask(CountOperators(device=self.device, models=tuple(map(str, paths)))).counts
         for path in paths:
@@ -170,6 +180,9 @@ class Bench:
 
     def race_each(self, networks: Sequence[Network], seconds: float) -> list[tuple[RaceResult, ...]]:
         """The same for each process on its own."""
+        return self._again(lambda: self._raced_each(networks, seconds))
+
+    def _raced_each(self, networks: Sequence[Network], seconds: float) -> list[tuple[RaceResult, ...]]:
         if self._reference_path is None:
             self._reference_path = self._prepared(self._reference)
         if self.reference_s is None:
@@ -236,14 +249,56 @@ class Bench:
             yield
         except ChildError as error:
             self._end()
+            if error.lost:
+                raise _HostLostError(error.message, remedy=error.remedy) from None
             if error.outcome is Outcome.UNAVAILABLE:
                 raise TargetUnavailableError(error.message, remedy=error.remedy) from None
             raise UnsupportedModelError(error.message, where=self.device.name, remedy=error.remedy) from None
+
+    def _hold(self) -> None:
+        try:
+            self._stack.enter_context(self._workers.holding(self.device, self._on_wait))
+        except ChildError as error:
+            kind = _HostLostError if error.lost else TargetUnavailableError
+            raise kind(error.message, remedy=error.remedy) from None
+
+    def _again(self, step: Callable[[], T]) -> T:
+        """Do something as a whole; again if its host is lost meanwhile.
+
+        Raises:
+            TargetUnavailableError: It was lost again and again, or only another machine has the device.
+        """
+        for attempt in range(RETRIES + 1):
+            try:
+                if attempt:
+                    self._find_again()
+                return step()
+            except _HostLostError:
+                if attempt == RETRIES:
+                    raise
+        raise TargetUnavailableError("the device's host was lost again and again")
+
+    def _find_again(self) -> None:
+        """After the host was lost: a table is of one machine."""
+        self._end()
+        self._stack.close()
+        seen = self._workers.look(self.device)
+        if seen.versions != self.versions or not (self.deterministic or seen.host == self._seen.host):
+            raise TargetUnavailableError(
+                f"host {self._seen.host} has left, and {seen.host} is another machine",
+                where=self.device.name,
+                remedy="run the same command when it is back: what was measured is in the table",
+            )
+        self._hold()
 
     def _end(self) -> None:
         if self._worker is not None:
             self._worker.close()
             self._worker = None
+
+
+class _HostLostError(TargetUnavailableError):
+    """The device's host is gone."""
 
 
 def _in_terms_of(result: RaceResult, reference: RaceResult, reference_s: float) -> RaceResult:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from edgebench.core.device import Device, DeviceKind
@@ -16,6 +16,7 @@ from edgebench.spaces.space import SearchSpace
 from edgebench.store.devices import find_device
 from edgebench.store.tables import IMPORTED, TableStore
 from edgebench.targets.registry import create_target
+from edgebench.workers.base import Workers
 from edgebench.workers.local import LOCAL
 
 
@@ -31,14 +32,19 @@ def dtype_of(device: Device, wanted: str | None = None) -> DataType:
     return DataType(chosen)
 
 
-def find_device_or_table(name: str, results: Path) -> Device:
+def find_device_or_table(name: str, results: Path, find: Callable[[str], Device] = find_device) -> Device:
     """A device by its name; one that is known by an imported table only if there is no other of that name.
+
+    Args:
+        name: What the user typed.
+        results: Folder of tables.
+        find: Finds a device, or raises an ``InputError``.
 
     Raises:
         InputError: There is neither.
     """
     try:
-        return find_device(name)
+        return find(name)
     except InputError:
         tables = [table for table in TableStore(results).of_device(name) if table.key.target == IMPORTED]
         if not tables:
@@ -79,7 +85,12 @@ def load_any_table(results: Path, space: str, device: str, dtype: str | None) ->
 
 
 def open_tables(
-    results: Path, space: SearchSpace, devices: Sequence[Device], dtypes: Mapping[str, str]
+    results: Path,
+    space: SearchSpace,
+    devices: Sequence[Device],
+    dtypes: Mapping[str, str],
+    *,
+    workers: Workers = LOCAL,
 ) -> dict[str, LookupTable]:
     """The table of each device, checked against what is installed.
 
@@ -88,6 +99,7 @@ def open_tables(
         space: Whose blocks the tables hold.
         devices: Each must have one.
         dtypes: By device, the requested data type; by default, what the device takes.
+        workers: Look at the machines where the devices are.
 
     Raises:
         InputError: A table is missing.
@@ -101,7 +113,7 @@ def open_tables(
         target = create_target(device)
         request = TableRequest(space=space, device=device, dtype=dtype_of(device, dtypes.get(device.name)))
         table = load_table(results, request)
-        seen = LOCAL.look(device)
+        seen = workers.look(device)
         require_fit(
             table,
             space,

@@ -11,6 +11,7 @@ from edgebench.core.board_link import runs_workers
 from edgebench.core.device import Device
 from edgebench.core.metric import Provenance
 from edgebench.core.model import PYTORCH, InputSource, ModelFormat, ModelInfo, format_of_suffix
+from edgebench.core.place import Seen
 from edgebench.core.plan import MeasurementPlan
 from edgebench.core.profile import Failure, Outcome, Profile
 from edgebench.errors import EdgebenchError, UnavailableError
@@ -37,13 +38,15 @@ class Ready:
         model: The model as given.
         device: Where it will run.
         path: The file to load.
+        beside: Further files with its weights.
         deployed: Description of that file if the model had to be converted, otherwise None.
         versions: Of the runtime and of what it builds on.
         notes: What the conversion did, and the device's caveats.
         sampled: Whether running again gives new information.
         latency_provenance: What the samples' latencies will be.
         machine: The board that it will run on, if it is not this machine.
-        warnings: What may disturb a measurement on that board.
+        host: Name of the farm's host that has the device; empty without a farm.
+        warnings: What may disturb a measurement on that board or host.
     """
 
     model: ModelInfo
@@ -54,7 +57,9 @@ class Ready:
     notes: tuple[str, ...]
     sampled: bool
     latency_provenance: Provenance
+    beside: tuple[str, ...] = ()
     machine: Mapping[str, str] = field(default_factory=dict)
+    host: str = ""
     warnings: tuple[str, ...] = ()
 
     @property
@@ -74,7 +79,11 @@ class Ready:
     def load_request(self, inputs: InputSource) -> Load:
         """What a measuring process is asked to load: this file, with the content that it had when it was prepared."""
         return Load(
-            device=self.device, model=self.path, inputs=self.input_source(inputs), digest=self.loaded.digest or None
+            device=self.device,
+            model=self.path,
+            inputs=self.input_source(inputs),
+            digest=self.loaded.digest or None,
+            beside=self.beside,
         )
 
 
@@ -125,7 +134,7 @@ class Preparation:
         if isinstance(prepared, ChildError):
             failure = Failure(message=prepared.message, remedy=prepared.remedy, operators=prepared.operators)
             return failed_profile(model, device, prepared.outcome, failure, target, versions)
-        hindrance = self._made_ready(target)
+        hindrance = self._made_ready(target, seen)
         if hindrance is not None:
             failure = Failure(message=hindrance.message, remedy=hindrance.remedy)
             return failed_profile(model, device, hindrance.outcome, failure, target, versions)
@@ -133,19 +142,24 @@ class Preparation:
             model=prepared.info,
             device=device,
             path=prepared.path,
+            beside=prepared.beside,
             deployed=prepared.deployed,
             versions=versions,
             notes=(*device.notes, *prepared.notes),
             sampled=not target.deterministic,
             latency_provenance=target.latency_provenance,
-            machine=seen.machine if runs_workers(device) else {},
-            warnings=seen.warnings if runs_workers(device) else (),
+            machine=seen.machine if seen.host or runs_workers(device) else {},
+            host=seen.host,
+            warnings=seen.warnings if seen.host or runs_workers(device) else (),
         )
 
-    def _made_ready(self, target: Target) -> ChildError | None:
+    def _made_ready(self, target: Target, seen: Seen) -> ChildError | None:
         """Let a target do what it does once; returns why it cannot, or None."""
         try:
             pending = target.pending() if self._to_run and isinstance(target, MadeReadyOnce) else None
+            if self._to_run and isinstance(target, MadeReadyOnce) and seen.host:
+                # What is ready here says nothing about another host.
+                pending = f"preparing {target.device.name} on {seen.host}"
             if pending is not None:
                 self._on_progress(pending)
                 with self._workers.measuring() as worker:

@@ -19,6 +19,7 @@ from edgebench.flows.profile.preparation import Preparation, Ready
 from edgebench.flows.profile.sampling import MAX_PROCESSES, Sampling
 from edgebench.workers.base import Workers
 from edgebench.workers.local import LOCAL
+from edgebench.workers.worker import RETRIES
 
 TOGETHER = 6
 """How many processes of one round are alive at the same time and take turns."""
@@ -146,8 +147,9 @@ def _measure(
     publish: Callable[[], None],
     on_progress: Callable[[ProfileProgress], None],
 ) -> None:
-    for number in range(MAX_PROCESSES):
-        waiting = [one for one in samplings if not one.finished]
+    for number in range(MAX_PROCESSES + RETRIES):
+        # Those on one host take turns with each other.
+        waiting = sorted((one for one in samplings if not one.finished), key=lambda one: one.ready.host)
         if not waiting:
             return
         for group in _groups(waiting):
@@ -177,7 +179,10 @@ def _run_together(samplings: Sequence[Sampling], number: int) -> None:
 
 
 def _groups(samplings: Sequence[Sampling]) -> Iterator[list[Sampling]]:
-    """Groups whose processes may be alive together: memory suffices, and no two want one board."""
+    """Groups whose processes may be alive together: memory suffices, and no two want one board.
+
+    Hosts of a farm are used one after the other: who has one and waits for another could wait forever.
+    """
     budget = psutil.virtual_memory().available // 8
     group: list[Sampling] = []
     size = 0
@@ -185,7 +190,8 @@ def _groups(samplings: Sequence[Sampling]) -> Iterator[list[Sampling]]:
         own = one.ready.loaded.size_bytes
         board = exclusive_place(one.ready.device)
         taken = board is not None and any(exclusive_place(other.ready.device) == board for other in group)
-        if group and (len(group) == TOGETHER or size + own > budget or taken):
+        elsewhere = bool(group) and group[0].ready.host != one.ready.host
+        if group and (len(group) == TOGETHER or size + own > budget or taken or elsewhere):
             yield group
             group, size = [], 0
         group.append(one)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 
 from edgebench.core.board_link import times_itself
 from edgebench.core.metric import Metric
@@ -13,13 +14,14 @@ from edgebench.core.plan import MeasurementPlan
 from edgebench.core.profile import Failure, LayerCost, Outcome, ProcessRun, Profile, Sample
 from edgebench.core.statistics import Interval, median_interval
 from edgebench.core.surroundings import throttling
+from edgebench.errors import EdgebenchError
 from edgebench.flows.profile.preparation import Ready
 from edgebench.workers.base import Workers
 from edgebench.workers.measuring.board_jobs import CoolDown
 from edgebench.workers.measuring.jobs import Finish, Finished, ListLayers, Loaded, Run
 from edgebench.workers.measuring.reserving import reserve
 from edgebench.workers.protocol import Answer, Request
-from edgebench.workers.worker import ChildError, Worker
+from edgebench.workers.worker import RETRIES, ChildError, Worker
 
 BURSTS_S = 0.6
 MIN_BURSTS = 3
@@ -65,12 +67,15 @@ class Sampling:
         self._metrics: dict[str, Metric] = {}
         self._layers: tuple[LayerCost, ...] = ()
         self._layers_asked = False
-        self._notes: list[str] = [*ready.notes, *(f"the board: {text}" for text in ready.warnings)]
+        place = f"host {ready.host}" if ready.host else "the board"
+        self._notes: list[str] = [*ready.notes, *(f"{place}: {text}" for text in ready.warnings)]
         self._method = ""
         self._energy_scope: str | None = None
         self._spent_s = 0.0
         self._loops: int | None = None
         self._loops_s = 0.0
+        self._losses = 0
+        self._lost = False
         self._worker: Worker | None = None
         self._loaded: Loaded | None = None
         self._bursts: list[Sample] = []
@@ -94,6 +99,13 @@ class Sampling:
             Whether the process is ready for bursts.
         """
         self._loaded, self._bursts = None, []
+        try:
+            if self._lost:
+                self._find_again()
+            stack.enter_context(self._workers.holding(self.ready.device, self._waits_for))
+        except ChildError as error:
+            self._give_up(error)
+            return False
         worker = self._workers.measuring(number=number, memory_limit_bytes=self._plan.memory_limit_bytes)
         self._worker = stack.enter_context(worker)
         if self.ready.sampled and not (self._reserved(worker) and self._cooled(worker)):
@@ -117,6 +129,25 @@ class Sampling:
             return False
         return True
 
+    def _waits_for(self, owner: str) -> None:
+        self._on_progress(f"{self.ready.name} waits for {owner}")
+
+    def _find_again(self) -> None:
+        """After its host was lost: what was measured on another one does not count, samples are of one machine.
+
+        Raises:
+            ChildError: No host has the device.
+        """
+        try:
+            seen = self._workers.look(self.ready.device)
+        except EdgebenchError as error:
+            raise ChildError(Outcome.UNAVAILABLE, error.what, error.remedy) from None
+        self._lost = False
+        if seen.host != self.ready.host:
+            self._processes, self._metrics, self._layers, self._spent_s = [], {}, (), 0.0
+            self._layers_asked = False
+            self.ready = replace(self.ready, versions=seen.versions, machine=seen.machine, host=seen.host)
+
     def burst(self) -> None:
         """Run one burst; a failure ends the sampling and keeps the samples so far."""
         if self._loaded is None:
@@ -133,7 +164,7 @@ class Sampling:
         if self._worker is not None:
             self._worker.close()
         self._worker, self._loaded = None, None
-        if not self.finished:
+        if not self.finished and not self._lost:
             self._decide()
 
     def fail(self, outcome: Outcome, failure: Failure) -> None:
@@ -231,6 +262,7 @@ class Sampling:
         try:
             self._layers = worker.ask(ListLayers(), timeout_s=self._plan.time_limit_s).layers
         except ChildError as error:
+            self._lost = self._lost or error.lost
             self._notes.append(f"single operators were not measured: {error.message}")
             return
         if not self._layers:
@@ -288,7 +320,12 @@ class Sampling:
             self._spent_s += time.monotonic() - start
 
     def _give_up(self, error: ChildError) -> None:
-        self.fail(error.outcome, Failure(message=error.message, remedy=error.remedy))
+        if error.lost and self._losses < RETRIES:
+            # This process is begun again in the next round.
+            self._losses += 1
+            self._lost, self._loaded = True, None
+        else:
+            self.fail(error.outcome, Failure(message=error.message, remedy=error.remedy))
         if self._worker is not None:
             self._worker.close()
         self._worker = None

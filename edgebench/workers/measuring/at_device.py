@@ -48,5 +48,5 @@ class AtDevice(Request[Answer], Generic[Answer]):
             )
         if hasattr(self, "digest"):
             # Files there are named by their digests.
-            changes["digest"] = None
+            changes |= {"digest": None, "beside": ()}
         return replace(self, **changes)  # type: ignore[type-var]

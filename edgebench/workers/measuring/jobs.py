@@ -137,6 +137,7 @@ class Load(AtDevice[Loaded]):
         model: Path of a file that the device's target takes.
         inputs: Where inputs come from.
         digest: What the file must have when it is loaded and when sampling is over, or None for any.
+        beside: Further files that the digest is of, where it is.
     """
 
     models_in: ClassVar[tuple[str, ...]] = ("model",)
@@ -146,6 +147,7 @@ class Load(AtDevice[Loaded]):
     model: str
     inputs: InputSource
     digest: str | None = None
+    beside: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -277,7 +277,7 @@ class MeasuringServer(Server):
         from edgebench.models.inspect import require_digest
 
         if self._of is not None and self._of.digest is not None:
-            require_digest(Path(self._of.model), self._of.digest)
+            require_digest(Path(self._of.model), list(map(Path, self._of.beside)), self._of.digest)
 
     def _loaded(self) -> MeasurementSession:
         if self._session is None:

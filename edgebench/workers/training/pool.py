@@ -189,7 +189,8 @@ def _explained(error: ChildError) -> EdgebenchError:
         Outcome.UNAVAILABLE: TargetUnavailableError,
         Outcome.UNSUPPORTED: UnsupportedModelError,
     }
-    return kinds.get(error.outcome, _DiedError)(error.message, remedy=error.remedy)
+    kind = _DiedError if error.lost else kinds.get(error.outcome, _DiedError)
+    return kind(error.message, remedy=error.remedy)
 
 
 class TrainingPool:
