@@ -8,6 +8,7 @@ input, which comes when the process that wrote is gone, it kills what is left. A
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import re
@@ -18,6 +19,7 @@ import threading
 from pathlib import Path
 
 _PARENT = re.compile(r"\) \S (\d+) ")
+_FAREWELL_S = 1.0
 _process: subprocess.Popen[bytes] | None = None
 _using = threading.Lock()
 
@@ -48,6 +50,14 @@ def _tell(line: str, *, start: bool) -> None:
             )
         if _process.stdin is not None:
             _process.stdin.write(line.encode())
+
+
+def _part() -> None:
+    """At the end of this process: the guard ends what is left, and then is gone itself."""
+    if _process is not None and _process.stdin is not None:
+        with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+            _process.stdin.close()
+            _process.wait(_FAREWELL_S)
 
 
 def _forget() -> None:
@@ -100,3 +110,4 @@ if __name__ == "__main__":
     main()
 else:
     os.register_at_fork(after_in_child=_forget)
+    atexit.register(_part)

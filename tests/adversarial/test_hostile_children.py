@@ -10,7 +10,7 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,9 +18,7 @@ import psutil
 import pytest
 
 from edgebench.cli.output import Format, _text
-from edgebench.core.device import Device
 from edgebench.core.model import InputSource
-from edgebench.core.place import Seen
 from edgebench.core.plan import MeasurementPlan
 from edgebench.core.profile import Outcome, Profile
 from edgebench.flows.profile.profile import ProfileRequest, profile
@@ -31,10 +29,10 @@ from edgebench.machine.landlock import version
 from edgebench.reports.profiles import report
 from edgebench.store.devices import find_device
 from edgebench.store.runs import RunStore
-from edgebench.workers.local import LOCAL
 from edgebench.workers.protocol import Answer, Request
 from edgebench.workers.worker import Worker
 from tests.adversarial.hostile_child import ATTACKS, MARK
+from tests.canned_workers import WithoutBoards
 from tests.models_on_disk import write_onnx
 
 pytestmark = [pytest.mark.child, pytest.mark.slow]
@@ -60,7 +58,7 @@ class HostileWorker(Worker):
         return super().ask(request, timeout_s=timeout_s)
 
 
-class HostileWorkers:
+class HostileWorkers(WithoutBoards):
     def __init__(self, attack: str, variables: Mapping[str, str]) -> None:
         self._attack, self._variables = attack, variables
 
@@ -68,15 +66,6 @@ class HostileWorkers:
         return HostileWorker(self._attack, number, self._variables)
 
     def training(self) -> Worker:
-        raise NotImplementedError
-
-    def look(self, device: Device, *, meters: bool = False) -> Seen:
-        return LOCAL.look(device, meters=meters)
-
-    def probe(self, device: Device, *, timeout_s: float) -> Mapping[str, str]:
-        raise NotImplementedError
-
-    def install(self, device: Device, wheels: Path | None, on_progress: Callable[[str], None]) -> None:
         raise NotImplementedError
 
 
