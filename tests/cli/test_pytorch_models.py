@@ -72,7 +72,7 @@ def test_a_converter_that_is_not_set_up(torch: ModuleType, tmp_path: Path) -> No
     assert "edgebench setup litert-torch --yes" in done.stderr
     (row,) = json.loads(edgebench("setup", "list", "--json", cwd=tmp_path, env=env).stdout)["rows"]
     assert (row["name"], row["state"], row["size_bytes"]) == ("litert-torch", "missing", None)
-    assert not (tmp_path / "cache").exists()
+    assert {path.name for path in (tmp_path / "cache" / "edgebench").iterdir()} <= {"run-lists"}
     done = edgebench("setup", "remove", "litert-torch", cwd=tmp_path, env=env)
     assert done.returncode == 2
     assert "does not exist" in done.stderr

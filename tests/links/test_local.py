@@ -26,7 +26,14 @@ class TestLocalLink(LinkContract):
 
 def children() -> set[psutil.Process]:
     """What this process has started, without the guard of its children, which starts with the first."""
-    return {child for child in psutil.Process().children() if guard.__file__ not in child.cmdline()}
+    return {child for child in psutil.Process().children() if guard.__file__ not in _command(child)}
+
+
+def _command(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []  # It has just ended.
 
 
 def open_files() -> int:

@@ -87,11 +87,16 @@ def profile(
         KeyboardInterrupt: After ``on_update`` has been given what was done.
         NotComparableError: A model is not the one that an interrupted run measured.
     """
-    begun: dict[tuple[str, str], Sampling | Profile] = dict(request.earlier)
-    cells = [(model, device) for model in request.models for device in request.devices]
+    # By place, because two devices may have one name and other options.
+    cells = list(enumerate((model, device) for model in request.models for device in request.devices))
+    begun: dict[int, Sampling | Profile] = {
+        place: request.earlier[model, device.name]
+        for place, (model, device) in cells
+        if (model, device.name) in request.earlier
+    }
 
     def so_far() -> tuple[Profile, ...]:
-        known = [begun[cell] for model, device in cells if (cell := (model, device.name)) in begun]
+        known = [begun[place] for place, _ in cells if place in begun]
         return tuple(one.profile() if isinstance(one, Sampling) else one for one in known)
 
     def waits(text: str) -> None:
@@ -100,17 +105,17 @@ def profile(
     with tempfile.TemporaryDirectory(prefix="edgebench-") as folder:
         try:
             preparation = Preparation(folder, request.plan, request.inputs, workers, waits)
-            for model, device in cells:
-                earlier = request.earlier.get((model, device.name))
-                if earlier is not None and is_finished(earlier):
+            for place, (model, device) in cells:
+                known = begun.get(place)
+                if isinstance(known, Profile) and is_finished(known):
                     continue
                 on_progress(ProfileProgress(done=0.0, text=f"reading {model}"))
                 found = preparation.prepare(model, device)
                 if isinstance(found, Ready):
                     _require_digest(found, request.digests.get(model))
-                    begun[model, device.name] = Sampling(found, request.plan, request.inputs, workers, waits)
+                    begun[place] = Sampling(found, request.plan, request.inputs, workers, waits)
                 else:
-                    begun[model, device.name] = found
+                    begun[place] = found
             on_update(so_far())
             samplings = [one for one in begun.values() if isinstance(one, Sampling)]
             _measure(samplings, request.plan, lambda: on_update(so_far()), on_progress)

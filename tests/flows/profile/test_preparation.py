@@ -310,3 +310,9 @@ def test_a_project_is_written_by_a_worker(tmp_path: Path) -> None:
     assert [path.relative_to(tmp_path / "out").as_posix() for path in files] == ["model.c", "kernels/a.c"]
     assert all(path.read_text() == path.relative_to(tmp_path / "out").as_posix() for path in files)
     assert notes == ("it is C",)
+
+
+def test_two_devices_of_one_name_have_a_profile_each() -> None:
+    other = replace(FAKE, notes=("another",))
+    found = profiled(canned(), FAKE, other)
+    assert [profile.device for profile in found] == [FAKE, other]

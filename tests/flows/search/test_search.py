@@ -461,9 +461,7 @@ def test_a_killed_training_is_done_again(space: SearchSpace) -> None:
         if kills[0]:
             kills[0] -= 1
             kills[1] += 1
-            (child,) = (
-                child for child in psutil.Process().children() if "edgebench.workers.training" in child.cmdline()
-            )
+            (child,) = (child for child in psutil.Process().children() if is_training(child))
             child.kill()
         return True
 
@@ -475,6 +473,13 @@ def test_a_killed_training_is_done_again(space: SearchSpace) -> None:
             process.train(job, kill_once)
     finally:
         process.close()
+
+
+def is_training(process: psutil.Process) -> bool:
+    try:
+        return "edgebench.workers.training" in process.cmdline()
+    except psutil.Error:
+        return False  # It has just ended.
 
 
 @pytest.mark.child

@@ -190,8 +190,6 @@ def test_a_database_that_is_not_there_is_named_without_its_password(space: Searc
     assert "secret" not in f"{caught.value} {caught.value.where} {caught.value.remedy}"
 
 
-@pytest.mark.child
-@needs_grpc
 def test_the_url_of_a_storage_may_be_in_a_file(tmp_path: Path) -> None:
     # Command lines are seen by everyone on a machine.
     named = tmp_path / "storage.url"
@@ -227,6 +225,8 @@ def test_a_password_may_be_in_postgresqls_own_variable(
     assert make_url(storage._with_driver(url)).password == password
 
 
+@pytest.mark.child
+@needs_grpc
 def test_a_study_behind_the_grpc_proxy(space: SearchSpace, tmp_path: Path) -> None:
     port = free_port()
     code = (
