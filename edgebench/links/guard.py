@@ -55,7 +55,7 @@ def _tell(line: str, *, start: bool) -> None:
 def _part() -> None:
     """At the end of this process: the guard ends what is left, and then is gone itself."""
     if _process is not None and _process.stdin is not None:
-        with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+        with contextlib.suppress(OSError, subprocess.TimeoutExpired, KeyboardInterrupt):
             _process.stdin.close()
             _process.wait(_FAREWELL_S)
 
