@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from edgebench.errors import InputError, MissingPackageError
+from edgebench.errors import InputError, MissingPackageError, UnsupportedModelError
 from edgebench.models.graph.from_network import graph_of
 from edgebench.models.graph.tensor_graph import GraphNode, GraphTensor, Port, TensorGraph
 from edgebench.models.network import Network
@@ -111,7 +111,11 @@ class _Writer:
         model.operatorCodes = [self._code(kind, version) for kind, version in self._codes]
         model.signatureDefs = [self._signature()]
         builder = flatbuffers.Builder(graph.constant_bytes + (1 << 14))
-        builder.Finish(model.Pack(builder), b"TFL3")
+        try:
+            builder.Finish(model.Pack(builder), b"TFL3")
+        except TypeError as error:
+            # Its numbers have 32 bits; a damaged model may hold any.
+            raise UnsupportedModelError(f"TFLite cannot hold a number of this model: {error}") from None
         return bytes(builder.Output())
 
     def _tensor(self, tensor: GraphTensor) -> Any:
